@@ -1,0 +1,354 @@
+"""What can go wrong between us and Bitrix24, and what a person reads about it.
+
+    B24Error
+    ├── NeverSent             nothing left us: safe to try again
+    │   └── AddressForbidden  an address that this app never calls
+    ├── Refused               the server answered with an error: it did not do it
+    │   ├── TokenExpired      refresh once, then go on
+    │   ├── TokenRejected     this token is no good; a new opening brings another
+    │   ├── ChainBroken       the refresh token is spent, or the app is gone: only an opening helps
+    │   ├── AccessDenied      this person may not
+    │   ├── ScopeMissing      the app may not
+    │   ├── NotFound          no such payment, order or item
+    │   ├── QueryLimit        too many requests; not carried out
+    │   └── BatchRefused      not inside a batch; call it alone
+    ├── OutcomeUnknown        it may have been carried out: read back, never repeat a write
+    │   └── PortalMoved       302: the portal answers elsewhere now
+    └── FrameError            the request to us is at fault; Bitrix24 was not asked to do anything
+        ├── BadInput          400
+        ├── SessionExpired    401, the tab was open too long
+        ├── OpeningRefused    403, the opening is not proved
+        ├── EventRefused      403, the event is not proved
+        └── Missing           404, not in what this person was shown
+
+`middleware.py` turns each into a page, a fragment or JSON, with `status` and `sentence`. A sentence
+says what happened and who can mend it; the server's own description goes to the log only.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from django.utils.translation import gettext_lazy as _
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
+
+
+class B24Error(Exception):
+    """Anything that stopped us; subclasses say what is known about the outcome."""
+
+    status: ClassVar[int] = 503
+    sentence_by_default: ClassVar[StrOrPromise] = _(
+        "Something went wrong between this app and Bitrix24. Try again in a minute."
+    )
+
+    @property
+    def sentence(self) -> StrOrPromise:
+        return self.sentence_by_default
+
+
+class NeverSent(B24Error):
+    """No connection was made, so nothing was carried out."""
+
+    sentence_by_default = _(
+        "Bitrix24 could not be reached, so nothing was done. Try again in a minute."
+    )
+
+
+class AddressForbidden(NeverSent):
+    """The address is not one this app calls: not HTTPS, or inside a private network."""
+
+    sentence_by_default = _(
+        "This portal's address cannot be called from here. Whoever runs this app can allow it."
+    )
+
+
+class Refused(B24Error):
+    """The server answered with an error: what was asked has not been done.
+
+    `code` is always text, also where the server sent a number (0 included); `http_status` is the
+    answer's; `description` is not for people: it can be empty, localized, or in the wrong language.
+    """
+
+    status = 409
+
+    def __init__(self, code: str, description: str = "", http_status: int = 0) -> None:
+        super().__init__(code, description, http_status)
+        self.code = code
+        self.description = description
+        self.http_status = http_status
+
+    def __str__(self) -> str:
+        return f"{self.code} (HTTP {self.http_status}): {self.description}"
+
+    @property
+    def sentence(self) -> StrOrPromise:
+        known = SENTENCES.get(self.code.upper())
+        if known is not None:
+            return known
+        return _("Bitrix24 refused, with the code %(code)s. Nothing was done.") % {
+            "code": self.code or "-"
+        }
+
+
+class TokenExpired(Refused):
+    """The access token's hour is over."""
+
+    status = 401
+
+
+class TokenRejected(Refused):
+    """The token is unknown, its user is dismissed, or the user may not use the app."""
+
+    status = 401
+
+
+class ChainBroken(Refused):
+    """The OAuth server will not renew this pair: it is spent, or the app is removed or unpaid."""
+
+    status = 401
+
+
+class AccessDenied(Refused):
+    """The person's own rights in Bitrix24 do not allow it."""
+
+    status = 403
+
+    @property
+    def sentence(self) -> StrOrPromise:
+        if "plan" in self.description.lower():
+            return _(
+                "Apps work only on Bitrix24's commercial plans. "
+                "The portal's administrator can change the plan."
+            )
+        return SENTENCES["ACCESS_DENIED"]
+
+
+class ScopeMissing(Refused):
+    """The app was installed without a permission it needs."""
+
+    status = 403
+
+
+class NotFound(Refused):
+    """The portal knows no such thing, or hides it from this person."""
+
+    status = 404
+
+
+class QueryLimit(Refused):
+    """The bucket of requests is empty; the request was turned away unread."""
+
+    status = 429
+
+
+class BatchRefused(Refused):
+    """This method does not run inside `batch` on this portal."""
+
+
+class OutcomeUnknown(B24Error):
+    """The request left us and no clear answer came back: it may have been carried out.
+
+    Never repeat a write on this. Record the attempt as unknown and read back.
+    """
+
+    status = 504
+    sentence_by_default = _("Bitrix24 did not answer clearly. Look before you try again.")
+
+
+class PortalMoved(OutcomeUnknown):
+    """The portal answered with a redirect. Its new address comes from the OAuth server alone."""
+
+    sentence_by_default = _(
+        "This portal has moved to another address. Close the app and open it again from Bitrix24."
+    )
+
+
+class FrameError(B24Error):
+    """The request that reached us is at fault."""
+
+    status = 400
+
+
+class BadInput(FrameError):
+    sentence_by_default = _("This request is not complete. Nothing was done. Reload the page.")
+
+
+class SessionExpired(FrameError):
+    """The signed session is over, missing or not ours."""
+
+    status = 401
+    sentence_by_default = _("This tab was open for too long, so nothing was sent. Reopen it here.")
+
+
+class OpeningRefused(FrameError):
+    """The opening's token does not prove this app, this portal and this person."""
+
+    status = 403
+    sentence_by_default = _(
+        "Bitrix24 did not confirm that you opened this app from your portal. "
+        "Open it from the menu of your Bitrix24, or ask its administrator to install it."
+    )
+
+
+class EventRefused(FrameError):
+    """The event's application_token is not the one of this installation."""
+
+    status = 403
+    sentence_by_default = _("invalid_application_token")
+
+
+class Missing(FrameError):
+    status = 404
+    sentence_by_default = _("There is no such payment among those you may see. Nothing was done.")
+
+
+_REOPEN = _("Bitrix24 no longer accepts this sign-in. Close the app and open it again.")
+_NOT_INSTALLED = _(
+    "The app is not installed in this portal. Ask the portal's administrator to install it."
+)
+_FAULT = _("Bitrix24 had an internal error. Look before you try again.")
+_ARGUMENT = _("Bitrix24 did not accept the request. Reload the page and try again.")
+_CONFIRM = _(
+    "The portal's administrator has to allow this action of the app first. "
+    "Ask them to confirm it in Bitrix24."
+)
+_PERMISSION = _(
+    "You do not have permission to do this in Bitrix24. "
+    "Ask the portal's administrator for the right to create and edit orders."
+)
+_SCOPE = _(
+    "The app was installed without a permission it needs. "
+    "Ask the portal's administrator to install it again."
+)
+_PUBLISHER = _("This app is not set up correctly with Bitrix24. Whoever runs the app can mend it.")
+
+# Server's code, upper-cased as the official SDK compares them -> what the person reads.
+# https://apidocs.bitrix24.com/api-reference/pay-system/sale-pay-system-pay-payment.html
+# https://apidocs.bitrix24.com/settings/oauth/error-codes.html
+SENTENCES: dict[str, StrOrPromise] = {
+    "NO_AUTH_FOUND": _REOPEN,
+    "EXPIRED_TOKEN": _REOPEN,
+    "INVALID_TOKEN": _REOPEN,
+    "INVALID_CREDENTIALS": _(
+        "The incoming webhook is wrong or switched off. Whoever made it in Bitrix24 can mend it."
+    ),
+    "INVALID_GRANT": _REOPEN,
+    "AUTHORIZATION_ERROR": _(
+        "Bitrix24 does not let this person in: they may have been dismissed. "
+        "The portal's administrator can mend it by opening the app."
+    ),
+    "USER_ACCESS_ERROR": _(
+        "The portal's administrator has limited this app to certain people. "
+        "Ask them to add you in the app's access settings."
+    ),
+    "APPLICATION_NOT_FOUND": _NOT_INSTALLED,
+    "ERROR_OAUTH": _NOT_INSTALLED,
+    "NOT_INSTALLED": _NOT_INSTALLED,
+    "PAYMENT_REQUIRED": _(
+        "The app's subscription in this portal has ended. The portal's administrator can renew it."
+    ),
+    "METHOD_CONFIRM_WAITING": _CONFIRM,
+    "METHOD_CONFIRM_DENIED": _CONFIRM,
+    "INSUFFICIENT_SCOPE": _SCOPE,
+    "INVALID_SCOPE": _SCOPE,
+    "ACCESS_DENIED": _PERMISSION,
+    "200040300010": _PERMISSION,
+    "200040300020": _PERMISSION,
+    "WRONG_AUTH_TYPE": _("Bitrix24 allows this only to an installed app, not to a webhook."),
+    "ALLOWED_ONLY_INTRANET_USER": _(
+        "This is for the company's own employees; your account in Bitrix24 is a guest's. "
+        "Ask the portal's administrator."
+    ),
+    "INVALID_REQUEST": _("Bitrix24 accepts only HTTPS. Whoever runs the app can mend it."),
+    "ERROR_METHOD_NOT_FOUND": _(
+        "This portal's Bitrix24 does not know the action: it may be too old. "
+        "The portal's administrator can update it."
+    ),
+    "ERROR_MANIFEST_IS_NOT_AVAILABLE": _ARGUMENT,
+    "ERROR_BATCH_METHOD_NOT_ALLOWED": _ARGUMENT,
+    "ERROR_BATCH_LENGTH_EXCEEDED": _ARGUMENT,
+    "OPERATION_TIME_LIMIT": _(
+        "Bitrix24 has stopped this action for some minutes because it was used too much. "
+        "Nothing was done. Try again in ten minutes."
+    ),
+    "QUERY_LIMIT_EXCEEDED": _(
+        "Too many requests reached the portal at once. Nothing was done. Try again in a minute."
+    ),
+    "OVERLOAD_LIMIT": _(
+        "Bitrix24 has blocked this portal's apps because of overload. Nothing was done. "
+        "The portal's administrator can ask Bitrix24's support to lift it."
+    ),
+    "INTERNAL_SERVER_ERROR": _FAULT,
+    "ERROR_UNEXPECTED_ANSWER": _FAULT,
+    "ERROR_CORE": _FAULT,
+    "CONNECTION_ERROR": _FAULT,
+    "PORTAL_DELETED": _("This portal no longer exists in Bitrix24."),
+    "WRONG_CLIENT": _PUBLISHER,
+    "INVALID_CLIENT": _PUBLISHER,
+    "ERROR_ARGUMENT": _ARGUMENT,
+    "100": _ARGUMENT,
+    "ERROR_CHECK_FAILURE": _(
+        "Bitrix24 found no such payment with this payment system: one of them may have been "
+        "changed or deleted meanwhile. Nothing was paid. Reload the page to see how it stands."
+    ),
+    "ERROR_PROCESS_REQUEST_RESULT": _(
+        "The payment system refused: it cannot be paid from outside, or the order is cancelled. "
+        "Choose another payment system, or ask the portal's administrator."
+    ),
+    "ERROR_INTERNAL_ORDER_NOT_FOUND": _("The order no longer exists in Bitrix24."),
+    "200640400001": _("The payment no longer exists in Bitrix24."),
+    "200540400001": _("The order no longer exists in Bitrix24."),
+}
+
+_CLASSES: dict[str, type[Refused]] = {
+    "EXPIRED_TOKEN": TokenExpired,
+    "NO_AUTH_FOUND": TokenRejected,
+    "INVALID_TOKEN": TokenRejected,
+    "INVALID_CREDENTIALS": TokenRejected,
+    "AUTHORIZATION_ERROR": TokenRejected,
+    "USER_ACCESS_ERROR": TokenRejected,
+    "APPLICATION_NOT_FOUND": TokenRejected,
+    "ERROR_OAUTH": TokenRejected,
+    "PAYMENT_REQUIRED": ChainBroken,
+    "NOT_INSTALLED": ChainBroken,
+    "INVALID_GRANT": ChainBroken,
+    "ACCESS_DENIED": AccessDenied,
+    "ALLOWED_ONLY_INTRANET_USER": AccessDenied,
+    "200040300010": AccessDenied,
+    "200040300020": AccessDenied,
+    "INSUFFICIENT_SCOPE": ScopeMissing,
+    "INVALID_SCOPE": ScopeMissing,
+    "200640400001": NotFound,
+    "200540400001": NotFound,
+    "QUERY_LIMIT_EXCEEDED": QueryLimit,
+    "ERROR_BATCH_METHOD_NOT_ALLOWED": BatchRefused,
+}
+
+# crm.item.payment.* says these two with the number 0, which elsewhere means anything at all.
+_DESCRIPTIONS_OF_ZERO: dict[str, type[Refused]] = {
+    "insufficient permissions": AccessDenied,
+    "access denied": AccessDenied,
+    "payment has not been found": NotFound,
+}
+
+# The server broke while it worked, so it may have done part of it or all.
+_OUTCOME_UNKNOWN = {"INTERNAL_SERVER_ERROR", "ERROR_UNEXPECTED_ANSWER"}
+
+
+def error_from_answer(code: str | int, description: str, http_status: int) -> B24Error:
+    """The exception for an error answer; by its code, since statuses differ between builds.
+
+    An unknown code with a 5xx status leaves the outcome unknown: only a server that still knew
+    what it was doing sends one of its own codes.
+    """
+    key = str(code).upper()
+    if key in _OUTCOME_UNKNOWN:
+        return OutcomeUnknown(f"{code} (HTTP {http_status})")
+    found = _CLASSES.get(key)
+    if found is None and key == "0":
+        found = _DESCRIPTIONS_OF_ZERO.get(description.strip().rstrip(".!").lower())
+    if found is None and http_status >= 500 and key not in SENTENCES:
+        return OutcomeUnknown(f"{code} (HTTP {http_status})")
+    return (found or Refused)(str(code), description, http_status)

@@ -1,0 +1,150 @@
+"""Environment to settings; a fresh clone runs on SQLite with nothing set.
+
+Every name is listed in `.env.example`. What is well-formed but cannot work is found by `checks.py`.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import environ
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+env = environ.Env()
+environ.Env.read_env(BASE_DIR / ".env")
+
+# Both are known to everybody, so `checks.py` refuses them for any address but loopback.
+INSECURE_SECRET_KEY = "insecure-" + "development-only-" * 3
+INSECURE_TOKEN_KEY = "aW5zZWN1cmUtZGV2ZWxvcG1lbnQtb25seS1rZXktMDE="  # noqa: S105
+
+DEBUG = env.bool("DEBUG", default=False)
+SECRET_KEY = env.str("SECRET_KEY", default=INSECURE_SECRET_KEY)
+APP_URL = env.str("APP_URL", default="http://localhost:8000").rstrip("/")
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[urlsplit(APP_URL).hostname or "localhost"])
+
+# Where Bitrix24 is, and who we are to it.
+B24_CLIENT_ID = env.str("B24_CLIENT_ID", default="")
+B24_CLIENT_SECRET = env.str("B24_CLIENT_SECRET", default="")
+B24_OAUTH_URL = env.str("B24_OAUTH_URL", default="https://oauth.bitrix.info").rstrip("/")
+B24_JS_URL = env.str("B24_JS_URL", default="https://api.bitrix24.com/api/v1/")
+# The first key encrypts, all decrypt: put a new one in front to rotate.
+B24_TOKEN_KEYS = env.list("B24_TOKEN_KEYS", default=[INSECURE_TOKEN_KEY])
+# Plain http, and then to loopback addresses only: for the sandbox.
+B24_ALLOW_HTTP = env.bool("B24_ALLOW_HTTP", default=False)
+# Networks (CIDR) in which on-premise portals live beside us; other private ones are refused.
+B24_PRIVATE_NETWORKS = env.list("B24_PRIVATE_NETWORKS", default=[])
+if B24_ALLOW_HTTP:
+    # oauthlib refuses http on its own; transport.py decides which http addresses may be called.
+    os.environ["OAUTHLIB_INSECURE_TRANSPORT"] = "1"
+
+INSTALLED_APPS = [
+    "django.contrib.contenttypes",
+    "django.contrib.staticfiles",
+    "csp",
+    "django_htmx",
+    "b24app",
+    "payments",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "b24app.middleware.FrameMiddleware",
+    "b24app.middleware.ErrorMiddleware",
+]
+
+ROOT_URLCONF = "b24app.urls"
+WSGI_APPLICATION = "b24app.wsgi.application"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.template.context_processors.i18n",
+                "b24app.context.frame",
+            ],
+        },
+    },
+]
+
+DATABASES = {"default": env.db("DATABASE_URL", default=f"sqlite:///{BASE_DIR}/var/db.sqlite3")}
+_database = DATABASES["default"]
+# Each statement is its own transaction unless code says otherwise: a rotated token pair must
+# survive the failure of the request around it.
+_database["ATOMIC_REQUESTS"] = False
+if _database["ENGINE"] == "django.db.backends.sqlite3":
+    (BASE_DIR / "var").mkdir(exist_ok=True)
+    _database["OPTIONS"] = {
+        # A writer waits for its turn instead of failing, and takes it before it reads.
+        "timeout": 20,
+        "transaction_mode": "IMMEDIATE",
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+    }
+elif _database["ENGINE"] == "django.db.backends.postgresql":
+    _database["OPTIONS"] = {
+        # One connection a thread in use; a thread that finds none waits this many seconds.
+        "pool": {"min_size": 1, "max_size": 20, "timeout": 10},
+        **_database.get("OPTIONS", {}),
+    }
+
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_I18N = True
+USE_TZ = True
+
+STATIC_URL = "static/"
+STATIC_ROOT = BASE_DIR / "static_built"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STORAGES = {
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+}
+
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+SECURE_CONTENT_TYPE_NOSNIFF = True
+# The frame's address carries the portal's name and a session id of the portal's own.
+SECURE_REFERRER_POLICY = "no-referrer"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = None  # Meaningless inside a frame.
+
+_script = urlsplit(B24_JS_URL)
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": ["'none'"],
+        "script-src": ["'self'", f"{_script.scheme}://{_script.netloc}"],
+        "style-src": ["'self'"],
+        "img-src": ["'self'", "data:"],
+        "font-src": ["'self'"],
+        "connect-src": ["'self'"],
+        "form-action": ["'self'"],
+        "base-uri": ["'none'"],
+        # FrameMiddleware names the portal; whoever is not one cannot be framed.
+        "frame-ancestors": ["'none'"],
+    },
+}
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": "INFO"},
+    "loggers": {
+        # At DEBUG these three write access tokens into the log.
+        "requests_oauthlib": {"level": "INFO"},
+        "oauthlib": {"level": "INFO"},
+        "urllib3": {"level": "INFO"},
+    },
+}

@@ -1,0 +1,45 @@
+"""The cast and the stage: two portals of the sandbox behind the app's own transport."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from django.core.cache import cache
+
+from b24app import transport
+from sandbox import seed
+from sandbox.adapter import SandboxAdapter
+from sandbox.app import Sandbox
+from sandbox.world import Portal
+
+OAUTH_URL = "https://oauth.bitrix.info"
+ALPHA_URL = "https://alpha.example.com"
+BETA_URL = "https://beta.example.com"
+APP_URL = "https://pay.example.com"
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    """A Bitrix24 of its own for each test, mounted where the app's HTTP adapter is."""
+    world = seed.demo_world(oauth_url=OAUTH_URL, portal_urls=(ALPHA_URL, BETA_URL), app_url=APP_URL)
+    stage = Sandbox(world)
+    with transport.use_adapter(SandboxAdapter(stage)):
+        yield stage
+
+
+@pytest.fixture
+def alpha(sandbox: Sandbox) -> Portal:
+    return sandbox.world.portals[seed.ALPHA]
+
+
+@pytest.fixture
+def beta(sandbox: Sandbox) -> Portal:
+    return sandbox.world.portals[seed.BETA]
+
+
+@pytest.fixture(autouse=True)
+def _empty_cache() -> Iterator[None]:
+    cache.clear()
+    yield
+    cache.clear()
