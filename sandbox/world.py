@@ -10,6 +10,7 @@ import itertools
 import secrets
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -161,6 +162,7 @@ class Installation:
     status: str = "L"
     finished: bool = False
     removed: bool = False
+    payment_expired: bool = False  # the OAuth server gives no more tokens, the portal no answers
     # None: everybody may use it; otherwise only these people.
     allowed_users: frozenset[int] | None = None
     placements: list[dict[str, Any]] = field(default_factory=list)
@@ -181,6 +183,14 @@ class Token:
     refresh_expires: float
     refresh_spent: bool = False
     revoked: bool = False
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """One event for one handler: what is POSTed there, every leaf a string, and where."""
+
+    url: str
+    fields: dict[str, Any]
 
 
 @dataclass
@@ -209,6 +219,8 @@ class Portal:
     sends_application_token: bool = True
     commercial_plan: bool = True
     deleted: bool = False
+    # A payment is then changed but not saved: the failure that pay.payment only logs.
+    payment_save_fails: bool = False
     batch_forbidden: frozenset[str] = frozenset()  # methods answered ERROR_BATCH_METHOD_NOT_ALLOWED
     bucket_size: int = 50
     bucket_drain: float = 2.0  # requests a second
@@ -237,6 +249,9 @@ class World:
         self.codes: dict[str, Token] = {}  # authorization codes
         self.lock = threading.RLock()
         self.strict_rotation = True  # a refresh also kills the access token issued before it
+        # Events on their way to handlers: collected in `outbox` as long as nobody sends them.
+        self.outbox: list[Delivery] = []
+        self.send: Callable[[Delivery], None] | None = None
         self._offset = 0.0
         self._ids = itertools.count(1000)
 

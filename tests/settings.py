@@ -19,8 +19,8 @@ os.environ["B24_ALLOW_HTTP"] = "True"
 os.environ.pop("B24_OAUTH_URL", None)
 os.environ.pop("B24_JS_URL", None)
 
-from b24app.settings import *  # noqa: E402, F403
-from b24app.settings import BASE_DIR, DATABASES  # noqa: E402
+from b24app.settings import *  # noqa: F403
+from b24app.settings import BASE_DIR, DATABASES
 
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     # A file: the in-memory kind is one connection, which hides every race.

@@ -1,0 +1,35 @@
+"""The REST methods. Importing this package fills `sandbox.registry.METHODS`."""
+
+from __future__ import annotations
+
+from sandbox.methods import (
+    application,
+    crm_item,
+    crm_orderentity,
+    crm_payment,
+    event,
+    paying,
+    paysystem,
+    paysystem_handler,
+    paysystem_list,
+    paysystem_settings,
+    placement,
+    sale_order,
+    sale_payment,
+)
+
+__all__ = [
+    "application",
+    "crm_item",
+    "crm_orderentity",
+    "crm_payment",
+    "event",
+    "paying",
+    "paysystem",
+    "paysystem_handler",
+    "paysystem_list",
+    "paysystem_settings",
+    "placement",
+    "sale_order",
+    "sale_payment",
+]

@@ -1,0 +1,92 @@
+"""Values as PHP takes them: what is empty, which integer a string is, what a flag says."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+# The portals live east of UTC, so that a program which drops the offset is found out.
+PORTAL_TIME = timezone(timedelta(hours=3))
+
+_LEADING_INTEGER = re.compile(r"\s*([+-]?\d+)")
+
+
+def is_empty(value: Any) -> bool:
+    """`empty()`: null, "", "0", 0, 0.0, false and an array without elements."""
+    return value in (None, "", "0", 0, False) or value in ([], {})
+
+
+def is_given(params: dict[str, Any], name: str) -> bool:
+    """`isset()`: there, and not null."""
+    return params.get(name) is not None
+
+
+def to_int(value: Any) -> int:
+    """`(int)`: the digits a string begins with, else 0; an array is 1 unless empty."""
+    if isinstance(value, bool | int | float | Decimal):
+        return int(value)
+    if isinstance(value, str):
+        found = _LEADING_INTEGER.match(value)
+        return int(found[1]) if found else 0
+    return 1 if value else 0
+
+
+def to_decimal(value: Any) -> Decimal:
+    """A sum, exactly as it was written; what is no number is 0."""
+    try:
+        amount = Decimal(str(value))
+    except InvalidOperation:
+        return Decimal(0)
+    return amount if amount.is_finite() else Decimal(0)
+
+
+def to_text(value: Any) -> str:
+    if value is True:
+        return "1"
+    if value is None or value is False:
+        return ""
+    return "Array" if isinstance(value, dict | list) else str(value)
+
+
+def to_moment(value: Any) -> datetime | None:
+    """A date and time as a client writes it, in the portal's own time where it names no zone."""
+    try:
+        moment = datetime.fromisoformat(to_text(value))
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=PORTAL_TIME)
+
+
+def flag(value: bool) -> str:
+    return "Y" if value else "N"
+
+
+def mapping(value: Any) -> dict[str, Any]:
+    """An array parameter by its keys; PHP does not tell a list from a map."""
+    if isinstance(value, dict):
+        return value
+    if isinstance(value, list):
+        return {str(place): item for place, item in enumerate(value)}
+    return {}
+
+
+def upper_keys(value: Any, *, deep: bool = True) -> Any:
+    """Keys in upper case, on every level unless told otherwise; a later twin wins."""
+    if isinstance(value, dict):
+        return {
+            str(name).upper(): upper_keys(item) if deep else item for name, item in value.items()
+        }
+    if isinstance(value, list) and deep:
+        return [upper_keys(item) for item in value]
+    return value
+
+
+def moment_text(moment: datetime | None) -> str | None:
+    """ISO 8601 with the portal's offset, to the second."""
+    return None if moment is None else moment.astimezone(PORTAL_TIME).isoformat(timespec="seconds")
+
+
+def now_at(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC).replace(microsecond=0)

@@ -1,0 +1,208 @@
+"""What a token says of itself, and placements: api-reference/common/ and api-reference/widgets/."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from sandbox import seed
+from tests.sandbox.asking import (
+    Refusal,
+    ask,
+    by_other_application,
+    by_webhook,
+    refusal_in,
+    refused,
+)
+from tests.sandbox.wire import Wire, in_process
+
+NEEDS_APPLICATION = Refusal(
+    403,
+    "WRONG_AUTH_TYPE",
+    "Current authorization type is denied for this method Application context required",
+)
+NO_RIGHT = Refusal(403, "ACCESS_DENIED", "Access denied!")
+URL = "https://pay.example.com/"
+TAB = {"PLACEMENT": "CRM_DEAL_DETAIL_TAB", "HANDLER": URL, "TITLE": "Payments"}
+
+
+def bound(wire: Wire) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = ask(wire, "placement.get", user=seed.ADMIN)
+    return rows
+
+
+def test_app_info_names_the_installation_but_no_user() -> None:
+    """api-reference/common/system/app-info.md; appInfo in rest_provider.php."""
+    wire = in_process()
+    info = ask(wire, "app.info", user=seed.READER)
+    installation = wire.alpha.installations[seed.OUR_CLIENT_ID]
+    assert (info["ID"], info["CODE"]) == (installation.id, seed.OUR_CLIENT_ID)
+    assert (info["VERSION"], info["STATUS"], info["INSTALLED"]) == (1, "L", True)
+    assert (info["PAYMENT_EXPIRED"], info["DAYS"]) == ("N", None)
+    assert info.keys().isdisjoint({"client_id", "user_id", "CLIENT_ID", "USER_ID"})
+
+
+def test_app_info_before_the_installer_is_done() -> None:
+    """INSTALLED is how an application tells that it still has to finish."""
+    wire = in_process()
+    wire.alpha.installations[seed.OUR_CLIENT_ID].finished = False
+    assert ask(wire, "app.info", user=seed.ADMIN)["INSTALLED"] is False
+
+
+def test_app_info_of_a_webhook() -> None:
+    """appInfo in rest_provider.php: scopes and licence."""
+    info = by_webhook(in_process(), "app.info").json()["result"]
+    assert info.keys() == {"SCOPE", "LICENSE"}
+    assert "pay_system" in info["SCOPE"]
+
+
+@pytest.mark.parametrize(
+    ("user", "name", "is_admin"),
+    [
+        (seed.ADMIN, "Ada", True),
+        (seed.SETTINGS_ADMIN, "Sam", False),
+        (seed.MANAGER, "Max", False),
+        (seed.EXTRANET, "Eve", False),
+    ],
+)
+def test_profile(user: int, name: str, is_admin: bool) -> None:
+    """api-reference/common/users/profile.md: the id is a string, ADMIN a boolean."""
+    profile = ask(in_process(), "profile", user=user)
+    assert (profile["ID"], profile["NAME"], profile["ADMIN"]) == (str(user), name, is_admin)
+
+
+def test_user_current_in_brief() -> None:
+    """api-reference/user/user-current.md; the scope user_brief reaches no address."""
+    person = ask(in_process(), "user.current", user=seed.MANAGER)
+    assert (person["ID"], person["NAME"], person["LAST_NAME"]) == ("3", "Max", "Manager")
+    assert person["ACTIVE"] is True
+    assert "EMAIL" not in person
+
+
+def test_scope_and_method_get() -> None:
+    """api-reference/common/system/scope.md and method-get.md."""
+    wire = in_process()
+    assert ask(wire, "scope", user=seed.READER) == list(seed.OUR_SCOPES)
+    wire.alpha.installations[seed.OUR_CLIENT_ID].scopes = ("crm",)
+    for name, exists, available in (
+        ("crm.item.get", True, True),
+        ("sale.payment.get", True, False),
+        ("profile", True, True),
+        ("nothing.of.the.kind", False, False),
+    ):
+        answer = ask(wire, "method.get", {"name": name}, user=seed.READER)
+        assert answer == {"isExisting": exists, "isAvailable": available}
+
+
+# Placements
+
+
+@pytest.mark.parametrize("verb", ["list", "bind", "unbind", "get"])
+def test_placements_belong_to_applications(verb: str) -> None:
+    """placement-list.md, table of errors."""
+    assert refusal_in(by_webhook(in_process(), f"placement.{verb}")) == NEEDS_APPLICATION
+
+
+@pytest.mark.parametrize("verb", ["bind", "unbind", "get"])
+@pytest.mark.parametrize("user", [seed.SETTINGS_ADMIN, seed.MANAGER])
+def test_only_the_portal_administrator_binds(verb: str, user: int) -> None:
+    """checkPermission in rest/lib/api/placement.php."""
+    assert refused(in_process(), f"placement.{verb}", TAB, user=user) == NO_RIGHT
+
+
+def test_bind_and_get() -> None:
+    """placement-bind.md and the sample of placement-get.md."""
+    wire = in_process()
+    assert ask(wire, "placement.bind", TAB, user=seed.ADMIN) is True
+    [row] = bound(wire)
+    assert (row["placement"], row["handler"]) == ("CRM_DEAL_DETAIL_TAB", URL)
+    assert (row["title"], row["userId"], row["options"]) == ("Payments", 0, [])
+    assert row["langAll"]["en"]["TITLE"] == "Payments"
+
+
+def test_title_defaults_to_the_applications_and_may_come_by_language() -> None:
+    """placement.php: PlacementLangTable."""
+    wire = in_process()
+    untitled = {"placement": "crm_deal_detail_tab", "handler": URL}
+    ask(wire, "placement.bind", untitled, user=seed.ADMIN)
+    by_language = {
+        "PLACEMENT": "CRM_SMART_INVOICE_DETAIL_TAB",
+        "HANDLER": URL,
+        "LANG_ALL": {"en": {"TITLE": "In English"}, "de": {"TITLE": "Auf Deutsch"}},
+    }
+    ask(wire, "placement.bind", by_language, user=seed.ADMIN)
+    assert [row["title"] for row in bound(wire)] == ["Pay for Bitrix24", "In English"]
+
+
+def test_second_binding_of_the_same_is_refused() -> None:
+    """placement.php: the unique key is application, placement and handler."""
+    wire = in_process()
+    ask(wire, "placement.bind", TAB, user=seed.ADMIN)
+    assert refused(wire, "placement.bind", TAB, user=seed.ADMIN) == Refusal(
+        400, "ERROR_CORE", "Unable to set placement handler: Handler already binded"
+    )
+    other = {**TAB, "HANDLER": f"{URL}other/"}
+    assert ask(wire, "placement.bind", other, user=seed.ADMIN) is True
+    response = by_other_application(wire, "placement.bind", TAB, user=seed.ADMIN)
+    assert response.json()["result"] is True
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"PLACEMENT": ""}, "ERROR_ARGUMENT"),
+        ({"PLACEMENT": "DEFAULT"}, "ERROR_ARGUMENT"),
+        ({"HANDLER": ""}, "ERROR_ARGUMENT"),
+        ({"PLACEMENT": "CRM_DYNAMIC_31_DETAIL_TAB"}, "ERROR_PLACEMENT_NOT_FOUND"),
+        ({"HANDLER": "/relative/"}, "ERROR_WRONG_HANDLER_URL"),
+        ({"HANDLER": "ftp://pay.example.com/"}, "ERROR_UNSUPPORTED_PROTOCOL"),
+    ],
+)
+def test_bind_refusals(change: dict[str, Any], code: str) -> None:
+    """placement.php and rest/lib/handlerhelper.php."""
+    wire = in_process()
+    refusal = refused(wire, "placement.bind", {**TAB, **change}, user=seed.ADMIN)
+    assert (refusal.status, refusal.code) == (400, code)
+    assert bound(wire) == []
+
+
+def test_missing_argument_is_named_beside_the_text() -> None:
+    """placement-bind.md, its sample of an error."""
+    wire = in_process()
+    response = wire.call("placement.bind", {}, token=wire.token(seed.ADMIN))
+    assert response.json() == {
+        "error": "ERROR_ARGUMENT",
+        "error_description": "Argument 'PLACEMENT' is null or empty",
+        "argument": "PLACEMENT",
+    }
+
+
+def test_one_address_for_the_whole_application() -> None:
+    """placement-bind.md: ERROR_PLACEMENT_MAX_COUNT for REST_APP_URI."""
+    wire = in_process()
+    params = {"PLACEMENT": "REST_APP_URI", "HANDLER": URL}
+    ask(wire, "placement.bind", params, user=seed.ADMIN)
+    params["HANDLER"] = f"{URL}other/"
+    refusal = refused(wire, "placement.bind", params, user=seed.ADMIN)
+    assert refusal.code == "ERROR_PLACEMENT_MAX_COUNT"
+
+
+def test_unbind_counts() -> None:
+    """placement-unbind.md: without a handler, all at the place."""
+    wire = in_process()
+    for handler in (URL, f"{URL}other/"):
+        ask(wire, "placement.bind", {**TAB, "HANDLER": handler}, user=seed.ADMIN)
+    one = {"PLACEMENT": TAB["PLACEMENT"], "HANDLER": URL}
+    assert ask(wire, "placement.unbind", one, user=seed.ADMIN) == {"count": 1}
+    assert ask(wire, "placement.unbind", one, user=seed.ADMIN) == {"count": 0}
+    every = {"PLACEMENT": TAB["PLACEMENT"]}
+    assert ask(wire, "placement.unbind", every, user=seed.ADMIN) == {"count": 1}
+
+
+def test_list_shows_what_the_scopes_allow() -> None:
+    """placement-list.md."""
+    wire = in_process()
+    assert "CRM_DEAL_DETAIL_TAB" in ask(wire, "placement.list", user=seed.MANAGER)
+    wire.alpha.installations[seed.OUR_CLIENT_ID].scopes = ("placement",)
+    assert ask(wire, "placement.list", user=seed.MANAGER) == ["LEFT_MENU", "REST_APP_URI"]

@@ -1,0 +1,435 @@
+"""`crm.item.*`, `crm.item.payment.*` and `crm.orderentity.list`, as far as the caller may see.
+
+api-reference/crm/universal/ of the documentation; crm/lib/controller/ of the server.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from sandbox import seed
+from sandbox.world import DEAL, SMART_INVOICE
+from tests.sandbox.asking import Refusal, ask, envelope, refused
+from tests.sandbox.wire import Wire, in_process
+
+DENIED = Refusal(400, "ACCESS_DENIED", "Access denied")
+DENIED_BEFORE = Refusal(400, 0, "Insufficient permissions")
+NOT_INTRANET = Refusal(
+    403, "allowed_only_intranet_user", "Action is allowed only to intranet users"
+)
+PAYMENT = "crm.item.payment"
+
+
+def missing(name: str) -> Refusal:
+    return Refusal(400, 100, f"Could not find value for parameter {{{name}}}")
+
+
+def of_deal(deal_id: int, **params: Any) -> dict[str, Any]:
+    return {"entityTypeId": DEAL, "entityId": deal_id, **params}
+
+
+def item_ids(wire: Wire, user: int, **params: Any) -> list[int]:
+    answer = ask(wire, "crm.item.list", {"entityTypeId": DEAL, **params}, user=user)
+    return [item["id"] for item in answer["items"]]
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        "crm.item.list",
+        "crm.item.get",
+        *(f"{PAYMENT}.{verb}" for verb in ("list", "get", "pay", "unpay", "add", "delete")),
+    ],
+)
+def test_extranet_users_are_turned_away_first(method: str) -> None:
+    """crm-item-list.md: 403, before arguments are looked at."""
+    assert refused(in_process(), method, user=seed.EXTRANET) == NOT_INTRANET
+
+
+# Items
+
+
+def test_item_list_holds_what_the_person_may_read() -> None:
+    """crm-item-list.md: items without the right to read are not in the selection or its total."""
+    wire = in_process()
+    assert item_ids(wire, seed.OWN_MANAGER) == [seed.OWN_DEAL]
+    answer = envelope(wire, "crm.item.list", {"entityTypeId": DEAL}, user=seed.OWN_MANAGER)
+    assert answer["total"] == 1
+    assert {seed.OWN_DEAL, seed.HIDDEN_DEAL, seed.EMPTY_DEAL} <= set(item_ids(wire, seed.MANAGER))
+
+
+def test_item_list_of_smart_invoices() -> None:
+    """Type 31 in crm/data-types.md."""
+    params = {"entityTypeId": str(SMART_INVOICE), "select": ["id", "title"]}
+    items = ask(in_process(), "crm.item.list", params, user=seed.READER)["items"]
+    assert items == [
+        {"id": seed.SHARED_INVOICE, "title": "Invoice 501"},
+        {"id": seed.INVOICE, "title": "Invoice 502"},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("conditions", "expected"),
+    [
+        ({"@id": [seed.DEAL, str(seed.HIDDEN_DEAL), 999]}, [seed.DEAL, seed.HIDDEN_DEAL]),
+        ({"id": [seed.DEAL, seed.OWN_DEAL]}, [seed.DEAL, seed.OWN_DEAL]),
+        ({"assignedById": seed.OWN_MANAGER}, [seed.OWN_DEAL]),
+        ({"%title": "office CHAIRS"}, [seed.DEAL]),
+        ({">opportunity": 100000}, [seed.JPY_DEAL]),
+        (
+            {"0": {"logic": "OR", "0": {"id": seed.DEAL}, "1": {"id": seed.OWN_DEAL}}},
+            [seed.DEAL, seed.OWN_DEAL],
+        ),
+        (
+            {"0": {"logic": "OR", "0": {"id": seed.DEAL}, "1": {"id": 1}}, "!id": seed.DEAL},
+            [],
+        ),
+    ],
+)
+def test_item_filters(conditions: dict[str, Any], expected: list[int]) -> None:
+    """crm-item-list.md: prefixes, arrays, groups joined by OR."""
+    assert item_ids(in_process(), seed.MANAGER, filter=conditions) == expected
+
+
+@pytest.mark.parametrize(
+    ("params", "text"),
+    [
+        (
+            {"filter": {"=wrongName": 1}},
+            "Invalid filter: field 'WRONG_NAME' is not allowed in filter",
+        ),
+        ({"order": {"wrong": "ASC"}}, "Invalid order: field 'WRONG' is not allowed in order"),
+        (
+            {"order": {"id": "up"}},
+            "Invalid order: allowed sort directions are `ASC, DESC`. But got 'up' for field 'ID'",
+        ),
+    ],
+)
+def test_item_list_refuses_unknown_names(params: dict[str, Any], text: str) -> None:
+    """crm-item-list.md, table of errors: unlike the sale methods this one speaks up."""
+    refusal = refused(
+        in_process(), "crm.item.list", {"entityTypeId": DEAL, **params}, user=seed.MANAGER
+    )
+    assert refusal == Refusal(400, "INVALID_ARG_VALUE", text)
+
+
+def test_item_list_pages() -> None:
+    """crm-item-list.md: 50 a page."""
+    wire = in_process()
+    seed.fill(wire.alpha, 60)
+    params = {"entityTypeId": DEAL, "order": {"id": "DESC"}}
+    answer = envelope(wire, "crm.item.list", params, user=seed.MANAGER)
+    newest = [item["id"] for item in answer["result"]["items"]]
+    assert len(newest) == 50
+    assert newest == sorted(newest, reverse=True)
+    assert answer["next"] == 50
+    assert answer["total"] == len([key for key in wire.alpha.items if key[0] == DEAL])
+
+
+def test_item_get() -> None:
+    """crm-item-get.md."""
+    params = {"entityTypeId": DEAL, "id": str(seed.DEAL)}
+    item = ask(in_process(), "crm.item.get", params, user=seed.READER)["item"]
+    assert (item["id"], item["entityTypeId"]) == (seed.DEAL, DEAL)
+    assert (item["title"], item["opportunity"]) == ("Office chairs for the new floor", 12500)
+
+
+@pytest.mark.parametrize(
+    ("params", "refusal"),
+    [
+        (
+            {"entityTypeId": DEAL, "id": seed.HIDDEN_DEAL},
+            Refusal(400, "ACCESS_DENIED", "You do not have permission to view this item"),
+        ),
+        ({"entityTypeId": DEAL, "id": 999}, Refusal(400, "NOT_FOUND", "Element not found")),
+        ({"entityTypeId": 999, "id": 1}, Refusal(400, "NOT_FOUND", "SPA not found")),
+        ({"entityTypeId": DEAL}, missing("id")),
+        ({"id": 1}, missing("entityTypeId")),
+    ],
+)
+def test_item_get_refusals(params: dict[str, Any], refusal: Refusal) -> None:
+    """crm-item-get.md, table of errors: existence is told before the right."""
+    assert refused(in_process(), "crm.item.get", params, user=seed.OWN_MANAGER) == refusal
+
+
+# Payments of an item
+
+
+def test_payments_of_a_deal_come_bare() -> None:
+    """crm-item-payment-list.md: an array, no total, nine columns."""
+    wire = in_process()
+    answer = envelope(wire, f"{PAYMENT}.list", of_deal(seed.DEAL), user=seed.READER)
+    assert answer.keys() == {"result", "time"}
+    assert answer["result"] == [
+        {
+            "id": seed.PAYMENT,
+            "accountNumber": "163/1",
+            "paid": "N",
+            "datePaid": None,
+            "empPaidId": None,
+            "paySystemId": seed.ACME_PAY,
+            "sum": 12500,
+            "currency": "EUR",
+            "paySystemName": "Acme Pay",
+        }
+    ]
+
+
+def test_payments_of_several_orders_and_of_an_invoice() -> None:
+    """controller/item/payment.php listAction: all orders bound to the item, any entity type."""
+    wire = in_process()
+    several = ask(wire, f"{PAYMENT}.list", of_deal(seed.SEVERAL_DEAL), user=seed.MANAGER)
+    assert [row["id"] for row in several] == list(seed.SEVERAL_PAYMENTS)
+    for invoice, payment in (
+        (seed.INVOICE, seed.INVOICE_PAYMENT),
+        (seed.SHARED_INVOICE, seed.SHARED_PAYMENT),
+    ):
+        params = {"entityTypeId": SMART_INVOICE, "entityId": invoice}
+        rows = ask(wire, f"{PAYMENT}.list", params, user=seed.MANAGER)
+        assert [row["id"] for row in rows] == [payment]
+
+
+def test_payments_filter_and_order() -> None:
+    """crm-item-payment-list.md: as in sale.payment.list, but an unknown name is an error."""
+    wire = in_process()
+    params = of_deal(seed.SEVERAL_DEAL, filter={"paid": "N"}, order={"sum": "desc"})
+    rows = ask(wire, f"{PAYMENT}.list", params, user=seed.MANAGER)
+    assert [row["sum"] for row in rows] == [400, 99.9, 50]
+    params = of_deal(seed.SEVERAL_DEAL, filter={"wrong": "N"})
+    refusal = refused(wire, f"{PAYMENT}.list", params, user=seed.MANAGER)
+    assert (refusal.status, refusal.code) == (400, 0)
+
+
+def test_payments_of_what_the_person_may_not_read() -> None:
+    """controller/item/payment.php: canRead of the item; older builds say it with a zero."""
+    wire = in_process()
+    params = of_deal(seed.HIDDEN_DEAL)
+    assert refused(wire, f"{PAYMENT}.list", params, user=seed.OWN_MANAGER) == DENIED
+    wire.alpha.older_build = True
+    assert refused(wire, f"{PAYMENT}.list", params, user=seed.OWN_MANAGER) == DENIED_BEFORE
+
+
+@pytest.mark.parametrize(
+    ("params", "refusal"),
+    [
+        ({"entityTypeId": DEAL}, missing("entityId")),
+        ({"entityId": seed.DEAL}, missing("entityTypeId")),
+        (
+            {"entityTypeId": DEAL, "entityId": "x"},
+            Refusal(
+                400,
+                100,
+                "Invalid value {x} to match with parameter {entityId}."
+                " Should be value of type {int}.",
+            ),
+        ),
+    ],
+)
+def test_payments_arguments(params: dict[str, Any], refusal: Refusal) -> None:
+    """binder.php: code 100."""
+    assert refused(in_process(), f"{PAYMENT}.list", params, user=seed.MANAGER) == refusal
+
+
+# Rights on one payment
+
+
+@pytest.mark.parametrize("verb", ["get", "pay", "unpay", "delete"])
+def test_payment_of_a_deal_out_of_sight(verb: str) -> None:
+    """SaleEntityItem of the newest build: the rights of the bound deal."""
+    wire = in_process()
+    params = {"id": seed.HIDDEN_PAYMENT}
+    assert refused(wire, f"{PAYMENT}.{verb}", params, user=seed.OWN_MANAGER) == DENIED
+    assert refused(wire, f"{PAYMENT}.{verb}", {"id": 999}, user=seed.OWN_MANAGER) == Refusal(
+        400, 0, "Payment has not been found"
+    )
+
+
+def test_older_build_asks_for_rights_on_orders_only() -> None:
+    """Older controller/item/payment.php: canUpdate(Order)."""
+    wire = in_process()
+    wire.alpha.older_build = True
+    params = {"id": seed.HIDDEN_PAYMENT}
+    assert ask(wire, f"{PAYMENT}.pay", params, user=seed.OWN_MANAGER) is True
+    params = {"id": seed.PAYMENT}
+    assert refused(wire, f"{PAYMENT}.pay", params, user=seed.READER) == DENIED_BEFORE
+
+
+def test_reader_reads_and_changes_nothing() -> None:
+    """crm-item-payment-pay.md: the right to modify."""
+    wire = in_process()
+    params = {"id": seed.PAYMENT}
+    assert ask(wire, f"{PAYMENT}.get", params, user=seed.READER)["accountNumber"] == "163/1"
+    assert refused(wire, f"{PAYMENT}.pay", params, user=seed.READER) == DENIED
+    loose = {"id": seed.LOOSE_PAYMENT}
+    assert refused(wire, f"{PAYMENT}.pay", loose, user=seed.READER) == DENIED
+    assert ask(wire, f"{PAYMENT}.pay", loose, user=seed.OWN_MANAGER) is True
+
+
+# Paying by hand
+
+
+@pytest.mark.parametrize(
+    "payment_id",
+    [
+        seed.PAYMENT,
+        seed.CASH_PAYMENT,
+        seed.BILL_PAYMENT,
+        seed.ACQUIRER_PAYMENT,
+        seed.OTHER_PAYMENT,
+        seed.ON_DELIVERY_PAYMENT,
+    ],
+)
+def test_any_pay_system_is_paid_by_hand(payment_id: int) -> None:
+    """crm-item-payment-pay.md; payAction: no handler takes part, no PS_* field is written."""
+    wire = in_process()
+    assert ask(wire, f"{PAYMENT}.pay", {"id": str(payment_id)}, user=seed.MANAGER) is True
+    payment = wire.alpha.payments[payment_id]
+    assert (payment.paid, payment.emp_paid_id, payment.times_paid) == (True, seed.MANAGER, 1)
+    assert payment.provider_data == {"isReturn": "N"}
+
+
+def test_paying_again_by_hand_changes_nothing() -> None:
+    """main/lib entity: an equal value is no change."""
+    wire = in_process()
+    wire.sandbox.world.advance(60)
+    before = wire.alpha.payments[seed.PAID_PAYMENT].date_paid
+    assert ask(wire, f"{PAYMENT}.pay", {"id": seed.PAID_PAYMENT}, user=seed.MANAGER) is True
+    after = wire.alpha.payments[seed.PAID_PAYMENT]
+    assert (after.date_paid, after.emp_paid_id, after.times_paid) == (before, seed.ADMIN, 1)
+
+
+def test_internal_account_and_cancelled_order_fail_truthfully() -> None:
+    """innerhandler.php: not enough money; order.php: a cancelled order is not paid."""
+    wire = in_process()
+    inner = refused(wire, f"{PAYMENT}.pay", {"id": seed.INNER_PAYMENT}, user=seed.MANAGER)
+    assert (inner.status, inner.code) == (400, 0)
+    params = {"id": seed.CANCELED_PAYMENT}
+    canceled = refused(wire, f"{PAYMENT}.pay", params, user=seed.MANAGER)
+    assert (canceled.status, canceled.code) == (400, "SALE_ORDER_PAID_ORDER_CANCELED")
+    assert not wire.alpha.payments[seed.INNER_PAYMENT].paid
+
+
+def test_unpay() -> None:
+    """crm-item-payment-unpay.md."""
+    wire = in_process()
+    assert ask(wire, f"{PAYMENT}.unpay", {"id": seed.PAID_PAYMENT}, user=seed.MANAGER) is True
+    assert not wire.alpha.payments[seed.PAID_PAYMENT].paid
+
+
+# Changing, adding, deleting
+
+
+def test_update_changes_the_pay_system_and_its_name() -> None:
+    """crm-item-payment-update.md: paid and paySystemId and no other field."""
+    wire = in_process()
+    params = {"id": seed.PAYMENT, "fields": {"paySystemId": "12", "sum": 1}}
+    assert ask(wire, f"{PAYMENT}.update", params, user=seed.MANAGER) is True
+    row = ask(wire, f"{PAYMENT}.get", {"id": seed.PAYMENT}, user=seed.MANAGER)
+    assert (row["paySystemId"], row["paySystemName"]) == (seed.DEMO_CARD_PAY, "Demo Card Pay")
+    assert (row["sum"], row["paid"]) == (12500, "N")
+
+
+@pytest.mark.parametrize(
+    ("params", "refusal"),
+    [
+        ({"id": seed.PAYMENT, "fields": {"sum": 1}}, Refusal(400, 0, "Empty fields")),
+        (
+            {"id": seed.PAYMENT, "fields": {"paySystemId": 999}},
+            Refusal(400, 0, "Payment system has not been found"),
+        ),
+        ({"id": 999, "fields": {"paid": "Y"}}, Refusal(400, 0, "Payment has not been found")),
+        ({"id": seed.HIDDEN_PAYMENT, "fields": {"paid": "Y"}}, DENIED),
+        ({"id": seed.PAYMENT}, missing("fields")),
+        ({"fields": {"paid": "Y"}}, missing("id")),
+    ],
+)
+def test_update_refusals(params: dict[str, Any], refusal: Refusal) -> None:
+    """updateAction and updateInternal."""
+    user = seed.OWN_MANAGER if refusal is DENIED else seed.MANAGER
+    assert refused(in_process(), f"{PAYMENT}.update", params, user=user) == refusal
+
+
+def test_add_makes_a_payment_over_nothing() -> None:
+    """crm-item-payment-add.md; getFieldsOnAddForBuilder: SUM 0, on the first order bound."""
+    wire = in_process()
+    params = of_deal(seed.DEAL, fields={"paySystemId": seed.CASH})
+    added = wire.alpha.payments[ask(wire, f"{PAYMENT}.add", params, user=seed.MANAGER)]
+    assert (added.account_number, added.sum) == ("163/2", Decimal(0))
+    assert added.pay_system_id == seed.CASH
+
+
+def test_add_makes_an_order_where_there_is_none() -> None:
+    """getFieldsOnAddForBuilder: OWNER_ID instead of an order's ID."""
+    wire = in_process()
+    params = of_deal(seed.EMPTY_DEAL)
+    payment_id = ask(wire, f"{PAYMENT}.add", params, user=seed.MANAGER)
+    rows = ask(wire, f"{PAYMENT}.list", params, user=seed.MANAGER)
+    assert [row["id"] for row in rows] == [payment_id]
+
+
+def test_add_refusals() -> None:
+    """canAddPayment."""
+    wire = in_process()
+    params = of_deal(seed.DEAL)
+    assert refused(wire, f"{PAYMENT}.add", params, user=seed.READER) == DENIED
+    assert refused(wire, f"{PAYMENT}.add", of_deal(13123000), user=seed.ADMIN) == Refusal(
+        400, 0, "Entity with identifier №13123000 does not exist"
+    )
+
+
+def test_delete() -> None:
+    """crm-item-payment-delete.md; a paid one stays."""
+    wire = in_process()
+    refusal = refused(wire, f"{PAYMENT}.delete", {"id": seed.PAID_PAYMENT}, user=seed.MANAGER)
+    assert refusal.code == "SALE_PAYMENT_DELETE_EXIST_PAID"
+    assert ask(wire, f"{PAYMENT}.delete", {"id": seed.PAYMENT}, user=seed.MANAGER) is True
+    assert seed.PAYMENT not in wire.alpha.payments
+
+
+# Bindings of orders
+
+
+def test_bindings_tell_what_an_order_belongs_to() -> None:
+    """crm-order-entity-list.md, its example: three deals' orders."""
+    wire = in_process()
+    params = {
+        "filter": {"=ownerTypeId": DEAL, "@ownerId": [seed.SEVERAL_DEAL, seed.DEAL]},
+        "order": {"orderId": "asc"},
+        "select": ["orderId", "ownerId"],
+    }
+    answer = envelope(wire, "crm.orderentity.list", params, user=seed.READER)
+    assert answer["result"] == {
+        "orderEntity": [
+            {"orderId": seed.ORDER, "ownerId": seed.DEAL},
+            {"orderId": seed.SEVERAL_ORDERS[0], "ownerId": seed.SEVERAL_DEAL},
+            {"orderId": seed.SEVERAL_ORDERS[1], "ownerId": seed.SEVERAL_DEAL},
+        ]
+    }
+    assert answer["total"] == 3
+
+
+def test_bindings_of_an_order_to_both_kinds_and_to_nothing() -> None:
+    """id and type of the owner; the default order is OWNER_ID."""
+    wire = in_process()
+    params = {"filter": {"@orderId": [seed.SHARED_ORDER, seed.LOOSE_ORDER]}}
+    rows = ask(wire, "crm.orderentity.list", params, user=seed.MANAGER)["orderEntity"]
+    assert rows == [
+        {"orderId": 178, "ownerId": seed.SHARED_INVOICE, "ownerTypeId": SMART_INVOICE},
+        {"orderId": 178, "ownerId": seed.SHARED_DEAL, "ownerTypeId": DEAL},
+    ]
+
+
+def test_bindings_need_the_shops_right_and_know_pages() -> None:
+    """crm/lib/controller/orderentity.php: rights and numbers of the sale controllers."""
+    wire = in_process()
+    seed.fill(wire.alpha, 60)
+    assert refused(wire, "crm.orderentity.list", user=seed.EXTRANET) == Refusal(
+        400, 200040300010, "Access Denied"
+    )
+    answer = envelope(wire, "crm.orderentity.list", user=seed.OWN_MANAGER)
+    assert (len(answer["result"]["orderEntity"]), answer["next"]) == (50, 50)
+    answer = envelope(wire, "crm.orderentity.list", {"start": -1}, user=seed.MANAGER)
+    assert answer.keys() == {"result", "time"}

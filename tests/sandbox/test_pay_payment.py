@@ -1,0 +1,354 @@
+"""`sale.paysystem.pay.payment`: what it checks, what it does, and where it says true for nothing.
+
+The method is documented in api-reference/pay-system/sale-pay-system-pay-payment.md; what the page
+does not say was read in sale/lib/paysystem/restservice.php, service.php and resthandler.php.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from sandbox import seed
+from sandbox.world import Payment
+from tests.sandbox.asking import (
+    Refusal,
+    ask,
+    by_other_application,
+    by_webhook,
+    refusal_in,
+    refused,
+)
+from tests.sandbox.wire import PAY, THE_PAYMENT, Wire, in_process
+
+NO_RIGHT = Refusal(403, "ACCESS_DENIED", "Access denied!")
+
+
+def failure(text: str) -> Refusal:
+    return Refusal(400, "ERROR_CHECK_FAILURE", text)
+
+
+def unprocessed(text: str) -> Refusal:
+    return Refusal(400, "ERROR_PROCESS_REQUEST_RESULT", text)
+
+
+def the_payment(wire: Wire, payment_id: int = seed.PAYMENT) -> Payment:
+    return wire.alpha.payments[payment_id]
+
+
+def params_of(wire: Wire, payment_id: int) -> dict[str, Any]:
+    system = the_payment(wire, payment_id).pay_system_id
+    return {"PAYMENT_ID": payment_id, "PAY_SYSTEM_ID": system}
+
+
+# Checks, in their order
+
+
+@pytest.mark.parametrize("user", [seed.READER, seed.EXTRANET])
+@pytest.mark.parametrize("params", [{}, THE_PAYMENT])
+def test_order_right_is_asked_for_first(user: int, params: dict[str, Any]) -> None:
+    """checkOrderPermission in restservice.php: 403 before any parameter is looked at."""
+    wire = in_process()
+    assert refused(wire, PAY, params, user=user) == NO_RIGHT
+    assert not the_payment(wire).paid
+
+
+@pytest.mark.parametrize("user", [seed.ADMIN, seed.SETTINGS_ADMIN, seed.MANAGER, seed.OWN_MANAGER])
+def test_probe_with_empty_params_tells_the_right_and_does_nothing(user: int) -> None:
+    """checkParamsForPayment in restservice.php: the first check after the right is a 400."""
+    wire = in_process()
+    assert refused(wire, PAY, user=user) == failure("Empty field PAY_SYSTEM_ID!")
+    assert wire.sandbox.world.outbox == []
+
+
+@pytest.mark.parametrize("empty", ["", "0", 0, None, [], False])
+def test_empty_is_what_php_calls_empty(empty: object) -> None:
+    """`empty()` in checkParamsForPayment; only the first of the two texts ends in "!"."""
+    wire = in_process()
+    without_system = {**THE_PAYMENT, "PAY_SYSTEM_ID": empty}
+    without_payment = {**THE_PAYMENT, "PAYMENT_ID": empty}
+    assert refused(wire, PAY, without_system, user=seed.MANAGER) == failure(
+        "Empty field PAY_SYSTEM_ID!"
+    )
+    assert refused(wire, PAY, without_payment, user=seed.MANAGER) == failure(
+        "Empty field PAYMENT_ID"
+    )
+
+
+@pytest.mark.parametrize("unknown", [999, -1, "x"])
+def test_unknown_pay_system_comes_before_the_payment(unknown: object) -> None:
+    """checkParamsForPayment in restservice.php: the pay system is looked up by its integer."""
+    wire = in_process()
+    params = {"PAY_SYSTEM_ID": unknown}
+    assert refused(wire, PAY, params, user=seed.MANAGER) == failure("Pay system not found")
+
+
+def test_payment_must_have_this_pay_system_now() -> None:
+    """checkParamsForPayment in restservice.php: one query for both ids."""
+    wire = in_process()
+    other = {"PAYMENT_ID": seed.PAYMENT, "PAY_SYSTEM_ID": seed.DEMO_CARD_PAY}
+    assert refused(wire, PAY, other, user=seed.MANAGER) == failure(
+        "Payment with ID=271 and PAY_SYSTEM_ID=12 not found"
+    )
+    the_payment(wire).pay_system_id = seed.DEMO_CARD_PAY
+    assert refused(wire, PAY, THE_PAYMENT, user=seed.MANAGER) == failure(
+        "Payment with ID=271 and PAY_SYSTEM_ID=11 not found"
+    )
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"payment_id": "271", "pay_system_id": "11"},
+        {"Payment_Id": 271, "Pay_System_Id": "11 "},
+    ],
+)
+def test_spelling_in_any_case_and_numbers_as_strings_will_do(params: dict[str, Any]) -> None:
+    """arrayChangeKeyCaseRecursive in restservice.php."""
+    wire = in_process()
+    assert ask(wire, PAY, params, user=seed.MANAGER) is True
+    assert the_payment(wire).paid
+
+
+def test_camel_case_is_not_recognised() -> None:
+    """paymentId becomes PAYMENTID, which nothing reads."""
+    wire = in_process()
+    params = {"paymentId": seed.PAYMENT, "paySystemId": seed.ACME_PAY}
+    assert refused(wire, PAY, params, user=seed.MANAGER) == failure("Empty field PAY_SYSTEM_ID!")
+
+
+# What it does not check
+
+
+def test_neither_the_deal_nor_the_handler_nor_active_is_looked_at() -> None:
+    """payPayment in restservice.php calls no hasAccessToPaySystem and reads no ACTIVE."""
+    wire = in_process()
+    for payment_id in (seed.HIDDEN_PAYMENT, seed.OTHER_PAYMENT, seed.INACTIVE_PAYMENT):
+        assert ask(wire, PAY, params_of(wire, payment_id), user=seed.OWN_MANAGER) is True
+        assert the_payment(wire, payment_id).emp_paid_id == seed.OWN_MANAGER
+
+
+def test_another_application_can_pay_with_our_handler() -> None:
+    """restservice.php: no check of APP_ID on this path."""
+    wire = in_process()
+    response = by_other_application(wire, PAY, THE_PAYMENT, user=seed.MANAGER)
+    assert response.json()["result"] is True
+    assert the_payment(wire).paid
+
+
+def test_sum_of_nothing_is_paid() -> None:
+    """service.php compares no sums."""
+    wire = in_process()
+    assert ask(wire, PAY, params_of(wire, seed.ZERO_PAYMENT), user=seed.MANAGER) is True
+    assert the_payment(wire, seed.ZERO_PAYMENT).paid
+
+
+# By kind of handler
+
+
+@pytest.mark.parametrize(
+    "payment_id",
+    [
+        seed.CASH_PAYMENT,
+        seed.BILL_PAYMENT,
+        seed.ON_DELIVERY_PAYMENT,
+        seed.INNER_PAYMENT,
+        seed.DOCUMENT_PAYMENT,
+    ],
+)
+def test_true_without_payment_where_the_handler_takes_no_notification(payment_id: int) -> None:
+    """service.php processRequest: no ServiceHandler, an empty success; nothing saved, no event."""
+    wire = in_process()
+    bind_payment_event(wire)
+    assert ask(wire, PAY, params_of(wire, payment_id), user=seed.MANAGER) is True
+    payment = the_payment(wire, payment_id)
+    assert not payment.paid
+    assert (payment.times_paid, payment.provider_data) == (0, {})
+    assert wire.sandbox.world.outbox == []
+
+
+def test_bills_of_other_countries_are_bills() -> None:
+    """handlers/paysystem/bill*: one family."""
+    wire = in_process()
+    wire.alpha.pay_systems[seed.BILL].action_file = "billde"
+    assert ask(wire, PAY, params_of(wire, seed.BILL_PAYMENT), user=seed.MANAGER) is True
+    assert not the_payment(wire, seed.BILL_PAYMENT).paid
+
+
+@pytest.mark.parametrize(
+    ("language", "text"),
+    [
+        ("en", "Partial payment is not specified"),
+        ("de", "Es wurde keine Teilzahlung angegeben"),
+    ],
+)
+def test_acquirer_finds_no_payment_and_says_so_in_the_portals_language(
+    language: str, text: str
+) -> None:
+    """service.php: SALE_PS_SERVICE_PAYMENT_ERROR_EMPTY, a localized message."""
+    wire = in_process()
+    wire.alpha.language = language
+    params = params_of(wire, seed.ACQUIRER_PAYMENT)
+    assert refused(wire, PAY, params, user=seed.MANAGER) == unprocessed(text)
+    assert not the_payment(wire, seed.ACQUIRER_PAYMENT).paid
+
+
+def test_acquirer_that_reads_the_raw_body_has_an_error_of_its_own() -> None:
+    """handlers/paysystem/yandexcheckout/handler.php."""
+    wire = in_process()
+    wire.alpha.pay_systems[seed.ACQUIRER].action_file = "yandexcheckout"
+    refusal = refused(wire, PAY, params_of(wire, seed.ACQUIRER_PAYMENT), user=seed.MANAGER)
+    assert (refusal.status, refusal.code) == (400, "ERROR_PROCESS_REQUEST_RESULT")
+
+
+def test_pay_system_of_old_invoices_searches_its_own_registry() -> None:
+    """service.php: getIdsByPayment with ENTITY_REGISTRY_TYPE, after the check found an order's."""
+    wire = in_process()
+    the_payment(wire).pay_system_id = seed.INVOICE_PAY
+    refusal = refused(wire, PAY, params_of(wire, seed.PAYMENT), user=seed.MANAGER)
+    assert refusal == unprocessed("Order #0 does not exist")
+    assert not the_payment(wire).paid
+
+
+def test_cancelled_order_is_refused() -> None:
+    """service.php: SALE_PS_SERVICE_ORDER_CANCELED."""
+    wire = in_process()
+    params = params_of(wire, seed.CANCELED_PAYMENT)
+    assert refused(wire, PAY, params, user=seed.MANAGER) == unprocessed("Order #171 canceled")
+    assert not the_payment(wire, seed.CANCELED_PAYMENT).paid
+
+
+def test_cancelled_order_is_not_noticed_where_nothing_is_processed() -> None:
+    """service.php: the kind of handler is asked before the order."""
+    wire = in_process()
+    the_payment(wire, seed.CANCELED_PAYMENT).pay_system_id = seed.CASH
+    params = params_of(wire, seed.CANCELED_PAYMENT)
+    assert ask(wire, PAY, params, user=seed.MANAGER) is True
+
+
+# Effects
+
+
+def test_payment_is_marked_with_the_person_behind_the_token() -> None:
+    """sale/lib/payment.php: DATE_PAID and EMP_PAID_ID; resthandler.php: the PS fields."""
+    wire = in_process()
+    assert ask(wire, PAY, THE_PAYMENT, user=seed.MANAGER) is True
+    row = ask(wire, "sale.payment.get", {"id": seed.PAYMENT}, user=seed.MANAGER)["payment"]
+    assert (row["paid"], row["empPaidId"], row["isReturn"]) == ("Y", seed.MANAGER, "N")
+    assert (row["psStatus"], row["psStatusCode"]) == ("Y", "Y")
+    assert row["datePaid"] == row["psResponseDate"]
+    assert row["payVoucherDate"].endswith("T00:00:00+03:00")
+    assert the_payment(wire).times_paid == 1
+
+
+def test_webhook_pays_as_its_owner() -> None:
+    """sale/lib/payment.php: EMP_PAID_ID is the current user, here the webhook's owner."""
+    wire = in_process()
+    assert by_webhook(wire, PAY, THE_PAYMENT).json()["result"] is True
+    assert the_payment(wire).emp_paid_id == seed.ADMIN
+
+
+def test_provider_fields_are_kept_as_passed() -> None:
+    """resthandler.php: optional PS_* parameters that no page of the documentation names."""
+    wire = in_process()
+    extra = {
+        "PS_INVOICE_ID": "INV-7",
+        "PS_STATUS_CODE": "captured",
+        "PS_STATUS_DESCRIPTION": "by card",
+        "PS_STATUS_MESSAGE": "fine",
+        "PS_SUM": "1.50",
+        "PS_CURRENCY": "USD",
+    }
+    ask(wire, PAY, {**THE_PAYMENT, **extra}, user=seed.MANAGER)
+    row = ask(wire, "sale.payment.get", {"id": seed.PAYMENT}, user=seed.MANAGER)["payment"]
+    assert (row["psInvoiceId"], row["psStatusCode"]) == ("INV-7", "captured")
+    assert (row["psStatusDescription"], row["psStatusMessage"]) == ("by card", "fine")
+    assert (row["psSum"], row["psCurrency"]) == (1.5, "USD")
+    assert the_payment(wire).sum == Decimal("12500.00"), "recorded, never compared"
+
+
+def test_order_is_paid_when_enough_of_it_is() -> None:
+    """sale/lib/paymentcollection.php: PAYED, spelled so."""
+    wire = in_process()
+    first, _paid = seed.SEVERAL_PAYMENTS[:2]
+    order = {"id": seed.SEVERAL_ORDERS[0]}
+    assert ask(wire, "sale.order.get", order, user=seed.MANAGER)["order"]["payed"] == "N"
+    ask(wire, PAY, params_of(wire, first), user=seed.MANAGER)
+    assert ask(wire, "sale.order.get", order, user=seed.MANAGER)["order"]["payed"] == "Y"
+
+
+def test_paying_again_changes_no_money_and_rewrites_what_the_provider_said() -> None:
+    """main/lib entity: an equal value is no change; service.php: psData is written each time."""
+    wire = in_process()
+    bind_payment_event(wire)
+    ask(wire, PAY, {**THE_PAYMENT, "PS_INVOICE_ID": "first"}, user=seed.MANAGER)
+    before = ask(wire, "sale.payment.get", {"id": seed.PAYMENT}, user=seed.MANAGER)["payment"]
+    wire.sandbox.world.advance(60)
+    again = {**THE_PAYMENT, "PS_INVOICE_ID": "second"}
+    assert ask(wire, PAY, again, user=seed.ADMIN) is True
+    after = ask(wire, "sale.payment.get", {"id": seed.PAYMENT}, user=seed.MANAGER)["payment"]
+    assert the_payment(wire).times_paid == 1
+    assert after["datePaid"] == before["datePaid"]
+    assert after["empPaidId"] == seed.MANAGER
+    assert after["psResponseDate"] > before["psResponseDate"]
+    assert after["psInvoiceId"] == "second"
+    assert len(wire.sandbox.world.outbox) == 2, "the event is sent for each save"
+
+
+def test_payment_that_was_unpaid_can_be_paid_twice() -> None:
+    """Only the change from N to Y counts as paying."""
+    wire = in_process()
+    ask(wire, PAY, THE_PAYMENT, user=seed.MANAGER)
+    ask(wire, "crm.item.payment.unpay", {"id": seed.PAYMENT}, user=seed.MANAGER)
+    ask(wire, PAY, THE_PAYMENT, user=seed.MANAGER)
+    assert the_payment(wire).times_paid == 2
+
+
+def test_failed_save_is_swallowed_here_and_told_elsewhere() -> None:
+    """service.php only logs a failure of setPaid or save; the order controllers report it."""
+    wire = in_process()
+    wire.alpha.payment_save_fails = True
+    assert ask(wire, PAY, THE_PAYMENT, user=seed.MANAGER) is True
+    payment = the_payment(wire)
+    assert (payment.paid, payment.times_paid, payment.provider_data) == (False, 0, {})
+    by_hand = refused(wire, "crm.item.payment.pay", {"id": seed.PAYMENT}, user=seed.MANAGER)
+    assert (by_hand.status, by_hand.code) == (400, 0)
+
+
+# Its sister for old invoices
+
+
+def test_old_invoices_are_not_found() -> None:
+    """api-reference/pay-system/outdated/sale-pay-system-pay-invoice.md; payInvoice in code."""
+    wire = in_process()
+    method = "sale.paysystem.pay.invoice"
+    assert refused(wire, method, user=seed.READER) == NO_RIGHT
+    assert refused(wire, method, user=seed.MANAGER) == failure(
+        "Empty field BX_REST_HANDLER and PAY_SYSTEM_ID"
+    )
+    assert refused(wire, method, {"PAY_SYSTEM_ID": 999}, user=seed.MANAGER) == failure(
+        "Pay system with ID=999 not found"
+    )
+    assert refused(wire, method, {"BX_REST_HANDLER": "x"}, user=seed.MANAGER) == failure(
+        "Incorrect rest handler code"
+    )
+    system = {"PAY_SYSTEM_ID": seed.INVOICE_PAY}
+    assert refused(wire, method, system, user=seed.MANAGER) == failure("Empty field INVOICE_ID!")
+    assert refused(wire, method, {**system, "INVOICE_ID": 5}, user=seed.MANAGER) == Refusal(
+        400, "ERROR_INTERNAL_INVOICE_NOT_FOUND", "Invoice #5 not found"
+    )
+
+
+def bind_payment_event(wire: Wire) -> None:
+    handler = {"event": "OnPaymentEntitySaved", "handler": "https://pay.example.com/event/"}
+    assert ask(wire, "event.bind", handler, user=seed.ADMIN) is True
+
+
+def test_dismissed_person_is_not_let_in() -> None:
+    """_includes/system-errors.md: a fired user is no longer authorized, whatever the method."""
+    wire = in_process()
+    response = wire.call(PAY, THE_PAYMENT, token=wire.token(seed.DISMISSED))
+    assert refusal_in(response).status == 401
+    assert not the_payment(wire).paid
