@@ -1,0 +1,80 @@
+# `make help` lists what there is to do. Everything needs make and Python 3.11 or newer, no more.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# pip's own packages come first; a stamp says for which lock file the environment was made.
+RUNTIME := $(VENV)/.runtime
+DEVELOPMENT := $(VENV)/.development
+
+PACKAGES := b24app payments sandbox tests
+# Tests wait for the network and for locks more than they compute.
+WORKERS ?= 2
+TEMPLATES = $(shell find templates -name '*.html' | sort)
+
+# A port of the demo is another one where this one is taken.
+PORT ?= 8100
+PORTALS ?= 8101,8102
+APP_PORT ?= 8000
+PAYMENTS ?= 0
+
+.DEFAULT_GOAL := help
+.PHONY: help demo smoke test lint format lock clean
+
+help: ## Show this list
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(RUNTIME) ## Start two portals and the app, and say which address to open
+	@$(BIN)/python -m sandbox --port $(PORT) --portals $(PORTALS) --app $(APP_PORT) --payments $(PAYMENTS)
+
+smoke: $(RUNTIME) ## Install, open, pay and read back, without a browser
+	@$(BIN)/python -m sandbox.smoke
+
+test: $(DEVELOPMENT) ## Run the whole suite, on SQLite and on PostgreSQL
+	DATABASE_URL=sqlite:///$(CURDIR)/var/tests.sqlite3 $(BIN)/python -m pytest -n $(WORKERS)
+	$(BIN)/python -m tests.postgresql $(BIN)/python -m pytest -n $(WORKERS)
+
+# As it would be deployed, with secrets made up on the spot: what `check --deploy` is to look at.
+AS_DEPLOYED = APP_URL=https://pay.example.com \
+	SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(50))') \
+	B24_TOKEN_KEYS=$$($(BIN)/python -c 'from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())') \
+	B24_CLIENT_ID=local.1 B24_CLIENT_SECRET=secret
+
+lint: $(DEVELOPMENT) ## Check style, types, layers, migrations and settings
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/djade --check --target-version 5.2 $(TEMPLATES)
+	$(BIN)/lint-imports
+	$(BIN)/mypy $(PACKAGES)
+	$(BIN)/python manage.py makemigrations --check --dry-run
+	$(AS_DEPLOYED) $(BIN)/python manage.py check --deploy --fail-level WARNING
+
+format: $(DEVELOPMENT) ## Put code and templates into shape
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/djade --target-version 5.2 $(TEMPLATES)
+
+# uv resolves for every platform at once, which pip does not; it is no dependency of the project.
+# Get it with `python3 -m pip install uv` or see https://docs.astral.sh/uv/.
+COMPILE := uv pip compile --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-header --quiet
+lock: ## Bring the lock files in step with pyproject.toml (needs uv)
+	$(COMPILE) pyproject.toml --output-file requirements.lock
+	$(COMPILE) pyproject.toml --group dev --output-file requirements-dev.lock
+
+clean: ## Remove the environment and everything that was made
+	rm -rf $(VENV) var static_built test-results .coverage .pytest_cache .mypy_cache .ruff_cache \
+		.import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
+	$(PYTHON) -m venv $(VENV)
+
+$(RUNTIME): requirements.lock | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@touch $@
+
+$(DEVELOPMENT): requirements-dev.lock $(RUNTIME)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@touch $@

@@ -1,0 +1,101 @@
+"""`python -m sandbox`: two portals and an OAuth server on ports, with --app the app beside them."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import time
+from types import FrameType
+
+from sandbox import seed
+from sandbox.app_process import AppFailed
+from sandbox.demo import APP_PORT, Stage, on_stage
+from sandbox.faults import Fault, Kind
+from sandbox.host.panel import PAY_METHOD
+
+LOOK_AROUND_SECONDS = 0.5  # how soon the end of the app ends the portals
+
+
+def main() -> int:
+    options = _options()
+    signal.signal(signal.SIGTERM, _stop)
+    try:
+        with on_stage(
+            port=options.port,
+            portal_ports=options.portals,
+            app_port=options.app,
+            payments=options.payments,
+            say=print,
+        ) as stage:
+            for kind in options.fault:
+                stage.sandbox.faults.add(Fault(kind, PAY_METHOD))
+            _tell(stage)
+            return _wait(stage)
+    except AppFailed as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nStopped.")
+        return 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m sandbox", description=__doc__)
+    parser.add_argument("--port", type=int, default=8100, help="of the OAuth server")
+    parser.add_argument(
+        "--portals", type=_two_ports, default=(8101, 8102), help="ports of the two portals"
+    )
+    parser.add_argument(
+        "--app", type=int, nargs="?", const=APP_PORT, help="start the app too, on this port"
+    )
+    parser.add_argument("--payments", type=int, default=0, help="more payments on each portal")
+    parser.add_argument(
+        "--fault",
+        action="append",
+        default=[],
+        choices=[str(kind) for kind in Kind if kind is not Kind.HOLD],
+        help="let the next payment go wrong; once for each fault",
+    )
+    return parser.parse_args()
+
+
+def _two_ports(text: str) -> tuple[int, int]:
+    first, second = text.split(",")
+    return int(first), int(second)
+
+
+def _stop(signum: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _tell(stage: Stage) -> None:
+    alpha = stage.alpha
+    application = stage.sandbox.world.applications[seed.OUR_CLIENT_ID]
+    admin, manager, reader = (
+        alpha.users[number].name for number in (seed.ADMIN, seed.MANAGER, seed.READER)
+    )
+    deal = next(item for item in alpha.items.values() if item.id == seed.DEAL)
+    print(f"\nOpen  {stage.portal_urls[0]}/\n")
+    print(f"  1. Be {admin}: in Marketplace, install {application.title}.")
+    print(f"  2. Be {manager}: open the deal {deal.title!r}, its tab of the app, and press Pay.")
+    print(f"  3. Be {reader}: the same deal, and no right to pay.")
+    print("  The yellow panel at the bottom makes the next payment go wrong.\n")
+    print(f"A second portal is at {stage.portal_urls[1]}/, the OAuth server at {stage.oauth_url}.")
+    if stage.app is None:
+        print(f"The app is expected at {stage.app_url}; --app starts it.")
+    else:
+        print(f"The app is at {stage.app_url}, its log in {stage.app.log}.")
+    print("Ctrl-C stops everything.", flush=True)
+
+
+def _wait(stage: Stage) -> int:
+    """Until interrupted, or until the app ends."""
+    while stage.app is None or not stage.app.has_ended:
+        time.sleep(LOOK_AROUND_SECONDS)
+    print(f"The app has ended.\n{stage.app.tail()}", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,102 @@
+"""Addresses of the portal's own pages, and the BX24 script on the OAuth server's host."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode
+
+from sandbox.host import crm, market, panel, people, queries
+from sandbox.host.rendering import render, static_file
+from sandbox.host.shell import DEALS_PATH, INVOICES_PATH, MARKET_PATH, bare_page
+from sandbox.host.visit import Visit, signed_in
+from sandbox.http import Request, Response, html_response, redirect
+from sandbox.world import DEAL, SMART_INVOICE, Portal, Role
+
+if TYPE_CHECKING:
+    from sandbox.app import Sandbox
+
+_ASSETS = "/_host/assets/"
+_NO_STORE = {"Cache-Control": "no-store"}
+_OUTSIDERS = {
+    Role.DISMISSED: "This account belongs to somebody who has left. It cannot sign in.",
+    Role.EXTRANET: "People from outside the company cannot open the CRM and its applications.",
+}
+
+Page = Callable[[Visit, re.Match[str]], Response]
+
+
+def respond(sandbox: Sandbox, portal: Portal, request: Request) -> Response | None:
+    """The page, or None where the portal has none at this address."""
+    if request.path.startswith(_ASSETS):
+        return static_file(request.path.removeprefix(_ASSETS))
+    with sandbox.world.lock:
+        answer = _respond(sandbox, portal, request)
+    if answer is None:
+        return None
+    return Response(answer.status, answer.body, {**_NO_STORE, **answer.headers}, answer.close)
+
+
+def script(request: Request) -> Response:
+    """What Bitrix24 serves at api.bitrix24.com/api/v1/."""
+    return static_file("bx24.js") or html_response("", 404)
+
+
+def _respond(sandbox: Sandbox, portal: Portal, request: Request) -> Response | None:
+    if request.path == "/":
+        others = [other for other in sandbox.world.portals.values() if other is not portal]
+        return people.chooser(portal, request, others)
+    if request.path == "/sign-in/" and request.method == "POST":
+        return people.sign_in(portal, request)
+    for pattern, method, page in _PAGES:
+        found = pattern.fullmatch(request.path)
+        if found and request.method in (method, "HEAD" if method == "GET" else method):
+            return _for_person(sandbox, portal, request, found, page)
+    return None
+
+
+def _for_person(
+    sandbox: Sandbox, portal: Portal, request: Request, found: re.Match[str], page: Page
+) -> Response:
+    user = signed_in(portal, request)
+    if user is None:
+        return redirect(f"/?{urlencode({'back': request.path})}")
+    if user.role in _OUTSIDERS:
+        content = render("refused", title="Access denied", text=_OUTSIDERS[user.role])
+        return bare_page(portal, "Access denied", content, status=403)
+    return page(Visit(sandbox, portal, request, user), found)
+
+
+def _page(path: str, page: Page, *, method: str = "GET") -> tuple[re.Pattern[str], str, Page]:
+    return re.compile(path), method, page
+
+
+_PAGES = (
+    _page("/crm/|/crm/deal/(list/)?", lambda visit, _: crm.item_list(visit, DEAL)),
+    _page(INVOICES_PATH, lambda visit, _: crm.item_list(visit, SMART_INVOICE)),
+    _page(
+        rf"{DEALS_PATH}details/(\d+)/",
+        lambda visit, found: crm.card(visit, DEAL, int(found[1])),
+    ),
+    _page(
+        r"/crm/type/31/details/(\d+)/",
+        lambda visit, found: crm.card(visit, SMART_INVOICE, int(found[1])),
+    ),
+    _page(MARKET_PATH, lambda visit, _: market.market(visit)),
+    _page(f"{MARKET_PATH}install/", lambda visit, _: market.install(visit), method="POST"),
+    _page(f"{MARKET_PATH}remove/", lambda visit, _: market.remove(visit), method="POST"),
+    _page(
+        rf"{MARKET_PATH}app/(\d+)/",
+        lambda visit, found: market.application_page(visit, int(found[1])),
+    ),
+    _page("/_host/payments", lambda visit, _: crm.payments_json(visit)),
+    _page(
+        "/_host/layout/([0-9a-f]+)/([a-z-]+)",
+        lambda visit, found: queries.answer(visit, found[1], found[2]),
+        method="POST",
+    ),
+    _page("/_host/panel", lambda visit, _: panel.panel_json(visit)),
+    _page("/_host/panel/arm", lambda visit, _: panel.arm(visit), method="POST"),
+    _page("/_host/panel/disarm", lambda visit, _: panel.disarm(visit), method="POST"),
+)

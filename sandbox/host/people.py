@@ -1,0 +1,64 @@
+"""The first page of a portal: who am I?"""
+
+from __future__ import annotations
+
+from sandbox.host.rendering import Html, join, render
+from sandbox.host.shell import DEALS_PATH, bare_page, full_name, initials, role_name
+from sandbox.host.visit import cookie_name, signed_in
+from sandbox.http import Request, Response
+from sandbox.world import Portal, Role, User
+
+_NOTES = {
+    Role.PORTAL_ADMIN: "Installs applications, sees and may do everything.",
+    Role.CRM_SETTINGS_ADMIN: "Sets up the CRM and its payment systems, pays too.",
+    Role.MANAGER: "May add and change orders, and so may pay.",
+    Role.READER: "Reads deals and payments, may not pay.",
+    Role.EXTRANET: "A partner from outside; the CRM is closed to them.",
+    Role.DISMISSED: "Has left; cannot sign in.",
+}
+
+
+def chooser(portal: Portal, request: Request, others: list[Portal]) -> Response:
+    current = signed_in(portal, request)
+    people = join(_person(user, chosen=user == current) for user in portal.users.values())
+    links = join(
+        render("link", address=f"{other.url}/", text=other.title, current=Html(""))
+        for other in others
+    )
+    back = _inside(request.params.get("back", DEALS_PATH))
+    content = render("chooser", portal=portal.title, people=people, back=back, others=links)
+    return bare_page(portal, "Who are you?", content)
+
+
+def sign_in(portal: Portal, request: Request) -> Response:
+    """Remember the choice in a cookie of the portal's own host."""
+    number = str(request.form.get("user_id", ""))
+    user = portal.users.get(int(number)) if number.isdecimal() else None
+    if user is None:
+        return Response(302, b"", {"Location": "/"})
+    return Response(
+        302,
+        b"",
+        {
+            "Location": _inside(request.form.get("back", DEALS_PATH)),
+            "Set-Cookie": f"{cookie_name(portal)}={user.id}; Path=/; HttpOnly; SameSite=Lax",
+        },
+    )
+
+
+def _person(user: User, *, chosen: bool) -> Html:
+    return render(
+        "person",
+        id=user.id,
+        initials=initials(user),
+        name=full_name(user),
+        role=role_name(user),
+        note=_NOTES[user.role] if user.sees_all else "May pay, and sees their own deals only.",
+        chosen="true" if chosen else "false",
+    )
+
+
+def _inside(path: object) -> str:
+    """A path of this portal, whatever was asked for."""
+    text = str(path)
+    return text if text.startswith("/") and not text.startswith(("//", "/\\")) else DEALS_PATH

@@ -1,0 +1,76 @@
+"""Who is looking at which page of which portal, and what the portal remembers between pages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+from sandbox.http import Request
+from sandbox.world import Installation, Portal, Token, User, World
+
+if TYPE_CHECKING:
+    from sandbox.app import Sandbox
+
+# Renderings of the frame that the portal still answers for. A page left open longer than this many
+# others asks in vain, as it does on a portal whose session is over.
+LAYOUTS_KEPT = 500
+
+
+@dataclass
+class Layout:
+    """One rendering of an application's frame; `sid` is what the frame calls APP_SID."""
+
+    sid: str
+    installation: Installation
+    user_id: int
+    placement: str
+    options: dict[str, str]
+    token: Token
+    installing: bool = False
+
+
+@dataclass
+class Memory:
+    """What the portal keeps about frames: open ones, options, who has launched what."""
+
+    layouts: dict[str, Layout] = field(default_factory=dict)
+    user_options: dict[tuple[str, str, int], dict[str, Any]] = field(default_factory=dict)
+    app_options: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
+    launched: set[tuple[str, str, int]] = field(default_factory=set)
+
+    def add(self, layout: Layout) -> None:
+        self.layouts[layout.sid] = layout
+        while len(self.layouts) > LAYOUTS_KEPT:
+            del self.layouts[next(iter(self.layouts))]
+
+
+@dataclass(frozen=True)
+class Visit:
+    """One request for a page by somebody who is signed in."""
+
+    sandbox: Sandbox
+    portal: Portal
+    request: Request
+    user: User
+
+    @property
+    def memory(self) -> Memory:
+        return _MEMORIES.setdefault(self.sandbox.world, Memory())
+
+    @property
+    def in_slider(self) -> bool:
+        return self.request.query.get("IFRAME") == "Y"
+
+
+_MEMORIES: WeakKeyDictionary[World, Memory] = WeakKeyDictionary()
+
+
+def cookie_name(portal: Portal) -> str:
+    """Cookies know no ports, and the portals of the demo differ by nothing else."""
+    return f"sandbox_user_{portal.member_id}"
+
+
+def signed_in(portal: Portal, request: Request) -> User | None:
+    value = request.cookies.get(cookie_name(portal), "")
+    return portal.users.get(int(value)) if value.isdecimal() else None

@@ -1,0 +1,116 @@
+"""What a portal page asks of its own portal on behalf of a frame, as applayout.js does it.
+
+What the end of an installation starts is in settings/app-installation/installation-finish.md and
+api-reference/common/events.
+"""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from sandbox import seed
+from sandbox.app import Sandbox
+from sandbox.world import Portal
+from tests.sandbox.host_pages import (
+    DEAL_PATH,
+    a_stage,
+    app_page,
+    form_of,
+    layout_of,
+    ours,
+    query,
+    tab_of,
+)
+from tests.sandbox.wire import APP_URL
+
+
+@pytest.fixture
+def sandbox() -> Sandbox:
+    return a_stage()
+
+
+@pytest.fixture
+def alpha(sandbox: Sandbox) -> Portal:
+    return sandbox.world.portals[seed.ALPHA]
+
+
+def test_refresh_gives_a_new_chain_and_leaves_the_old_one(sandbox: Sandbox) -> None:
+    tree = tab_of(sandbox, DEAL_PATH)
+    before = sandbox.world.tokens[form_of(tree).fields["AUTH_ID"]]
+    auth = json.loads(query(sandbox, tree, "refresh", user=seed.MANAGER).body)
+    assert auth["access_token"] != before.access
+    assert sandbox.world.tokens[auth["access_token"]].user_id == seed.MANAGER
+    assert not before.revoked
+    assert not before.refresh_spent
+
+
+def test_refresh_is_empty_for_who_has_lost_the_application(sandbox: Sandbox, alpha: Portal) -> None:
+    """On failure the frame gets no answer."""
+    tree = tab_of(sandbox, DEAL_PATH)
+    ours(alpha).allowed_users = frozenset()
+    assert json.loads(query(sandbox, tree, "refresh", user=seed.MANAGER).body) == {}
+
+
+def test_a_frame_of_somebody_else_is_not_found(sandbox: Sandbox) -> None:
+    tree = tab_of(sandbox, DEAL_PATH)
+    for action in ("refresh", "installed", "user-option"):
+        assert query(sandbox, tree, action, user=seed.ADMIN, value="Y").status == 404
+
+
+def test_the_end_of_the_installation_is_told_once(sandbox: Sandbox, alpha: Portal) -> None:
+    """Marks it installed; ONAPPINSTALL then goes to whoever bound it."""
+    ours(alpha).finished = False
+    ours(alpha).events.append(
+        {"id": 1, "event": "ONAPPINSTALL", "handler": f"{APP_URL}/event/", "auth_type": 0}
+    )
+    tree = app_page(sandbox, user=seed.ADMIN)
+    for _ in range(2):
+        answer = query(sandbox, tree, "installed", user=seed.ADMIN, value="Y")
+        assert json.loads(answer.body) == {"result": True}
+    assert ours(alpha).finished
+    assert [sent.fields["event"] for sent in sandbox.world.outbox] == ["ONAPPINSTALL"]
+
+
+def test_only_an_administrator_ends_an_installation(sandbox: Sandbox, alpha: Portal) -> None:
+    tree = app_page(sandbox, user=seed.MANAGER)
+    ours(alpha).finished = False
+    answer = query(sandbox, tree, "installed", user=seed.MANAGER, value="Y")
+    assert json.loads(answer.body) == {"result": False}
+    assert not ours(alpha).finished
+
+
+def test_options_are_kept_for_a_person_and_for_the_application(sandbox: Sandbox) -> None:
+    """Anybody keeps their own; the application's are the administrator's to set."""
+    admin, manager = (app_page(sandbox, user=user) for user in (seed.ADMIN, seed.MANAGER))
+    query(sandbox, manager, "user-option", user=seed.MANAGER, name="rows", value="25")
+    query(sandbox, manager, "app-option", user=seed.MANAGER, name="mine", value="1")
+    query(sandbox, admin, "app-option", user=seed.ADMIN, name="shared", value='{"a":[1]}')
+    after = layout_of(app_page(sandbox, user=seed.MANAGER))
+    assert after["userOptions"] == {"rows": 25}
+    assert after["appOptions"] == {"shared": {"a": [1]}}
+    assert layout_of(app_page(sandbox, user=seed.ADMIN))["userOptions"] == {}
+
+
+def test_the_first_run_is_over_when_the_frame_says_so(sandbox: Sandbox) -> None:
+    tree = app_page(sandbox, user=seed.MANAGER)
+    assert layout_of(tree)["firstRun"] is True
+    query(sandbox, tree, "launched", user=seed.MANAGER, install="1")
+    assert layout_of(app_page(sandbox, user=seed.MANAGER))["firstRun"] is False
+    assert layout_of(app_page(sandbox, user=seed.READER))["firstRun"] is True
+
+
+@pytest.mark.parametrize(
+    ("older", "denied"),
+    [(False, ["setTitle"]), (True, ["setTitle", "setScroll", "reloadWindow"])],
+)
+def test_a_tab_is_denied_what_would_change_the_card(
+    sandbox: Sandbox, alpha: Portal, older: bool, denied: list[str]
+) -> None:
+    """The command setTitle is ignored in placements; older portals ignore two more."""
+    alpha.older_build = older
+    assert layout_of(tab_of(sandbox, DEAL_PATH))["denied"] == denied
+    assert layout_of(app_page(sandbox, user=seed.MANAGER))["denied"] == []
+    in_slider = app_page(sandbox, user=seed.MANAGER, more="?IFRAME=Y")
+    assert layout_of(in_slider)["denied"] == ["resizeWindow"]
