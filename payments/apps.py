@@ -1,0 +1,12 @@
+"""The payments application: what we do with the payments of a portal."""
+
+from __future__ import annotations
+
+from django.apps import AppConfig
+
+
+class PaymentsConfig(AppConfig):
+    name = "payments"
+
+    def ready(self) -> None:
+        from payments import receivers  # noqa: F401 - connecting is its whole effect

@@ -1,0 +1,70 @@
+"""What the payment screens send us, checked before anything is done with it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+
+from b24app.errors import BadInput
+from b24app.forms import check_body_size, positive_id
+
+# The alphabet of Django's signatures. A sealed offer with the longest title that a CRM object can
+# have is about 1,500 characters.
+_OFFER = re.compile(r"[A-Za-z0-9_.:-]{1,4096}")
+# ACCOUNT_NUMBER has 100 characters in Bitrix24, in a pattern that each portal chooses for itself.
+_ORDER_NUMBER = re.compile(r"[\w./#№ -]{0,100}")
+
+
+class BadOrderNumber(BadInput):
+    """The search has characters that no order number has."""
+
+    sentence_by_default = _(
+        "An order number has at most 100 letters, digits, spaces and the signs . / - # only. "
+        "Nothing was searched for."
+    )
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A sealed offer and the payment system chosen for it."""
+
+    offer: str
+    pay_system_id: int
+
+
+@dataclass(frozen=True)
+class Search:
+    """`before` is where the page above ended; None asks for the newest."""
+
+    number: str
+    before: int | None
+
+
+def read_offer(request: HttpRequest) -> str:
+    check_body_size(request)
+    sealed = request.POST.get("offer", "")
+    if not _OFFER.fullmatch(sealed):
+        raise BadInput("no offer")
+    return sealed
+
+
+def read_choice(request: HttpRequest) -> Choice:
+    return Choice(read_offer(request), positive_id(request.POST.get("pay_system_id", "")))
+
+
+def read_search(request: HttpRequest) -> Search:
+    number = request.GET.get("q", "").strip()
+    if not _ORDER_NUMBER.fullmatch(number):
+        raise BadOrderNumber("not an order number")
+    before = request.GET.get("before", "")
+    return Search(number, positive_id(before) if before else None)
+
+
+def read_item_id(options: Mapping[str, Any]) -> int:
+    """The deal or invoice that a tab was opened on, out of PLACEMENT_OPTIONS."""
+    return positive_id(options.get("ID"))

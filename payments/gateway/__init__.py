@@ -1,0 +1,62 @@
+"""The only package that knows Bitrix24's sale.* and crm.* methods, and what their answers mean.
+
+Reads are Query values, to be put together into one request; writes take the Client of the person
+who acts. Nothing here sees the database or an HttpRequest.
+"""
+
+from __future__ import annotations
+
+from payments.gateway.reads import (
+    NUMBER_SEPARATOR,
+    PAGE,
+    BindingsPage,
+    bindings,
+    order,
+    order_right,
+    orders,
+    orders_numbered,
+    pay_systems,
+    payment,
+    payments_of_item,
+    readable_items,
+    rest_handlers,
+    unpaid_payments,
+    unpaid_payments_numbered,
+)
+from payments.gateway.shapes import (
+    DEAL,
+    SMART_INVOICE,
+    Binding,
+    Order,
+    Owner,
+    Payment,
+    PaySystem,
+)
+from payments.gateway.writes import change_pay_system, pay_payment
+
+__all__ = [
+    "DEAL",
+    "NUMBER_SEPARATOR",
+    "PAGE",
+    "SMART_INVOICE",
+    "Binding",
+    "BindingsPage",
+    "Order",
+    "Owner",
+    "PaySystem",
+    "Payment",
+    "bindings",
+    "change_pay_system",
+    "order",
+    "order_right",
+    "orders",
+    "orders_numbered",
+    "pay_payment",
+    "pay_systems",
+    "payment",
+    "payments_of_item",
+    "readable_items",
+    "rest_handlers",
+    "unpaid_payments",
+    "unpaid_payments_numbered",
+]

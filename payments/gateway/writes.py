@@ -1,0 +1,40 @@
+"""The two calls that change something in Bitrix24. Each is sent once, as the person who acts."""
+
+from __future__ import annotations
+
+from b24app.client import Answer, Client
+from b24app.errors import OutcomeUnknown
+
+
+def pay_payment(client: Client, *, payment_id: int, pay_system_id: int) -> None:
+    """Ask the portal to pay. Returning means that it answered `true`, which proves nothing: the
+    payment has to be read back.
+
+    Raises NeverSent, Refused, or OutcomeUnknown where it may have been carried out.
+    https://apidocs.bitrix24.com/api-reference/pay-system/sale-pay-system-pay-payment.html
+    """
+    _expect_true(
+        client.write(
+            "sale.paysystem.pay.payment",
+            {"PAYMENT_ID": payment_id, "PAY_SYSTEM_ID": pay_system_id},
+        )
+    )
+
+
+def change_pay_system(client: Client, *, payment_id: int, pay_system_id: int) -> None:
+    """Bind the payment to another pay system; it stays unpaid.
+
+    Raises NeverSent, Refused, or OutcomeUnknown where it may have been carried out.
+    https://apidocs.bitrix24.com/api-reference/crm/universal/payment/crm-item-payment-update.html
+    """
+    _expect_true(
+        client.write(
+            "crm.item.payment.update",
+            {"id": payment_id, "fields": {"paySystemId": pay_system_id}},
+        )
+    )
+
+
+def _expect_true(answer: Answer) -> None:
+    if answer.result is not True:
+        raise OutcomeUnknown("true was expected")

@@ -1,0 +1,113 @@
+"""The ledger: every try to pay, written down before Bitrix24 is asked for anything."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from payments import reasons
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
+
+# A claim that was never sent is given up after this: longer than the reads before a payment can
+# take with all their retries, so that only a process that died leaves one behind.
+STALE_CLAIM = timedelta(minutes=5)
+
+# The cloud cuts a request at 60 seconds; twice that leaves room for two clocks and a slow commit.
+# A payment still unpaid this long after it was sent has not been carried out.
+SETTLE_AFTER = timedelta(seconds=120)
+
+
+class State(models.TextChoices):
+    PAYING = "paying", _("Being paid")
+    PAID = "paid", _("Paid")
+    REFUSED = "refused", _("Refused")
+    UNKNOWN = "unknown", _("Not confirmed")
+
+
+OPEN_STATES = (State.PAYING, State.UNKNOWN)
+
+
+class AttemptQuerySet(models.QuerySet["Attempt"]):
+    def on(self, payment_id: int, *, portal_id: int) -> AttemptQuerySet:
+        return self.filter(portal_id=portal_id, payment_id=payment_id)
+
+    def still_open(self) -> AttemptQuerySet:
+        return self.filter(state__in=OPEN_STATES)
+
+    def latest_on(self, payment_id: int, *, portal_id: int) -> Attempt | None:
+        return self.on(payment_id, portal_id=portal_id).order_by("-pk").first()
+
+
+class Attempt(models.Model):
+    """One try to pay one payment, by one person.
+
+    The database allows one open attempt a payment: it is the claim that keeps a second click, a
+    second person or a second process from paying again.
+    """
+
+    portal = models.ForeignKey("b24app.Portal", on_delete=models.PROTECT, related_name="+")
+    payment_id = models.PositiveBigIntegerField()
+    account_number = models.CharField(max_length=100)
+    order_id = models.PositiveBigIntegerField(null=True)
+    owner_type = models.PositiveIntegerField(null=True)
+    owner_id = models.PositiveBigIntegerField(null=True)
+    pay_system_id = models.PositiveBigIntegerField()
+    pay_system_name = models.CharField(max_length=255, blank=True)
+    # What the payment was bound to on the page the person looked at.
+    bound_pay_system_id = models.PositiveBigIntegerField()
+    sum = models.DecimalField(max_digits=20, decimal_places=4)
+    currency = models.CharField(max_length=10)
+    user_id = models.PositiveBigIntegerField()
+    state = models.CharField(max_length=10, choices=State.choices, default=State.PAYING)
+    created_at = models.DateTimeField(default=timezone.now)
+    # Committed before the payment leaves us: without it, nothing was ever sent.
+    sent_at = models.DateTimeField(null=True)
+    settled_at = models.DateTimeField(null=True)
+    reason = models.CharField(max_length=40, blank=True)  # a code of reasons.py
+    evidence = models.JSONField(default=dict)  # what the portal said
+
+    objects = AttemptQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["portal", "payment_id"],
+                condition=models.Q(state__in=["paying", "unknown"]),
+                name="one_open_attempt_a_payment",
+            )
+        ]
+        indexes = [models.Index(fields=["portal", "payment_id"], name="attempts_of_a_payment")]
+
+    def __str__(self) -> str:
+        return f"attempt {self.pk} on payment {self.payment_id}: {self.state}"
+
+    @property
+    def is_open(self) -> bool:
+        return self.state in OPEN_STATES
+
+    @property
+    def is_refused(self) -> bool:
+        return self.state == State.REFUSED
+
+    def is_abandoned(self, now: datetime) -> bool:
+        """Claimed long ago and never sent: whoever claimed it is gone, and nothing was paid."""
+        return (
+            self.state == State.PAYING
+            and self.sent_at is None
+            and self.created_at < now - STALE_CLAIM
+        )
+
+    def is_overdue(self, now: datetime) -> bool:
+        """Sent so long ago that it is either carried out by now or never will be."""
+        return self.is_open and self.sent_at is not None and self.sent_at < now - SETTLE_AFTER
+
+    @property
+    def sentences(self) -> list[StrOrPromise]:
+        """Whole sentences on how it ended, for the person who looks at it."""
+        return reasons.sentences(self)

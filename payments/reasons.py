@@ -1,0 +1,141 @@
+"""Why an attempt ended as it did: a short code in the ledger, a sentence for the person."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.utils.translation import gettext_lazy as _
+
+from b24app.errors import B24Error, Refused, error_from_answer
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
+
+    from payments.models import Attempt
+
+# Refused before anything was sent.
+ALREADY_PAID = "already_paid"
+ORDER_CANCELED = "order_canceled"
+SUM_ZERO = "sum_zero"
+SUM_CHANGED = "sum_changed"
+CURRENCY_CHANGED = "currency_changed"
+PAY_SYSTEM_CHANGED = "pay_system_changed"
+PAY_SYSTEM_UNFIT = "pay_system_unfit"
+NO_ORDER_RIGHT = "no_order_right"
+NOT_READABLE = "not_readable"
+PAYMENT_GONE = "payment_gone"
+READ_FAILED = "read_failed"
+REBIND_FAILED = "rebind_failed"
+REBIND_UNKNOWN = "rebind_unknown"
+ABANDONED = "abandoned"
+# Refused although it was, or was to be, sent.
+NOT_REACHED = "not_reached"
+TRUE_WITHOUT_PAYMENT = "true_without_payment"
+REFUSED_BY_BITRIX24 = "refused_by_bitrix24"
+NOT_CARRIED_OUT = "not_carried_out"
+# Not confirmed.
+NO_ANSWER = "no_answer"
+READ_BACK_FAILED = "read_back_failed"
+# Paid.
+PAID_BY_OTHER = "paid_by_other"
+
+# Beside the reason, where the payment was bound to another pay system before it failed.
+REBOUND = _("The payment system of this payment was changed as you chose, but nothing was paid.")
+
+NO_FITTING_SYSTEM = _(
+    "No payment system of this portal can be used here. "
+    "Ask the portal's administrator to set one up."
+)
+OPEN_ATTEMPT = _("An earlier try is not confirmed yet. Check it before you pay again.")
+
+_NOT_CONFIRMED = _(
+    "Bitrix24 has not confirmed this payment, and it may have been paid. "
+    "Check it again in two minutes, before you do anything else."
+)
+
+SENTENCES: dict[str, StrOrPromise] = {
+    ALREADY_PAID: _("This payment is paid already."),
+    ORDER_CANCELED: _("The order is cancelled, so its payments cannot be paid."),
+    SUM_ZERO: _("The sum of this payment is zero, so there is nothing to pay."),
+    SUM_CHANGED: _(
+        "The sum was changed in Bitrix24 meanwhile. Nothing was paid. "
+        "Reload the page to see the new sum."
+    ),
+    CURRENCY_CHANGED: _(
+        "The currency was changed in Bitrix24 meanwhile. Nothing was paid. "
+        "Reload the page to see the new one."
+    ),
+    PAY_SYSTEM_CHANGED: _(
+        "The payment system was changed in Bitrix24 meanwhile. Nothing was paid. "
+        "Reload the page to see the new one."
+    ),
+    PAY_SYSTEM_UNFIT: _(
+        "This payment system cannot be used here: it is switched off, or does not take payments "
+        "from an app. Nothing was paid. Choose another one."
+    ),
+    NO_ORDER_RIGHT: _(
+        "You do not have permission to pay orders. Nothing was paid. "
+        "Ask the portal's administrator for the right to create and edit orders."
+    ),
+    NOT_READABLE: _(
+        "You do not have permission to read the deal or invoice of this payment. "
+        "Nothing was paid. Ask the portal's administrator."
+    ),
+    PAYMENT_GONE: _(
+        "The payment was deleted or moved to another deal meanwhile. Nothing was paid. "
+        "Reload the page to see what is there now."
+    ),
+    READ_FAILED: _(
+        "The payment could not be read in Bitrix24 just now. Nothing was paid. "
+        "Try again in a minute."
+    ),
+    REBIND_FAILED: _(
+        "Bitrix24 did not change the payment system of this payment. Nothing was paid. "
+        "Pay by the one it has, or ask the portal's administrator for the right to edit orders."
+    ),
+    REBIND_UNKNOWN: _(
+        "Bitrix24 did not say whether it changed the payment system of this payment. "
+        "Nothing was paid. Reload the page to see which one it has."
+    ),
+    ABANDONED: _("An earlier try was broken off before anything was sent. Nothing was paid."),
+    NOT_REACHED: _("Bitrix24 could not be reached, so nothing was paid. Try again in a minute."),
+    TRUE_WITHOUT_PAYMENT: _(
+        "Bitrix24 took the request, but the payment is still unpaid. Some payment systems do not "
+        "take payments from an app: choose another one, or ask the portal's administrator."
+    ),
+    NOT_CARRIED_OUT: _("Bitrix24 did not carry out this payment: it is still unpaid."),
+    NO_ANSWER: _NOT_CONFIRMED,
+    READ_BACK_FAILED: _NOT_CONFIRMED,
+    PAID_BY_OTHER: _("It is paid, but somebody else paid it at the same time."),
+}
+
+# Handlers put whole messages of their own into a description; its beginning is enough.
+_DESCRIPTION_KEPT = 200
+
+
+def sentences(attempt: Attempt) -> list[StrOrPromise]:
+    """What a person reads below the result: nothing where Paid says it all."""
+    found = []
+    if attempt.reason == REFUSED_BY_BITRIX24:
+        found.append(_sentence_of(attempt.evidence["error"]))
+    elif attempt.reason:
+        found.append(SENTENCES[attempt.reason])
+    if attempt.evidence.get("rebound") and attempt.is_refused:
+        found.append(REBOUND)
+    return found
+
+
+def evidence_of(error: B24Error) -> dict[str, Any]:
+    """What is kept of an error: of a refusal enough to tell its sentence again, else its kind."""
+    if not isinstance(error, Refused):
+        return {"failure": type(error).__name__}
+    kept = {
+        "code": error.code,
+        "description": error.description[:_DESCRIPTION_KEPT],
+        "status": error.http_status,
+    }
+    return {"error": kept}
+
+
+def _sentence_of(error: dict[str, Any]) -> StrOrPromise:
+    return error_from_answer(error["code"], error["description"], error["status"]).sentence

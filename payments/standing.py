@@ -1,0 +1,124 @@
+"""How a payment stands in Bitrix24 right now: read before paying, and read back after."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from b24app.client import Batch, Client, portal_client, run_together
+from b24app.errors import B24Error, ChainBroken, NotFound, OutcomeUnknown, Refused
+from b24app.session import Person
+from payments import gateway, reasons
+from payments.gateway import Order, Payment
+from payments.guards import Stopped
+from payments.offer import Offer
+from payments.rights import Proof, of_item
+from payments.systems import Systems, SystemsReading
+
+
+@dataclass(frozen=True)
+class Standing:
+    """`seen` is the payment as the person's own token shows it, `kept` and `order` as the orders'
+    side does: None where neither the portal's token nor the person's may read that."""
+
+    seen: Payment
+    kept: Payment | None
+    order: Order | None
+    systems: Systems | None
+
+
+def read_standing(person: Person, offer: Offer) -> Standing:
+    """Everything that paying depends on, in one round trip.
+
+    Raises Stopped where this person may not pay this payment, a B24Error where it could not be
+    read.
+    """
+    user_batch = person.client.batch()
+    proof = Proof(user_batch, offer)
+    systems = SystemsReading(person.portal, fresh=True)
+    try:
+        source = portal_client(person.portal)
+    except ChainBroken:
+        # Nobody serves the portal until an administrator opens the app: the person's own has to.
+        source = person.client
+        side = _OrderSide(user_batch, source, offer)
+        user_batch.run()
+    else:
+        portal_batch = source.batch()
+        side = _OrderSide(portal_batch, source, offer)
+        systems.ask(portal_batch)
+        run_together(user_batch, portal_batch)
+    seen = proof.payment()
+    kept, order = _order_side(person, offer, side)
+    return Standing(seen, kept, order, systems.result())
+
+
+class _OrderSide:
+    """The payment's full row and its order, which are read by the right to orders as a whole."""
+
+    def __init__(self, batch: Batch, client: Client, offer: Offer) -> None:
+        self.client = client
+        self._payment = batch.add(gateway.payment(offer.payment_id))
+        # A deal's list does not say which order a payment is of, but its number begins with it.
+        self._orders = batch.add(
+            gateway.orders([offer.order_id])
+            if offer.order_id is not None
+            else gateway.orders_numbered(
+                offer.account_number.rpartition(gateway.NUMBER_SEPARATOR)[0]
+            )
+        )
+
+    def get(self) -> tuple[Payment, Order]:
+        payment = self._payment.get()
+        if payment.order_id is None:
+            raise OutcomeUnknown("a payment without an order")
+        for order in self._orders.get():
+            if order.id == payment.order_id:
+                return payment, order
+        # Numbers of their own, which a portal can choose: now the order is known, so ask for it.
+        return payment, self.client.read(gateway.order(payment.order_id))
+
+
+def _order_side(
+    person: Person, offer: Offer, side: _OrderSide
+) -> tuple[Payment | None, Order | None]:
+    try:
+        return side.get()
+    except NotFound as error:
+        raise Stopped(reasons.PAYMENT_GONE) from error
+    except Refused:
+        if side.client is person.client:
+            return None, None
+    batch = person.client.batch()
+    own_side = _OrderSide(batch, person.client, offer)
+    batch.run()
+    return _order_side(person, offer, own_side)
+
+
+def read_back(person: Person, offer: Offer, *, of_own_attempt: bool) -> Payment:
+    """The payment as it is now: as the person sees it or, for their own attempt, as the portal
+    does. Having been paid can move a deal to somebody else, out of its payer's sight.
+
+    Raises Stopped where there is no such payment any more, Refused where the person may not look,
+    another B24Error where nobody could read it.
+    """
+    try:
+        return _as_seen(person, offer)
+    except Refused:
+        if not of_own_attempt:
+            raise
+    except (B24Error, Stopped):
+        pass
+    return _as_kept(person, offer)
+
+
+def _as_seen(person: Person, offer: Offer) -> Payment:
+    if offer.owner is None:
+        return person.client.read(gateway.payment(offer.payment_id))
+    return of_item(person.client.read(gateway.payments_of_item(offer.owner)), offer)
+
+
+def _as_kept(person: Person, offer: Offer) -> Payment:
+    try:
+        return portal_client(person.portal).read(gateway.payment(offer.payment_id))
+    except NotFound as error:
+        raise Stopped(reasons.PAYMENT_GONE) from error

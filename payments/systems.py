@@ -1,0 +1,124 @@
+"""The pay systems of a portal, which ordinary people may not list: the portal's own token may."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+from django.core.cache import cache
+
+from b24app.client import Batch, Pending, portal_client
+from b24app.errors import B24Error, ChainBroken, Refused
+from b24app.models import Portal
+from payments import gateway
+from payments.gateway import PaySystem
+
+# They change when an administrator sets one up; a choice that is five minutes old is good enough
+# to be shown. What is paid through is read anew.
+CACHE_SECONDS = 300
+
+# Payments are looked up in the orders' table, so pay systems of old invoices never find theirs.
+_REGISTRY = "ORDER"
+
+# Where the list of REST handlers cannot be had: built-in ones that answer `true` and do not pay.
+_SILENT = {"cash", "cashondelivery", "inner", "orderdocument"}
+_SILENT_PREFIX = "bill"  # Each country has its own form of the printed bill.
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Systems:
+    """`rest_handlers` is None where it is not known."""
+
+    all: tuple[PaySystem, ...]
+    rest_handlers: frozenset[str] | None
+
+    def find(self, pay_system_id: int) -> PaySystem | None:
+        return next((system for system in self.all if system.id == pay_system_id), None)
+
+    def can_be_paid(self, system: PaySystem) -> bool:
+        """Would a call from an app really pay through it?"""
+        if not system.active or system.registry != _REGISTRY:
+            return False
+        if self.rest_handlers is not None:
+            return system.action_file in self.rest_handlers
+        name = system.action_file.lower()
+        return name not in _SILENT and not name.startswith(_SILENT_PREFIX)
+
+    def fitting(self, person_type_id: int | None) -> list[PaySystem]:
+        """Those that a payment of an order for such a buyer may be bound to, in the portal's order.
+
+        A pay system without a buyer type takes all; so does, to us, an order whose type we do not
+        know.
+        """
+        fitting = [
+            system
+            for system in self.all
+            if self.can_be_paid(system)
+            and (
+                system.person_type_id is None
+                or person_type_id is None
+                or system.person_type_id == person_type_id
+            )
+        ]
+        return sorted(fitting, key=lambda system: (system.sort, system.id))
+
+
+class SystemsReading:
+    """From the cache, or asked for beside whatever else is asked at the same time.
+
+    `fresh` asks in any case, and falls back on the cache where no answer comes.
+    """
+
+    def __init__(self, portal: Portal, *, fresh: bool = False) -> None:
+        self._portal = portal
+        self._key = f"payments.systems.{portal.pk}"
+        self._known: Systems | None = cache.get(self._key)
+        self._fresh = fresh
+        self._systems: Pending[tuple[PaySystem, ...]] | None = None
+        self._handlers: Pending[frozenset[str]] | None = None
+
+    @property
+    def is_needed(self) -> bool:
+        return self._fresh or self._known is None
+
+    def own_batches(self) -> list[Batch]:
+        """A request for them alone; none where they are cached or nobody serves the portal."""
+        if not self.is_needed:
+            return []
+        try:
+            batch = portal_client(self._portal).batch()
+        except ChainBroken as error:
+            logger.warning("pay systems cannot be read: %s", error)
+            return []
+        self.ask(batch)
+        return [batch]
+
+    def ask(self, batch: Batch) -> None:
+        """Add the questions to a batch of the portal's token, unless the answers are cached."""
+        if not self.is_needed:
+            return
+        self._systems = batch.add(gateway.pay_systems())
+        self._handlers = batch.add(gateway.rest_handlers())
+
+    def result(self) -> Systems | None:
+        """None where they were not asked for, or the portal's token may not read them."""
+        if self._systems is None or self._handlers is None:
+            return self._known
+        try:
+            systems = self._systems.get()
+        except B24Error as error:
+            logger.warning("pay systems could not be read: %s", error)
+            return self._known
+        try:
+            handlers = self._handlers.get()
+        except Refused as error:
+            logger.warning("REST handlers could not be read: %s", error)
+            handlers = None
+        except B24Error as error:
+            logger.warning("REST handlers could not be read, this time: %s", error)
+            return Systems(systems, self._known.rest_handlers if self._known else None)
+        self._known = Systems(systems, handlers)
+        cache.set(self._key, self._known, CACHE_SECONDS)
+        return self._known

@@ -1,0 +1,32 @@
+"""More of the main page's list: the next page, or what a search finds."""
+
+from __future__ import annotations
+
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_GET
+
+from b24app.client import run_together
+from b24app.session import PortalRequest, portal_required
+from payments import screens
+from payments.forms import read_search
+from payments.visible import MainReading
+
+
+@require_GET
+@portal_required
+def listing(request: PortalRequest) -> HttpResponse:
+    search = read_search(request)
+    person = request.person
+    reading = MainReading(
+        person.portal,
+        person.client,
+        number=search.number,
+        before=search.before,
+        ask_profile=True,
+    )
+    run_together(*reading.batches)
+    found = reading.listing(person)
+    lines = screens.lines(found, person.portal)
+    context = {"listing": found, "lines": lines, "search": search}
+    return render(request, "payments/_fragments/rows.html", context)

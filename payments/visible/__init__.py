@@ -1,0 +1,13 @@
+"""Which payments a person may see: the reading behind the two screens.
+
+A reading is made in three steps, so that one round trip serves several needs: make it, run its
+`batches` together (an opening adds its proof to `user_batch` first), ask it for its `listing`.
+"""
+
+from __future__ import annotations
+
+from payments.visible.main import MainReading
+from payments.visible.rows import Listing, Row
+from payments.visible.tab import TabReading
+
+__all__ = ["Listing", "MainReading", "Row", "TabReading"]

@@ -1,0 +1,107 @@
+"""The unpaid payments of a portal, newest first, that one person may see."""
+
+from __future__ import annotations
+
+from b24app.client import Client, Pending, portal_client
+from b24app.errors import AccessDenied, ChainBroken, TokenRejected
+from b24app.models import Portal
+from b24app.opening import PROFILE, Profile
+from b24app.session import Person
+from payments import gateway
+from payments.systems import SystemsReading
+from payments.visible.pages import AskedPages, Page
+from payments.visible.rows import Listing, Seen, listing
+from payments.visible.sight import seen_of
+
+
+class MainReading:
+    """Three requests deep for a manager: payments, their orders' deals, which of those this person
+    may read. Two where the deals are cached, or for a portal admin, who may read all."""
+
+    def __init__(
+        self,
+        portal: Portal,
+        client: Client,
+        *,
+        number: str = "",
+        before: int | None = None,
+        ask_profile: bool = False,
+    ) -> None:
+        """`client` speaks for the person. `number` searches for an order or a payment by its
+        number; `before` is the `next_before` of the page above. Without an opening `ask_profile`
+        has to ask whether the person is portal admin."""
+        self._portal, self._client, self._number = portal, client, number
+        self.user_batch = client.batch()
+        self._right = self.user_batch.add(gateway.order_right())
+        self._profile: Pending[Profile] | None = None
+        if ask_profile:
+            self._profile = self.user_batch.add(PROFILE)
+        self._systems = SystemsReading(portal)
+        self.batches = [self.user_batch]
+        # Managers may often, but not everywhere, list payments themselves; the portal's token can.
+        try:
+            self._source = portal_client(portal)
+        except ChainBroken:
+            self._source = client
+            batch = self.user_batch
+        else:
+            batch = self._source.batch()
+            self.batches.append(batch)
+            self._systems.ask(batch)
+        self._before = before
+        self._first = AskedPages(batch, before=before, number=number)
+
+    def listing(self, person: Person, *, is_admin: bool | None = None) -> Listing:
+        """Once `run_together(*reading.batches)` has run; waits for the portal again. `is_admin` is
+        what an opening found out; None takes the answer to `ask_profile`.
+
+        Raises the B24Error of what could not be read.
+        """
+        may_pay = self._right.get()
+        if is_admin is None:
+            is_admin = self._asked_profile().is_admin
+        page = self._first_page()
+        seen = self._seen(page, is_admin=is_admin)
+        if not seen and page.next_before is not None and not self._number:
+            page = self._pages_ahead(page.next_before)
+            seen = self._seen(page, is_admin=is_admin)
+        return listing(
+            person,
+            seen,
+            may_pay=may_pay,
+            systems=self._systems.result(),
+            next_before=page.next_before,
+        )
+
+    def _asked_profile(self) -> Profile:
+        if self._profile is None:
+            raise RuntimeError("whether this is an administrator was neither told nor asked")
+        return self._profile.get()
+
+    def _first_page(self) -> Page:
+        try:
+            return self._first.get()
+        except (ChainBroken, TokenRejected, AccessDenied):
+            if self._source is self._client:
+                raise
+        # The installer's pair or rights are gone; perhaps this person may list payments.
+        self._source = self._client
+        batch = self._source.batch()
+        asked = AskedPages(batch, before=self._before, number=self._number)
+        batch.run()
+        return asked.get()
+
+    def _pages_ahead(self, before: int) -> Page:
+        batch = self._source.batch()
+        asked = AskedPages(batch, before=before, ahead=True)
+        batch.run()
+        return asked.get()
+
+    def _seen(self, page: Page, *, is_admin: bool) -> list[Seen]:
+        return seen_of(
+            page.payments,
+            portal=self._portal,
+            source=self._source,
+            person_client=self._client,
+            is_admin=is_admin,
+        )

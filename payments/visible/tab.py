@@ -1,0 +1,39 @@
+"""The payments of one deal or invoice, read with the token of the person who looks at it."""
+
+from __future__ import annotations
+
+from b24app.client import Client
+from b24app.models import Portal
+from b24app.session import Person
+from payments import gateway
+from payments.gateway import Owner
+from payments.systems import SystemsReading
+from payments.visible.rows import Listing, Seen, listing
+
+
+class TabReading:
+    """At most two requests to the portal, at the same time; one where its pay systems are cached.
+
+    Being allowed to read the object is enough to see its payments, so nobody has to be asked
+    whether the person is an administrator.
+    """
+
+    def __init__(self, portal: Portal, client: Client, owner_type: int, owner_id: int) -> None:
+        """`client` speaks for the person who looks."""
+        self._owner = Owner(owner_type, owner_id)
+        self.user_batch = client.batch()
+        self._right = self.user_batch.add(gateway.order_right())
+        self._payments = self.user_batch.add(gateway.payments_of_item(self._owner))
+        self._systems = SystemsReading(portal)
+        self.batches = [self.user_batch, *self._systems.own_batches()]
+
+    def listing(self, person: Person, *, is_admin: bool | None = None) -> Listing:
+        """Once `run_together(*reading.batches)` has run. `is_admin` changes nothing here and is
+        taken so that both readings are asked alike.
+
+        Raises AccessDenied where this person may
+        not read the object, another B24Error where it could not be read."""
+        payments = self._payments.get()
+        seen = [Seen(payment, self._owner) for payment in payments]
+        seen.sort(key=lambda one: one.payment.id, reverse=True)
+        return listing(person, seen, may_pay=self._right.get(), systems=self._systems.result())

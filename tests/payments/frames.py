@@ -1,0 +1,54 @@
+"""A person's frame: what was opened in it, and requests as its htmx sends them."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from django.test import Client
+
+from sandbox import seed
+from sandbox.app import Sandbox
+from sandbox.world import Portal
+from tests.b24app.portal_posts import opening_fields, post, session_of
+
+DEAL_TAB, INVOICE_TAB = "CRM_DEAL_DETAIL_TAB", "CRM_SMART_INVOICE_DETAIL_TAB"
+
+
+class Frame:
+    def __init__(self, client: Client, sandbox: Sandbox, portal: Portal, user_id: int) -> None:
+        self.client, self.sandbox, self.portal, self.user_id = client, sandbox, portal, user_id
+        self.session = session_of(client, sandbox, portal, user_id)
+
+    def opened(self, placement: str = "DEFAULT", item_id: object = None) -> Any:
+        options = {} if item_id is None else {"PLACEMENT_OPTIONS": json.dumps({"ID": item_id})}
+        fields = opening_fields(
+            self.sandbox, self.portal, self.user_id, PLACEMENT=placement, **options
+        )
+        return post(self.client, "/", fields)
+
+    def tab(self, deal_id: int = seed.DEAL) -> str:
+        return text_of(self.opened(DEAL_TAB, str(deal_id)))
+
+    def post(self, path: str, **fields: object) -> Any:
+        return self.client.post(path, fields, headers=self._headers())
+
+    def get(self, **fields: str) -> Any:
+        return self.client.get("/payments/", fields, headers=self._headers())
+
+    def _headers(self) -> dict[str, str]:
+        return {"x-frame-session": self.session, "hx-request": "true"}
+
+
+def text_of(answer: Any, status: int = 200) -> str:
+    assert answer.status_code == status, answer.content.decode()
+    content: str = answer.content.decode()
+    return content
+
+
+def offer_in(html: str, payment_id: int = seed.PAYMENT) -> str:
+    row = html.split(f'<tr data-payment="{payment_id}">')[1].split("</tr>")[0]
+    found = re.search(r'name="offer" value="([^"]+)"', row)
+    assert found is not None
+    return found[1]

@@ -1,0 +1,142 @@
+"""The app installed in a portal of the sandbox, with the people who use it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from django.db import connection
+from django.utils import timezone
+
+from b24app import models, tokens
+from b24app.client import run_together
+from b24app.oauth import TokenPair
+from b24app.session import Person
+from payments.gateway import DEAL
+from payments.offer import Offer
+from payments.visible import Listing, MainReading, Row, TabReading
+from sandbox import seed
+from sandbox.app import Sandbox
+from sandbox.faults import Fault
+from sandbox.installing import begin_installation
+from sandbox.log import LoggedCall
+from sandbox.world import Portal
+
+PAY = "sale.paysystem.pay.payment"
+READ_BACK = "crm.item.payment.list"
+KEPT = "sale.payment.get"
+
+T = TypeVar("T")
+
+
+def install(sandbox: Sandbox, portal: Portal) -> models.Portal:
+    """What our installer leaves behind, without walking through it."""
+    installation = begin_installation(sandbox.world, portal, seed.OUR_CLIENT_ID)
+    installation.finished = True
+    row = models.Portal.objects.create(
+        member_id=portal.member_id,
+        client_endpoint=f"{portal.url}/rest/",
+        domain=portal.url.split("://", 1)[1],
+        app_id=installation.id,
+        app_code=seed.OUR_CLIENT_ID,
+        installed_at=timezone.now(),
+    )
+    tokens.store_portal_pair(row, _pair(sandbox, portal, seed.ADMIN))
+    return row
+
+
+def person(sandbox: Sandbox, row: models.Portal, user_id: int) -> Person:
+    """Somebody who has opened the app."""
+    portal = sandbox.world.portals[row.member_id]
+    tokens.store_user_pair(row, _pair(sandbox, portal, user_id))
+    return Person(row, user_id, proved_at=timezone.now())
+
+
+def _pair(sandbox: Sandbox, portal: Portal, user_id: int) -> TokenPair:
+    token = sandbox.world.issue(seed.OUR_CLIENT_ID, portal.member_id, user_id)
+    return TokenPair(
+        access=token.access,
+        refresh=token.refresh,
+        expires_at=datetime.fromtimestamp(token.expires, UTC),
+        member_id=portal.member_id,
+        user_id=user_id,
+        client_endpoint=f"{portal.url}/rest/",
+        scope=(),
+        server_endpoint="",
+        status="L",
+    )
+
+
+def lose_portal_token(row: models.Portal) -> None:
+    """The installer's pair is gone, and with it all that is read for the whole portal."""
+    row.tokens.filter(serves_portal=True).delete()
+
+
+def break_portal_token(sandbox: Sandbox, row: models.Portal) -> None:
+    """The installer's pair is kept and good for nothing, which shows only when it is used."""
+    for token in sandbox.world.tokens.values():
+        if (token.member_id, token.user_id) == (row.member_id, seed.ADMIN):
+            token.revoked = token.refresh_spent = True
+
+
+def tab(who: Person, owner_id: int, *, owner_type: int = DEAL) -> Listing:
+    reading = TabReading(who.portal, who.client, owner_type, owner_id)
+    run_together(*reading.batches)
+    return reading.listing(who)
+
+
+def main(who: Person, *, number: str = "", before: int | None = None) -> Listing:
+    reading = MainReading(who.portal, who.client, number=number, before=before, ask_profile=True)
+    run_together(*reading.batches)
+    return reading.listing(who)
+
+
+def row_of(listing: Listing, payment_id: int) -> Row:
+    return next(row for row in listing.rows if row.payment.id == payment_id)
+
+
+def offer_of(
+    who: Person, *, deal_id: int = seed.DEAL, payment_id: int = seed.PAYMENT, owner_type: int = DEAL
+) -> Offer:
+    """What the tab of a deal offers this person to pay."""
+    return row_of(tab(who, deal_id, owner_type=owner_type), payment_id).offer
+
+
+def together(*tasks: Callable[[], T]) -> list[T]:
+    """Run each in a thread of its own and give back what they returned."""
+    results: dict[int, T] = {}
+
+    def run(place: int, task: Callable[[], T]) -> None:
+        try:
+            results[place] = task()
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=run, args=(place, task)) for place, task in enumerate(tasks)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return [results[place] for place in range(len(tasks))]
+
+
+def asked(sandbox: Sandbox, *, since: int = 0) -> list[LoggedCall]:
+    """The requests to portals, in the order in which they ended."""
+    return [call for call in sandbox.log[since:] if call.method not in ("oauth.token",)]
+
+
+def sent_payments(sandbox: Sandbox) -> int:
+    """How often the app really told the portal to pay."""
+    return sum(PAY in call.methods for call in sandbox.log)
+
+
+def meet(sandbox: Sandbox, *methods: str) -> None:
+    """Let the requests with these methods wait for each other: those that are not under way at the
+    same time never get an answer."""
+    barrier = threading.Barrier(len(methods))
+    for name in methods:
+        sandbox.faults.add(
+            Fault("delay", method=name, seconds=0, on_hit=lambda: barrier.wait(timeout=10))
+        )

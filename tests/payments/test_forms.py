@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import pytest
+from django.http import HttpRequest
+from django.test import RequestFactory
+
+from b24app.errors import BadInput
+from payments.forms import (
+    BadOrderNumber,
+    Choice,
+    Search,
+    read_choice,
+    read_item_id,
+    read_offer,
+    read_search,
+)
+
+
+def posted(**fields: str) -> HttpRequest:
+    return RequestFactory().post("/payments/pay/", fields)
+
+
+def asked(**fields: str) -> HttpRequest:
+    return RequestFactory().get("/payments/", fields)
+
+
+def test_a_choice_is_an_offer_and_a_pay_system() -> None:
+    request = posted(offer=".eJy_-0:1vNx9A:sig", pay_system_id="11")
+    assert read_choice(request) == Choice(".eJy_-0:1vNx9A:sig", 11)
+
+
+@pytest.mark.parametrize("offer", ["", "a b", "a\n", "é", "<script>", "a" * 4097, "\0"])
+def test_an_offer_is_of_the_alphabet_of_signatures_and_not_endless(offer: str) -> None:
+    with pytest.raises(BadInput):
+        read_offer(posted(offer=offer))
+
+
+@pytest.mark.parametrize("number", ["", "0", "-1", "1.0", "1e3", " 1", "1\n", "١", "x", "9" * 19])
+def test_a_pay_system_is_a_positive_number(number: str) -> None:
+    with pytest.raises(BadInput):
+        read_choice(posted(offer="x", pay_system_id=number))
+
+
+def test_a_missing_pay_system_is_bad_input() -> None:
+    with pytest.raises(BadInput):
+        read_choice(posted(offer="x"))
+
+
+def test_a_search_is_empty_by_default() -> None:
+    assert read_search(asked()) == Search("", None)
+
+
+@pytest.mark.parametrize("number", ["163", "163/1", "ORD-2025.7 #5", "№ 12", "Заказ_9"])
+def test_order_numbers_of_many_patterns_can_be_searched_for(number: str) -> None:
+    assert read_search(asked(q=f" {number} ", before="271")) == Search(number, 271)
+
+
+@pytest.mark.parametrize("number", ["1" * 101, "a%", "'", '"', "<b>", "a\0b", "a\nb", "*"])
+def test_what_no_order_number_has_is_not_searched_for(number: str) -> None:
+    with pytest.raises(BadOrderNumber):
+        read_search(asked(q=number))
+
+
+@pytest.mark.parametrize("before", ["0", "-5", "x", "1.5"])
+def test_the_place_in_the_list_is_a_positive_number(before: str) -> None:
+    with pytest.raises(BadInput):
+        read_search(asked(before=before))
+
+
+@pytest.mark.parametrize("given", ["8061", 8061])
+def test_a_tab_names_its_item_in_text_or_as_a_number(given: object) -> None:
+    assert read_item_id({"ID": given, "URI": "/crm/deal/details/8061/"}) == 8061
+
+
+@pytest.mark.parametrize("given", [None, "", "0", -1, True, 1.5, "8061'", ["8061"], {"ID": 1}])
+def test_a_tab_of_no_item_is_bad_input(given: object) -> None:
+    with pytest.raises(BadInput):
+        read_item_id({"ID": given})
+
+
+def test_a_tab_without_options_is_bad_input() -> None:
+    with pytest.raises(BadInput):
+        read_item_id({})

@@ -1,0 +1,210 @@
+"""Bitrix24's loose JSON becomes strict values, or is not believed at all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from b24app.client import Answer
+from b24app.errors import AccessDenied, OutcomeUnknown, QueryLimit, Refused, ScopeMissing
+from b24app.session import Person
+from payments import gateway
+from payments.gateway import Binding, Order, Owner, parsing
+from payments.models import State
+from payments.pay import pay
+from sandbox import seed
+from sandbox.app import Sandbox
+from sandbox.faults import Fault
+from sandbox.world import Portal
+from tests.payments import stage
+
+PAYMENT_ROW: dict[str, Any] = {
+    "accountNumber": "163/1",
+    "currency": "EUR",
+    "dateBill": "2024-04-03T11:08:55+02:00",
+    "datePaid": None,
+    "empPaidId": None,
+    "id": 271,
+    "orderId": 163,
+    "paid": "N",
+    "paySystemId": 11,
+    "paySystemName": "Acme Pay",
+    "sum": Decimal("12500.0"),
+}
+
+
+def parsed(**changes: object) -> gateway.Payment:
+    row = {**PAYMENT_ROW, **changes}
+    return gateway.payment(271).parse(Answer({"payment": row}))
+
+
+@pytest.fixture
+def manager(sandbox: Sandbox, alpha: Portal, db: None) -> Person:
+    return stage.person(sandbox, stage.install(sandbox, alpha), seed.MANAGER)
+
+
+def test_a_payment_has_sums_ids_and_times_of_one_kind() -> None:
+    payment = parsed()
+    assert payment.sum == Decimal(12500)
+    assert payment.date_bill == datetime(2024, 4, 3, 9, 8, 55, tzinfo=UTC)
+    assert (payment.paid, payment.date_paid, payment.emp_paid_id) == (False, None, None)
+    assert parsed(id="271", orderId="163", sum="12500.0000", empPaidId="0", datePaid="") == payment
+
+
+@pytest.mark.parametrize(
+    ("sent", "meant"),
+    [
+        (150000, "150000"),
+        ("42.125", "42.125"),
+        (Decimal("0.1"), "0.1"),
+        (Decimal("99.90000000001"), "99.9"),
+        (Decimal("1E+2"), "100"),
+        (0, "0"),
+    ],
+)
+def test_a_sum_is_the_same_however_it_is_written(sent: object, meant: str) -> None:
+    found = parsing.money(sent)
+    assert found == Decimal(meant)
+    assert found.as_tuple().exponent == -4
+
+
+@pytest.mark.parametrize("sent", [None, True, "", "12,50", "abc", "NaN", "Infinity", "1E+40", []])
+def test_what_is_no_sum_is_not_guessed(sent: object) -> None:
+    with pytest.raises(OutcomeUnknown):
+        parsing.money(sent)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"paid": None},
+        {"paid": True},
+        {"paid": "y"},
+        {"id": None},
+        {"id": "27x"},
+        {"id": -1.5},
+        {"id": True},
+        {"paySystemId": "eleven"},
+        {"dateBill": "yesterday"},
+        {"dateBill": "2024-04-03T11:08:55"},
+        {"currency": 5.5},
+    ],
+    ids=str,
+)
+def test_a_payment_of_another_shape_is_not_believed(changes: dict[str, object]) -> None:
+    with pytest.raises(OutcomeUnknown):
+        parsed(**changes)
+
+
+@pytest.mark.parametrize("result", [None, True, [], "", {"payments": []}, {"payment": []}])
+def test_an_answer_that_is_no_payment_is_not_believed(result: object) -> None:
+    with pytest.raises(OutcomeUnknown):
+        gateway.payment(271).parse(Answer(result))
+
+
+def test_an_empty_object_may_come_as_a_list() -> None:
+    assert gateway.unpaid_payments(before=None).parse(Answer([])) == ()
+    assert gateway.bindings([1]).parse(Answer([])).bindings == ()
+
+
+def test_an_order_and_what_it_belongs_to() -> None:
+    row = {"id": "163", "accountNumber": 163, "canceled": "Y", "personTypeId": None}
+    assert gateway.order(163).parse(Answer({"order": row})) == Order(163, "163", True, None)
+    page = gateway.bindings([163]).parse(
+        Answer({"orderEntity": [{"orderId": 163, "ownerTypeId": "2", "ownerId": "8061"}]}, next=50)
+    )
+    assert page.bindings == (Binding(163, Owner(2, 8061)),)
+    assert page.next == 50
+
+
+def _order_right(refusal: Refused) -> bool:
+    query = gateway.order_right()
+    assert query.parse_refusal is not None
+    return query.parse_refusal(refusal)
+
+
+def test_the_order_right_shows_in_how_an_empty_question_is_refused() -> None:
+    assert _order_right(Refused("ERROR_CHECK_FAILURE", "Empty field PAY_SYSTEM_ID!", 400))
+    assert not _order_right(AccessDenied("ACCESS_DENIED", "Access denied!", 403))
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        AccessDenied("ACCESS_DENIED", "REST is available only on commercial plans.", 401),
+        ScopeMissing("insufficient_scope", "", 200),
+        QueryLimit("QUERY_LIMIT_EXCEEDED", "Too many requests", 503),
+        Refused("0", "", 400),
+    ],
+    ids=str,
+)
+def test_other_refusals_say_nothing_of_the_order_right(refusal: Refused) -> None:
+    with pytest.raises(type(refusal)):
+        _order_right(refusal)
+
+
+def test_an_empty_question_that_is_answered_says_nothing_either() -> None:
+    with pytest.raises(OutcomeUnknown):
+        gateway.order_right().parse(Answer(True))
+
+
+@pytest.mark.parametrize(
+    ("user_id", "may"),
+    [
+        (seed.ADMIN, True),
+        (seed.SETTINGS_ADMIN, True),
+        (seed.MANAGER, True),
+        (seed.READER, False),
+        (seed.EXTRANET, False),
+    ],
+)
+def test_the_portal_itself_tells_who_may_pay(
+    sandbox: Sandbox, manager: Person, user_id: int, may: bool
+) -> None:
+    who = stage.person(sandbox, manager.portal, user_id)
+    assert who.client.read(gateway.order_right()) is may
+
+
+@pytest.mark.parametrize(
+    "write", [gateway.pay_payment, gateway.change_pay_system], ids=lambda write: write.__name__
+)
+@pytest.mark.parametrize("kind", ["query_limit", "expired_token", "drop", "status500"])
+def test_a_write_is_sent_once_whatever_comes_back(
+    sandbox: Sandbox, manager: Person, write: Callable[..., None], kind: str
+) -> None:
+    sandbox.faults.add(Fault(kind, times=None))
+
+    with pytest.raises((Refused, OutcomeUnknown)):
+        write(manager.client, payment_id=seed.PAYMENT, pay_system_id=seed.ACME_PAY)
+
+    assert len(sandbox.log) == 1
+
+
+def test_an_older_portal_is_understood_as_well(
+    sandbox: Sandbox, alpha: Portal, manager: Person
+) -> None:
+    alpha.older_build = True
+
+    row = stage.row_of(stage.tab(manager, seed.DEAL), seed.PAYMENT)
+
+    assert [system.name for system in row.systems] == ["Acme Pay", "Demo Card Pay", "Other Wallet"]
+    assert pay(manager, row.offer, pay_system_id=seed.DEMO_CARD_PAY).state == State.PAID
+    assert alpha.payments[seed.PAYMENT].times_paid == 1
+
+
+def test_methods_that_do_not_run_in_a_batch_are_asked_alone(
+    sandbox: Sandbox, alpha: Portal, manager: Person
+) -> None:
+    alpha.batch_forbidden = frozenset(
+        {"crm.item.payment.list", "sale.paysystem.handler.list", "sale.order.list"}
+    )
+
+    row = stage.row_of(stage.tab(manager, seed.DEAL), seed.PAYMENT)
+
+    assert row.payable
+    assert pay(manager, row.offer, pay_system_id=seed.ACME_PAY).state == State.PAID
+    assert alpha.payments[seed.PAYMENT].times_paid == 1

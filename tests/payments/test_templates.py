@@ -1,0 +1,214 @@
+"""How the screens are worded and built, from values made by hand."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from decimal import Decimal
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.template.loader import render_to_string
+
+from payments.offer import Offer
+from payments.question import Question
+from payments.screens import DUE, Status
+from payments.templatetags.money import figures, money
+
+TEMPLATES = sorted((settings.BASE_DIR / "templates").rglob("*.html"))
+SCRIPTS = sorted((settings.BASE_DIR / "static" / "js").glob("*.js"))
+
+OFFER = Offer(
+    portal_id=1,
+    user_id=3,
+    payment_id=271,
+    account_number="163/1",
+    order_id=163,
+    owner=None,
+    sum=Decimal(12500),
+    currency="EUR",
+    pay_system_id=11,
+    pay_system_name="Acme Pay",
+)
+
+
+def status(state: str = DUE, **changes: object) -> Status:
+    values: dict[str, object] = {
+        "payment_id": 271,
+        "state": state,
+        "pay_system_id": 11,
+        "pay_system_name": "Acme Pay",
+        "offer": "sealed",
+    }
+    return Status(**{**values, **changes})  # type: ignore[arg-type]
+
+
+def settle(shown: Status) -> str:
+    return render_to_string("payments/_fragments/settle.html", {"status": shown})
+
+
+def outcome(shown: Status, *, keeps_choice: bool) -> str:
+    context = {"status": shown, "keeps_choice": keeps_choice}
+    return render_to_string("payments/_fragments/outcome.html", context)
+
+
+def question(*, pay_system_id: int = 11, name: str = "Acme Pay") -> str:
+    asked = Question(OFFER, "sealed", pay_system_id, name)
+    return render_to_string("payments/_fragments/question.html", {"question": asked})
+
+
+def words(html: str) -> str:
+    return re.sub(r"[ \n]+", " ", re.sub(r"<[^>]*>", " ", html)).strip()
+
+
+@pytest.mark.parametrize(
+    ("amount", "shown"),
+    [
+        ("12500", "12\N{NO-BREAK SPACE}500.00"),
+        ("12500.0000", "12\N{NO-BREAK SPACE}500.00"),
+        ("1E+5", "100\N{NO-BREAK SPACE}000.00"),
+        ("0", "0.00"),
+        ("99.9", "99.90"),
+        ("42.125", "42.125"),
+        ("0.0001", "0.0001"),
+        ("-1234567.5", "-1\N{NO-BREAK SPACE}234\N{NO-BREAK SPACE}567.50"),
+    ],
+)
+def test_figures_are_apart_by_thousands_with_two_decimals_at_least(amount: str, shown: str) -> None:
+    assert figures(Decimal(amount)) == shown
+
+
+def test_money_never_breaks_before_its_currency() -> None:
+    assert money(Decimal(12500), "EUR").split(" ") == ["12\xa0500.00\xa0EUR"]
+
+
+@pytest.mark.parametrize("amount", [1.5, 1, "1"])
+def test_money_is_a_decimal_and_nothing_else(amount: object) -> None:
+    with pytest.raises(TypeError, match="Decimal"):
+        figures(amount)  # type: ignore[arg-type]
+
+
+def test_the_question_names_sum_system_and_order() -> None:
+    html = question()
+    assert "Pay 12\xa0500.00\xa0EUR by Acme Pay for order 163/1?" in words(html)
+    assert "changed" not in html
+
+
+def test_the_question_says_that_the_payment_system_will_be_changed_first() -> None:
+    text = words(question(pay_system_id=12, name="Demo Card Pay"))
+    assert "Pay 12\xa0500.00\xa0EUR by Demo Card Pay for order 163/1?" in text
+    assert "This payment is set to Acme Pay." in text
+    assert "changed to Demo Card Pay first" in text
+
+
+def test_names_from_the_portal_are_escaped() -> None:
+    html = question(pay_system_id=12, name="<script>alert(1)</script>")
+    assert "<script" not in html
+
+
+def test_a_due_payment_can_be_paid() -> None:
+    html = settle(status(can_pay=True))
+    assert 'data-state="due"' in html
+    assert 'value="sealed"' in html
+    assert words(html) == "Not paid Pay"
+
+
+def test_a_due_payment_that_cannot_be_paid_says_why_and_has_no_button() -> None:
+    html = settle(status(sentences=["The order is cancelled."]))
+    assert "<button" not in html
+    assert words(html) == "Not paid The order is cancelled."
+
+
+def test_a_paid_payment_shows_when() -> None:
+    html = settle(status("paid", at=datetime(2025, 11, 5, 23, 30, tzinfo=UTC)))
+    assert 'data-state="paid"' in html
+    assert words(html) == "Paid Nov. 5, 2025"
+
+
+def test_a_refused_payment_shows_why_and_can_be_tried_again() -> None:
+    html = settle(status("refused", can_pay=True, sentences=["It was refused."]))
+    assert 'data-state="refused"' in html
+    assert words(html) == "Refused Pay It was refused."
+
+
+def test_a_payment_not_confirmed_can_only_be_checked() -> None:
+    html = settle(status("unknown", can_check=True))
+    assert 'data-state="unknown"' in html
+    assert words(html) == "Not confirmed Check now Checking…"
+    assert "payments/pay" not in html
+
+
+def test_after_a_refusal_the_choice_in_the_row_stays_as_it_was() -> None:
+    assert "system-271" not in outcome(status("refused", can_pay=True), keeps_choice=True)
+
+
+def test_after_a_payment_the_choice_gives_way_to_the_systems_name() -> None:
+    html = outcome(status("paid"), keeps_choice=True)
+    assert re.search(r'id="system-271" hx-swap-oob="true">\s*Acme Pay\s*</td>', html)
+
+
+def test_a_payment_found_unpaid_by_a_check_can_be_paid_although_its_row_has_no_choice() -> None:
+    html = outcome(status("refused", can_pay=True), keeps_choice=False)
+    assert '<input type="hidden" name="pay_system_id" value="11">' in html
+
+
+class Elements(HTMLParser):
+    """Every start tag with its attributes."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+
+
+def elements(path: Path) -> Iterator[tuple[str, dict[str, str | None]]]:
+    source = re.sub(r"{%.*?%}|{{.*?}}|{#.*?#}", "", path.read_text())
+    yield from Elements(source).found
+
+
+@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.name)
+def test_templates_hold_no_script_or_style_of_their_own(path: Path) -> None:
+    for tag, attributes in elements(path):
+        assert tag != "style"
+        assert tag != "script" or "src" in attributes
+        assert "style" not in attributes
+        assert not [name for name in attributes if name.startswith(("on", "hx-on"))]
+
+
+@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.name)
+def test_every_word_of_a_template_can_be_translated(path: Path) -> None:
+    source = path.read_text()
+    for pattern in (
+        r"{#.*?#}",
+        r"{% blocktranslate.*?{% endblocktranslate %}",
+        r"{%.*?%}",
+        r"{{.*?}}",
+        r"<!doctype html>",
+        r"<[^>]*>",
+        r"&nbsp;",
+    ):
+        source = re.sub(pattern, "", source, flags=re.DOTALL)
+    assert not source.split()
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)
+def test_scripts_ask_the_browser_for_no_dialog_and_no_storage(path: Path) -> None:
+    forbidden = (
+        r"\b(alert|confirm|prompt)\(|localStorage|sessionStorage|document\.cookie|innerHTML|eval"
+    )
+    source = re.sub(r'"innerHTML"', "", path.read_text())
+    assert not re.search(forbidden, source)
+
+
+def test_htmx_is_told_to_evaluate_nothing_and_to_stay_at_home() -> None:
+    source = (settings.BASE_DIR / "templates" / "frame.html").read_text()
+    assert '"allowEval": false' in source
+    assert '"includeIndicatorStyles": false' in source
+    assert '"selfRequestsOnly": true' in source
+    assert '"historyEnabled": false' in source
