@@ -122,7 +122,8 @@ class AccessDenied(Refused):
                 "Apps work only on Bitrix24's commercial plans. "
                 "The portal's administrator can change the plan."
             )
-        return SENTENCES["ACCESS_DENIED"]
+        # The same refusal also comes as the number 0, which has no sentence of its own.
+        return SENTENCES.get(self.code.upper(), SENTENCES["ACCESS_DENIED"])
 
 
 class ScopeMissing(Refused):
@@ -135,6 +136,11 @@ class NotFound(Refused):
     """The portal knows no such thing, or hides it from this person."""
 
     status = 404
+
+    @property
+    def sentence(self) -> StrOrPromise:
+        # crm.item.payment.* says it with the number 0.
+        return SENTENCES.get(self.code.upper(), SENTENCES["200640400001"])
 
 
 class QueryLimit(Refused):
@@ -261,7 +267,10 @@ SENTENCES: dict[str, StrOrPromise] = {
         "This is for the company's own employees; your account in Bitrix24 is a guest's. "
         "Ask the portal's administrator."
     ),
-    "INVALID_REQUEST": _("Bitrix24 accepts only HTTPS. Whoever runs the app can mend it."),
+    # The portal says it of plain HTTP, the OAuth server of a missing parameter.
+    "INVALID_REQUEST": _(
+        "Bitrix24 did not accept how the app called it. Whoever runs the app can mend it."
+    ),
     "ERROR_METHOD_NOT_FOUND": _(
         "This portal's Bitrix24 does not know the action: it may be too old. "
         "The portal's administrator can update it."
@@ -333,7 +342,8 @@ _DESCRIPTIONS_OF_ZERO: dict[str, type[Refused]] = {
     "payment has not been found": NotFound,
 }
 
-# The server broke while it worked, so it may have done part of it or all.
+# The server broke while it worked, so it may have done part of it or all. ERROR_CORE is such a one
+# with status 500, where the database failed; with 400 it is a plain refusal.
 _OUTCOME_UNKNOWN = {"INTERNAL_SERVER_ERROR", "ERROR_UNEXPECTED_ANSWER"}
 
 
@@ -344,7 +354,7 @@ def error_from_answer(code: str | int, description: str, http_status: int) -> B2
     what it was doing sends one of its own codes.
     """
     key = str(code).upper()
-    if key in _OUTCOME_UNKNOWN:
+    if key in _OUTCOME_UNKNOWN or (key == "ERROR_CORE" and http_status >= 500):
         return OutcomeUnknown(f"{code} (HTTP {http_status})")
     found = _CLASSES.get(key)
     if found is None and key == "0":

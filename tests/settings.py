@@ -5,7 +5,11 @@ The database is whatever DATABASE_URL says, SQLite without it; see `tests/postgr
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
+import tempfile
+from pathlib import Path
 
 from sandbox import seed
 
@@ -20,16 +24,20 @@ os.environ.pop("B24_OAUTH_URL", None)
 os.environ.pop("B24_JS_URL", None)
 
 from b24app.settings import *  # noqa: F403
-from b24app.settings import BASE_DIR, DATABASES
+from b24app.settings import DATABASES, STATIC_ROOT
 
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
-    # A file: the in-memory kind is one connection, which hides every race.
-    DATABASES["default"]["TEST"] = {"NAME": str(BASE_DIR / "var" / "test.sqlite3")}
+    # A file: the in-memory kind is one connection, which hides every race. In a directory of this
+    # process's own, so that two runs, or what a broken one left behind, do not meet.
+    _directory = tempfile.mkdtemp(prefix="pay-tests-")
+    atexit.register(shutil.rmtree, _directory, ignore_errors=True)
+    DATABASES["default"]["TEST"] = {"NAME": str(Path(_directory) / "test.sqlite3")}
 else:
     # Each thread of a test takes what it needs and gives it back at once.
     DATABASES["default"]["OPTIONS"]["pool"] = False
 
-# The manifest is made by collectstatic, which tests do not run.
+# Made by collectstatic, which tests do not run: the directory and the manifest.
+STATIC_ROOT.mkdir(exist_ok=True)
 STORAGES = {
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }

@@ -1,0 +1,13 @@
+"""Tells Django about this package."""
+
+from __future__ import annotations
+
+from django.apps import AppConfig
+
+
+class B24AppConfig(AppConfig):
+    name = "b24app"
+    verbose_name = "Bitrix24"
+
+    def ready(self) -> None:
+        from b24app import checks  # noqa: F401 - registers them

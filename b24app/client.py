@@ -1,0 +1,288 @@
+"""Calls a portal's REST: reads, single or many in a `batch`, and writes, sent once.
+
+https://apidocs.bitrix24.com/settings/how-to-call-rest-api/general-principles.html
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from hashlib import sha256
+from typing import Any, Generic, Protocol, TypeVar
+
+from django.core.cache import cache
+
+from b24app import commands, together, tokens, transport
+from b24app.errors import (
+    AddressForbidden,
+    B24Error,
+    BatchRefused,
+    NeverSent,
+    OutcomeUnknown,
+    PortalMoved,
+    QueryLimit,
+    Refused,
+    TokenExpired,
+    TokenRejected,
+)
+from b24app.models import Portal
+
+T = TypeVar("T")
+
+# Seconds to connect, seconds to wait for an answer. A person waits for a read, and can reload.
+READ_TIMEOUT = (5.0, 30.0)
+# The cloud cuts a request off at 60 seconds: whoever waits longer always sees how it ended.
+WRITE_TIMEOUT = (5.0, 65.0)
+# Before a read is tried again, in seconds. A portal takes two requests a second once its bucket is
+# empty, so after the last there is room for five; a person does not wait for more.
+RETRY_DELAYS = (0.3, 0.8, 1.6)
+# Threads that were turned away together come back apart.
+JITTER = (0.75, 1.25)
+# The server runs the first 50 commands of a batch and refuses the others.
+BATCH_SIZE = 50
+# For how long a method that is refused inside a batch goes alone; an update may allow it again.
+ALONE_SECONDS = 24 * 3600
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A success: `total` and `next` stand beside the result of a list."""
+
+    result: Any
+    total: int | None = None
+    next: int | None = None
+
+
+@dataclass(frozen=True)
+class Query(Generic[T]):
+    """A read, and how its answer is understood.
+
+    `parse` raises OutcomeUnknown for a shape it does not know. `parse_refusal` is for a question
+    whose answer is an error; it may raise the error again.
+    """
+
+    method: str
+    parse: Callable[[Answer], T]
+    params: Mapping[str, Any] = field(default_factory=dict)
+    parse_refusal: Callable[[Refused], T] | None = None
+
+    def value_of(self, outcome: Answer | B24Error) -> T:
+        if isinstance(outcome, Answer):
+            return self.parse(outcome)
+        if isinstance(outcome, Refused) and self.parse_refusal is not None:
+            return self.parse_refusal(outcome)
+        raise outcome
+
+
+class Credentials(Protocol):
+    """Where a client gets its access token; `renew` gives another one than `stale`, or raises."""
+
+    def access_token(self) -> str: ...
+
+    def renew(self, stale: str) -> str: ...
+
+
+class Client:
+    """One portal, called with one person's token."""
+
+    def __init__(self, endpoint: str, credentials: Credentials) -> None:
+        self.endpoint = endpoint.rstrip("/") + "/"
+        self._credentials = credentials
+
+    def read(self, query: Query[T]) -> T:
+        """Ask, and ask again where that is safe; raises the query's B24Error."""
+        return query.value_of(self._outcome(query.method, query.params))
+
+    def write(self, method: str, params: Mapping[str, Any]) -> Answer:
+        """Send once, and never again whatever comes back: the caller reads what has become of it.
+
+        NeverSent and Refused mean that it was not carried out, OutcomeUnknown that it may have
+        been. A token about to expire is renewed first.
+        """
+        return self._send(method, params, self._credentials.access_token(), WRITE_TIMEOUT)
+
+    def batch(self) -> Batch:
+        return Batch(self)
+
+    def _outcome(self, method: str, params: Mapping[str, Any]) -> Answer | B24Error:
+        try:
+            return self._ask(method, params)
+        except B24Error as error:
+            return error
+
+    def _ask(self, method: str, params: Mapping[str, Any]) -> Answer:
+        token = self._credentials.access_token()
+        delays = iter(RETRY_DELAYS)
+        renewed = False
+        while True:
+            try:
+                return self._send(method, params, token, READ_TIMEOUT)
+            except (TokenExpired, TokenRejected) as error:
+                if renewed or not _helped_by_renewal(error):
+                    raise
+                token, renewed = self._renewed(token, error), True
+            except AddressForbidden:
+                raise
+            except (NeverSent, QueryLimit):
+                delay = next(delays, None)
+                if delay is None:
+                    raise
+                pause(delay * random.uniform(*JITTER))  # noqa: S311 - nobody gains by guessing it
+
+    def _renewed(self, stale: str, error: Refused) -> str:
+        try:
+            return self._credentials.renew(stale)
+        except TokenExpired:  # Credentials that cannot be renewed: the server's own words count.
+            raise error from None
+
+    def _send(
+        self, method: str, params: Mapping[str, Any], token: str, timeout: tuple[float, float]
+    ) -> Answer:
+        # `auth` is the documented place of a token; the newest servers look at the header first.
+        reply = transport.post_json(
+            f"{self.endpoint}{method}", {**params, "auth": token}, token=token, timeout=timeout
+        )
+        if reply.is_redirect:
+            raise PortalMoved(f"{self.endpoint} answers with a redirect")
+        return _answer(reply.json())
+
+
+class Pending(Generic[T]):
+    """The value of a query in a batch, once that has run."""
+
+    def __init__(self, query: Query[T]) -> None:
+        self.query = query
+        self.outcome: Answer | B24Error | None = None
+
+    def get(self) -> T:
+        """The value; or raises the query's own B24Error, or that of the whole batch."""
+        if self.outcome is None:
+            raise RuntimeError(f"{self.query.method} is asked for before its batch has run")
+        return self.query.value_of(self.outcome)
+
+
+class Batch:
+    """Reads of one client that travel together; `run_together` runs several clients' at once."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+        self._pendings: list[Pending[Any]] = []
+
+    def add(self, query: Query[T]) -> Pending[T]:
+        pending = Pending(query)
+        self._pendings.append(pending)
+        return pending
+
+    def run(self) -> None:
+        """Ask all that has not been asked yet. What goes wrong is raised by `Pending.get`."""
+        run_together(self)
+
+    def requests(self) -> list[list[Pending[Any]]]:
+        """What has not been asked yet, by the request it goes in; one alone is a plain call."""
+        asked = [pending for pending in self._pendings if pending.outcome is None]
+        refused = _refused_in_batch(self.client.endpoint)
+        alone: list[Pending[Any]] = []
+        joined: list[Pending[Any]] = []
+        for pending in asked:
+            query = pending.query
+            apart = query.method in refused or commands.has_reference(query.params)
+            (alone if apart else joined).append(pending)
+        chunks = [joined[i : i + BATCH_SIZE] for i in range(0, len(joined), BATCH_SIZE)]
+        return [*chunks, *([pending] for pending in alone)]
+
+
+def run_together(*batches: Batch) -> None:
+    """Run batches at the same time; a command that its portal refuses in a batch is asked alone."""
+    requests = [(batch.client, request) for batch in batches for request in batch.requests()]
+    together.run_together([partial(_run, client, request) for client, request in requests])
+    refused = [
+        (client, pending)
+        for client, request in requests
+        if len(request) > 1
+        for pending in request
+        if isinstance(pending.outcome, BatchRefused)
+    ]
+    for client, pending in refused:
+        _remember_refused(client.endpoint, pending.query.method)
+    together.run_together([partial(_run, client, [pending]) for client, pending in refused])
+
+
+def portal_client(portal: Portal) -> Client:
+    """The portal with the installer's token. Raises ChainBroken if there is none."""
+    return Client(portal.client_endpoint, tokens.portal_credentials(portal))
+
+
+def user_client(portal: Portal, user_id: int) -> Client:
+    """The portal with this person's own token. Raises ChainBroken if there is none."""
+    return Client(portal.client_endpoint, tokens.user_credentials(portal, user_id))
+
+
+def pause(seconds: float) -> None:
+    time.sleep(seconds)
+
+
+def _run(client: Client, request: list[Pending[Any]]) -> None:
+    if len(request) == 1:
+        query = request[0].query
+        request[0].outcome = client._outcome(query.method, query.params)
+        return
+    named = {f"q{number}": pending for number, pending in enumerate(request)}
+    lines = {key: commands.command(p.query.method, p.query.params) for key, p in named.items()}
+    whole = client._outcome("batch", {"halt": 0, "cmd": lines})
+    for key, pending in named.items():
+        pending.outcome = _part(whole, key, pending.query.method)
+
+
+def _part(whole: Answer | B24Error, key: str, method: str) -> Answer | B24Error:
+    """One command's own outcome in the answer of its batch."""
+    if isinstance(whole, B24Error):
+        return whole
+    errors, results = _by_key(whole.result, "result_error"), _by_key(whole.result, "result")
+    failure = errors.get(key)
+    if isinstance(failure, dict):
+        # The status is the batch's: that of a failed command is not sent.
+        found = transport.error_in(failure, 200)
+        if found is not None:
+            return found
+    if key not in results or failure is not None:
+        return OutcomeUnknown(f"{method}: the batch says nothing of it")
+    total, next_ = _by_key(whole.result, "result_total"), _by_key(whole.result, "result_next")
+    return Answer(results[key], _number(total.get(key)), _number(next_.get(key)))
+
+
+def _by_key(result: object, name: str) -> Mapping[str, Any]:
+    """A map of the batch's answer. An empty one is sent as a list, for PHP has no difference."""
+    found = result.get(name) if isinstance(result, dict) else None
+    return found if isinstance(found, dict) else {}
+
+
+def _helped_by_renewal(error: Refused) -> bool:
+    """A token is rejected as unknown when somebody else has renewed the pair it came with."""
+    return isinstance(error, TokenExpired) or error.code.upper() == "INVALID_TOKEN"
+
+
+def _answer(envelope: Mapping[str, Any]) -> Answer:
+    if "result" not in envelope:
+        raise OutcomeUnknown("an answer without a result")
+    return Answer(envelope["result"], _number(envelope.get("total")), _number(envelope.get("next")))
+
+
+def _number(value: object) -> int | None:
+    return value if isinstance(value, int) else None
+
+
+def _refused_in_batch(endpoint: str) -> frozenset[str]:
+    found: frozenset[str] = cache.get(_alone_key(endpoint), frozenset())
+    return found
+
+
+def _remember_refused(endpoint: str, method: str) -> None:
+    known = _refused_in_batch(endpoint)
+    cache.set(_alone_key(endpoint), known | {method}, ALONE_SECONDS)
+
+
+def _alone_key(endpoint: str) -> str:
+    return f"b24app.client.alone.{sha256(endpoint.encode()).hexdigest()}"

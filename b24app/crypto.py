@@ -1,0 +1,39 @@
+"""Encrypts what must not be read from the database; the only importer of the cipher."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from django.conf import settings
+from django.core.signals import setting_changed
+
+
+class WrongKey(Exception):
+    """None of the keys in B24_TOKEN_KEYS opens this text: a key was removed too early, or lost."""
+
+
+def encrypt(text: str) -> str:
+    """Encrypt under the first key of B24_TOKEN_KEYS."""
+    return _cipher().encrypt(text.encode()).decode()
+
+
+def decrypt(text: str) -> str:
+    """Decrypt under whichever key fits; raises WrongKey if none does, never returns ciphertext."""
+    try:
+        return _cipher().decrypt(text.encode()).decode()
+    except InvalidToken as error:
+        raise WrongKey("No key in B24_TOKEN_KEYS decrypts this value.") from error
+
+
+@cache
+def _cipher() -> MultiFernet:
+    return MultiFernet([Fernet(key) for key in settings.B24_TOKEN_KEYS])
+
+
+def _forget_keys(*, setting: str, **_: object) -> None:
+    if setting == "B24_TOKEN_KEYS":
+        _cipher.cache_clear()
+
+
+setting_changed.connect(_forget_keys)

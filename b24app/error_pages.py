@@ -1,0 +1,122 @@
+"""An error in the form that its reader understands: a page, a fragment for htmx, or JSON."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.utils.translation import gettext_lazy as _
+
+from b24app.errors import (
+    AddressForbidden,
+    B24Error,
+    EventRefused,
+    NeverSent,
+    OutcomeUnknown,
+    PortalMoved,
+    QueryLimit,
+    Refused,
+)
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
+
+# Views whose callers are programs.
+JSON_VIEWS = frozenset({"session", "install-finish", "event", "healthz", "readyz"})
+# Codes are the server's text: long enough for all that are known, short enough for a page.
+MAX_CODE = 60
+_WORD_START = re.compile(r"(?<=[a-z])(?=[A-Z])")
+
+
+def from_error(request: HttpRequest, error: B24Error) -> HttpResponse:
+    return respond(
+        request,
+        status=error.status,
+        code=code_of(error),
+        sentence=error.sentence,
+        retry=_may_help_to_retry(error),
+    )
+
+
+def code_of(error: B24Error) -> str:
+    """Bitrix24's code, or the name of our own error: what a person can quote to support."""
+    if isinstance(error, Refused) and error.code:
+        return error.code[:MAX_CODE]
+    if isinstance(error, EventRefused):
+        return "invalid_application_token"  # the name in Bitrix24's rules for publishing
+    return _WORD_START.sub("_", type(error).__name__).lower()
+
+
+def _may_help_to_retry(error: B24Error) -> bool:
+    if isinstance(error, AddressForbidden | PortalMoved):
+        return False
+    return isinstance(error, NeverSent | OutcomeUnknown | QueryLimit)
+
+
+def respond(
+    request: HttpRequest, *, status: int, code: str, sentence: StrOrPromise, retry: bool = False
+) -> HttpResponse:
+    """The answer, with the templates b24app/error.html and b24app/_fragments/error.html.
+
+    Their context: `sentence`, `code`, `status`, `retry` (whether doing the same again may help).
+    """
+    resolved = request.resolver_match
+    if resolved is not None and resolved.url_name in JSON_VIEWS:
+        return JsonResponse({"error": code, "sentence": str(sentence)}, status=status)
+    context = {"sentence": sentence, "code": code, "status": status, "retry": retry}
+    is_fragment = request.headers.get("HX-Request") == "true"
+    template = "b24app/_fragments/error.html" if is_fragment else "b24app/error.html"
+    return render(request, template, context, status=status)
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return respond(
+        request,
+        status=400,
+        code="bad_request",
+        sentence=_("This request cannot be read. Nothing was done. Reload the page."),
+    )
+
+
+def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return respond(
+        request,
+        status=403,
+        code="forbidden",
+        sentence=_("This is not allowed. Open the app from the menu of your Bitrix24."),
+    )
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return respond(
+        request,
+        status=404,
+        code="not_found",
+        sentence=_("There is no such page. Open the app from the menu of your Bitrix24."),
+    )
+
+
+def method_not_allowed(request: HttpRequest, allow: str) -> HttpResponse:
+    response = respond(
+        request,
+        status=405,
+        code="method_not_allowed",
+        sentence=_("This page cannot be opened like this. Open the app from your Bitrix24."),
+    )
+    response["Allow"] = allow
+    return response
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    return respond(
+        request,
+        status=500,
+        code="server_error",
+        sentence=_(
+            "Something went wrong in the app itself, and has been noted. "
+            "If you were paying, look at the payment before you try again."
+        ),
+        retry=True,
+    )

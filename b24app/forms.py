@@ -1,0 +1,152 @@
+"""What a portal posts into a frame, checked before anything is done with it."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from django import forms
+from django.http import HttpRequest
+from django.utils import timezone
+
+from b24app.errors import BadInput
+from b24app.oauth import TokenPair
+
+# The largest genuine opening is about 2 KB: two tokens, a scope list and a page's parameters.
+MAX_BODY = 64 * 1024
+# Tokens are opaque: 32 to 70 characters have been seen, so this is only against nonsense.
+MAX_TOKEN = 2048
+MAX_OPTIONS = 16 * 1024
+ACCESS_TOKEN_SECONDS = 3600
+MAX_ACCESS_TOKEN_SECONDS = 24 * 3600
+# Ids are 32-bit in Bitrix24 and 64-bit in our database; both fit.
+_POSITIVE_ID = re.compile(r"[1-9][0-9]{0,17}")
+_LANGUAGE = re.compile(r"[a-z]{2}(?:[_-][a-zA-Z]{2,4})?")
+
+
+def positive_id(value: object) -> int:
+    """An id from a portal, which sends numbers or text; raises BadInput for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise BadInput("an id is neither a number nor text")
+    if not _POSITIVE_ID.fullmatch(str(value)):
+        raise BadInput("an id is not a positive number")
+    return int(value)
+
+
+def opaque(*, required: bool = True) -> forms.RegexField:
+    """A token or a code: printable ASCII without spaces, nothing known of its length."""
+    return forms.RegexField(
+        r"\A[\x21-\x7e]+\Z", max_length=MAX_TOKEN, required=required, strip=False
+    )
+
+
+def member() -> forms.RegexField:
+    """member_id: a portal's name that never changes, an MD5 in hex so far."""
+    return forms.RegexField(r"\A[0-9A-Za-z]{1,64}\Z")
+
+
+def endpoint() -> forms.RegexField:
+    """An address that names its OAuth server; only `oauth.py` decides whether to follow it."""
+    return forms.RegexField(
+        r"\Ahttps?://[0-9A-Za-z.-]+(?::[0-9]+)?/[0-9A-Za-z/._-]*\Z", max_length=255, required=False
+    )
+
+
+def check_body_size(request: HttpRequest) -> None:
+    """Raise BadInput before a body is read that is larger than anything Bitrix24 sends."""
+    try:
+        length = int(request.META.get("CONTENT_LENGTH") or 0)
+    except ValueError as error:
+        raise BadInput("no length") from error
+    if length > MAX_BODY:
+        raise BadInput(f"a body of {length} bytes")
+
+
+class FrameForm(forms.Form):
+    """https://apidocs.bitrix24.com/settings/oauth/simple-way.html"""
+
+    AUTH_ID = opaque()
+    REFRESH_ID = opaque()
+    AUTH_EXPIRES = forms.IntegerField(
+        min_value=0, max_value=MAX_ACCESS_TOKEN_SECONDS, required=False
+    )
+    member_id = member()
+    status = forms.RegexField(r"\A[A-Z]\Z", required=False)
+    PLACEMENT = forms.RegexField(r"\A[A-Z0-9_]{1,100}\Z", required=False)
+    PLACEMENT_OPTIONS = forms.CharField(max_length=MAX_OPTIONS, required=False)
+    APPLICATION_TOKEN = opaque(required=False)
+    SERVER_ENDPOINT = endpoint()
+
+    def clean_PLACEMENT_OPTIONS(self) -> dict[str, Any]:  # noqa: N802 - Django's name for it
+        text: str = self.cleaned_data["PLACEMENT_OPTIONS"]
+        try:
+            options = json.loads(text or "{}")
+            # Half a surrogate pair can be written in JSON, but neither shown nor stored.
+            json.dumps(options, ensure_ascii=False).encode()
+        except (ValueError, RecursionError) as error:
+            raise forms.ValidationError("not JSON") from error
+        if options == []:  # PHP's empty map
+            options = {}
+        if not isinstance(options, dict):
+            raise forms.ValidationError("not an object")
+        return options
+
+
+@dataclass(frozen=True)
+class Posted:
+    """The fields of an opening, unproved. DOMAIN is left out, because nothing ever proves it."""
+
+    member_id: str
+    access: str = field(repr=False)
+    refresh: str = field(repr=False)
+    expires_in: int
+    application_token: str = field(repr=False)
+    server_endpoint: str | None
+    status: str
+    placement: str
+    options: dict[str, Any]
+    language: str
+
+    def pair(self, *, user_id: int, client_endpoint: str) -> TokenPair:
+        """The posted tokens as ones to keep; only proof makes them this user's."""
+        return TokenPair(
+            access=self.access,
+            refresh=self.refresh,
+            expires_at=timezone.now() + timedelta(seconds=self.expires_in),
+            member_id=self.member_id,
+            user_id=user_id,
+            client_endpoint=client_endpoint,
+        )
+
+
+def read_posted(request: HttpRequest) -> Posted:
+    """The fields of an opening or an installation; raises BadInput, and calls nobody."""
+    check_body_size(request)
+    form = FrameForm(request.POST)
+    if not form.is_valid():
+        raise BadInput(f"bad fields: {', '.join(sorted(form.errors))}")
+    fields = form.cleaned_data
+    expires_in = fields["AUTH_EXPIRES"]
+    language = request.GET.get("LANG", "")
+    return Posted(
+        member_id=fields["member_id"],
+        access=fields["AUTH_ID"],
+        refresh=fields["REFRESH_ID"],
+        expires_in=ACCESS_TOKEN_SECONDS if expires_in is None else expires_in,
+        application_token=fields["APPLICATION_TOKEN"],
+        server_endpoint=fields["SERVER_ENDPOINT"] or None,
+        status=fields["status"],
+        placement=fields["PLACEMENT"] or "DEFAULT",
+        options=fields["PLACEMENT_OPTIONS"],
+        language=language if _LANGUAGE.fullmatch(language) else "en",
+    )
+
+
+class CallbackForm(forms.Form):
+    """https://apidocs.bitrix24.com/settings/oauth/index.html"""
+
+    code = opaque()
+    state = opaque()

@@ -1,0 +1,117 @@
+"""Installation: prove the installer's token, remember the portal, then bind what we need there."""
+
+from __future__ import annotations
+
+from typing import cast
+from urllib.parse import urlsplit
+
+from django.db import transaction
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from b24app import placements, tokens
+from b24app.client import Answer, Client, Query, portal_client
+from b24app.errors import OpeningRefused, OutcomeUnknown, ScopeMissing
+from b24app.forms import Posted, read_posted
+from b24app.models import Portal, UserToken
+from b24app.oauth import TokenOwner
+from b24app.proof import APP_INFO, PROFILE, AppInfo, PostedCredentials, owner_of, refusal
+from b24app.session import Person, PortalRequest
+
+# Each with its reason in the README; nothing that no feature needs.
+NEEDED_SCOPES = ("crm", "sale", "pay_system", "placement", "user_brief")
+
+
+class AdministratorNeeded(OpeningRefused):
+    """The installer is known, and is not an administrator of the portal."""
+
+    sentence_by_default = _(
+        "Only an administrator of this Bitrix24 can install the app. "
+        "Ask one of them to open it once; nothing was changed."
+    )
+
+
+class PermissionsMissing(ScopeMissing):
+    """The app's registration in this portal lacks a scope; the description names the missing."""
+
+    @property
+    def sentence(self) -> str:
+        return _(
+            "The app lacks these permissions in this Bitrix24: %(scopes)s. "
+            "Add them in the app's settings, then install it again."
+        ) % {"scopes": self.description}
+
+
+def _scopes(answer: Answer) -> frozenset[str]:
+    if not isinstance(answer.result, list):
+        raise OutcomeUnknown("scope: an unknown shape")
+    return frozenset(str(name) for name in answer.result)
+
+
+# https://apidocs.bitrix24.com/api-reference/common/system/scope.html
+_SCOPE = Query("scope", _scopes)
+
+
+def begin(request: HttpRequest) -> Person:
+    """Prove who installs the app, and where; remember the portal and its tokens.
+
+    The OAuth server is asked first, and the address it names is the only one that is called then:
+    the posted DOMAIN never is. Raises BadInput, OpeningRefused if the token is not proved,
+    AdministratorNeeded, PermissionsMissing, and whatever kept either server from answering; in all
+    of these cases nothing has been stored. A second installation repeats the first one.
+    """
+    posted = read_posted(request)
+    owner = owner_of(
+        posted.access, member_id=posted.member_id, server_endpoint=posted.server_endpoint
+    )
+    client = Client(owner.client_endpoint, PostedCredentials(posted.access))
+    batch = client.batch()
+    asked_app, asked_profile = batch.add(APP_INFO), batch.add(PROFILE)
+    asked_scope = batch.add(_SCOPE)
+    batch.run()
+    app, profile, scopes = asked_app.get(), asked_profile.get(), asked_scope.get()
+    if profile.user_id != owner.user_id:
+        raise refusal("the portal names another user", member_id=posted.member_id)
+    if not profile.is_admin:
+        raise AdministratorNeeded(f"user {profile.user_id} is no administrator")
+    missing = [name for name in NEEDED_SCOPES if name not in scopes]
+    if missing:
+        raise PermissionsMissing("insufficient_scope", ", ".join(missing))
+    portal = _remember(posted, owner, app, scopes)
+    person = Person(portal, owner.user_id, proved_at=timezone.now())
+    cast(PortalRequest, request).person = person
+    return person
+
+
+@transaction.atomic
+def _remember(posted: Posted, owner: TokenOwner, app: AppInfo, scopes: frozenset[str]) -> Portal:
+    portal, _created = Portal.objects.select_for_update().get_or_create(member_id=owner.member_id)
+    if portal.uninstalled_at is not None:
+        portal.installed_at, portal.uninstalled_at = None, None
+    portal.client_endpoint = owner.client_endpoint
+    portal.domain = urlsplit(owner.client_endpoint).netloc
+    portal.app_id, portal.app_code = app.id, app.code
+    portal.scope = ",".join(sorted(scopes))
+    portal.status, portal.language = posted.status, posted.language
+    if posted.application_token:
+        portal.application_token = posted.application_token
+    portal.save()
+    pair = posted.pair(user_id=owner.user_id, client_endpoint=owner.client_endpoint)
+    tokens.store_portal_pair(portal, pair)
+    return portal
+
+
+def finish(person: Person) -> None:
+    """Bind the app's places in the portal, then call it installed; a repeated call is harmless.
+
+    With the installer's own token, which is the portal's from now on. Raises AdministratorNeeded
+    for anybody else, and what the portal answers.
+    """
+    serving = UserToken.objects.filter(portal=person.portal, serves_portal=True)
+    if not serving.filter(user_id=person.user_id).exists():
+        raise AdministratorNeeded(f"user {person.user_id} is not the installer")
+    placements.bind_all(portal_client(person.portal))
+    Portal.objects.filter(pk=person.portal.pk, installed_at=None).update(
+        installed_at=timezone.now()
+    )

@@ -1,0 +1,99 @@
+"""Around every view: who may frame its answer, and what an error looks like."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from csp.decorators import csp_replace
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.http.response import HttpResponseBase
+from django.utils.cache import patch_cache_control
+
+from b24app import error_pages, session
+from b24app.errors import (
+    AccessDenied,
+    B24Error,
+    EventRefused,
+    OpeningRefused,
+    QueryLimit,
+    ScopeMissing,
+    SessionExpired,
+    TokenRejected,
+)
+from b24app.proof import origin_of
+
+logger = logging.getLogger(__name__)
+security = logging.getLogger("b24app.security")
+
+GetResponse = Callable[[HttpRequest], HttpResponseBase]
+
+# What whoever watches over the app wants to see in the security log. OpeningRefused and
+# EventRefused are there already, with their reasons.
+_FOR_SECURITY = (AccessDenied, QueryLimit, ScopeMissing, SessionExpired, TokenRejected)
+
+
+class FrameMiddleware:
+    """Lets the person's own portal frame the answer, and renews their session silently.
+
+    An error that names nobody may be framed by anybody: it holds no action and no data, and has to
+    be readable inside whichever portal it appears in. All else stays as CONTENT_SECURITY_POLICY
+    says: not framed.
+    """
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        response = self.get_response(request)
+        # Pages and fragments hold a session and a person's data: no cache may keep them.
+        patch_cache_control(response, no_store=True)
+        person: session.Person | None = getattr(request, "person", None)
+        if person is not None:
+            framed_by(response, request, origin_of(person.portal.client_endpoint))
+        elif response.status_code >= 400:
+            framed_by(response, request, "*")
+        fresh = session.renewed(request)
+        if fresh is not None:
+            response[session.HEADER] = fresh
+        return response
+
+
+def framed_by(response: HttpResponseBase, request: HttpRequest, source: str) -> None:
+    """Name who may frame a response, by django-csp's own way of changing one."""
+    csp_replace({"frame-ancestors": [source]})(lambda _: response)(request)
+
+
+class ErrorMiddleware:
+    """Turns a B24Error into an answer, the only place that does; and an empty 405 into a page.
+
+    Pages, fragments (for htmx) and JSON carry the error's `status`, so that the page's script tells
+    them by that: 401 from a session that is over opens the tab anew, 409 and 5xx are shown in
+    place. JSON is {"error": code, "sentence": text}.
+    """
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        response = self.get_response(request)
+        if isinstance(response, HttpResponseNotAllowed):
+            return error_pages.method_not_allowed(request, response["Allow"])
+        return response
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        if not isinstance(exception, B24Error):
+            return None
+        _note(request, exception)
+        return error_pages.from_error(request, exception)
+
+
+def _note(request: HttpRequest, error: B24Error) -> None:
+    if isinstance(error, OpeningRefused | EventRefused):
+        return
+    view = request.resolver_match.view_name if request.resolver_match else "-"
+    person: session.Person | None = getattr(request, "person", None)
+    who = f"{person.portal.member_id}/{person.user_id}" if person else "-"
+    log = security if isinstance(error, _FOR_SECURITY) else logger
+    # Quoted: the text can be a server's own, and a line of the log is one line.
+    log.warning("%s %r in %s for %s", type(error).__name__, str(error), view, who)

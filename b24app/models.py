@@ -1,0 +1,112 @@
+"""What we keep of a portal: where it answers, our standing in it, and its people's tokens."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.db import models
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.utils import timezone
+
+from b24app import crypto
+
+if TYPE_CHECKING:
+    _Text = models.TextField[str, str]
+else:  # Django's own class takes no type arguments.
+    _Text = models.TextField
+
+
+class EncryptedField(_Text):
+    """Text that is ciphertext in the database only; it cannot be searched for."""
+
+    def from_db_value(
+        self, value: str | None, expression: object, connection: BaseDatabaseWrapper
+    ) -> str | None:
+        return crypto.decrypt(value) if value else value
+
+    def get_prep_value(self, value: Any) -> Any:
+        text = super().get_prep_value(value)
+        return crypto.encrypt(text) if text else text
+
+    def get_lookup(self, lookup_name: str) -> None:
+        # The same text never encrypts to the same value twice: a filter would find nothing.
+        return None
+
+
+class Portal(models.Model):
+    """One Bitrix24 that this app was installed in."""
+
+    # The one name of a portal that never changes: it survives renaming and moving.
+    member_id = models.CharField(max_length=64, unique=True)
+    # "https://host/rest/", as the OAuth server gave it; never as a request to us claimed.
+    client_endpoint = models.CharField(max_length=255)
+    domain = models.CharField(max_length=255)
+    # What the portal's own `app.info` calls ID and CODE: kept at installation, then compared at
+    # every opening.
+    app_id = models.PositiveBigIntegerField(null=True, blank=True)
+    app_code = models.CharField(max_length=255, blank=True)
+    # Comma-separated, as Bitrix24 writes it.
+    scope = models.CharField(max_length=1000, blank=True)
+    # The only proof of an event; empty for portals too old to send one.
+    application_token = EncryptedField(blank=True)
+    status = models.CharField(max_length=1, blank=True)
+    language = models.CharField(max_length=16, blank=True)
+    installed_at = models.DateTimeField(null=True, blank=True)
+    uninstalled_at = models.DateTimeField(null=True, blank=True)
+    # Raised to end every frame session of this portal at once.
+    session_generation = models.PositiveIntegerField(default=0)
+
+    def __str__(self) -> str:
+        return self.domain
+
+    @property
+    def scopes(self) -> frozenset[str]:
+        return frozenset(part.strip() for part in self.scope.split(",") if part.strip())
+
+
+class UserToken(models.Model):
+    """A pair of OAuth tokens: a person's own, or the installer's that serves the whole portal.
+
+    The installer may have both: they are separate chains, and each is renewed on its own.
+    """
+
+    portal = models.ForeignKey(Portal, on_delete=models.CASCADE, related_name="tokens")
+    user_id = models.PositiveBigIntegerField()
+    serves_portal = models.BooleanField(default=False)
+    access = EncryptedField()
+    refresh = EncryptedField()
+    expires_at = models.DateTimeField()
+    # When the refresh token was issued: it lives 180 days from then.
+    refreshed_at = models.DateTimeField(default=timezone.now)
+    # The OAuth server's code if it will not renew this pair any more.
+    broken_code = models.CharField(max_length=64, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["portal"],
+                condition=models.Q(serves_portal=True),
+                name="one_serving_pair_a_portal",
+            ),
+            models.UniqueConstraint(
+                fields=["portal", "user_id"],
+                condition=models.Q(serves_portal=False),
+                name="one_own_pair_a_person",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"user {self.user_id}"
+
+
+class EventReceipt(models.Model):
+    """An event that reached us, so that a second delivery of it does nothing."""
+
+    portal = models.ForeignKey(Portal, on_delete=models.CASCADE, related_name="receipts")
+    event = models.CharField(max_length=100)
+    fingerprint = models.CharField(max_length=64, unique=True)
+    received_at = models.DateTimeField(default=timezone.now)
+    handled_at = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return self.event

@@ -1,0 +1,149 @@
+"""The OAuth server: whose a token is, and new pairs. It sees neither the database nor a request.
+
+https://apidocs.bitrix24.com/settings/oauth/index.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+from django.conf import settings
+
+from b24app import transport
+from b24app.errors import OutcomeUnknown
+
+# Connect and answer; together below the 20 seconds that SQLite's other writers wait, because a
+# refresh holds a database lock meanwhile.
+TIMEOUT = (5.0, 10.0)
+
+# The OAuth servers of Bitrix24 itself. A request that names any other is not followed there.
+SERVERS = frozenset({"oauth.bitrix.info", "oauth.bitrix24.tech"})
+
+
+@dataclass(frozen=True)
+class TokenPair:
+    """An access token, the refresh token that replaces it once, and whose they are."""
+
+    access: str = field(repr=False)
+    refresh: str = field(repr=False)
+    expires_at: datetime
+    member_id: str
+    user_id: int
+    client_endpoint: str
+    scope: tuple[str, ...] = ()
+    server_endpoint: str = ""
+    status: str = ""
+
+
+@dataclass(frozen=True)
+class TokenOwner:
+    """What the OAuth server says of an access token: which app, which portal, which person."""
+
+    client_id: str
+    member_id: str
+    user_id: int
+    client_endpoint: str
+    domain: str
+    installed: bool
+    scope: tuple[str, ...] = ()
+
+
+def authorize_url(portal_origin: str, *, state: str) -> str:
+    """Where a person allows the app on their portal, to come back with a code and our state."""
+    query = urlencode({"client_id": settings.B24_CLIENT_ID, "state": state})
+    return f"{portal_origin}/oauth/authorize/?{query}"
+
+
+def exchange_code(code: str) -> TokenPair:
+    """The first pair for a code, which lives 30 seconds. Raises as `refresh` does."""
+    return _pair({"grant_type": "authorization_code", "code": code})
+
+
+def refresh(refresh_token: str) -> TokenPair:
+    """A new pair; the one it came from is spent by this, so never ask twice for the same.
+
+    Raises ChainBroken if there will be no new pair, another Refused if our own set-up is wrong,
+    NeverSent or OutcomeUnknown if the server did not answer.
+    https://apidocs.bitrix24.com/settings/oauth/auto-renewal.html
+    """
+    return _pair({"grant_type": "refresh_token", "refresh_token": refresh_token})
+
+
+def token_owner(access_token: str, *, server_endpoint: str | None = None) -> TokenOwner:
+    """Whose token this is, by the OAuth server's `app.info`; the portal itself could lie.
+
+    `server_endpoint` is what the opening or event named: followed to Bitrix24's own servers only.
+    """
+    url = f"{_server(server_endpoint)}/rest/app.info"
+    result = _answer(url, {"auth": access_token}, token=access_token).get("result")
+    if not isinstance(result, dict) or not isinstance(result.get("install"), dict):
+        raise OutcomeUnknown("app.info: a result of unknown shape")
+    install = result["install"]
+    return TokenOwner(
+        client_id=_text(result, "client_id"),
+        member_id=_text(install, "member_id"),
+        user_id=_number(result, "user_id"),
+        client_endpoint=_text(install, "client_endpoint"),
+        domain=_text(install, "domain"),
+        installed=install.get("installed") is True,
+        scope=_scope(install.get("scope")),
+    )
+
+
+def _server(server_endpoint: str | None) -> str:
+    try:
+        host = urlsplit(server_endpoint or "").hostname
+    except ValueError:  # Not an address at all.
+        host = None
+    return f"https://{host}" if host in SERVERS else settings.B24_OAUTH_URL
+
+
+def _pair(grant: Mapping[str, str]) -> TokenPair:
+    # In the body: a secret in an address ends up in the logs of every machine on the way.
+    fields = {
+        "client_id": settings.B24_CLIENT_ID,
+        "client_secret": settings.B24_CLIENT_SECRET,
+        **grant,
+    }
+    asked_at = datetime.now(UTC)
+    answer = _answer(f"{settings.B24_OAUTH_URL}/oauth/token/", fields)
+    return TokenPair(
+        access=_text(answer, "access_token"),
+        refresh=_text(answer, "refresh_token"),
+        # By our own clock: theirs may differ from it.
+        expires_at=asked_at + timedelta(seconds=_number(answer, "expires_in")),
+        member_id=_text(answer, "member_id"),
+        user_id=_number(answer, "user_id"),
+        # `domain` beside it is the OAuth server's.
+        client_endpoint=_text(answer, "client_endpoint"),
+        scope=_scope(answer.get("scope")),
+        server_endpoint=str(answer.get("server_endpoint") or ""),
+        status=str(answer.get("status") or ""),
+    )
+
+
+def _answer(url: str, fields: Mapping[str, str], *, token: str = "") -> dict[str, Any]:
+    reply = transport.post_form(url, fields, token=token, timeout=TIMEOUT)
+    return reply.json()
+
+
+def _text(answer: Mapping[str, Any], name: str) -> str:
+    value = answer.get(name)
+    if not isinstance(value, str) or not value:
+        raise OutcomeUnknown(f"the OAuth server's answer has no {name}")
+    return value
+
+
+def _number(answer: Mapping[str, Any], name: str) -> int:
+    text = str(answer.get(name))
+    if not (text.isascii() and text.isdigit()):
+        raise OutcomeUnknown(f"the OAuth server's answer has no {name}")
+    return int(text)
+
+
+def _scope(value: object) -> tuple[str, ...]:
+    return tuple(part for part in str(value or "").split(",") if part)

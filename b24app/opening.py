@@ -1,0 +1,179 @@
+"""A portal opens the app in a frame: who is it, says Bitrix24, before anything is shown or kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, cast
+from urllib.parse import urlsplit
+
+from django.db import transaction
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.crypto import constant_time_compare
+
+from b24app import tokens
+from b24app.client import Batch, Client, Pending
+from b24app.errors import PortalMoved, TokenRejected
+from b24app.forms import Posted, read_posted
+from b24app.models import Portal, UserToken
+from b24app.proof import (
+    APP_INFO,
+    PROFILE,
+    AppInfo,
+    PostedCredentials,
+    Profile,
+    owner_of,
+    refusal,
+    security,
+)
+from b24app.session import Person, PortalRequest
+
+__all__ = ["APP_INFO", "PROFILE", "Opening", "Profile", "read_opening"]
+
+# What a portal says of a token's person, as opposed to the token itself; they are told in words.
+_ABOUT_THE_PERSON = {"USER_ACCESS_ERROR", "AUTHORIZATION_ERROR"}
+
+
+@dataclass
+class Opening:
+    """An opening that a portal of ours may have sent; nothing is known until `prove()`."""
+
+    portal: Portal
+    client: Client = field(repr=False)
+    placement: str
+    options: dict[str, Any]
+    language: str
+    _posted: Posted = field(repr=False)
+    _request: HttpRequest = field(repr=False)
+    is_admin: bool = False
+    user_name: str = ""
+    _app_info: Pending[AppInfo] | None = field(default=None, repr=False)
+    _profile: Pending[Profile] | None = field(default=None, repr=False)
+
+    def add_proof(self, batch: Batch) -> None:
+        """Add the two questions of the proof to a batch of this opening's client."""
+        self._app_info = batch.add(APP_INFO)
+        self._profile = batch.add(PROFILE)
+
+    def prove(self) -> Person:
+        """Who opened the app, once the batch with the proof has run; their token pair is kept.
+
+        The portal's stored address has answered with this token, so the user is the portal's; that
+        the token is our application's is seen by the ID and CODE kept at installation, and asked at
+        the OAuth server (the one call that this may make) where they differ or are not known.
+
+        Raises OpeningRefused if the token is not proved, TokenRejected if the portal does not let
+        this person in, PortalMoved after noting the portal's new address, and whatever kept the
+        portal from answering.
+        """
+        if self._app_info is None or self._profile is None:
+            raise RuntimeError("prove() comes after add_proof() and the run of that batch")
+        try:
+            app, profile = self._app_info.get(), self._profile.get()
+        except PortalMoved:
+            self._note_new_address()
+            raise
+        except TokenRejected as error:
+            if error.code.upper() in _ABOUT_THE_PERSON:
+                security.warning(
+                    "opening turned away: %s (member_id %s)", error.code, self.portal.member_id
+                )
+                raise
+            raise self._refused(f"the portal: {error.code}") from error
+        if not self._is_ours(app):
+            self._ask_oauth_server(app, profile)
+        self.is_admin, self.user_name = profile.is_admin, profile.name
+        return self._admit(profile)
+
+    def _is_ours(self, app: AppInfo) -> bool:
+        same_code = constant_time_compare(app.code, self.portal.app_code)
+        return same_code and app.id == self.portal.app_id
+
+    def _ask_oauth_server(self, app: AppInfo, profile: Profile) -> None:
+        owner = owner_of(
+            self._posted.access,
+            member_id=self.portal.member_id,
+            server_endpoint=self._posted.server_endpoint,
+        )
+        if owner.user_id != profile.user_id:
+            raise self._refused("a token of another user")
+        # Installed anew without our installer: remember how the portal calls us now.
+        self.portal.app_id, self.portal.app_code = app.id, app.code
+        self.portal.save(update_fields=["app_id", "app_code"])
+
+    def _note_new_address(self) -> None:
+        """The stored address redirects: the OAuth server alone says where the portal is now."""
+        owner = owner_of(
+            self._posted.access,
+            member_id=self.portal.member_id,
+            server_endpoint=self._posted.server_endpoint,
+        )
+        security.warning("portal moved (member_id %s)", self.portal.member_id)
+        self.portal.client_endpoint = owner.client_endpoint
+        self.portal.domain = urlsplit(owner.client_endpoint).netloc
+        self.portal.save(update_fields=["client_endpoint", "domain"])
+
+    def _admit(self, profile: Profile) -> Person:
+        portal, posted = self.portal, self._posted
+        self._keep_pair(profile)
+        # The value comes through a browser, whose owner could change it: an administrator's own
+        # portal is theirs to harm, an ordinary user's is not.
+        if profile.is_admin and posted.application_token:
+            self._keep_application_token(posted.application_token)
+        person = Person(portal, profile.user_id, proved_at=timezone.now())
+        cast(PortalRequest, self._request).person = person
+        return person
+
+    def _keep_pair(self, profile: Profile) -> None:
+        """In one row, because a chain that is renewed from two breaks.
+
+        An administrator mends a portal whose serving pair is lost by opening the app.
+        """
+        portal = self.portal
+        pair = self._posted.pair(user_id=profile.user_id, client_endpoint=portal.client_endpoint)
+        serving = UserToken.objects.filter(portal=portal, serves_portal=True).first()
+        if serving is not None and constant_time_compare(serving.refresh, pair.refresh):
+            return
+        if not profile.is_admin or (serving is not None and not serving.broken_code):
+            tokens.store_user_pair(portal, pair)
+            return
+        security.warning(
+            "user %s serves the portal from now on (member_id %s)",
+            profile.user_id,
+            portal.member_id,
+        )
+        with transaction.atomic():
+            tokens.store_portal_pair(portal, pair)
+            portal.tokens.filter(user_id=profile.user_id, serves_portal=False).delete()
+
+    def _keep_application_token(self, value: str) -> None:
+        if constant_time_compare(value, self.portal.application_token):
+            return
+        self.portal.application_token = value
+        self.portal.save(update_fields=["application_token"])
+
+    def _refused(self, reason: str) -> Exception:
+        return refusal(reason, member_id=self.portal.member_id)
+
+
+def read_opening(request: HttpRequest) -> Opening:
+    """The opening in a POST request, unproved: no call has been made and nothing stored.
+
+    Its calls will go to the address stored for the portal. Raises BadInput for fields that no
+    portal sends, OpeningRefused for a portal in which this app is not installed.
+    """
+    posted = read_posted(request)
+    portal = Portal.objects.filter(
+        member_id=posted.member_id, installed_at__isnull=False, uninstalled_at=None
+    ).first()
+    if portal is None:
+        raise refusal("not installed in this portal", member_id=posted.member_id)
+    return Opening(
+        portal=portal,
+        client=Client(portal.client_endpoint, PostedCredentials(posted.access)),
+        placement=posted.placement,
+        options=posted.options,
+        language=posted.language,
+        _posted=posted,
+        _request=request,
+    )

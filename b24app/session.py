@@ -1,0 +1,151 @@
+"""The signed identity that a frame carries instead of a cookie: issue it, read it, demand it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cached_property, wraps
+from typing import Any, Concatenate, ParamSpec, cast
+
+from django.core import signing
+from django.http import HttpRequest, HttpResponseBase
+from django.utils import timezone
+from django.views.decorators.csrf import csrf_exempt
+
+from b24app.client import Client, portal_client, user_client
+from b24app.errors import ChainBroken, SessionExpired
+from b24app.models import Portal, UserToken
+
+HEADER = "X-Frame-Session"
+FIELD = "frame_session"
+
+LIFETIME = timedelta(hours=1)
+# Old enough that a busy page does not sign a value for every request, young enough that a page in
+# use never runs out.
+RENEW_AFTER = timedelta(minutes=10)
+# However busy the page is, then Bitrix24 is asked again who is there: people and rights change.
+ABSOLUTE_LIFETIME = timedelta(hours=12)
+# Three times the longest value that we sign; what is longer is not worth the arithmetic.
+MAX_LENGTH = 512
+
+_SALT = "b24app.session"
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody whom Bitrix24 has confirmed: the portal, the user there, and when."""
+
+    portal: Portal
+    user_id: int
+    proved_at: datetime
+
+    @cached_property
+    def client(self) -> Client:
+        """Calls with this person's own token, so that Bitrix24's rights are theirs.
+
+        Raises ChainBroken if none is kept. Of an administrator the only one may be that which
+        serves the portal: a pair is one chain, and is kept once.
+        """
+        try:
+            return user_client(self.portal, self.user_id)
+        except ChainBroken:
+            serving = UserToken.objects.filter(portal=self.portal, serves_portal=True)
+            if not serving.filter(user_id=self.user_id).exists():
+                raise
+            return portal_client(self.portal)
+
+
+class PortalRequest(HttpRequest):
+    """A request whose session has been read; for type checkers."""
+
+    person: Person
+    session_issued_at: datetime
+
+
+Parameters = ParamSpec("Parameters")
+PortalView = Callable[Concatenate[PortalRequest, Parameters], HttpResponseBase]
+
+
+def issue(person: Person) -> str:
+    """A new value for this person, good for LIFETIME."""
+    return sign(person, issued_at=timezone.now())
+
+
+def sign(person: Person, *, issued_at: datetime) -> str:
+    return signing.Signer(salt=_SALT).sign_object(
+        [
+            person.portal.pk,
+            person.user_id,
+            int(person.proved_at.timestamp()),
+            int(issued_at.timestamp()),
+            person.portal.session_generation,
+        ]
+    )
+
+
+def carried(request: HttpRequest) -> str:
+    """Who may carry the identity, and where: a header, or a field of a posted form.
+
+    Never a cookie, which the browser would send for somebody else's page, and never the address,
+    which ends in histories and logs.
+    """
+    value = request.headers.get(HEADER, "")
+    if not value and request.method == "POST":
+        value = request.POST.get(FIELD, "")
+    return value
+
+
+def read(request: HttpRequest) -> Person:
+    """The person whose session this request carries; also notes on the request how old it is.
+
+    Raises SessionExpired if it is missing, not ours, over, or of a portal that ended its sessions.
+    """
+    value = carried(request)
+    if not 0 < len(value) <= MAX_LENGTH:
+        raise SessionExpired("no session")
+    try:
+        content = signing.Signer(salt=_SALT).unsign_object(value)
+    except signing.BadSignature as error:
+        raise SessionExpired("not our signature") from error
+    portal_pk, user_id, proved, issued, generation = content
+    proved_at = datetime.fromtimestamp(proved, UTC)
+    issued_at = datetime.fromtimestamp(issued, UTC)
+    now = timezone.now()
+    if now >= issued_at + LIFETIME or now >= proved_at + ABSOLUTE_LIFETIME:
+        raise SessionExpired("over")
+    portal = Portal.objects.filter(
+        pk=portal_pk, session_generation=generation, uninstalled_at=None
+    ).first()
+    if portal is None:
+        raise SessionExpired("the portal ended its sessions")
+    cast(PortalRequest, request).session_issued_at = issued_at
+    return Person(portal, user_id, proved_at)
+
+
+def renewed(request: HttpRequest) -> str | None:
+    """A new value for the response, if the one that the request came with is getting old."""
+    person: Person | None = getattr(request, "person", None)
+    issued_at: datetime | None = getattr(request, "session_issued_at", None)
+    if person is None or issued_at is None or timezone.now() < issued_at + RENEW_AFTER:
+        return None
+    return issue(person)
+
+
+def portal_required(
+    view: PortalView[Parameters],
+) -> Callable[Concatenate[HttpRequest, Parameters], HttpResponseBase]:
+    """Run the view for a person with a session only, as `request.person`.
+
+    Exempt from Django's CSRF check: the session value is no ambient credential, so another site
+    cannot make a browser send it.
+    """
+
+    @csrf_exempt
+    @wraps(view)
+    def wrapped(request: HttpRequest, /, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        identified = cast(PortalRequest, request)
+        identified.person = read(request)
+        return view(identified, *args, **kwargs)
+
+    return wrapped

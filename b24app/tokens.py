@@ -1,0 +1,177 @@
+"""Keeps pairs of tokens and renews them: each refresh token is spent once, whoever else waits."""
+
+from __future__ import annotations
+
+import logging
+import time
+from datetime import datetime, timedelta
+from typing import Protocol
+from urllib.parse import urlsplit
+
+from django.core.cache import cache
+from django.db import transaction
+from django.utils import timezone
+
+from b24app import oauth
+from b24app.errors import ChainBroken, NeverSent, OutcomeUnknown, TokenRejected
+from b24app.models import Portal, UserToken
+
+# A token is good for a call if it outlives the longest one: a write may wait 70 seconds.
+MARGIN = timedelta(seconds=120)
+# When the OAuth server last left a renewal without an answer. Whoever waited for a lock meanwhile
+# is told so, instead of waiting for the server as well, one after another.
+_UNANSWERED = "b24app.tokens.unanswered"
+_LONGEST_WAIT = 60  # seconds; nobody waits for a lock that long
+
+security = logging.getLogger("b24app.security")
+
+
+class Pair(Protocol):
+    """Tokens to keep; a TokenPair is one."""
+
+    @property
+    def access(self) -> str: ...
+    @property
+    def refresh(self) -> str: ...
+    @property
+    def expires_at(self) -> datetime: ...
+    @property
+    def user_id(self) -> int: ...
+
+
+def store_user_pair(portal: Portal, pair: Pair) -> UserToken:
+    """Keep a person's own pair, in place of the one they had."""
+    row, _ = UserToken.objects.update_or_create(
+        portal=portal, user_id=pair.user_id, serves_portal=False, defaults=_columns(pair)
+    )
+    return row
+
+
+def store_portal_pair(portal: Portal, pair: Pair) -> UserToken:
+    """Keep the pair that serves the whole portal, in place of the one it had."""
+    row, _ = UserToken.objects.update_or_create(
+        portal=portal, serves_portal=True, defaults={"user_id": pair.user_id, **_columns(pair)}
+    )
+    return row
+
+
+def user_credentials(portal: Portal, user_id: int) -> StoredCredentials:
+    """The person's own token. Raises ChainBroken if they never opened the app."""
+    row = UserToken.objects.filter(portal=portal, user_id=user_id, serves_portal=False).first()
+    if row is None:
+        raise ChainBroken("INVALID_GRANT", "no pair of this person is kept")
+    return StoredCredentials(row)
+
+
+def portal_credentials(portal: Portal) -> StoredCredentials:
+    """The installer's token. Raises ChainBroken if the app is not installed."""
+    row = UserToken.objects.filter(portal=portal, serves_portal=True).first()
+    if row is None:
+        raise ChainBroken("NOT_INSTALLED", "no pair of this portal is kept")
+    return StoredCredentials(row)
+
+
+class StoredCredentials:
+    """The access token of one row, read when this is made; the database is asked to renew only."""
+
+    def __init__(self, row: UserToken) -> None:
+        self._pk = row.pk
+        self._access = row.access
+        self._expires_at = row.expires_at
+
+    def access_token(self) -> str:
+        """A token that outlives the call it is for, renewed first if need be; raises as `renew`.
+
+        While the old one lasts, it serves where no new one can be had.
+        """
+        if self._expires_at - timezone.now() > MARGIN:
+            return self._access
+        try:
+            return self.renew(self._access)
+        except (NeverSent, ChainBroken):
+            if self._expires_at <= timezone.now():
+                raise
+            return self._access
+
+    def renew(self, stale: str) -> str:
+        """A token other than `stale`: the one somebody else has fetched meanwhile, or a new one.
+
+        The row is locked from before the refresh token is read until the new pair is committed: the
+        server takes each refresh token once, and a second user of it would lose the chain.
+
+        Raises ChainBroken if there will be no new pair (kept on the row, so that nobody asks
+        again), another Refused if our own set-up is wrong, TokenRejected if the answer is somebody
+        else's pair, NeverSent or OutcomeUnknown if the OAuth server did not answer.
+        """
+        asked_at = time.time()
+        # durable: inside an outer transaction the new pair could still be rolled back, and lost.
+        with transaction.atomic(durable=True):
+            row = self._locked()
+            found = _fetch(row, asked_at) if row.access == stale else None
+        if isinstance(found, ChainBroken):
+            raise found
+        if found is not None:
+            _note_address(row.portal, found.client_endpoint)
+        self._access, self._expires_at = row.access, row.expires_at
+        return row.access
+
+    def _locked(self) -> UserToken:
+        """The row as it is now. SQLite locks by the transaction itself, which is IMMEDIATE."""
+        rows = UserToken.objects.select_related("portal").select_for_update(of=("self",))
+        row = rows.filter(pk=self._pk).first()
+        if row is None:
+            raise ChainBroken("NOT_INSTALLED", "the pair is no longer kept")
+        return row
+
+
+def _fetch(row: UserToken, asked_at: float) -> oauth.TokenPair | ChainBroken:
+    """Fetch a new pair into the locked row. A broken chain is returned, not raised: the caller's
+    transaction has to commit it."""
+    if row.broken_code:
+        return ChainBroken(row.broken_code, "known from an earlier renewal")
+    if cache.get(_UNANSWERED, 0) > asked_at:
+        raise NeverSent("the OAuth server did not answer whoever came before")
+    try:
+        pair = oauth.refresh(row.refresh)
+    except ChainBroken as error:
+        row.broken_code = error.code
+        row.save(update_fields=["broken_code"])
+        return error
+    except (NeverSent, OutcomeUnknown):
+        cache.set(_UNANSWERED, time.time(), _LONGEST_WAIT)
+        raise
+    if (pair.member_id, pair.user_id) != (row.portal.member_id, row.user_id):
+        security.error(
+            "renewal refused: the pair of user %s (member_id %s) was answered with one of user %s"
+            " (member_id %s)",
+            row.user_id,
+            row.portal.member_id,
+            pair.user_id,
+            pair.member_id,
+        )
+        raise TokenRejected("INVALID_TOKEN", "the new pair is somebody else's", 200)
+    columns = _columns(pair)
+    for name, value in columns.items():
+        setattr(row, name, value)
+    row.save(update_fields=list(columns))
+    return pair
+
+
+def _note_address(portal: Portal, client_endpoint: str) -> None:
+    """A portal that was renamed answers elsewhere; this is the only source that is believed."""
+    if portal.client_endpoint == client_endpoint:
+        return
+    security.warning("portal moved to %s (member_id %s)", client_endpoint, portal.member_id)
+    portal.client_endpoint = client_endpoint
+    portal.domain = urlsplit(client_endpoint).netloc
+    portal.save(update_fields=["client_endpoint", "domain"])
+
+
+def _columns(pair: Pair) -> dict[str, object]:
+    return {
+        "access": pair.access,
+        "refresh": pair.refresh,
+        "expires_at": pair.expires_at,
+        "refreshed_at": timezone.now(),
+        "broken_code": "",
+    }

@@ -1,0 +1,205 @@
+"""The only way out: one pool of connections, bounded waits and answers, no redirects."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import requests
+import urllib3
+from requests.adapters import BaseAdapter, HTTPAdapter
+from requests_oauthlib import OAuth2Session
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+from b24app.addresses import GuardedHTTPConnection, GuardedHTTPSConnection, check_url
+from b24app.errors import B24Error, NeverSent, OutcomeUnknown, error_from_answer
+
+VERSION = "0.1.0"
+USER_AGENT = f"PayForBitrix24/{VERSION}"
+
+# Portals whose connections are kept; beyond it the ones not used for longest are closed.
+HOSTS_KEPT = 200
+# Connections kept to one host: a busy portal is called by every thread of a worker at once.
+CONNECTIONS_KEPT = 20
+# A full batch of 50 lists is under 2 MiB; what is larger is not an answer.
+BODY_LIMIT = 8 * 1024 * 1024
+_CHUNK = 64 * 1024
+
+_UNSENT = (
+    requests.ConnectTimeout,
+    requests.exceptions.InvalidURL,
+    requests.exceptions.InvalidHeader,  # A posted token may hold anything.
+    UnicodeError,
+)
+
+logger = logging.getLogger(__name__)
+
+
+class _GuardedHTTPPool(HTTPConnectionPool):
+    ConnectionCls = GuardedHTTPConnection
+
+
+class _GuardedHTTPSPool(HTTPSConnectionPool):
+    ConnectionCls = GuardedHTTPSConnection
+
+
+class _GuardedAdapter(HTTPAdapter):
+    """requests' own adapter, whose connections refuse addresses that are not to be called."""
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = {
+            "http": _GuardedHTTPPool,
+            "https": _GuardedHTTPSPool,
+        }
+
+
+# Retries are decided in client.py, by someone who knows whether the call moves money.
+ADAPTER = _GuardedAdapter(pool_connections=HOSTS_KEPT, pool_maxsize=CONNECTIONS_KEPT, max_retries=0)
+_mounted: BaseAdapter = ADAPTER
+
+
+def mounted_adapter() -> BaseAdapter:
+    return _mounted
+
+
+@contextmanager
+def use_adapter(adapter: BaseAdapter) -> Iterator[None]:
+    """Send everything through another adapter meanwhile, in all threads."""
+    global _mounted
+    before, _mounted = _mounted, adapter
+    try:
+        yield
+    finally:
+        _mounted = before
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What a server sent back, whatever it means."""
+
+    url: str
+    status: int
+    body: bytes
+
+    @property
+    def is_redirect(self) -> bool:
+        return 300 <= self.status < 400
+
+    def json(self) -> dict[str, Any]:
+        """The JSON object; raises what its `error` says, or OutcomeUnknown if it is none.
+
+        `error` counts where it is there at all: Bitrix24 also sends 0 and "".
+        https://apidocs.bitrix24.com/error-codes.html
+        """
+        try:
+            answer = json.loads(self.body, parse_float=Decimal, parse_constant=_no_number)
+        except (ValueError, RecursionError) as error:
+            raise OutcomeUnknown(f"{self.url}: HTTP {self.status}, not JSON") from error
+        if not isinstance(answer, dict):
+            raise OutcomeUnknown(f"{self.url}: HTTP {self.status}, not a JSON object")
+        failure = error_in(answer, self.status)
+        if failure is not None:
+            raise failure
+        if self.status >= 300:
+            raise OutcomeUnknown(f"{self.url}: HTTP {self.status} without an error")
+        return answer
+
+
+def _no_number(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+def error_in(answer: Mapping[str, Any], status: int) -> B24Error | None:
+    """The exception an answer stands for; the commands of a batch have answers of their own."""
+    code = answer.get("error")
+    if code is None:
+        return None
+    if not isinstance(code, str | int):
+        return OutcomeUnknown(f"HTTP {status}, an error of unknown shape")
+    return error_from_answer(code, str(answer.get("error_description") or ""), status)
+
+
+def post_form(
+    url: str, fields: Mapping[str, str], *, token: str = "", timeout: tuple[float, float]
+) -> Reply:
+    """POST a form; see `post_json` for what it raises."""
+    return _post(url, dict(fields), "application/x-www-form-urlencoded", token, timeout)
+
+
+def post_json(
+    url: str, params: Mapping[str, Any], *, token: str = "", timeout: tuple[float, float]
+) -> Reply:
+    """POST a JSON object, once. `timeout`: seconds to connect, seconds of silence to bear.
+
+    Raises NeverSent if no connection was made (AddressForbidden: nor will be), OutcomeUnknown if
+    one was and no whole answer came back.
+    """
+    body = json.dumps(params, default=_as_text).encode()
+    return _post(url, body, "application/json", token, timeout)
+
+
+def _as_text(value: object) -> str:
+    if isinstance(value, Decimal):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} has no place in a call")
+
+
+def _post(
+    url: str,
+    data: bytes | dict[str, str],
+    content_type: str,
+    token: str,
+    timeout: tuple[float, float],
+) -> Reply:
+    check_url(url)
+    started = time.monotonic()
+    # A session for each call: cookies and tokens of one portal or person never meet another's.
+    # It is not closed, because closing it closes the shared adapter's connections.
+    session = OAuth2Session(token={"access_token": token} if token else None)
+    session.trust_env = False  # No proxy and no .netrc: they would see the token.
+    session.headers["User-Agent"] = USER_AGENT
+    session.mount("https://", _mounted)
+    session.mount("http://", _mounted)
+    try:
+        response = session.post(
+            url,
+            data=data,
+            headers={"Content-Type": content_type, "Accept": "application/json"},
+            timeout=timeout,
+            allow_redirects=False,
+            stream=True,
+        )
+        with response:
+            reply = Reply(url, response.status_code, _body(response, started + sum(timeout)))
+    except (requests.RequestException, urllib3.exceptions.HTTPError, UnicodeError) as error:
+        kind = NeverSent if _was_never_sent(error) else OutcomeUnknown
+        raise kind(f"{url}: {type(error).__name__}") from error
+    logger.info("%s %s in %d ms", reply.status, url, (time.monotonic() - started) * 1000)
+    return reply
+
+
+def _was_never_sent(error: Exception) -> bool:
+    """A request that cannot be written, or no connection; our own adapter says that one itself."""
+    if isinstance(error, _UNSENT):
+        return True
+    reason = getattr(error.args[0], "reason", None) if error.args else None
+    return isinstance(reason, urllib3.exceptions.NewConnectionError)
+
+
+def _body(response: requests.Response, deadline: float) -> bytes:
+    """All of it, as it comes in: a server that sends a byte now and then does not hold us up."""
+    body = bytearray()
+    while chunk := response.raw.read1(_CHUNK, decode_content=True):
+        body += chunk
+        if len(body) > BODY_LIMIT:
+            raise OutcomeUnknown(f"{response.url}: the answer is longer than {BODY_LIMIT} bytes")
+        if time.monotonic() > deadline:
+            raise OutcomeUnknown(f"{response.url}: the answer did not end in time")
+    return bytes(body)

@@ -1,0 +1,24 @@
+"""Every address of the app."""
+
+from __future__ import annotations
+
+from django.urls import include, path
+
+from b24app.views import event, health, install, oauth, session
+
+urlpatterns = [
+    path("", include("payments.urls")),
+    path("install/", install.page, name="install"),
+    path("install/finish/", install.finish, name="install-finish"),
+    path("session/", session.reopen, name="session"),
+    path("event/", event.receive, name="event"),
+    path("oauth/start/", oauth.start, name="oauth-start"),
+    path("oauth/callback/", oauth.callback, name="oauth-callback"),
+    path("healthz/", health.alive, name="healthz"),
+    path("readyz/", health.ready, name="readyz"),
+]
+
+handler400 = "b24app.error_pages.bad_request"
+handler403 = "b24app.error_pages.forbidden"
+handler404 = "b24app.error_pages.not_found"
+handler500 = "b24app.error_pages.server_error"

@@ -1,0 +1,56 @@
+"""Rows as an installation and openings leave them, made without their pages."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from urllib.parse import urlsplit
+
+from django.utils import timezone
+
+from b24app import models
+from b24app.oauth import TokenPair
+from sandbox import installing, seed
+from sandbox.app import Sandbox
+from sandbox.world import Portal, Token
+
+HOUR = timedelta(hours=1)
+
+
+def installed(sandbox: Sandbox, portal: Portal) -> models.Portal:
+    """Our application, finished in this portal."""
+    installation = installing.begin_installation(sandbox.world, portal, seed.OUR_CLIENT_ID)
+    installation.finished = True
+    return models.Portal.objects.create(
+        member_id=portal.member_id,
+        client_endpoint=f"{portal.url}/rest/",
+        domain=urlsplit(portal.url).netloc,
+        app_id=installation.id,
+        app_code=seed.OUR_CLIENT_ID,
+        installed_at=timezone.now(),
+    )
+
+
+def pair_of(
+    sandbox: Sandbox, portal: Portal, user_id: int, *, expires_in: timedelta = HOUR
+) -> TokenPair:
+    """A new chain, as the person's opening brings it."""
+    token = sandbox.world.issue(seed.OUR_CLIENT_ID, portal.member_id, user_id)
+    return TokenPair(
+        access=token.access,
+        refresh=token.refresh,
+        expires_at=timezone.now() + expires_in,
+        member_id=portal.member_id,
+        user_id=user_id,
+        client_endpoint=f"{portal.url}/rest/",
+    )
+
+
+def calls(sandbox: Sandbox, method: str) -> int:
+    """How many requests for this method have reached the sandbox."""
+    return sum(call.method == method for call in sandbox.log)
+
+
+def expire(sandbox: Sandbox, access: str) -> None:
+    """The portal takes this token for expired, whatever our own clock says."""
+    token: Token = sandbox.world.tokens[access]
+    token.expires = sandbox.world.now() - 1

@@ -1,0 +1,138 @@
+"""Small servers for what a portal does not do: silence, broken answers, answers without an end."""
+
+from __future__ import annotations
+
+import io
+import json
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3 import HTTPResponse
+
+# What a connection answers with, once it has read a request.
+Answer = Callable[[socket.socket], None]
+
+
+@dataclass
+class Listener:
+    """A port on this machine, and what has come to it."""
+
+    port: int
+    connections: list[socket.socket] = field(default_factory=list)
+    requests: list[bytes] = field(default_factory=list)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/rest/profile"
+
+
+def saying(answer: bytes) -> Answer:
+    return lambda connection: connection.sendall(answer)
+
+
+def http(body: bytes, *, status: str = "200 OK", headers: str = "") -> bytes:
+    head = f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n{headers}\r\n"
+    return head.encode() + body
+
+
+@contextmanager
+def listening(
+    answer: Answer | None = None, *, tls: ssl.SSLContext | None = None
+) -> Iterator[Listener]:
+    """Accept connections; answer each request on them, or leave them in silence."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        listener = Listener(server.getsockname()[1])
+        acceptor = threading.Thread(target=_accept, args=(server, listener, answer, tls))
+        acceptor.start()
+        try:
+            yield listener
+        finally:
+            server.shutdown(socket.SHUT_RDWR)
+            acceptor.join()
+            for connection in listener.connections:
+                connection.close()
+
+
+def _accept(
+    server: socket.socket, listener: Listener, answer: Answer | None, tls: ssl.SSLContext | None
+) -> None:
+    with_answers = []
+    while True:
+        try:
+            connection, _ = server.accept()
+        except OSError:  # The test is over.
+            break
+        if tls is not None:
+            connection = tls.wrap_socket(
+                connection, server_side=True, do_handshake_on_connect=False
+            )
+        listener.connections.append(connection)
+        if answer is not None:
+            thread = threading.Thread(target=_respond, args=(connection, listener, answer))
+            thread.start()
+            with_answers.append(thread)
+    for connection in listener.connections:
+        with _already_closed():
+            connection.shutdown(socket.SHUT_RDWR)
+    for thread in with_answers:
+        thread.join()
+
+
+def _respond(connection: socket.socket, listener: Listener, answer: Answer) -> None:
+    with _already_closed():
+        while request := _read_request(connection):
+            listener.requests.append(request)
+            answer(connection)
+
+
+@contextmanager
+def _already_closed() -> Iterator[None]:
+    try:
+        yield
+    except OSError:
+        return
+
+
+def _read_request(connection: socket.socket) -> bytes:
+    """Head and body of one request; nothing when the client has gone."""
+    received = b""
+    while b"\r\n\r\n" not in received:
+        chunk = connection.recv(65536)
+        if not chunk:
+            return b""
+        received += chunk
+    head, _, body = received.partition(b"\r\n\r\n")
+    length = next(
+        int(line.split(b":")[1])
+        for line in head.lower().split(b"\r\n")
+        if line.startswith(b"content-length")
+    )
+    while len(body) < length:
+        body += connection.recv(65536)
+    return head + b"\r\n\r\n" + body
+
+
+class Telling(HTTPAdapter):
+    """A requests adapter that answers everything with the same, and keeps what it was asked."""
+
+    def __init__(self, body: object, *, status: int = 200) -> None:
+        super().__init__()
+        self.body = body if isinstance(body, bytes) else json.dumps(body).encode()
+        self.status = status
+        self.requests: list[requests.PreparedRequest] = []
+        self.timeouts: list[Any] = []
+
+    def send(
+        self, request: requests.PreparedRequest, *args: Any, **kwargs: Any
+    ) -> requests.Response:
+        self.requests.append(request)
+        self.timeouts.append(kwargs.get("timeout"))
+        raw = HTTPResponse(io.BytesIO(self.body), {}, self.status, preload_content=False)
+        return self.build_response(request, raw)

@@ -1,0 +1,647 @@
+"""Calls to a portal: what is asked again, what never is, and what travels together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from b24app import client as client_module
+from b24app import models, tokens, transport
+from b24app.client import Answer, Batch, Client, Query, run_together, user_client
+from b24app.errors import (
+    AccessDenied,
+    AddressForbidden,
+    B24Error,
+    BatchRefused,
+    NeverSent,
+    OutcomeUnknown,
+    PortalMoved,
+    QueryLimit,
+    Refused,
+    TokenExpired,
+    TokenRejected,
+)
+from sandbox import seed
+from sandbox.adapter import SandboxAdapter
+from sandbox.app import Sandbox
+from sandbox.faults import Fault
+from sandbox.installing import begin_installation
+from sandbox.world import Portal
+from tests.b24app.rows import calls, expire, installed, pair_of
+from tests.b24app.servers import Telling
+
+PAY = "sale.paysystem.pay.payment"
+ENDPOINT = "https://alpha.example.com/rest/"
+
+
+class HandedOut:
+    """Credentials that hand out one token after another; a Credentials of its own."""
+
+    def __init__(self, *tokens: str) -> None:
+        self.tokens = list(tokens)
+        self.renewals = 0
+
+    def access_token(self) -> str:
+        return self.tokens[0]
+
+    def renew(self, stale: str) -> str:
+        assert stale == self.tokens[0]
+        if len(self.tokens) == 1:
+            raise TokenExpired("expired_token", "these do not renew", 401)
+        self.renewals += 1
+        self.tokens.pop(0)
+        return self.tokens[0]
+
+
+def token(sandbox: Sandbox, portal: Portal, user_id: int = seed.MANAGER) -> str:
+    begin_installation(sandbox.world, portal, seed.OUR_CLIENT_ID).finished = True
+    return sandbox.world.issue(seed.OUR_CLIENT_ID, portal.member_id, user_id).access
+
+
+@pytest.fixture
+def client(sandbox: Sandbox, alpha: Portal) -> Client:
+    """The manager on Alpha, with a token that is good and is not renewed."""
+    return Client(f"{alpha.url}/rest/", HandedOut(token(sandbox, alpha)))
+
+
+@pytest.fixture(autouse=True)
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The pauses between tries, instead of waiting for them."""
+    taken: list[float] = []
+    monkeypatch.setattr(client_module, "pause", taken.append)
+    return taken
+
+
+def _user_id(answer: Answer) -> int:
+    return int(answer.result["ID"])
+
+
+def _payment_id(answer: Answer) -> int:
+    number: int = answer.result["payment"]["id"]
+    return number
+
+
+PROFILE = Query("profile", _user_id)
+
+
+def payment(payment_id: int) -> Query[int]:
+    return Query("sale.payment.get", _payment_id, {"id": payment_id})
+
+
+def telling(body: object, *, status: int = 200) -> tuple[Telling, Client]:
+    return Telling(body, status=status), Client(ENDPOINT, HandedOut("a-token"))
+
+
+# One read
+
+
+def test_a_read_is_one_request(sandbox: Sandbox, client: Client) -> None:
+    assert client.read(PROFILE) == seed.MANAGER
+    assert [call.method for call in sandbox.log] == ["profile"]
+
+
+def test_the_token_is_in_both_places_and_never_in_the_address(
+    sandbox: Sandbox, client: Client
+) -> None:
+    client.read(PROFILE)
+
+    assert sandbox.log[0].token_in == ("header", "body")
+
+
+@pytest.mark.parametrize("ignored", ["ignore_bearer", "ignore_auth_param"])
+def test_a_server_that_looks_in_one_place_only_is_served(
+    sandbox: Sandbox, client: Client, ignored: str
+) -> None:
+    setattr(sandbox, ignored, True)
+
+    assert client.read(PROFILE) == seed.MANAGER
+
+
+def test_total_and_next_stand_beside_the_result(client: Client) -> None:
+    found = client.read(Query("sale.payment.list", lambda a: (a.total, a.next), {"start": 0}))
+
+    assert found == (34, None)
+
+
+@pytest.mark.parametrize("endpoint", ["https://alpha.example.com/rest", ENDPOINT])
+def test_an_endpoint_is_a_folder(endpoint: str) -> None:
+    server = Telling({"result": {"ID": "3"}})
+    with transport.use_adapter(server):
+        Client(endpoint, HandedOut("a-token")).read(PROFILE)
+
+    assert [request.url for request in server.requests] == [f"{ENDPOINT}profile"]
+
+
+def test_a_refusal_is_raised_as_what_it_is(client: Client) -> None:
+    with pytest.raises(AccessDenied):
+        client.read(Query("sale.paysystem.list", lambda answer: answer))
+
+
+def test_a_refusal_can_be_the_answer(client: Client) -> None:
+    probe = Query(PAY, lambda answer: None, {}, parse_refusal=lambda refused: refused.code)
+
+    assert client.read(probe) == "ERROR_CHECK_FAILURE"
+
+
+def test_an_answer_may_be_of_unknown_shape(client: Client) -> None:
+    def parse(answer: Answer) -> None:
+        raise OutcomeUnknown("profile: not what was expected")
+
+    with pytest.raises(OutcomeUnknown):
+        client.read(Query("profile", parse))
+
+
+@pytest.mark.parametrize("body", [{"time": {}}, {"result": 1, "error": ""}, {"error": 0}])
+def test_an_answer_without_a_result_is_no_success(body: object) -> None:
+    server, client = telling(body)
+    with transport.use_adapter(server), pytest.raises(B24Error):
+        client.read(PROFILE)
+
+
+def test_a_portal_that_moved_is_not_followed(sandbox: Sandbox, client: Client) -> None:
+    sandbox.faults.add(Fault("redirect", "profile", url="https://beta.example.com"))
+
+    with pytest.raises(PortalMoved):
+        client.read(PROFILE)
+    assert [call.host for call in sandbox.log] == ["alpha.example.com"]
+
+
+# Asked again
+
+
+def test_too_many_requests_are_asked_again_after_growing_pauses(
+    sandbox: Sandbox, client: Client, pauses: list[float]
+) -> None:
+    sandbox.faults.add(Fault("query_limit", "profile", times=3))
+
+    assert client.read(PROFILE) == seed.MANAGER
+    assert calls(sandbox, "profile") == 4
+    assert pauses == sorted(pauses)
+    low, high = client_module.JITTER
+    for taken, delay in zip(pauses, client_module.RETRY_DELAYS, strict=True):
+        assert delay * low <= taken <= delay * high
+
+
+def test_asking_again_has_an_end(sandbox: Sandbox, client: Client) -> None:
+    sandbox.faults.add(Fault("query_limit", "profile", times=None))
+
+    with pytest.raises(QueryLimit):
+        client.read(PROFILE)
+    assert calls(sandbox, "profile") == 1 + len(client_module.RETRY_DELAYS)
+
+
+def test_what_was_never_sent_is_sent_again(
+    sandbox: Sandbox, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    door = SandboxAdapter(sandbox)
+    door.unreachable_hosts.add("alpha.example.com")
+    monkeypatch.setattr(client_module, "pause", lambda _: door.unreachable_hosts.clear())
+
+    with transport.use_adapter(door):
+        assert client.read(PROFILE) == seed.MANAGER
+
+
+def test_a_portal_that_stays_away_was_never_asked(
+    sandbox: Sandbox, client: Client, pauses: list[float]
+) -> None:
+    door = SandboxAdapter(sandbox)
+    door.unreachable_hosts.add("alpha.example.com")
+
+    with transport.use_adapter(door), pytest.raises(NeverSent):
+        client.read(PROFILE)
+    assert len(pauses) == len(client_module.RETRY_DELAYS)
+
+
+@pytest.mark.parametrize(
+    "kind", ["drop", "html502", "status500", "operation_limit", "broken_json", "redirect"]
+)
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_nothing_else_is_asked_again(
+    sandbox: Sandbox, client: Client, pauses: list[float], kind: str, when: str
+) -> None:
+    sandbox.faults.add(Fault(kind, "profile", when=when))
+
+    with pytest.raises(OutcomeUnknown if kind != "operation_limit" else Refused):
+        client.read(PROFILE)
+    assert (calls(sandbox, "profile"), pauses) == (1, [])
+
+
+def test_a_forbidden_address_is_not_tried_again(pauses: list[float]) -> None:
+    with pytest.raises(AddressForbidden):
+        Client("https://10.0.0.7/rest/", HandedOut("a-token")).read(PROFILE)
+    assert pauses == []
+
+
+def test_a_read_is_not_waited_for_as_long_as_a_write(sandbox: Sandbox, client: Client) -> None:
+    sandbox.faults.add(Fault("delay", "profile", seconds=31))
+
+    with pytest.raises(OutcomeUnknown):
+        client.read(PROFILE)
+
+
+# Tokens
+
+
+def test_an_expired_token_is_renewed_once(sandbox: Sandbox, alpha: Portal) -> None:
+    credentials = HandedOut(token(sandbox, alpha), token(sandbox, alpha))
+    expire(sandbox, credentials.tokens[0])
+
+    assert Client(ENDPOINT, credentials).read(PROFILE) == seed.MANAGER
+    assert (credentials.renewals, calls(sandbox, "profile")) == (1, 2)
+
+
+def test_a_token_that_expires_at_once_is_not_renewed_for_ever(
+    sandbox: Sandbox, alpha: Portal
+) -> None:
+    credentials = HandedOut(*(token(sandbox, alpha) for _ in range(5)))
+    sandbox.faults.add(Fault("expired_token", "profile", times=None))
+
+    with pytest.raises(TokenExpired):
+        Client(ENDPOINT, credentials).read(PROFILE)
+    assert (credentials.renewals, calls(sandbox, "profile")) == (1, 2)
+
+
+def test_a_token_cannot_be_renewed_twice_by_asking_again(sandbox: Sandbox, alpha: Portal) -> None:
+    credentials = HandedOut(*(token(sandbox, alpha) for _ in range(5)))
+    expired_again = Fault("expired_token", "profile")
+    limited = Fault("query_limit", "profile", on_hit=lambda: sandbox.faults.add(expired_again))
+    sandbox.faults.add(
+        Fault("expired_token", "profile", on_hit=lambda: sandbox.faults.add(limited))
+    )
+
+    with pytest.raises(TokenExpired):
+        Client(ENDPOINT, credentials).read(PROFILE)
+    assert (credentials.renewals, calls(sandbox, "profile")) == (1, 3)
+
+
+def test_the_servers_word_counts_where_nothing_can_be_renewed(
+    sandbox: Sandbox, client: Client
+) -> None:
+    sandbox.world.tokens.clear()
+
+    with pytest.raises(TokenRejected):
+        client.read(PROFILE)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_token_that_somebody_else_has_replaced_is_replaced_here_too(
+    sandbox: Sandbox, alpha: Portal
+) -> None:
+    portal = installed(sandbox, alpha)
+    row = tokens.store_user_pair(portal, pair_of(sandbox, alpha, seed.MANAGER))
+    early = user_client(portal, seed.MANAGER)
+    tokens.StoredCredentials(row).renew(row.access)
+
+    # The older access token died with the refresh token that came with it.
+    assert early.read(PROFILE) == seed.MANAGER
+    assert calls(sandbox, "oauth.token") == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_stored_pair_is_renewed_when_the_portal_says_so(sandbox: Sandbox, alpha: Portal) -> None:
+    portal = installed(sandbox, alpha)
+    row = tokens.store_user_pair(portal, pair_of(sandbox, alpha, seed.MANAGER))
+    expire(sandbox, row.access)
+
+    assert user_client(portal, seed.MANAGER).read(PROFILE) == seed.MANAGER
+    assert [call.method for call in sandbox.log] == ["profile", "oauth.token", "profile"]
+
+
+# Writes
+
+
+def test_a_write_is_one_request(sandbox: Sandbox, alpha: Portal, client: Client) -> None:
+    answer = client.write(PAY, {"PAYMENT_ID": seed.PAYMENT, "PAY_SYSTEM_ID": seed.ACME_PAY})
+
+    assert answer.result is True
+    assert alpha.payments[seed.PAYMENT].times_paid == 1
+    assert [call.method for call in sandbox.log] == [PAY]
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [
+        ("query_limit", QueryLimit),
+        ("expired_token", TokenExpired),
+        ("operation_limit", Refused),
+        ("drop", OutcomeUnknown),
+        ("status500", OutcomeUnknown),
+        ("html502", OutcomeUnknown),
+        ("broken_json", OutcomeUnknown),
+        ("redirect", PortalMoved),
+        ("cut", OutcomeUnknown),
+    ],
+)
+def test_a_write_is_never_sent_twice(
+    sandbox: Sandbox,
+    alpha: Portal,
+    pauses: list[float],
+    kind: str,
+    told: type[B24Error],
+    when: str,
+) -> None:
+    credentials = HandedOut(token(sandbox, alpha), token(sandbox, alpha))
+    sandbox.faults.add(Fault(kind, PAY, when=when))
+
+    with pytest.raises(told):
+        Client(ENDPOINT, credentials).write(
+            PAY, {"PAYMENT_ID": seed.PAYMENT, "PAY_SYSTEM_ID": seed.ACME_PAY}
+        )
+
+    assert (calls(sandbox, PAY), credentials.renewals, pauses) == (1, 0, [])
+
+
+def test_a_write_that_cannot_be_sent_is_not_tried_again(
+    sandbox: Sandbox, client: Client, pauses: list[float]
+) -> None:
+    door = SandboxAdapter(sandbox)
+    door.unreachable_hosts.add("alpha.example.com")
+
+    with transport.use_adapter(door), pytest.raises(NeverSent):
+        client.write(PAY, {})
+    assert pauses == []
+
+
+def test_a_write_waits_until_the_cloud_has_cut_it_off() -> None:
+    server, client = telling({"result": True})
+    with transport.use_adapter(server):
+        client.write(PAY, {})
+
+    ((connect, answer),) = server.timeouts
+    assert connect == 5
+    assert answer > 60
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_token_about_to_expire_is_renewed_before_a_write(sandbox: Sandbox, alpha: Portal) -> None:
+    portal = installed(sandbox, alpha)
+    pair = pair_of(sandbox, alpha, seed.MANAGER, expires_in=timedelta(seconds=119))
+    tokens.store_user_pair(portal, pair)
+
+    user_client(portal, seed.MANAGER).write(
+        PAY, {"PAYMENT_ID": seed.PAYMENT, "PAY_SYSTEM_ID": seed.ACME_PAY}
+    )
+
+    assert [call.method for call in sandbox.log] == ["oauth.token", PAY]
+    assert models.UserToken.objects.get().expires_at > timezone.now() + timedelta(minutes=59)
+
+
+# Batches
+
+
+def test_one_query_in_a_batch_is_a_plain_call(sandbox: Sandbox, client: Client) -> None:
+    batch = client.batch()
+    profile = batch.add(PROFILE)
+    batch.run()
+
+    assert profile.get() == seed.MANAGER
+    assert [call.method for call in sandbox.log] == ["profile"]
+
+
+def test_several_queries_are_one_request(sandbox: Sandbox, client: Client) -> None:
+    batch = client.batch()
+    profile = batch.add(PROFILE)
+    found = [batch.add(payment(number)) for number in seed.SEVERAL_PAYMENTS]
+    count = batch.add(Query("sale.payment.list", lambda answer: answer.total))
+    batch.run()
+
+    assert profile.get() == seed.MANAGER
+    assert tuple(pending.get() for pending in found) == seed.SEVERAL_PAYMENTS
+    assert count.get() == 34
+    assert [call.method for call in sandbox.log] == ["batch"]
+
+
+def test_one_command_fails_alone(client: Client) -> None:
+    batch = client.batch()
+    missing, profile = batch.add(payment(1)), batch.add(PROFILE)
+    denied = batch.add(Query("sale.paysystem.list", lambda answer: None))
+    probe = batch.add(Query(PAY, lambda answer: "", parse_refusal=lambda refused: refused.code))
+    batch.run()
+
+    assert profile.get() == seed.MANAGER
+    assert probe.get() == "ERROR_CHECK_FAILURE"
+    with pytest.raises(AccessDenied):
+        denied.get()
+    with pytest.raises(Refused) as told:
+        missing.get()
+    assert told.value.code == "200640400001"
+
+
+def test_more_than_fifty_go_in_several_requests(sandbox: Sandbox, client: Client) -> None:
+    batch = client.batch()
+    found = [batch.add(payment(seed.PAYMENT)) for _ in range(101)]
+    batch.run()
+
+    assert {pending.get() for pending in found} == {seed.PAYMENT}
+    assert sorted(len(call.batch) for call in sandbox.log) == [0, 50, 50]
+
+
+def test_an_empty_batch_asks_nothing(sandbox: Sandbox, client: Client) -> None:
+    client.batch().run()
+
+    assert sandbox.log == []
+
+
+def test_a_batch_that_ran_is_not_asked_again(sandbox: Sandbox, client: Client) -> None:
+    batch = client.batch()
+    batch.add(PROFILE)
+    batch.run()
+    later = batch.add(payment(seed.PAYMENT))
+    batch.run()
+
+    assert later.get() == seed.PAYMENT
+    assert [call.method for call in sandbox.log] == ["profile", "sale.payment.get"]
+
+
+def test_a_value_is_not_there_before_the_batch_has_run(client: Client) -> None:
+    pending = client.batch().add(PROFILE)
+
+    with pytest.raises(RuntimeError):
+        pending.get()
+
+
+@pytest.mark.parametrize("kind", ["html502", "drop", "status500", "redirect"])
+def test_an_error_of_the_whole_batch_is_everybodys(
+    sandbox: Sandbox, client: Client, kind: str
+) -> None:
+    sandbox.faults.add(Fault(kind, "batch"))
+    batch = client.batch()
+    found = [batch.add(PROFILE), batch.add(payment(seed.PAYMENT))]
+    batch.run()
+
+    for pending in found:
+        with pytest.raises(OutcomeUnknown):
+            pending.get()
+    assert calls(sandbox, "batch") == 1
+
+
+def test_a_batch_is_asked_again_like_any_read(sandbox: Sandbox, client: Client) -> None:
+    sandbox.faults.add(Fault("query_limit", "batch"))
+    batch = client.batch()
+    profile, _ = batch.add(PROFILE), batch.add(payment(seed.PAYMENT))
+    batch.run()
+
+    assert profile.get() == seed.MANAGER
+    assert calls(sandbox, "batch") == 2
+
+
+def two_told(result: object) -> list[Answer | B24Error | None]:
+    server, client = telling({"result": result})
+    batch = client.batch()
+    found = [batch.add(PROFILE), batch.add(PROFILE)]
+    with transport.use_adapter(server):
+        batch.run()
+    return [pending.outcome for pending in found]
+
+
+EMPTY: dict[str, Any] = {"result": [], "result_error": [], "result_total": [], "result_next": []}
+
+
+def test_empty_parts_are_lists_and_filled_ones_are_objects() -> None:
+    both = {**EMPTY, "result": {"q0": 1, "q1": []}, "result_total": {"q1": 0}}
+    assert two_told(both) == [Answer(1), Answer([], total=0)]
+
+    failure = {"error": "ACCESS_DENIED", "error_description": "Access denied!"}
+    one, other = two_told({**EMPTY, "result": {"q1": None}, "result_error": {"q0": failure}})
+    assert isinstance(one, AccessDenied)
+    assert other == Answer(None)
+
+
+@pytest.mark.parametrize(
+    "result", [EMPTY, {}, [], None, True, {"result": [1, 2]}, {"result": {"q7": 1}}]
+)
+def test_a_command_that_is_not_answered_has_no_known_outcome(result: object) -> None:
+    for outcome in two_told(result):
+        assert isinstance(outcome, OutcomeUnknown)
+
+
+@pytest.mark.parametrize("failure", [{}, "denied", [], {"error": None}, {"error": {"code": 1}}])
+def test_an_error_of_unknown_shape_is_not_taken_for_success(failure: object) -> None:
+    one, other = two_told({"result": {"q0": 1, "q1": 2}, "result_error": {"q0": failure}})
+
+    assert isinstance(one, OutcomeUnknown)
+    assert other == Answer(2)
+
+
+def test_a_command_refused_in_a_batch_is_asked_alone_and_next_time_beside_it(
+    sandbox: Sandbox, alpha: Portal, client: Client
+) -> None:
+    alpha.batch_forbidden = frozenset({"sale.payment.get"})
+
+    def ask(asker: Client) -> list[tuple[str, ...]]:
+        sandbox.log.clear()
+        batch = asker.batch()
+        paid, me, count = (
+            batch.add(payment(seed.PAYMENT)),
+            batch.add(PROFILE),
+            batch.add(Query("sale.payment.list", lambda answer: answer.total)),
+        )
+        batch.run()
+        assert (paid.get(), me.get(), count.get()) == (seed.PAYMENT, seed.MANAGER, 34)
+        return sorted(call.methods for call in sandbox.log)
+
+    together = ("profile", "sale.payment.list")
+    everything = ("sale.payment.get", *together)
+    assert ask(client) == [("sale.payment.get",), everything]
+    assert ask(client) == [together, ("sale.payment.get",)]
+    # Another person of this portal knows it too.
+    assert ask(Client(ENDPOINT, HandedOut(token(sandbox, alpha)))) == [
+        together,
+        ("sale.payment.get",),
+    ]
+
+
+def test_another_portal_may_allow_what_this_one_refuses(
+    sandbox: Sandbox, alpha: Portal, beta: Portal, client: Client
+) -> None:
+    alpha.batch_forbidden = frozenset({"sale.payment.get"})
+    there = Client(f"{beta.url}/rest/", HandedOut(token(sandbox, beta)))
+    for asker in (client, there):
+        batch = asker.batch()
+        found = [batch.add(payment(seed.PAYMENT)), batch.add(PROFILE)]
+        batch.run()
+        assert [pending.get() for pending in found] == [seed.PAYMENT, seed.MANAGER]
+
+    on_beta = [call.method for call in sandbox.log if call.host == "beta.example.com"]
+    assert on_beta == ["batch"]
+
+
+def test_a_command_refused_also_alone_is_refused() -> None:
+    refusal = {"error": "ERROR_BATCH_METHOD_NOT_ALLOWED", "error_description": ""}
+    server, client = telling(refusal, status=405)
+    batch = client.batch()
+    found = [batch.add(PROFILE), batch.add(PROFILE)]
+    with transport.use_adapter(server):
+        batch.run()
+
+    assert len(server.requests) == 3
+    for pending in found:
+        with pytest.raises(BatchRefused):
+            pending.get()
+
+
+def test_what_looks_like_a_reference_is_not_put_into_a_batch(
+    sandbox: Sandbox, client: Client
+) -> None:
+    search = {"filter": {"accountNumber": "$result[q0][ID]"}}
+    batch = client.batch()
+    profile = batch.add(PROFILE)
+    count = batch.add(Query("sale.payment.list", lambda answer: answer.total, search))
+    batch.run()
+
+    assert (profile.get(), count.get()) == (seed.MANAGER, 0)
+    assert sorted(call.method for call in sandbox.log) == ["profile", "sale.payment.list"]
+
+
+# At the same time
+
+
+@pytest.fixture
+def meeting(sandbox: Sandbox) -> Iterator[list[Fault]]:
+    """Holds every call on Alpha and on Beta until both have come."""
+    holds: list[Fault] = []
+
+    def arrived() -> None:
+        if all(hold.hits for hold in holds):
+            for hold in holds:
+                hold.release.set()
+
+    holds.extend(
+        sandbox.faults.add(Fault("hold", host=host, on_hit=arrived))
+        for host in ("alpha.example.com", "beta.example.com")
+    )
+    yield holds
+    sandbox.faults.clear()
+
+
+def test_batches_of_two_clients_run_at_the_same_time(
+    sandbox: Sandbox, beta: Portal, client: Client, meeting: list[Fault]
+) -> None:
+    there = Client(f"{beta.url}/rest/", HandedOut(token(sandbox, beta, seed.ADMIN)))
+    batches = Batch(client), Batch(there)
+    found = [batch.add(PROFILE) for batch in batches]
+
+    run_together(*batches)
+
+    assert [pending.get() for pending in found] == [seed.MANAGER, seed.ADMIN]
+    assert all(hold.release.is_set() for hold in meeting)
+
+
+def test_one_clients_failure_is_not_the_others(
+    sandbox: Sandbox, beta: Portal, client: Client
+) -> None:
+    sandbox.faults.add(Fault("drop", host="beta.example.com"))
+    there = Client(f"{beta.url}/rest/", HandedOut(token(sandbox, beta)))
+    batches = Batch(client), Batch(there)
+    here, gone = (batch.add(PROFILE) for batch in batches)
+
+    run_together(*batches)
+
+    assert here.get() == seed.MANAGER
+    with pytest.raises(OutcomeUnknown):
+        gone.get()
