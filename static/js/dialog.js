@@ -1,0 +1,90 @@
+/* The question before a payment: opened where the row is, busy while it pays, gone when it has. */
+(() => {
+  "use strict";
+
+  const MARGIN = 16;
+  const place = document.getElementById("question");
+
+  // In a frame as tall as its content, the middle of the frame may be out of sight; the row is not.
+  function stand(dialog) {
+    const { body } = document;
+    body.style.minHeight = "";
+    const row = document.getElementById(`settle-${dialog.dataset.payment}`);
+    const { top, height } = row.getBoundingClientRect();
+    const wanted = top + window.scrollY + (height - dialog.offsetHeight) / 2;
+    const room = Math.max(body.offsetHeight, window.innerHeight) - dialog.offsetHeight - MARGIN;
+    const chosen = Math.max(MARGIN, Math.min(wanted, room));
+    dialog.style.top = `${chosen}px`;
+    body.style.minHeight = `${chosen + dialog.offsetHeight + MARGIN}px`;
+  }
+
+  function close() {
+    place.querySelector("dialog")?.close();
+  }
+
+  function busy(dialog, is) {
+    const status = dialog.querySelector(".status");
+    dialog.toggleAttribute("data-busy", is);
+    status.textContent = is ? status.dataset.words : "";
+    for (const button of dialog.querySelectorAll(".actions button")) button.disabled = is;
+  }
+
+  document.addEventListener("htmx:afterSwap", ({ detail }) => {
+    const dialog = detail.target === place && place.querySelector("dialog");
+    if (!dialog) return;
+    dialog.showModal();
+    stand(dialog);
+    dialog.scrollIntoView({ block: "nearest" });
+    // Whoever still holds Enter down has not read the question yet.
+    dialog.querySelector("[data-close]").focus();
+    new ResizeObserver(() => dialog.open && stand(dialog)).observe(dialog);
+  });
+
+  document.addEventListener("click", ({ target }) => {
+    if (target.closest("[data-close]")) close();
+  });
+
+  // `cancel` and `close` do not bubble.
+  document.addEventListener(
+    "cancel",
+    (event) => {
+      if (event.target.hasAttribute("data-busy")) event.preventDefault();
+    },
+    true,
+  );
+
+  document.addEventListener(
+    "close",
+    ({ target }) => {
+      if (target.hasAttribute("data-busy")) {
+        // A second Escape closes a dialog in spite of what `cancel` was told.
+        target.showModal();
+        return;
+      }
+      place.replaceChildren();
+      document.body.style.minHeight = "";
+      if (document.activeElement !== document.body) return;
+      document.querySelector(`#settle-${target.dataset.payment} button`)?.focus();
+    },
+    true,
+  );
+
+  function paying(detail) {
+    return detail.elt.closest("#question dialog");
+  }
+
+  document.addEventListener("htmx:beforeRequest", ({ detail }) => {
+    const dialog = paying(detail);
+    if (dialog) busy(dialog, true);
+  });
+
+  // Whoever pressed is led to what came of it, since the button is gone.
+  document.addEventListener("htmx:afterRequest", ({ detail }) => {
+    const dialog = paying(detail);
+    if (dialog) busy(dialog, false);
+    const { status } = detail.xhr;
+    if (status !== 200 || !detail.target.matches(".settle")) return;
+    close();
+    document.getElementById(detail.target.id)?.focus();
+  });
+})();

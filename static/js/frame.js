@@ -1,0 +1,137 @@
+/* The frame: its session, its size, links into the CRM, and what a person reads when a request fails. */
+(() => {
+  "use strict";
+
+  const HEADER = "X-Frame-Session";
+  // The portal gives no answer at all to a command that it refuses, and ours is one short request.
+  const REOPEN_MS = 10_000;
+  const ANSWER_MS = 30_000;
+
+  const { sessionUrl } = document.body.dataset;
+  let session = document.body.dataset.session;
+
+  // ---- the session: in a header, renewed by whatever answer carries a new one
+
+  function renew(value) {
+    if (value) session = value;
+  }
+
+  document.addEventListener("htmx:configRequest", ({ detail }) => {
+    detail.headers[HEADER] = session;
+  });
+
+  document.addEventListener("htmx:beforeOnLoad", ({ detail }) => {
+    renew(detail.xhr.getResponseHeader(HEADER));
+  });
+
+  async function post(url, fields = {}) {
+    const answer = await fetch(url, {
+      method: "POST",
+      body: new URLSearchParams(fields),
+      headers: { [HEADER]: session, Accept: "application/json" },
+      signal: AbortSignal.timeout(ANSWER_MS),
+    });
+    renew(answer.headers.get(HEADER));
+    return answer;
+  }
+
+  // ---- the portal around us: its script comes when it comes, and nothing of ours waits for it
+
+  const loaded = new Promise((resolve) => {
+    window.addEventListener("load", resolve, { once: true });
+  });
+
+  async function inPortal(act) {
+    await loaded;
+    window.BX24?.init(act);
+  }
+
+  let fitted = 0;
+
+  function fit() {
+    const height = document.body.offsetHeight;
+    if (height === fitted) return;
+    fitted = height;
+    inPortal(() => window.BX24.fitWindow());
+  }
+
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest("a[data-open-path]");
+    const elsewhere = event.ctrlKey || event.metaKey || event.shiftKey;
+    if (!link || elsewhere || !window.BX24) return;
+    event.preventDefault();
+    inPortal(() => {
+      window.BX24.openPath(link.dataset.openPath, (answer) => {
+        // The mobile app has no sliders.
+        if (answer?.result === "error") window.open(link.href, "_blank", "noopener");
+      });
+    });
+  });
+
+  // ---- messages: beside what was pressed, in the dialog, the row or above the list
+
+  function regionFor(element) {
+    const near = element.isConnected ? element.closest("dialog, tr") : null;
+    return near?.querySelector("[data-message]") ?? document.querySelector("[data-message]");
+  }
+
+  function say(region, name) {
+    const words = document.querySelector(`template[data-words="${name}"]`);
+    region.replaceChildren(words.content.cloneNode(true));
+  }
+
+  document.addEventListener("htmx:beforeSwap", ({ detail }) => {
+    if (detail.xhr.status < 400) return;
+    const region = regionFor(detail.requestConfig.elt);
+    detail.target = region;
+    detail.swapOverride = "innerHTML";
+    if (detail.serverResponse.includes("data-error")) return;
+    // Not the app's own words: something between us and it has answered.
+    detail.shouldSwap = false;
+    say(region, "no-answer");
+  });
+
+  // A new try makes the last message old.
+  document.addEventListener("htmx:beforeRequest", ({ detail }) => {
+    regionFor(detail.elt).replaceChildren();
+  });
+
+  for (const failure of ["htmx:sendError", "htmx:timeout"]) {
+    document.addEventListener(failure, ({ detail }) => say(regionFor(detail.elt), "no-answer"));
+  }
+
+  // ---- a tab that was open for too long: a new proof from the portal, nothing else changes
+
+  function freshAuth() {
+    return new Promise((resolve, reject) => {
+      setTimeout(reject, REOPEN_MS, new Error("The portal did not answer."));
+      inPortal(() => window.BX24.refreshAuth((auth) => (auth ? resolve(auth) : reject(auth))));
+    });
+  }
+
+  async function reopen(region) {
+    say(region, "reopening");
+    try {
+      const auth = await freshAuth();
+      const answer = await post(sessionUrl, {
+        AUTH_ID: auth.access_token,
+        REFRESH_ID: auth.refresh_token,
+        AUTH_EXPIRES: Math.max(0, Math.round((auth.expires_in - Date.now()) / 1000)),
+        member_id: auth.member_id,
+      });
+      if (!answer.ok) throw new Error("The session was not renewed.");
+      renew((await answer.json()).session);
+      say(region, "reopened");
+    } catch {
+      say(region, "not-reopened");
+    }
+  }
+
+  document.addEventListener("click", ({ target }) => {
+    const button = target.closest("[data-reopen]");
+    if (button) reopen(regionFor(button));
+  });
+
+  window.appFrame = { post, inPortal };
+  new ResizeObserver(fit).observe(document.body);
+})();

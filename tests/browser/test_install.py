@@ -1,0 +1,46 @@
+"""The installer, as an administrator's browser goes through it."""
+
+from __future__ import annotations
+
+from playwright.sync_api import Browser, expect
+
+from sandbox import seed
+from sandbox.demo import Stage
+from sandbox.faults import Fault
+from tests.browser.visit import Visit
+
+
+def test_an_administrator_installs_and_a_failure_on_the_way_can_be_tried_again(
+    browser: Browser, stage: Stage
+) -> None:
+    with Visit.of(browser, stage.beta, seed.ADMIN) as visit:
+        visit.expected.add(504)
+        told: list[str] = []
+        visit.page.on("request", lambda sent: told.append(sent.url))
+        stage.sandbox.faults.add(Fault("html502", method="placement.get", times=None))
+        visit.page.goto(f"{stage.beta.url}/marketplace/")
+        row = visit.page.get_by_role("row", name="Pay for Bitrix24")
+        row.get_by_role("button", name="Install").click()
+        again = visit.app().get_by_role("button", name="Try again")
+        expect(again).to_be_visible()
+        assert not stage.beta.installations[seed.OUR_CLIENT_ID].finished
+        stage.sandbox.faults.clear()
+        again.click()
+        visit.page.wait_for_url("**install_finished=Y**")
+        expect(visit.app().get_by_role("heading", name="Unpaid payments")).to_be_visible()
+    assert stage.beta.installations[seed.OUR_CLIENT_ID].finished
+    assert len([url for url in told if url.endswith("/installed")]) == 1
+
+
+def test_the_app_needs_no_cookie_and_could_not_have_one(installed: None, manager: Visit) -> None:
+    app = manager.deal(seed.PLAIN_DEALS[2])
+    expect(app.get_by_role("table")).to_be_visible()
+    keep = "document.cookie = 'probe=1; SameSite=None; Secure', document.cookie"
+    frame = manager.frame()
+    assert frame.evaluate(keep) == ""
+    host = frame.url.split("/")[2]
+    assert manager.page.context.cookies(f"http://{host}/") == []
+    # The same address outside a frame may: it is the browser's blocking that was seen.
+    outside = manager.page.context.new_page()
+    outside.goto(f"http://{host}/")
+    assert outside.evaluate(keep) == "probe=1"

@@ -1,0 +1,112 @@
+"""One person in one portal, in a browser window of their own that nothing may go wrong in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from playwright.sync_api import Browser, Frame, FrameLocator, Locator, Page, Response, expect
+
+from sandbox.world import Portal
+
+WIDTH, HEIGHT = 1280, 900
+# What the browser itself writes to the console about an answer that a test asked for.
+_ABOUT_STATUS = "Failed to load resource: the server responded with a status of {}"
+
+
+@dataclass
+class Visit:
+    page: Page
+    portal: Portal
+    troubles: list[str] = field(default_factory=list)
+    expected: set[int] = field(default_factory=set)
+
+    @classmethod
+    @contextmanager
+    def of(cls, browser: Browser, portal: Portal, user_id: int) -> Iterator[Visit]:
+        """Signed in. At the end, nothing may have been written to the console as an error, no
+        script have failed and no answer been an error, but for statuses in `expected`."""
+        context = browser.new_context(viewport={"width": WIDTH, "height": HEIGHT})
+        try:
+            visit = cls(context.new_page(), portal)
+            visit._watch()
+            visit._sign_in(user_id)
+            yield visit
+            assert not visit.troubles, visit.troubles
+        finally:
+            context.close()
+
+    def _watch(self) -> None:
+        self.page.on("pageerror", lambda error: self.troubles.append(f"script: {error}"))
+        self.page.on(
+            "console",
+            lambda said: self._note(f"console: {said.text}") if said.type == "error" else None,
+        )
+        self.page.on("response", self._look_at)
+
+    def _look_at(self, response: Response) -> None:
+        if response.status >= 400 and response.status not in self.expected:
+            self.troubles.append(f"{response.status} from {response.url}")
+
+    def _note(self, trouble: str) -> None:
+        if not any(_ABOUT_STATUS.format(status) in trouble for status in self.expected):
+            self.troubles.append(trouble)
+
+    def _sign_in(self, user_id: int) -> None:
+        self.page.goto(f"{self.portal.url}/")
+        self.page.locator(f"button[name=user_id][value='{user_id}']").click()
+
+    def deal(self, deal_id: int) -> FrameLocator:
+        """The app's tab in the card of a deal."""
+        self.page.goto(f"{self.portal.url}/crm/deal/details/{deal_id}/")
+        return self.tab()
+
+    def invoice(self, invoice_id: int) -> FrameLocator:
+        self.page.goto(f"{self.portal.url}/crm/type/31/details/{invoice_id}/")
+        return self.tab()
+
+    def tab(self) -> FrameLocator:
+        self.page.get_by_role("navigation", name="Tabs").get_by_role("link").last.click()
+        return self.app()
+
+    def main_page(self) -> FrameLocator:
+        self.page.get_by_role("link", name="Pay for Bitrix24").click()
+        return self.app()
+
+    def app(self) -> FrameLocator:
+        """The app in its frame, once its scripts are at work."""
+        app = self.page.frame_locator("iframe.app-frame")
+        expect(app.locator("body[data-session]")).to_be_attached()
+        self.frame().wait_for_load_state()
+        return app
+
+    def frame(self) -> Frame:
+        """The portal names a frame by host, protocol and session."""
+        return next(frame for frame in self.page.frames if frame.name.count("|") == 2)
+
+    def in_crm(self, payment_id: int) -> Locator:
+        """The payment as the portal's own page has it, below the app's frame."""
+        return self.page.locator(f"tbody[data-payments] tr[data-payment='{payment_id}']")
+
+
+def install(visit: Visit) -> None:
+    """As an administrator does it: in the portal's list of applications."""
+    visit.page.goto(f"{visit.portal.url}/marketplace/")
+    row = visit.page.get_by_role("row", name="Pay for Bitrix24")
+    row.get_by_role("button", name="Install").click()
+    # The portal loads its page anew once it has been told that the installation is finished.
+    visit.page.wait_for_url("**install_finished=Y**")
+    expect(visit.app().get_by_role("heading", name="Unpaid payments")).to_be_visible()
+
+
+def row_of(app: FrameLocator, payment_id: int) -> Locator:
+    return app.locator(f"tr[data-payment='{payment_id}']")
+
+
+def press_pay(app: FrameLocator, payment_id: int) -> Locator:
+    """Pay in the row: the question that comes."""
+    row_of(app, payment_id).get_by_role("button", name="Pay").click()
+    question = app.get_by_role("dialog")
+    expect(question).to_be_visible()
+    return question
