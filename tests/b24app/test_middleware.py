@@ -15,8 +15,9 @@ from django.test import Client, override_settings
 from django.urls import include, path
 
 from b24app import errors, session
-from b24app.errors import SENTENCES, B24Error, error_from_answer
+from b24app.errors import B24Error, error_from_answer
 from b24app.models import Portal as KnownPortal
+from b24app.sentences import SENTENCES
 from sandbox import seed
 from sandbox.app import Sandbox
 from sandbox.world import Portal
