@@ -60,8 +60,10 @@ def respond(
 ) -> HttpResponse:
     """The answer, with the templates b24app/error.html and b24app/_fragments/error.html.
 
-    Their context: `sentence`, `code`, `status`, `retry` (whether doing the same again may help).
+    Their context: `sentence`, `code`, `status`, `retry` (whether opening the same again may help:
+    a page that a portal has posted can be posted anew).
     """
+    retry = retry and request.method == "POST"
     resolved = request.resolver_match
     if resolved is not None and resolved.url_name in JSON_VIEWS:
         return JsonResponse({"error": code, "sentence": str(sentence)}, status=status)

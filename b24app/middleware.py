@@ -36,9 +36,9 @@ _FOR_SECURITY = (AccessDenied, QueryLimit, ScopeMissing, SessionExpired, TokenRe
 class FrameMiddleware:
     """Lets the person's own portal frame the answer, and renews their session silently.
 
-    An error that names nobody may be framed by anybody: it holds no action and no data, and has to
-    be readable inside whichever portal it appears in. All else stays as CONTENT_SECURITY_POLICY
-    says: not framed.
+    An error that names nobody may be framed by anybody: it holds no data and no action but opening
+    the app anew, and has to be readable inside whichever portal it appears in. All else stays as
+    CONTENT_SECURITY_POLICY says: not framed.
     """
 
     def __init__(self, get_response: GetResponse) -> None:

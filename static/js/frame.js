@@ -3,10 +3,9 @@
   "use strict";
 
   const HEADER = "X-Frame-Session";
-  // The portal gives no answer at all to a command that it refuses, and ours is one short request.
-  const REOPEN_MS = 10_000;
   const ANSWER_MS = 30_000;
 
+  const { inPortal, freshProof } = window.appPortal;
   const { sessionUrl } = document.body.dataset;
   let session = document.body.dataset.session;
 
@@ -35,16 +34,7 @@
     return answer;
   }
 
-  // ---- the portal around us: its script comes when it comes, and nothing of ours waits for it
-
-  const loaded = new Promise((resolve) => {
-    window.addEventListener("load", resolve, { once: true });
-  });
-
-  async function inPortal(act) {
-    await loaded;
-    window.BX24?.init(act);
-  }
+  // ---- the size of the frame, and links into the CRM
 
   let fitted = 0;
 
@@ -102,23 +92,10 @@
 
   // ---- a tab that was open for too long: a new proof from the portal, nothing else changes
 
-  function freshAuth() {
-    return new Promise((resolve, reject) => {
-      setTimeout(reject, REOPEN_MS, new Error("The portal did not answer."));
-      inPortal(() => window.BX24.refreshAuth((auth) => (auth ? resolve(auth) : reject(auth))));
-    });
-  }
-
   async function reopen(region) {
     say(region, "reopening");
     try {
-      const auth = await freshAuth();
-      const answer = await post(sessionUrl, {
-        AUTH_ID: auth.access_token,
-        REFRESH_ID: auth.refresh_token,
-        AUTH_EXPIRES: Math.max(0, Math.round((auth.expires_in - Date.now()) / 1000)),
-        member_id: auth.member_id,
-      });
+      const answer = await post(sessionUrl, await freshProof());
       if (!answer.ok) throw new Error("The session was not renewed.");
       renew((await answer.json()).session);
       say(region, "reopened");
@@ -132,6 +109,6 @@
     if (button) reopen(regionFor(button));
   });
 
-  window.appFrame = { post, inPortal };
+  window.appFrame = { post };
   new ResizeObserver(fit).observe(document.body);
 })();

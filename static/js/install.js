@@ -24,7 +24,7 @@
     if (finished) return;
     finished = true;
     show("finished");
-    window.appFrame.inPortal(() => window.BX24.installFinish());
+    window.appPortal.inPortal(() => window.BX24.installFinish());
     setTimeout(show, RELOAD_MS, "reload");
   }
 

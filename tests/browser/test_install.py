@@ -10,17 +10,24 @@ from sandbox.faults import Fault
 from tests.browser.visit import Visit
 
 
-def test_an_administrator_installs_and_a_failure_on_the_way_can_be_tried_again(
+def test_an_administrator_installs_and_each_failure_on_the_way_can_be_tried_again(
     browser: Browser, stage: Stage
 ) -> None:
     with Visit.of(browser, stage.beta, seed.ADMIN) as visit:
         visit.expected.add(504)
         told: list[str] = []
         visit.page.on("request", lambda sent: told.append(sent.url))
-        stage.sandbox.faults.add(Fault("html502", method="placement.get", times=None))
+        # Who installs cannot be asked: the page that says so has no session yet.
+        stage.sandbox.faults.add(Fault("html502", method="app.info", times=None))
         visit.page.goto(f"{stage.beta.url}/marketplace/")
         row = visit.page.get_by_role("row", name="Pay for Bitrix24")
         row.get_by_role("button", name="Install").click()
+        unproved = visit.any_page()
+        expect(unproved.get_by_role("heading", name="This did not work")).to_be_visible()
+        stage.sandbox.faults.clear()
+        # Then the tabs cannot be bound.
+        stage.sandbox.faults.add(Fault("html502", method="placement.get", times=None))
+        unproved.get_by_role("button", name="Try again").click()
         again = visit.app().get_by_role("button", name="Try again")
         expect(again).to_be_visible()
         assert not stage.beta.installations[seed.OUR_CLIENT_ID].finished
@@ -30,6 +37,21 @@ def test_an_administrator_installs_and_a_failure_on_the_way_can_be_tried_again(
         expect(visit.app().get_by_role("heading", name="Unpaid payments")).to_be_visible()
     assert stage.beta.installations[seed.OUR_CLIENT_ID].finished
     assert len([url for url in told if url.endswith("/installed")]) == 1
+
+
+def test_a_tab_that_could_not_be_opened_can_be_tried_again(
+    installed: None, manager: Visit, stage: Stage
+) -> None:
+    manager.expected.add(504)
+    stage.sandbox.faults.add(Fault("html502", method="crm.item.payment.list", times=None))
+    manager.page.goto(f"{stage.alpha.url}/crm/deal/details/{seed.PLAIN_DEALS[2]}/")
+    manager.page.get_by_role("navigation", name="Tabs").get_by_role("link").last.click()
+    again = manager.any_page().get_by_role("button", name="Try again")
+    expect(again).to_be_visible()
+    stage.sandbox.faults.clear()
+    again.click()
+    # The same deal's payments, not the main page.
+    expect(manager.app().get_by_role("columnheader", name="State")).to_be_visible()
 
 
 def test_the_app_needs_no_cookie_and_could_not_have_one(installed: None, manager: Visit) -> None:

@@ -74,9 +74,13 @@ class Visit:
         self.page.get_by_role("link", name="Pay for Bitrix24").click()
         return self.app()
 
+    def any_page(self) -> FrameLocator:
+        """Whatever the app shows in its frame, also where it could not find out who is there."""
+        return self.page.frame_locator("iframe.app-frame")
+
     def app(self) -> FrameLocator:
         """The app in its frame, once its scripts are at work."""
-        app = self.page.frame_locator("iframe.app-frame")
+        app = self.any_page()
         expect(app.locator("body[data-session]")).to_be_attached()
         self.frame().wait_for_load_state()
         return app
