@@ -124,8 +124,8 @@ def test_the_policy_allows_no_inline_script_and_no_style(client: Client) -> None
 def test_every_failure_becomes_a_page_or_a_fragment(
     browser: Client, name: str, status: int, code: str, retry: bool
 ) -> None:
-    page: Any = browser.get(f"/fail/{name}/")
-    fragment: Any = browser.get(f"/fail/{name}/", headers={"hx-request": "true"})
+    page: Any = browser.post(f"/fail/{name}/")
+    fragment: Any = browser.post(f"/fail/{name}/", headers={"hx-request": "true"})
     for answer, template in ((page, "error.html"), (fragment, "_fragments/error.html")):
         assert answer.status_code == status
         assert answer.templates[0].name == f"b24app/{template}"
@@ -135,6 +135,9 @@ def test_every_failure_becomes_a_page_or_a_fragment(
         assert ancestors(answer) == "*"
     assert "<html" in page.content.decode()
     assert "<html" not in fragment.content.decode()
+    assert ("data-retry" in page.content.decode()) is retry
+    # Only what a portal has posted can be posted anew.
+    assert "data-retry" not in browser.get(f"/fail/{name}/").content.decode()
 
 
 @with_failures
