@@ -5,6 +5,7 @@ E002  APP_URL is http                    E006  http to the OAuth server is not a
 E003  the built-in SECRET_KEY            E007  B24_TOKEN_KEYS is malformed
 E004  the built-in B24_TOKEN_KEYS        E008  no client id or secret
                                          E009  B24_PRIVATE_NETWORKS is malformed
+E010  B24_TOKEN_KEYS does not open what is stored; `wsgi.py` asks, and `check --database default`
 """
 
 from __future__ import annotations
@@ -19,7 +20,10 @@ from urllib.parse import SplitResult, urlsplit
 from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, register
+from django.db import DatabaseError
 
+from b24app.crypto import WrongKey
+from b24app.models import UserToken
 from b24app.settings import INSECURE_SECRET_KEY, INSECURE_TOKEN_KEY
 
 # What a Fernet key is made of: 16 bytes to sign with and 16 to encrypt with.
@@ -29,6 +33,35 @@ KEY_BYTES = 32
 @register(Tags.security)
 def settings_can_work(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     return [*_addresses(), *_secrets(), *_keys(), *_networks()]
+
+
+@register(Tags.database)
+def keys_open_what_is_stored(
+    app_configs: Sequence[AppConfig] | None,
+    databases: Sequence[str] | None = None,
+    **kwargs: Any,
+) -> list[CheckMessage]:
+    """The oldest and the newest token: one shows a key that was lost, the other one that was
+    removed before everything came under the next."""
+    if "default" not in (databases or ()) or [*_keys()]:
+        return []
+    rows = UserToken.objects.values_list("access", flat=True)
+    try:
+        for order in ("pk", "-pk"):
+            rows.order_by(order).first()
+    except DatabaseError:
+        return []  # No table yet, or no database; /readyz/ tells of that.
+    except WrongKey:
+        return [
+            Error(
+                "B24_TOKEN_KEYS does not open the tokens in the database.",
+                hint="Put the key they were encrypted with back, behind the new one, and run "
+                "`manage.py rotate_keys`. If it is lost, `manage.py revoke` each portal: its "
+                "administrator then opens the app once.",
+                id="b24app.E010",
+            )
+        ]
+    return []
 
 
 def _addresses() -> Iterator[CheckMessage]:

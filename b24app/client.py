@@ -10,10 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from hashlib import sha256
 from typing import Any, Generic, Protocol, TypeVar
-
-from django.core.cache import cache
 
 from b24app import commands, together, tokens, transport
 from b24app.errors import (
@@ -43,8 +40,6 @@ RETRY_DELAYS = (0.3, 0.8, 1.6)
 JITTER = (0.75, 1.25)
 # The server runs the first 50 commands of a batch and refuses the others.
 BATCH_SIZE = 50
-# For how long a method that is refused inside a batch goes alone; an update may allow it again.
-ALONE_SECONDS = 24 * 3600
 
 
 @dataclass(frozen=True)
@@ -61,13 +56,15 @@ class Query(Generic[T]):
     """A read, and how its answer is understood.
 
     `parse` raises OutcomeUnknown for a shape it does not know. `parse_refusal` is for a question
-    whose answer is an error; it may raise the error again.
+    whose answer is an error; it may raise the error again. `administrators_only`: whoever is
+    refused this cannot serve the portal.
     """
 
     method: str
     parse: Callable[[Answer], T]
     params: Mapping[str, Any] = field(default_factory=dict)
     parse_refusal: Callable[[Refused], T] | None = None
+    administrators_only: bool = False
 
     def value_of(self, outcome: Answer | B24Error) -> T:
         if isinstance(outcome, Answer):
@@ -88,13 +85,23 @@ class Credentials(Protocol):
 class Client:
     """One portal, called with one person's token."""
 
-    def __init__(self, endpoint: str, credentials: Credentials) -> None:
+    def __init__(
+        self,
+        endpoint: str,
+        credentials: Credentials,
+        *,
+        on_refusal: Callable[[Refused, bool], None] | None = None,
+    ) -> None:
+        """`on_refusal` is told of each refused query, and whether it is for administrators only."""
         self.endpoint = endpoint.rstrip("/") + "/"
         self._credentials = credentials
+        self._on_refusal = on_refusal
 
     def read(self, query: Query[T]) -> T:
         """Ask, and ask again where that is safe; raises the query's B24Error."""
-        return query.value_of(self._outcome(query.method, query.params))
+        outcome = self._outcome(query.method, query.params)
+        self._tell(query, outcome)
+        return query.value_of(outcome)
 
     def write(self, method: str, params: Mapping[str, Any]) -> Answer:
         """Send once, and never again whatever comes back: the caller reads what has become of it.
@@ -106,6 +113,10 @@ class Client:
 
     def batch(self) -> Batch:
         return Batch(self)
+
+    def _tell(self, query: Query[Any], outcome: Answer | B24Error | None) -> None:
+        if self._on_refusal is not None and isinstance(outcome, Refused):
+            self._on_refusal(outcome, query.administrators_only)
 
     def _outcome(self, method: str, params: Mapping[str, Any]) -> Answer | B24Error:
         try:
@@ -183,7 +194,7 @@ class Batch:
     def requests(self) -> list[list[Pending[Any]]]:
         """What has not been asked yet, by the request it goes in; one alone is a plain call."""
         asked = [pending for pending in self._pendings if pending.outcome is None]
-        refused = _refused_in_batch(self.client.endpoint)
+        refused = commands.refused_in_batch(self.client.endpoint)
         alone: list[Pending[Any]] = []
         joined: list[Pending[Any]] = []
         for pending in asked:
@@ -206,13 +217,21 @@ def run_together(*batches: Batch) -> None:
         if isinstance(pending.outcome, BatchRefused)
     ]
     for client, pending in refused:
-        _remember_refused(client.endpoint, pending.query.method)
+        commands.remember_refused(client.endpoint, pending.query.method)
     together.run_together([partial(_run, client, [pending]) for client, pending in refused])
+    for client, request in requests:
+        for pending in request:
+            client._tell(pending.query, pending.outcome)
 
 
 def portal_client(portal: Portal) -> Client:
-    """The portal with the installer's token. Raises ChainBroken if there is none."""
-    return Client(portal.client_endpoint, tokens.portal_credentials(portal))
+    """The portal with the installer's token. Raises ChainBroken if there is none that works.
+
+    Once the portal refuses its person, that is kept: the next administrator who opens the app
+    serves the portal instead.
+    """
+    credentials = tokens.portal_credentials(portal)
+    return Client(portal.client_endpoint, credentials, on_refusal=credentials.note_refusal)
 
 
 def user_client(portal: Portal, user_id: int) -> Client:
@@ -272,17 +291,3 @@ def _answer(envelope: Mapping[str, Any]) -> Answer:
 
 def _number(value: object) -> int | None:
     return value if isinstance(value, int) else None
-
-
-def _refused_in_batch(endpoint: str) -> frozenset[str]:
-    found: frozenset[str] = cache.get(_alone_key(endpoint), frozenset())
-    return found
-
-
-def _remember_refused(endpoint: str, method: str) -> None:
-    known = _refused_in_batch(endpoint)
-    cache.set(_alone_key(endpoint), known | {method}, ALONE_SECONDS)
-
-
-def _alone_key(endpoint: str) -> str:
-    return f"b24app.client.alone.{sha256(endpoint.encode()).hexdigest()}"

@@ -1,4 +1,5 @@
-"""Commands of a `batch` as Bitrix24 reads them: a method and its parameters in one line.
+"""Commands of a `batch` as Bitrix24 reads them: a method and its parameters in one line; and which
+methods a portal does not take there.
 
 https://apidocs.bitrix24.com/settings/how-to-call-rest-api/batch.html
 """
@@ -8,8 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
+from hashlib import sha256
 from typing import Any
 from urllib.parse import urlencode
+
+from django.core.cache import cache
+
+# For how long a method that is refused inside a batch goes alone; an update may allow it again.
+ALONE_SECONDS = 24 * 3600
 
 # Inside a batch, a value of this form is replaced with another command's answer.
 _REFERENCE = re.compile(r"\$(result|next|total|error|time)\[")
@@ -41,3 +48,17 @@ def _pairs(params: Mapping[Any, Any], within: str = "") -> Iterator[tuple[str, s
                 yield from _pairs(dict(enumerate(value)), name)
             case _:
                 raise TypeError(f"{type(value).__name__} has no place in a call")
+
+
+def refused_in_batch(endpoint: str) -> frozenset[str]:
+    """The methods that this portal is known to refuse inside a batch."""
+    found: frozenset[str] = cache.get(_alone_key(endpoint), frozenset())
+    return found
+
+
+def remember_refused(endpoint: str, method: str) -> None:
+    cache.set(_alone_key(endpoint), refused_in_batch(endpoint) | {method}, ALONE_SECONDS)
+
+
+def _alone_key(endpoint: str) -> str:
+    return f"b24app.commands.alone.{sha256(endpoint.encode()).hexdigest()}"

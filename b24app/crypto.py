@@ -26,6 +26,15 @@ def decrypt(text: str) -> str:
         raise WrongKey("No key in B24_TOKEN_KEYS decrypts this value.") from error
 
 
+def is_under_first_key(text: str) -> bool:
+    """Whether this text needs no other key than the one that encrypts now."""
+    try:
+        Fernet(settings.B24_TOKEN_KEYS[0]).decrypt(text.encode())
+    except InvalidToken:
+        return False
+    return True
+
+
 @cache
 def _cipher() -> MultiFernet:
     return MultiFernet([Fernet(key) for key in settings.B24_TOKEN_KEYS])

@@ -119,8 +119,13 @@ class AccessDenied(Refused):
     status = 403
 
     @property
+    def is_about_plan(self) -> bool:
+        """Nobody may, on this tariff plan; only the description tells it apart."""
+        return "plan" in self.description.lower()
+
+    @property
     def sentence(self) -> StrOrPromise:
-        if "plan" in self.description.lower():
+        if self.is_about_plan:
             return _(
                 "Apps work only on Bitrix24's commercial plans. "
                 "The portal's administrator can change the plan."

@@ -78,8 +78,10 @@ class UserToken(models.Model):
     expires_at = models.DateTimeField()
     # When the refresh token was issued: it lives 180 days from then.
     refreshed_at = models.DateTimeField(default=timezone.now)
-    # The OAuth server's code if it will not renew this pair any more.
+    # Bitrix24's code if this pair no longer does its work: the OAuth server does not renew it, or
+    # the portal does not let its person do what the pair is kept for. See `broken.py`.
     broken_code = models.CharField(max_length=64, blank=True)
+    broken_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         constraints = [
@@ -92,6 +94,14 @@ class UserToken(models.Model):
                 fields=["portal", "user_id"],
                 condition=models.Q(serves_portal=False),
                 name="one_own_pair_a_person",
+            ),
+        ]
+        indexes = [
+            # Which portals have been idle for long, among many that have not.
+            models.Index(
+                fields=["refreshed_at", "id"],
+                condition=models.Q(serves_portal=True),
+                name="serving_pairs_by_age",
             ),
         ]
 

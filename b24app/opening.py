@@ -12,6 +12,7 @@ from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 
 from b24app import tokens
+from b24app.broken import ABOUT_THE_PERSON
 from b24app.client import Batch, Client, Pending
 from b24app.errors import PortalMoved, TokenRejected
 from b24app.forms import Posted, read_posted
@@ -29,9 +30,6 @@ from b24app.proof import (
 from b24app.session import Person, PortalRequest
 
 __all__ = ["APP_INFO", "PROFILE", "Opening", "Profile", "read_opening"]
-
-# What a portal says of a token's person, as opposed to the token itself; they are told in words.
-_ABOUT_THE_PERSON = {"USER_ACCESS_ERROR", "AUTHORIZATION_ERROR"}
 
 
 @dataclass
@@ -74,7 +72,7 @@ class Opening:
             self._note_new_address()
             raise
         except TokenRejected as error:
-            if error.code.upper() in _ABOUT_THE_PERSON:
+            if error.code.upper() in ABOUT_THE_PERSON:
                 security.warning(
                     "opening turned away: %s (member_id %s)", error.code, self.portal.member_id
                 )
@@ -127,7 +125,8 @@ class Opening:
     def _keep_pair(self, profile: Profile) -> None:
         """In one row, because a chain that is renewed from two breaks.
 
-        An administrator mends a portal whose serving pair is lost by opening the app.
+        An administrator mends a portal whose serving pair is lost, or whose serving person is, by
+        opening the app.
         """
         portal = self.portal
         pair = self._posted.pair(user_id=profile.user_id, client_endpoint=portal.client_endpoint)

@@ -13,9 +13,9 @@ from django.http import HttpRequest, HttpResponseBase
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 
-from b24app.client import Client, portal_client, user_client
-from b24app.errors import ChainBroken, SessionExpired
-from b24app.models import Portal, UserToken
+from b24app.client import Client, user_client
+from b24app.errors import SessionExpired
+from b24app.models import Portal
 
 HEADER = "X-Frame-Session"
 FIELD = "frame_session"
@@ -44,16 +44,9 @@ class Person:
     def client(self) -> Client:
         """Calls with this person's own token, so that Bitrix24's rights are theirs.
 
-        Raises ChainBroken if none is kept. Of an administrator the only one may be that which
-        serves the portal: a pair is one chain, and is kept once.
+        Raises ChainBroken if none is kept.
         """
-        try:
-            return user_client(self.portal, self.user_id)
-        except ChainBroken:
-            serving = UserToken.objects.filter(portal=self.portal, serves_portal=True)
-            if not serving.filter(user_id=self.user_id).exists():
-                raise
-            return portal_client(self.portal)
+        return user_client(self.portal, self.user_id)
 
 
 class PortalRequest(HttpRequest):

@@ -12,8 +12,8 @@ from django.core.cache import cache
 from django.db import transaction
 from django.utils import timezone
 
-from b24app import oauth
-from b24app.errors import ChainBroken, NeverSent, OutcomeUnknown, TokenRejected
+from b24app import broken, oauth
+from b24app.errors import ChainBroken, NeverSent, OutcomeUnknown, Refused, TokenRejected
 from b24app.models import Portal, UserToken
 
 # A token is good for a call if it outlives the longest one: a write may wait 70 seconds.
@@ -56,18 +56,25 @@ def store_portal_pair(portal: Portal, pair: Pair) -> UserToken:
 
 
 def user_credentials(portal: Portal, user_id: int) -> StoredCredentials:
-    """The person's own token. Raises ChainBroken if they never opened the app."""
-    row = UserToken.objects.filter(portal=portal, user_id=user_id, serves_portal=False).first()
+    """The person's own token. Raises ChainBroken if they never opened the app.
+
+    Of an administrator the only pair may be that which serves the portal: a chain is kept once.
+    """
+    rows = UserToken.objects.filter(portal=portal, user_id=user_id)
+    row = rows.order_by("serves_portal").first()
     if row is None:
         raise ChainBroken("INVALID_GRANT", "no pair of this person is kept")
     return StoredCredentials(row)
 
 
 def portal_credentials(portal: Portal) -> StoredCredentials:
-    """The installer's token. Raises ChainBroken if the app is not installed."""
+    """The installer's token. Raises ChainBroken if none is kept, or it is known to be no good: then
+    nobody has to wait for the portal to say so again."""
     row = UserToken.objects.filter(portal=portal, serves_portal=True).first()
     if row is None:
         raise ChainBroken("NOT_INSTALLED", "no pair of this portal is kept")
+    if broken.is_out_of_use(row):
+        raise ChainBroken(row.broken_code, "known from an earlier call")
     return StoredCredentials(row)
 
 
@@ -75,9 +82,10 @@ class StoredCredentials:
     """The access token of one row, read when this is made; the database is asked to renew only."""
 
     def __init__(self, row: UserToken) -> None:
-        self._pk = row.pk
+        self._pk, self._user_id = row.pk, row.user_id
         self._access = row.access
         self._expires_at = row.expires_at
+        self._refreshed_at = row.refreshed_at
 
     def access_token(self) -> str:
         """A token that outlives the call it is for, renewed first if need be; raises as `renew`.
@@ -99,6 +107,12 @@ class StoredCredentials:
         The row is locked from before the refresh token is read until the new pair is committed: the
         server takes each refresh token once, and a second user of it would lose the chain.
 
+        What can be lost: between the server's answer and our commit the new pair is in this
+        process's memory alone, and the old refresh token is spent. A process that dies there, or an
+        answer that is lost on its way, leaves a row whose next renewal is answered invalid_grant,
+        which is kept. Nothing can bring that chain back, and nobody has to: the next opening brings
+        a new one, of a person their own, of an administrator that which serves the portal.
+
         Raises ChainBroken if there will be no new pair (kept on the row, so that nobody asks
         again), another Refused if our own set-up is wrong, TokenRejected if the answer is somebody
         else's pair, NeverSent or OutcomeUnknown if the OAuth server did not answer.
@@ -113,7 +127,22 @@ class StoredCredentials:
         if found is not None:
             _note_address(row.portal, found.client_endpoint)
         self._access, self._expires_at = row.access, row.expires_at
+        self._refreshed_at = row.refreshed_at
         return row.access
+
+    def note_refusal(self, error: Refused, administrators_only: bool) -> None:
+        """Keep in mind that the portal refuses this pair's person what the portal's pair is for.
+
+        Another pair that has come into the row since is not meant.
+        """
+        code = broken.code_to_keep(error, administrators_only=administrators_only)
+        if not code:
+            return
+        now = timezone.now()
+        rows = UserToken.objects.filter(pk=self._pk, refreshed_at=self._refreshed_at)
+        known = {"broken_code": code, "broken_at__gt": now - broken.TRIED_AGAIN_AFTER}
+        if rows.exclude(**known).update(broken_code=code, broken_at=now):
+            security.warning("the pair of user %s serves no longer: %s", self._user_id, error)
 
     def _locked(self) -> UserToken:
         """The row as it is now. SQLite locks by the transaction itself, which is IMMEDIATE."""
@@ -127,15 +156,15 @@ class StoredCredentials:
 def _fetch(row: UserToken, asked_at: float) -> oauth.TokenPair | ChainBroken:
     """Fetch a new pair into the locked row. A broken chain is returned, not raised: the caller's
     transaction has to commit it."""
-    if row.broken_code:
-        return ChainBroken(row.broken_code, "known from an earlier renewal")
+    if broken.is_out_of_use(row):
+        return ChainBroken(row.broken_code, "known from an earlier call")
     if cache.get(_UNANSWERED, 0) > asked_at:
         raise NeverSent("the OAuth server did not answer whoever came before")
     try:
         pair = oauth.refresh(row.refresh)
     except ChainBroken as error:
-        row.broken_code = error.code
-        row.save(update_fields=["broken_code"])
+        row.broken_code, row.broken_at = error.code, timezone.now()
+        row.save(update_fields=["broken_code", "broken_at"])
         return error
     except (NeverSent, OutcomeUnknown):
         cache.set(_UNANSWERED, time.time(), _LONGEST_WAIT)
@@ -174,4 +203,5 @@ def _columns(pair: Pair) -> dict[str, object]:
         "expires_at": pair.expires_at,
         "refreshed_at": timezone.now(),
         "broken_code": "",
+        "broken_at": None,
     }

@@ -8,6 +8,7 @@ from django.core.checks import run_checks
 from django.core.exceptions import ImproperlyConfigured
 from django.core.handlers.wsgi import WSGIHandler
 from django.core.wsgi import get_wsgi_application
+from django.db import connections
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "b24app.settings")
 
@@ -15,10 +16,18 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "b24app.settings")
 def checked_application() -> WSGIHandler:
     """Raises ImproperlyConfigured with every serious finding of the system checks.
 
-    `manage.py` runs the checks by itself; a WSGI server would serve with whatever it finds.
+    `manage.py` runs most of the checks by itself; a WSGI server would serve with whatever it finds.
     """
     application = get_wsgi_application()
-    findings = [str(found) for found in run_checks() if found.is_serious()]
+    try:
+        messages = run_checks(databases=list(connections))
+    finally:
+        # A server that loads the app before it forks must not share a connection between workers.
+        connections.close_all()
+        for connection in connections.all():
+            if hasattr(connection, "close_pool"):
+                connection.close_pool()
+    findings = [str(found) for found in messages if found.is_serious()]
     if findings:
         raise ImproperlyConfigured("These settings cannot work:\n" + "\n".join(findings))
     return application

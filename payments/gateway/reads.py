@@ -217,6 +217,7 @@ def pay_systems() -> Query[tuple[PaySystem, ...]]:
         "sale.paysystem.list",
         lambda answer: tuple(_pay_system(row) for row in parsing.listed(answer.result)),
         {"SELECT": _PAY_SYSTEM_FIELDS, "ORDER": {"SORT": "ASC"}},
+        administrators_only=True,
     )
 
 

@@ -65,11 +65,12 @@ class MainReading:
         if not seen and page.next_before is not None and not self._number:
             page = self._pages_ahead(page.next_before)
             seen = self._seen(page, is_admin=is_admin)
+        systems = self._systems
         return listing(
             person,
             seen,
             may_pay=may_pay,
-            systems=self._systems.result(),
+            systems=systems.result_for_admin(self._client) if is_admin else systems.result(),
             next_before=page.next_before,
         )
 

@@ -21,6 +21,7 @@ class TabReading:
     def __init__(self, portal: Portal, client: Client, owner_type: int, owner_id: int) -> None:
         """`client` speaks for the person who looks."""
         self._owner = Owner(owner_type, owner_id)
+        self._client = client
         self.user_batch = client.batch()
         self._right = self.user_batch.add(gateway.order_right())
         self._payments = self.user_batch.add(gateway.payments_of_item(self._owner))
@@ -28,12 +29,15 @@ class TabReading:
         self.batches = [self.user_batch, *self._systems.own_batches()]
 
     def listing(self, person: Person, *, is_admin: bool | None = None) -> Listing:
-        """Once `run_together(*reading.batches)` has run. `is_admin` changes nothing here and is
-        taken so that both readings are asked alike.
+        """Once `run_together(*reading.batches)` has run. `is_admin` is what an opening found out;
+        a true one can read pay systems where the portal's token cannot.
 
-        Raises AccessDenied where this person may
-        not read the object, another B24Error where it could not be read."""
+        Raises AccessDenied where this person may not read the object, another B24Error where it
+        could not be read.
+        """
         payments = self._payments.get()
         seen = [Seen(payment, self._owner) for payment in payments]
         seen.sort(key=lambda one: one.payment.id, reverse=True)
-        return listing(person, seen, may_pay=self._right.get(), systems=self._systems.result())
+        may_pay, systems = self._right.get(), self._systems
+        known = systems.result_for_admin(self._client) if is_admin else systems.result()
+        return listing(person, seen, may_pay=may_pay, systems=known)

@@ -5,16 +5,28 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.checks import run_checks
 from django.test import override_settings
+from django.utils import timezone
 
-from b24app.checks import settings_can_work
+from b24app import models
+from b24app.checks import keys_open_what_is_stored, settings_can_work
 from b24app.settings import BASE_DIR, INSECURE_SECRET_KEY, INSECURE_TOKEN_KEY
 
 OTHER_KEY = "b3RoZXItb3RoZXItb3RoZXItb3RoZXItb3RoZXItMDE="
+
+KEEP_A_TOKEN = """
+from b24app.models import Portal, UserToken
+from django.utils import timezone
+portal = Portal.objects.create(member_id="m")
+UserToken.objects.create(
+    portal=portal, user_id=1, access="a", refresh="r", expires_at=timezone.now()
+)
+"""
 
 
 def found(**changes: Any) -> list[str]:
@@ -113,3 +125,55 @@ def test_a_server_does_not_start_with_settings_that_cannot_work() -> None:
 def test_a_server_starts_with_those_that_can() -> None:
     run = started()
     assert run.returncode == 0, run.stderr
+
+
+def keep_a_token() -> None:
+    portal = models.Portal.objects.create(member_id=f"m{models.Portal.objects.count()}")
+    models.UserToken.objects.create(
+        portal=portal, user_id=1, access="a", refresh="r", expires_at=timezone.now()
+    )
+
+
+def found_in_the_database(*keys: str) -> list[str]:
+    with override_settings(B24_TOKEN_KEYS=list(keys)):
+        messages = keys_open_what_is_stored(None, databases=["default"])
+        return [str(message.id) for message in messages]
+
+
+@pytest.mark.django_db
+def test_keys_that_do_not_open_what_is_stored_are_found() -> None:
+    assert found_in_the_database(OTHER_KEY) == []  # an empty database
+    with override_settings(B24_TOKEN_KEYS=[OTHER_KEY]):
+        keep_a_token()
+    assert found_in_the_database(OTHER_KEY) == []
+    assert found_in_the_database(INSECURE_TOKEN_KEY, OTHER_KEY) == []
+    assert found_in_the_database(INSECURE_TOKEN_KEY) == ["b24app.E010"]
+    assert found_in_the_database("short") == []  # E007 tells of that
+
+
+@pytest.mark.django_db
+def test_an_old_key_removed_before_the_rotation_is_found() -> None:
+    for keys in ([INSECURE_TOKEN_KEY], [OTHER_KEY, INSECURE_TOKEN_KEY]):
+        with override_settings(B24_TOKEN_KEYS=keys):
+            keep_a_token()
+    assert found_in_the_database(OTHER_KEY) == ["b24app.E010"]
+
+
+def test_a_server_does_not_start_with_a_key_that_opens_nothing(tmp_path: Path) -> None:
+    environment = {"DATABASE_URL": f"sqlite:///{tmp_path}/db.sqlite3"}
+    assert started(**environment).returncode == 0  # before the first migration
+    for command in ("migrate", "shell"):
+        subprocess.run(
+            [sys.executable, "manage.py", command, "-v0"],
+            input=KEEP_A_TOKEN,
+            cwd=BASE_DIR,
+            env={**os.environ, "DJANGO_SETTINGS_MODULE": "b24app.settings", **environment},
+            text=True,
+            check=True,
+        )
+    assert started(**environment).returncode == 0
+
+    run = started(**environment, B24_TOKEN_KEYS=OTHER_KEY)
+    assert run.returncode != 0
+    assert "b24app.E010" in run.stderr
+    assert "B24_TOKEN_KEYS does not open the tokens in the database" in run.stderr

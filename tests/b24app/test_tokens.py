@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import logging
-import os
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
-from django.conf import settings as django_settings
 from django.db import connection, connections, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -26,7 +21,6 @@ from sandbox.adapter import SandboxAdapter
 from sandbox.app import Sandbox
 from sandbox.faults import Fault
 from sandbox.installing import begin_installation, uninstall
-from sandbox.server import Doors, running
 from sandbox.world import Portal
 from tests.b24app.rows import calls, installed, pair_of
 
@@ -180,77 +174,6 @@ def test_threads_renew_once(sandbox: Sandbox, row: models.UserToken) -> None:
     assert len(set(found)) == 1
     assert calls(sandbox, "oauth.token") == 1
     assert models.UserToken.objects.get().access == found[0]
-
-
-CHILD = """
-import sys
-import django
-from django.conf import settings
-settings.DATABASES["default"]["NAME"] = sys.argv[1]
-django.setup()
-from b24app.models import UserToken
-from b24app.tokens import StoredCredentials
-row = UserToken.objects.get()
-credentials = StoredCredentials(row)
-print("ready", flush=True)
-sys.stdin.readline()
-print(credentials.renew(row.access), flush=True)
-"""
-
-
-@pytest.fixture
-def ported() -> Iterator[Sandbox]:
-    """The sandbox where other processes reach it."""
-    doors = Doors([0, 0, 0])
-    oauth_url, alpha_url, beta_url = (f"http://127.0.0.1:{port}" for port in doors.ports)
-    world = seed.demo_world(
-        oauth_url=oauth_url, portal_urls=(alpha_url, beta_url), app_url="https://pay.example.com"
-    )
-    sandbox = Sandbox(world)
-    with running(sandbox, doors):
-        yield sandbox
-
-
-def test_processes_renew_once(ported: Sandbox) -> None:
-    there = ported.world.portals[seed.ALPHA]
-    portal = installed(ported, there)
-    tokens.store_user_pair(portal, pair_of(ported, there, seed.MANAGER))
-    ported.faults.add(Fault("delay", "oauth.token", seconds=0.2, times=None))
-    environment = {
-        **os.environ,
-        "DJANGO_SETTINGS_MODULE": "b24app.settings",
-        "B24_OAUTH_URL": ported.world.oauth_url,
-        "B24_ALLOW_HTTP": "True",
-    }
-    connections.close_all()
-
-    def child() -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [sys.executable, "-c", CHILD, connection.settings_dict["NAME"]],
-            env=environment,
-            cwd=django_settings.BASE_DIR,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-
-    with child() as one, child() as other:
-        for process in (one, other):
-            assert process.stdout is not None
-            assert process.stdout.readline() == "ready\n"
-        found = [process.communicate()[0] for process in _started(one, other)]
-
-    assert found[0] == found[1] == f"{models.UserToken.objects.get().access}\n"
-    assert calls(ported, "oauth.token") == 1
-
-
-def _started(*processes: subprocess.Popen[str]) -> list[subprocess.Popen[str]]:
-    """Let them all go before the first is waited for."""
-    for process in processes:
-        assert process.stdin is not None
-        process.stdin.write("\n")
-        process.stdin.flush()
-    return list(processes)
 
 
 def test_a_renewal_inside_a_transaction_is_refused(row: models.UserToken, sandbox: Sandbox) -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 import pytest
+from django.core.cache import cache
 
 from b24app.errors import Missing
 from b24app.session import Person
@@ -16,7 +17,7 @@ from payments.pay import pay
 from sandbox import seed
 from sandbox.app import Sandbox
 from sandbox.faults import Fault
-from sandbox.world import Payment, Portal
+from sandbox.world import Payment, Portal, Role
 from tests.payments import stage
 
 pytestmark = pytest.mark.django_db
@@ -219,6 +220,21 @@ def test_a_portal_token_that_breaks_meanwhile_is_made_up_for(
 
     assert pay(manager, offer, pay_system_id=seed.ACME_PAY).reason == reasons.ORDER_CANCELED
     assert stage.sent_payments(sandbox) == 0
+
+
+@pytest.mark.parametrize("role", [Role.DISMISSED, Role.MANAGER])
+def test_it_is_paid_while_nobody_serves_the_portal(
+    sandbox: Sandbox, alpha: Portal, manager: Person, role: Role
+) -> None:
+    """Whose token serves it is dismissed, or is no administrator any more; twice, since the second
+    time that is known."""
+    alpha.users[seed.ADMIN].role = role
+    cache.clear()
+    for deal_id, payment_id in ((seed.DEAL, seed.PAYMENT), (seed.USD_DEAL, seed.USD_PAYMENT)):
+        offer = stage.offer_of(manager, deal_id=deal_id, payment_id=payment_id)
+        attempt = pay(manager, offer, pay_system_id=offer.pay_system_id)
+        assert attempt.state == State.PAID
+    assert manager.portal.tokens.get(serves_portal=True).broken_code
 
 
 def test_a_pay_system_switched_off_since_it_was_shown_is_not_used(

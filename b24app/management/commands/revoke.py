@@ -1,0 +1,33 @@
+"""`manage.py revoke PORTAL`: what to do first when a portal's tokens may be known to others."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from b24app import revoking
+
+
+class Command(BaseCommand):
+    help = (
+        "Deletes a portal's tokens and its application_token and ends its sessions at once. The "
+        "app stays installed; it works again once an administrator of the portal opens it."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("portal", metavar="PORTAL", help="its domain or its member_id")
+
+    def handle(self, *args: Any, portal: str, **options: Any) -> None:
+        try:
+            found = revoking.portal_named(portal)
+        except revoking.PortalUnclear as error:
+            raise CommandError(str(error)) from error
+        pairs = revoking.revoke(found)
+        self.stdout.write(
+            f"{found.domain}: {pairs} pairs of tokens deleted, sessions ended.\n"
+            "Copies in other hands stay good at Bitrix24, access tokens for up to an hour, refresh "
+            "tokens for whoever also has the client secret: if that is known too, change it in "
+            "Bitrix24 and in B24_CLIENT_SECRET.\n"
+            "An administrator of the portal opens the app once to make it work again."
+        )

@@ -1,0 +1,60 @@
+"""The sandbox where other processes reach it, and processes that renew a pair against it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.conf import settings
+from django.db import connection, connections
+
+from sandbox import seed
+from sandbox.app import Sandbox
+from sandbox.server import Doors, running
+
+
+@contextmanager
+def ported_sandbox() -> Iterator[Sandbox]:
+    doors = Doors([0, 0, 0])
+    oauth_url, alpha_url, beta_url = (f"http://127.0.0.1:{port}" for port in doors.ports)
+    world = seed.demo_world(
+        oauth_url=oauth_url, portal_urls=(alpha_url, beta_url), app_url="https://pay.example.com"
+    )
+    sandbox = Sandbox(world)
+    with running(sandbox, doors):
+        yield sandbox
+
+
+@contextmanager
+def renewing_process(
+    sandbox: Sandbox, *, threads: int = 1, dies: bool = False
+) -> Iterator[subprocess.Popen[str]]:
+    """`tests.b24app.renewing_process`, ready to go: it starts once a line is written to it."""
+    connections.close_all()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.b24app.renewing_process"],
+        cwd=settings.BASE_DIR,
+        env=os.environ,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdin is not None and process.stdout is not None
+        task = {
+            "database": connection.settings_dict["NAME"],
+            "oauth_url": sandbox.world.oauth_url,
+            "user_id": seed.MANAGER,
+            "threads": threads,
+            "dies": dies,
+        }
+        process.stdin.write(json.dumps(task) + "\n")
+        process.stdin.flush()
+        yield process
+    finally:
+        process.kill()
+        process.communicate()

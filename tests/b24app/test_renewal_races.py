@@ -1,0 +1,120 @@
+"""Many processes and one chain: it is renewed once, and a process that dies costs nobody more than
+the next opening."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack
+from datetime import timedelta
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+from pytest_django import Settings
+
+from b24app import models, tokens
+from b24app.client import user_client
+from b24app.errors import ChainBroken
+from b24app.proof import PROFILE
+from sandbox import seed
+from sandbox.app import Sandbox
+from sandbox.faults import Fault
+from sandbox.world import Portal
+from tests.b24app.portal_posts import opening_fields, post
+from tests.b24app.ported import ported_sandbox, renewing_process
+from tests.b24app.rows import calls, expire, installed, pair_of
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+PROCESSES, THREADS = 4, 10
+
+
+@pytest.fixture
+def ported(settings: Settings) -> Iterator[Sandbox]:
+    with ported_sandbox() as sandbox:
+        settings.B24_OAUTH_URL = sandbox.world.oauth_url
+        yield sandbox
+
+
+@pytest.fixture
+def there(ported: Sandbox) -> Portal:
+    return ported.world.portals[seed.ALPHA]
+
+
+def kept_expired(sandbox: Sandbox, there: Portal, *, ahead: timedelta) -> models.UserToken:
+    """The manager's pair, whose token has expired; by our clock it has `ahead` to go."""
+    pair = pair_of(sandbox, there, seed.MANAGER, expires_in=ahead)
+    expire(sandbox, pair.access)
+    return tokens.store_user_pair(installed(sandbox, there), pair)
+
+
+def ready(process: subprocess.Popen[str]) -> None:
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+
+
+def go(process: subprocess.Popen[str]) -> None:
+    assert process.stdin is not None
+    process.stdin.write("\n")
+    process.stdin.flush()
+
+
+@pytest.mark.parametrize(
+    "ahead", [timedelta(hours=1), timedelta(hours=-1)], ids=["told by the portal", "known"]
+)
+def test_forty_threads_in_four_processes_renew_once(
+    ported: Sandbox, there: Portal, ahead: timedelta
+) -> None:
+    there.bucket_size = 1000  # its limit of requests is not what this is about
+    kept_expired(ported, there, ahead=ahead)
+    ported.faults.add(Fault("delay", "oauth.token", seconds=0.2, times=None))
+
+    with ExitStack() as stack:
+        processes = [
+            stack.enter_context(renewing_process(ported, threads=THREADS)) for _ in range(PROCESSES)
+        ]
+        for process in processes:
+            ready(process)
+        for process in processes:
+            go(process)
+        answers = [
+            answer for process in processes for answer in json.loads(process.communicate()[0])
+        ]
+
+    assert answers == [str(seed.MANAGER)] * (PROCESSES * THREADS)
+    assert calls(ported, "oauth.token") == 1
+    kept = models.UserToken.objects.get()
+    assert not ported.world.tokens[kept.access].revoked
+
+
+def test_a_process_killed_with_the_new_pair_in_its_hands(
+    client: Client, ported: Sandbox, there: Portal
+) -> None:
+    """The pair is lost, for the server has spent the old one; the next opening brings another."""
+    row = kept_expired(ported, there, ahead=timedelta(hours=-1))
+    with renewing_process(ported, dies=True) as process:
+        ready(process)
+        go(process)
+        assert process.wait() == -signal.SIGKILL
+    assert calls(ported, "oauth.token") == 1
+    kept = models.UserToken.objects.get()
+    assert (kept.access, kept.refresh, kept.broken_code) == (row.access, row.refresh, "")
+
+    portal = models.Portal.objects.get()
+    for _ in range(2):
+        with pytest.raises(ChainBroken) as told:
+            user_client(portal, seed.MANAGER).read(PROFILE)
+        assert "open it again" in str(told.value.sentence)
+    # Asked once, and never again in vain.
+    assert calls(ported, "oauth.token") == 2
+    assert models.UserToken.objects.get().broken_code == "invalid_grant"
+
+    answer = post(client, "/session/", opening_fields(ported, there, seed.MANAGER))
+    assert answer.status_code == 200
+    assert user_client(portal, seed.MANAGER).read(PROFILE).user_id == seed.MANAGER
+    mended = models.UserToken.objects.get()
+    assert mended.broken_code == ""
+    assert mended.expires_at > timezone.now()
