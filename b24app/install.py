@@ -89,6 +89,9 @@ def _remember(posted: Posted, owner: TokenOwner, app: AppInfo, scopes: frozenset
     portal, _created = Portal.objects.select_for_update().get_or_create(member_id=owner.member_id)
     if portal.uninstalled_at is not None:
         portal.installed_at, portal.uninstalled_at = None, None
+    if portal.app_id != app.id:
+        # Installed anew, and we were not told of the removal: the old token proves nothing now.
+        portal.application_token = ""
     portal.client_endpoint = owner.client_endpoint
     portal.domain = urlsplit(owner.client_endpoint).netloc
     portal.app_id, portal.app_code = app.id, app.code

@@ -55,6 +55,8 @@ class Portal(models.Model):
     uninstalled_at = models.DateTimeField(null=True, blank=True)
     # Raised to end every frame session of this portal at once.
     session_generation = models.PositiveIntegerField(default=0)
+    # When the tabs and events were last found bound; empty when the portal may have dropped some.
+    bindings_checked_at = models.DateTimeField(null=True, blank=True)
 
     def __str__(self) -> str:
         return self.domain
@@ -100,13 +102,32 @@ class UserToken(models.Model):
 
 
 class EventReceipt(models.Model):
-    """An event that reached us, so that a second delivery of it does nothing."""
+    """An event that reached us: so that a second delivery does nothing, and to be worked later.
+
+    No part of it that proves anything is kept: neither the application_token nor an access token.
+    """
 
     portal = models.ForeignKey(Portal, on_delete=models.CASCADE, related_name="receipts")
     event = models.CharField(max_length=100)
     fingerprint = models.CharField(max_length=64, unique=True)
     received_at = models.DateTimeField(default=timezone.now)
     handled_at = models.DateTimeField(null=True, blank=True)
+    # What it is about, by the portal's own names: {"ID": 7}.
+    ids = models.JSONField(default=dict, blank=True)
+    tries = models.PositiveSmallIntegerField(default=0)
+    # Nobody takes it up before; empty once there is nothing left to do.
+    next_try_at = models.DateTimeField(null=True, blank=True)
+    # What stopped the last try; with nothing left to do and never handled, why it was given up.
+    failure = models.CharField(max_length=64, blank=True)
+
+    class Meta:
+        indexes = [
+            models.Index(
+                fields=["next_try_at"],
+                condition=models.Q(next_try_at__isnull=False),
+                name="events_waiting",
+            )
+        ]
 
     def __str__(self) -> str:
         return self.event
