@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.db import models
@@ -31,6 +32,10 @@ class EncryptedField(_Text):
     def get_lookup(self, lookup_name: str) -> None:
         # The same text never encrypts to the same value twice: a filter would find nothing.
         return None
+
+
+# A portal can drop bindings without a word; a day is what one of its tabs may be missing for.
+CHECK_BINDINGS_AFTER = timedelta(days=1)
 
 
 class Portal(models.Model):
@@ -64,6 +69,12 @@ class Portal(models.Model):
     @property
     def scopes(self) -> frozenset[str]:
         return frozenset(part.strip() for part in self.scope.split(",") if part.strip())
+
+    @property
+    def bindings_are_due(self) -> bool:
+        """Whether somebody who may should look if our tabs and events are still bound."""
+        checked_at = self.bindings_checked_at
+        return checked_at is None or checked_at < timezone.now() - CHECK_BINDINGS_AFTER
 
 
 class UserToken(models.Model):
