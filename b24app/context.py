@@ -11,7 +11,8 @@ from b24app import session
 
 
 def frame(request: HttpRequest) -> dict[str, Any]:
-    """`frame_session` for the page's body, `portal`, and `bx24_script_url`.
+    """`frame_session` for the page's body, `portal`, `bx24_script_url`, and whether the
+    page `looks_after_bindings`.
 
     The first is empty and the second None until a person is known.
     """
@@ -20,4 +21,5 @@ def frame(request: HttpRequest) -> dict[str, Any]:
         "frame_session": session.issue(person) if person else "",
         "portal": person.portal if person else None,
         "bx24_script_url": settings.B24_JS_URL,
+        "looks_after_bindings": getattr(request, "looks_after_bindings", False),
     }

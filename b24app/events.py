@@ -1,4 +1,4 @@
-"""Events of the portals: proved by the installation's token, noted, then handled.
+"""Events of the portals: proved by the installation's token, noted, then handled or queued.
 
 https://apidocs.bitrix24.com/api-reference/events/safe-event-handlers.html
 """
@@ -11,12 +11,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django import forms
+from django.core.cache import cache
 from django.db import transaction
 from django.db.models import F
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare, salted_hmac
 
+from b24app import event_queue
 from b24app.brackets import nested
 from b24app.client import Client
 from b24app.errors import BadInput, EventRefused, OpeningRefused, Refused
@@ -25,8 +27,11 @@ from b24app.models import EventReceipt, Portal, UserToken
 from b24app.proof import PROFILE, PostedCredentials, owner_of, security
 from b24app.signals import portal_uninstalled
 
-# The two that may bring a new application_token, because the old one ended with them.
+# The two that bring a new application_token, because the old one ended with them.
 _BRING_TOKENS = frozenset({"ONAPPINSTALL", "ONAPPUPDATE"})
+# Any other event may bring the one that those two, or the frame, failed to bring. Seconds between
+# two such questions about one portal: so that forged events do not become calls of ours.
+_ASK_AGAIN_AFTER = 60
 
 
 class _EventForm(forms.Form):
@@ -81,20 +86,25 @@ def read_event(request: HttpRequest) -> Event:
 
 
 def receive(request: HttpRequest) -> None:
-    """Take in one event: prove it, note it, handle it. A second delivery does nothing.
+    """Take in one event: prove it, note it, handle it or have it worked after the answer.
 
-    Raises BadInput for what is no event, EventRefused if its application_token is not the one of
-    this installation, and whatever kept Bitrix24 from vouching for a new one.
+    What ends or renews our standing in a portal is done before the answer: after an uninstallation
+    no token may outlive it. A second delivery does nothing. Raises BadInput for what is no event,
+    EventRefused if its application_token is not the one of this installation, and whatever kept
+    Bitrix24 from vouching for a new one.
     """
     event = read_event(request)
     portal = Portal.objects.filter(member_id=event.member_id).first()
     if portal is None:
         raise _refused(event, "the app was never installed there")
-    if not _is_proved(event, portal):
+    if not (_is_proved(event, portal) or _brings_lost_token(event, portal)):
         if _is_handled(event):
             # Uninstalled since, so there is no token left to compare; but this one was proved.
             return
         raise _refused(event, "a wrong application_token")
+    if event.name in event_queue.NAMES:
+        event_queue.put(portal, event.name, fingerprint=event.fingerprint, data=event.data)
+        return
     receipt, _created = EventReceipt.objects.get_or_create(
         fingerprint=event.fingerprint, defaults={"portal": portal, "event": event.name}
     )
@@ -120,6 +130,27 @@ def _is_proved(event: Event, portal: Portal) -> bool:
     ):
         return True
     return event.name in _BRING_TOKENS and _is_vouched_for(event, portal)
+
+
+def _brings_lost_token(event: Event, portal: Portal) -> bool:
+    """Whether an ordinary event has a new application_token that Bitrix24 vouches for; it is kept.
+
+    Where the app was installed anew, the portal is too old to send the token with its frame, and
+    the event that brings it was lost, every event would otherwise be refused for good.
+    """
+    if portal.uninstalled_at is not None or event.name in _BRING_TOKENS:
+        return False
+    if not (event.application_token and event.access_token and _may_ask(portal)):
+        return False
+    if not _is_vouched_for(event, portal):
+        return False
+    security.warning("a new application_token was taken (member_id %s)", portal.member_id)
+    _keep_token(portal, event)
+    return True
+
+
+def _may_ask(portal: Portal) -> bool:
+    return cache.add(f"b24app.events.asked.{portal.pk}", True, _ASK_AGAIN_AFTER)
 
 
 def _is_vouched_for(event: Event, portal: Portal) -> bool:
@@ -148,13 +179,28 @@ def _keep_token(portal: Portal, event: Event) -> None:
     portal.save(update_fields=["application_token"])
 
 
+def _updated(portal: Portal, event: Event) -> None:
+    """An update drops event bindings; the next administrator who opens the app restores them."""
+    portal.application_token = event.application_token
+    portal.bindings_checked_at = None
+    portal.save(update_fields=["application_token", "bindings_checked_at"])
+
+
 def _forget(portal: Portal, event: Event) -> None:
     """Keep of the portal only that it was here: no token, no session, nobody's data of others."""
     UserToken.objects.filter(portal=portal).delete()
     portal.application_token = ""
     portal.uninstalled_at = timezone.now()
     portal.session_generation = F("session_generation") + 1
-    portal.save(update_fields=["application_token", "uninstalled_at", "session_generation"])
+    portal.bindings_checked_at = None
+    portal.save(
+        update_fields=[
+            "application_token",
+            "uninstalled_at",
+            "session_generation",
+            "bindings_checked_at",
+        ]
+    )
     portal.refresh_from_db()
     portal_uninstalled.send(sender=Portal, portal=portal, clean=event.data.get("CLEAN") == "1")
     security.info("portal uninstalled (member_id %s)", portal.member_id)
@@ -162,7 +208,7 @@ def _forget(portal: Portal, event: Event) -> None:
 
 _HANDLERS: dict[str, Callable[[Portal, Event], None]] = {
     "ONAPPINSTALL": _keep_token,
-    "ONAPPUPDATE": _keep_token,
+    "ONAPPUPDATE": _updated,
     "ONAPPUNINSTALL": _forget,
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import cast
 from urllib.parse import urlsplit
 
@@ -12,12 +13,14 @@ from django.utils.translation import gettext_lazy as _
 
 from b24app import placements, tokens
 from b24app.client import Answer, Client, Query, portal_client
-from b24app.errors import OpeningRefused, OutcomeUnknown, ScopeMissing
+from b24app.errors import B24Error, OpeningRefused, OutcomeUnknown, ScopeMissing
 from b24app.forms import Posted, read_posted
 from b24app.models import Portal, UserToken
 from b24app.oauth import TokenOwner
 from b24app.proof import APP_INFO, PROFILE, AppInfo, PostedCredentials, owner_of, refusal
 from b24app.session import Person, PortalRequest
+
+logger = logging.getLogger(__name__)
 
 # Each with its reason in the README; nothing that no feature needs.
 NEEDED_SCOPES = ("crm", "sale", "pay_system", "placement", "user_brief")
@@ -89,11 +92,15 @@ def _remember(posted: Posted, owner: TokenOwner, app: AppInfo, scopes: frozenset
     portal, _created = Portal.objects.select_for_update().get_or_create(member_id=owner.member_id)
     if portal.uninstalled_at is not None:
         portal.installed_at, portal.uninstalled_at = None, None
+    if portal.app_id != app.id:
+        # Installed anew, and we were not told of the removal: the old token proves nothing now.
+        portal.application_token = ""
     portal.client_endpoint = owner.client_endpoint
     portal.domain = urlsplit(owner.client_endpoint).netloc
     portal.app_id, portal.app_code = app.id, app.code
     portal.scope = ",".join(sorted(scopes))
     portal.status, portal.language = posted.status, posted.language
+    portal.bindings_checked_at = None
     if posted.application_token:
         portal.application_token = posted.application_token
     portal.save()
@@ -112,6 +119,36 @@ def finish(person: Person) -> None:
     if not serving.filter(user_id=person.user_id).exists():
         raise AdministratorNeeded(f"user {person.user_id} is not the installer")
     placements.bind_all(portal_client(person.portal))
-    Portal.objects.filter(pk=person.portal.pk, installed_at=None).update(
-        installed_at=timezone.now()
-    )
+    now, portal = timezone.now(), Portal.objects.filter(pk=person.portal.pk)
+    portal.update(bindings_checked_at=now)
+    portal.filter(installed_at=None).update(installed_at=now)
+
+
+def restore_bindings(person: Person) -> None:
+    """Bind again what the portal has dropped, as an update of the app does; by any administrator.
+
+    Called by the page that such a person opens, so that the opening itself waits for nothing, and
+    with their own token. Does nothing where the bindings were looked at a short while ago. A
+    failure is only logged, since nobody asked for this: the next opening tries again. Raises
+    AdministratorNeeded for anybody else.
+    """
+    if not person.portal.bindings_are_due:
+        return
+    profile = person.client.read(PROFILE)
+    if not profile.is_admin:
+        raise AdministratorNeeded(f"user {profile.user_id} is no administrator")
+    # Taken before the work, so that two tabs opened at once do it once.
+    portal = Portal.objects.filter(pk=person.portal.pk)
+    seen = portal.filter(bindings_checked_at=person.portal.bindings_checked_at)
+    if not seen.update(bindings_checked_at=timezone.now()):
+        return
+    try:
+        placements.bind_all(person.client)
+    except B24Error as error:
+        portal.update(bindings_checked_at=None)
+        logger.warning(
+            "bindings of %s were not restored: %s %r",
+            person.portal.member_id,
+            type(error).__name__,
+            str(error),
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.db import models
@@ -33,6 +34,10 @@ class EncryptedField(_Text):
         return None
 
 
+# A portal can drop bindings without a word; a day is what one of its tabs may be missing for.
+CHECK_BINDINGS_AFTER = timedelta(days=1)
+
+
 class Portal(models.Model):
     """One Bitrix24 that this app was installed in."""
 
@@ -55,6 +60,8 @@ class Portal(models.Model):
     uninstalled_at = models.DateTimeField(null=True, blank=True)
     # Raised to end every frame session of this portal at once.
     session_generation = models.PositiveIntegerField(default=0)
+    # When the tabs and events were last found bound; empty when the portal may have dropped some.
+    bindings_checked_at = models.DateTimeField(null=True, blank=True)
 
     def __str__(self) -> str:
         return self.domain
@@ -62,6 +69,12 @@ class Portal(models.Model):
     @property
     def scopes(self) -> frozenset[str]:
         return frozenset(part.strip() for part in self.scope.split(",") if part.strip())
+
+    @property
+    def bindings_are_due(self) -> bool:
+        """Whether somebody who may should look if our tabs and events are still bound."""
+        checked_at = self.bindings_checked_at
+        return checked_at is None or checked_at < timezone.now() - CHECK_BINDINGS_AFTER
 
 
 class UserToken(models.Model):
@@ -110,13 +123,32 @@ class UserToken(models.Model):
 
 
 class EventReceipt(models.Model):
-    """An event that reached us, so that a second delivery of it does nothing."""
+    """An event that reached us: so that a second delivery does nothing, and to be worked later.
+
+    No part of it that proves anything is kept: neither the application_token nor an access token.
+    """
 
     portal = models.ForeignKey(Portal, on_delete=models.CASCADE, related_name="receipts")
     event = models.CharField(max_length=100)
     fingerprint = models.CharField(max_length=64, unique=True)
     received_at = models.DateTimeField(default=timezone.now)
     handled_at = models.DateTimeField(null=True, blank=True)
+    # What it is about, by the portal's own names: {"ID": 7}.
+    ids = models.JSONField(default=dict, blank=True)
+    tries = models.PositiveSmallIntegerField(default=0)
+    # Nobody takes it up before; empty once there is nothing left to do.
+    next_try_at = models.DateTimeField(null=True, blank=True)
+    # What stopped the last try; with nothing left to do and never handled, why it was given up.
+    failure = models.CharField(max_length=64, blank=True)
+
+    class Meta:
+        indexes = [
+            models.Index(
+                fields=["next_try_at"],
+                condition=models.Q(next_try_at__isnull=False),
+                name="events_waiting",
+            )
+        ]
 
     def __str__(self) -> str:
         return self.event

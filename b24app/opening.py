@@ -119,7 +119,9 @@ class Opening:
         if profile.is_admin and posted.application_token:
             self._keep_application_token(posted.application_token)
         person = Person(portal, profile.user_id, proved_at=timezone.now())
-        cast(PortalRequest, self._request).person = person
+        request = cast(PortalRequest, self._request)
+        request.person = person
+        request.looks_after_bindings = profile.is_admin and portal.bindings_are_due
         return person
 
     def _keep_pair(self, profile: Profile) -> None:
@@ -148,8 +150,10 @@ class Opening:
     def _keep_application_token(self, value: str) -> None:
         if constant_time_compare(value, self.portal.application_token):
             return
+        # It changes with an update or a new installation, and both drop bindings.
         self.portal.application_token = value
-        self.portal.save(update_fields=["application_token"])
+        self.portal.bindings_checked_at = None
+        self.portal.save(update_fields=["application_token", "bindings_checked_at"])
 
     def _refused(self, reason: str) -> Exception:
         return refusal(reason, member_id=self.portal.member_id)

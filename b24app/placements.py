@@ -1,4 +1,4 @@
-"""Where the app stands in a portal: its tabs and its event handler, each bound exactly once."""
+"""Where the app stands in a portal: its tabs and its events, each bound exactly once."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from b24app.errors import OutcomeUnknown, Refused
 
 # https://apidocs.bitrix24.com/api-reference/widgets/crm/detail-tab.html
 PLACEMENTS = ("CRM_DEAL_DETAIL_TAB", "CRM_SMART_INVOICE_DETAIL_TAB")
-EVENTS = ("ONAPPINSTALL", "ONAPPUPDATE", "ONAPPUNINSTALL")
+# https://apidocs.bitrix24.com/api-reference/sale/events/on-payment-entity-saved.html
+EVENTS = ("ONAPPINSTALL", "ONAPPUPDATE", "ONAPPUNINSTALL", "ONPAYMENTENTITYSAVED")
 
 
 @dataclass(frozen=True)

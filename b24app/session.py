@@ -54,6 +54,8 @@ class PortalRequest(HttpRequest):
 
     person: Person
     session_issued_at: datetime
+    # The page that answers this opening has the app's bindings looked after.
+    looks_after_bindings: bool
 
 
 Parameters = ParamSpec("Parameters")

@@ -36,6 +36,11 @@ B24_TOKEN_KEYS = env.list("B24_TOKEN_KEYS", default=[INSECURE_TOKEN_KEY])
 B24_ALLOW_HTTP = env.bool("B24_ALLOW_HTTP", default=False)
 # Networks (CIDR) in which on-premise portals live beside us; other private ones are refused.
 B24_PRIVATE_NETWORKS = env.list("B24_PRIVATE_NETWORKS", default=[])
+# Threads in each process that work events once they have been answered; 0 leaves that to the
+# command work_events alone.
+B24_EVENT_THREADS = env.int("B24_EVENT_THREADS", default=2)
+# How long a portal that removed the app, and not its data, finds its payments again.
+B24_LEDGER_RETENTION_DAYS = env.int("B24_LEDGER_RETENTION_DAYS", default=365)
 if B24_ALLOW_HTTP:
     # oauthlib refuses http on its own; transport.py decides which http addresses may be called.
     os.environ["OAUTHLIB_INSECURE_TRANSPORT"] = "1"

@@ -10,6 +10,7 @@ urlpatterns = [
     path("", include("payments.urls")),
     path("install/", install.page, name="install"),
     path("install/finish/", install.finish, name="install-finish"),
+    path("bindings/", install.bindings, name="bindings"),
     path("session/", session.reopen, name="session"),
     path("event/", event.receive, name="event"),
     path("oauth/start/", oauth.start, name="oauth-start"),

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from django.utils import timezone
 
-from b24app.errors import B24Error
+from b24app.client import portal_client
+from b24app.errors import B24Error, NotFound
+from b24app.models import Portal
 from b24app.session import Person
-from payments import reasons
+from b24app.signals import Later
+from payments import gateway, reasons
 from payments.claim import close, give_up, leave_open
 from payments.gateway import Payment
 from payments.guards import Stopped
-from payments.models import Attempt, State
+from payments.models import SETTLE_AFTER, Attempt, State
 from payments.offer import Offer
 from payments.standing import read_back
 
@@ -80,6 +84,43 @@ def check(person: Person, offer: Offer) -> Attempt | None:
             return attempt
         # A paid payment cannot be deleted, so this one never was.
         return close(attempt, State.REFUSED, reason=stop.reason, evidence={})
+    return _settled_by(attempt, payment, asked_at)
+
+
+def settle_saved(portal: Portal, payment_id: int) -> None:
+    """The portal has saved this payment: settle its open attempt by what the portal's token reads.
+
+    Asks nothing where no attempt is open, which is so for nearly all that a portal saves. Raises
+    Later where it is too early to tell, a B24Error where nobody could read the payment.
+    """
+    attempt = Attempt.objects.on(payment_id, portal_id=portal.pk).still_open().first()
+    if attempt is None:
+        return
+    asked_at = timezone.now()
+    if attempt.is_abandoned(asked_at):
+        give_up(attempt)
+        return
+    if attempt.sent_at is None:
+        # Saved by our own re-binding, or by somebody else, before it is paid.
+        return
+    # A strict comparison decides what is overdue.
+    overdue_at = attempt.sent_at + SETTLE_AFTER + timedelta(seconds=1)
+    if attempt.state == State.PAYING and not attempt.is_overdue(asked_at):
+        # Whoever is paying reads it back in a moment; we look only if they died meanwhile.
+        raise Later(overdue_at)
+    try:
+        payment = portal_client(portal).read(gateway.payment(payment_id))
+    except NotFound as error:
+        if not attempt.is_overdue(asked_at):
+            raise Later(overdue_at) from error
+        close(attempt, State.REFUSED, reason=reasons.PAYMENT_GONE, evidence={})
+        return
+    if _settled_by(attempt, payment, asked_at).is_open:
+        raise Later(overdue_at)
+
+
+def _settled_by(attempt: Attempt, payment: Payment, asked_at: datetime) -> Attempt:
+    """Unpaid is final only where the question came after the time that paying can take."""
     evidence = _as_evidence(payment)
     if payment.paid:
         return _paid(attempt, payment, evidence)

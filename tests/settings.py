@@ -20,6 +20,8 @@ os.environ["B24_CLIENT_ID"] = seed.OUR_CLIENT_ID
 os.environ["B24_CLIENT_SECRET"] = seed.OUR_SECRET
 os.environ["B24_TOKEN_KEYS"] = "dGVzdHMtdGVzdHMtdGVzdHMtdGVzdHMtdGVzdHMtMDE="
 os.environ["B24_ALLOW_HTTP"] = "True"
+# A thread cannot see what a test has not committed; tests of the threads switch them on.
+os.environ["B24_EVENT_THREADS"] = "0"
 os.environ.pop("B24_OAUTH_URL", None)
 os.environ.pop("B24_JS_URL", None)
 

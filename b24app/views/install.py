@@ -1,4 +1,4 @@
-"""The installer: a page that shows its progress, and the step that it waits for."""
+"""The installer: a page that shows its progress, the step it waits for, and the same step later."""
 
 from __future__ import annotations
 
@@ -34,3 +34,11 @@ def finish(request: PortalRequest) -> HttpResponse:
     """Bind the tabs and events; {"ok": true} means that installFinish may be called now."""
     install.finish(request.person)
     return JsonResponse({"ok": True})
+
+
+@require_POST
+@portal_required
+def bindings(request: PortalRequest) -> HttpResponse:
+    """What an administrator's page asks for by itself, with nothing to show for it."""
+    install.restore_bindings(request.person)
+    return HttpResponse(status=204)

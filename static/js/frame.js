@@ -70,8 +70,15 @@
     region.replaceChildren(words.content.cloneNode(true));
   }
 
+  // What the page does by itself, and nobody waits for.
+  const isQuiet = (element) => element.hasAttribute("data-quiet");
+
   document.addEventListener("htmx:beforeSwap", ({ detail }) => {
     if (detail.xhr.status < 400) return;
+    if (isQuiet(detail.requestConfig.elt)) {
+      detail.shouldSwap = false;
+      return;
+    }
     const region = regionFor(detail.requestConfig.elt);
     detail.target = region;
     detail.swapOverride = "innerHTML";
@@ -83,11 +90,13 @@
 
   // A new try makes the last message old.
   document.addEventListener("htmx:beforeRequest", ({ detail }) => {
-    regionFor(detail.elt).replaceChildren();
+    if (!isQuiet(detail.elt)) regionFor(detail.elt).replaceChildren();
   });
 
   for (const failure of ["htmx:sendError", "htmx:timeout"]) {
-    document.addEventListener(failure, ({ detail }) => say(regionFor(detail.elt), "no-answer"));
+    document.addEventListener(failure, ({ detail }) => {
+      if (!isQuiet(detail.elt)) say(regionFor(detail.elt), "no-answer");
+    });
   }
 
   // ---- a tab that was open for too long: a new proof from the portal, nothing else changes

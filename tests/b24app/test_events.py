@@ -23,7 +23,15 @@ from sandbox.app import Sandbox
 from sandbox.events import form_body
 from sandbox.faults import Fault
 from sandbox.world import Portal
-from tests.b24app.portal_posts import FORM, install, opening_fields, post, session_of, stored
+from tests.b24app.portal_posts import (
+    FORM,
+    begin,
+    install,
+    opening_fields,
+    post,
+    session_of,
+    stored,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -298,6 +306,70 @@ def test_nobody_else_brings_a_new_token(
     assert stored() == kept
 
 
+def reinstall_unheard(sandbox: Sandbox, portal: Portal, client: Client) -> models.Portal:
+    """The event of the removal is lost, the portal is too old to send the token with its frame, and
+    the event of the new installation is lost as well."""
+    uninstall_event(sandbox, portal)
+    begin(sandbox, portal)
+    fields = opening_fields(sandbox, portal, seed.ADMIN, APPLICATION_TOKEN="")
+    page = post(client, "/install/", fields)
+    session = page.context["frame_session"]
+    assert client.post("/install/finish/", headers={"x-frame-session": session}).json()["ok"]
+    installing.finish_installation(sandbox.world, portal, seed.OUR_CLIENT_ID, user_id=seed.ADMIN)
+    sandbox.world.outbox.clear()
+    return models.Portal.objects.get(member_id=portal.member_id)
+
+
+def test_a_missed_removal_and_a_new_installation_lock_no_event_out(
+    client: Client, sandbox: Sandbox, alpha: Portal, portal: models.Portal
+) -> None:
+    old_token = portal.application_token
+    anew = reinstall_unheard(sandbox, alpha, client)
+    token = alpha.installations[seed.OUR_CLIENT_ID].application_token
+    assert token not in (old_token, anew.application_token)
+    fields = event(
+        sandbox, alpha, "ONPAYMENTENTITYSAVED", user_id=seed.ADMIN, application_token=token
+    )
+    assert deliver(client, fields | {"data": {"FIELDS": {"ID": "7"}}}).status_code == 200
+    anew.refresh_from_db()
+    assert anew.application_token == token
+    assert deliver(client, uninstall_event(sandbox, alpha)).status_code == 200
+    assert not UserToken.objects.exists()
+
+
+def test_a_late_event_of_the_former_installation_does_not_end_the_new_one(
+    client: Client, sandbox: Sandbox, alpha: Portal, portal: models.Portal
+) -> None:
+    late = event(sandbox, alpha, "ONAPPUNINSTALL", application_token=portal.application_token)
+    reinstall_unheard(sandbox, alpha, client)
+    assert deliver(client, late).status_code == 403
+    assert UserToken.objects.exists()
+
+
+def test_a_frame_brings_the_token_of_a_new_installation_at_once(
+    client: Client, sandbox: Sandbox, alpha: Portal, portal: models.Portal
+) -> None:
+    uninstall_event(sandbox, alpha)
+    install(client, sandbox, alpha)
+    assert deliver(client, uninstall_event(sandbox, alpha)).status_code == 200
+    assert not UserToken.objects.exists()
+
+
+def test_a_person_without_the_right_brings_no_lost_token_and_causes_few_questions(
+    client: Client, sandbox: Sandbox, alpha: Portal, portal: models.Portal
+) -> None:
+    kept = stored()
+    sandbox.log.clear()
+    for number in range(5):
+        fields = event(
+            sandbox, alpha, "ONPAYMENTENTITYSAVED", user_id=seed.MANAGER, application_token="mine"
+        )
+        fields["data"] = {"FIELDS": {"ID": str(number)}}
+        assert deliver(client, fields).status_code == 403
+    assert stored() == kept
+    assert len(sandbox.log) == 2
+
+
 def test_an_empty_token_is_not_a_new_one(
     client: Client, sandbox: Sandbox, alpha: Portal, portal: models.Portal
 ) -> None:
@@ -332,11 +404,9 @@ def test_an_outage_is_no_proof_and_no_refusal(
 def test_an_event_that_nothing_here_waits_for_is_noted(
     client: Client, sandbox: Sandbox, alpha: Portal, portal: models.Portal
 ) -> None:
-    fields = event(
-        sandbox, alpha, "ONPAYMENTENTITYSAVED", application_token=portal.application_token
-    )
+    fields = event(sandbox, alpha, "ONORDERENTITYSAVED", application_token=portal.application_token)
     assert deliver(client, fields).json() == {"ok": True}
-    assert EventReceipt.objects.get().event == "ONPAYMENTENTITYSAVED"
+    assert EventReceipt.objects.get().event == "ONORDERENTITYSAVED"
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,24 @@ def test_a_tab_that_could_not_be_opened_can_be_tried_again(
     expect(manager.app().get_by_role("columnheader", name="State")).to_be_visible()
 
 
+def test_what_an_update_dropped_is_bound_again_by_an_administrators_page(
+    browser: Browser, stage: Stage, installed: None
+) -> None:
+    installation = stage.alpha.installations[seed.OUR_CLIENT_ID]
+    with stage.sandbox.world.lock:
+        bound = sorted(row["event"] for row in installation.events)
+        installation.events.clear()
+        # The frame shows by it that something has happened, should the event be late.
+        installation.application_token = "of the new version".replace(" ", "-")
+    with Visit.of(browser, stage.alpha, seed.ADMIN) as visit:
+        with visit.page.expect_response("**/bindings/") as asked:
+            app = visit.main_page()
+        assert asked.value.status == 204
+        expect(app.get_by_role("heading", name="Unpaid payments")).to_be_visible()
+        expect(app.locator(".notices > [data-message]")).to_be_empty()
+    assert sorted(row["event"] for row in installation.events) == bound
+
+
 def test_the_app_needs_no_cookie_and_could_not_have_one(installed: None, manager: Visit) -> None:
     app = manager.deal(seed.PLAIN_DEALS[2])
     expect(app.get_by_role("table")).to_be_visible()

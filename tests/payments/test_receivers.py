@@ -1,30 +1,112 @@
-"""What is left of the ledger when a portal removes the app."""
+"""What is left of the ledger when a portal removes the app, and when it stays away."""
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
+from django.test import Client, override_settings
+from django.utils import timezone
 
 from b24app import models
-from b24app.signals import portal_uninstalled
-from payments.models import Attempt
+from b24app.signals import portal_uninstalled, pruning
+from payments import reasons, retention
+from payments.models import Attempt, State
 from payments.pay import pay
-from sandbox import seed
+from sandbox import installing, seed
 from sandbox.app import Sandbox
+from sandbox.events import form_body
+from sandbox.faults import Fault
 from sandbox.world import Portal
+from tests.b24app.portal_posts import FORM, install
 from tests.payments import stage
 
+pytestmark = pytest.mark.django_db
 
-@pytest.mark.django_db
-@pytest.mark.parametrize(("clean", "left"), [(True, 1), (False, 2)])
-def test_the_ledger_of_a_portal_goes_only_with_its_data(
-    sandbox: Sandbox, alpha: Portal, beta: Portal, clean: bool, left: int
-) -> None:
+
+@pytest.fixture
+def rows(sandbox: Sandbox, alpha: Portal, beta: Portal) -> list[models.Portal]:
+    """Two portals, each with a payment in the ledger."""
     rows = [stage.install(sandbox, portal) for portal in (alpha, beta)]
     for row in rows:
         manager = stage.person(sandbox, row, seed.MANAGER)
         pay(manager, stage.offer_of(manager), pay_system_id=seed.ACME_PAY)
+    return rows
 
+
+@pytest.mark.parametrize(("clean", "left"), [(True, 1), (False, 2)])
+def test_the_ledger_of_a_portal_goes_only_with_its_data(
+    rows: list[models.Portal], clean: bool, left: int
+) -> None:
     portal_uninstalled.send(sender=models.Portal, portal=rows[0], clean=clean)
 
     assert Attempt.objects.count() == left
     assert Attempt.objects.filter(portal=rows[1]).exists()
+
+
+def test_of_what_stays_only_ids_and_sums_stay(
+    sandbox: Sandbox, alpha: Portal, rows: list[models.Portal]
+) -> None:
+    manager = stage.person(sandbox, rows[0], seed.MANAGER)
+    Attempt.objects.update(
+        state=State.REFUSED,
+        reason=reasons.REFUSED_BY_BITRIX24,
+        evidence={
+            "answer": "refused",
+            "error": {"code": "X", "description": "Jo Doe's card", "status": 400},
+        },
+    )
+    kept = Attempt.objects.values("payment_id", "sum", "currency", "state").get(portal=rows[0])
+
+    portal_uninstalled.send(sender=models.Portal, portal=rows[0], clean=False)
+
+    text = str(Attempt.objects.filter(portal=rows[0]).values().get())
+    assert "Jo Doe" not in text
+    assert "Acme" not in text
+    attempt = Attempt.objects.get(portal=rows[0])
+    assert Attempt.objects.values(*kept).get(portal=rows[0]) == kept
+    assert attempt.sentences
+    assert manager.user_id == attempt.user_id
+    assert "Jo Doe" in str(Attempt.objects.values().get(portal=rows[1]))
+
+
+def test_a_portal_that_comes_back_finds_its_ledger(
+    client: Client, sandbox: Sandbox, alpha: Portal
+) -> None:
+    row = install(client, sandbox, alpha)
+    manager = stage.person(sandbox, row, seed.MANAGER)
+    offer = stage.offer_of(manager)
+    sandbox.faults.add(Fault("drop", method=stage.PAY))
+    attempt = pay(manager, offer, pay_system_id=seed.ACME_PAY)
+    assert attempt.is_open
+    sandbox.world.outbox.clear()
+    installing.uninstall(sandbox.world, alpha, seed.OUR_CLIENT_ID, user_id=seed.ADMIN)
+    fields = sandbox.world.outbox.pop().fields
+    assert client.post("/event/", form_body(fields), content_type=FORM).status_code == 200
+    assert not models.UserToken.objects.exists()
+
+    back = install(client, sandbox, alpha)
+
+    assert back.pk == row.pk
+    manager = stage.person(sandbox, back, seed.MANAGER)
+    again = pay(manager, stage.offer_of(manager), pay_system_id=seed.ACME_PAY)
+    assert again.pk == attempt.pk
+    assert stage.sent_payments(sandbox) == 1
+
+
+def test_a_portal_that_stays_away_is_forgotten_in_time(rows: list[models.Portal]) -> None:
+    day = timedelta(days=1)
+    gone, here = rows
+    models.Portal.objects.filter(pk=gone.pk).update(uninstalled_at=timezone.now() - 364 * day)
+    pruning.send(sender=None)
+    assert Attempt.objects.count() == 2
+    models.Portal.objects.filter(pk=gone.pk).update(uninstalled_at=timezone.now() - 366 * day)
+    assert retention.forget_uninstalled() == 1
+    assert Attempt.objects.get().portal == here
+
+
+def test_how_long_it_stays_is_a_setting(rows: list[models.Portal]) -> None:
+    models.Portal.objects.update(uninstalled_at=timezone.now() - timedelta(days=11))
+    with override_settings(B24_LEDGER_RETENTION_DAYS=10):
+        pruning.send(sender=None)
+    assert not Attempt.objects.exists()

@@ -1,0 +1,58 @@
+"""`manage.py work_events`: works the events that are due, once or for ever."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from argparse import ArgumentParser
+from types import FrameType
+from typing import Any
+
+from django.core.management.base import BaseCommand
+from django.db import close_old_connections
+
+from b24app import event_queue
+
+# Between two looks at the queue; a look that finds nothing is one indexed query.
+SECONDS = 5.0
+
+
+class Command(BaseCommand):
+    help = (
+        "Work the events of portals that wait for it, or have to be tried again. "
+        "Any number of these may run at the same time."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "--forever",
+            action="store_true",
+            help="go on until SIGTERM or SIGINT; the event in work is finished first",
+        )
+
+    def handle(self, *, forever: bool, **options: Any) -> None:
+        if forever:
+            self._go_on()
+        else:
+            self._work()
+
+    def _go_on(self) -> None:
+        stop = threading.Event()
+
+        def ask_to_stop(number: int, frame: FrameType | None) -> None:
+            stop.set()
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, ask_to_stop)
+        self.stdout.write("Working events.")
+        self.stdout.flush()
+        while not stop.is_set():
+            if event_queue.work(stop=stop.is_set):
+                continue
+            close_old_connections()
+            stop.wait(SECONDS)
+
+    def _work(self) -> None:
+        worked = event_queue.work()
+        left = event_queue.waiting().count()
+        self.stdout.write(f"Events worked: {worked}; to be tried again later: {left}.")

@@ -1,0 +1,188 @@
+"""An event about a saved payment settles the attempt that is open on it, and asks nothing else."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from b24app import event_queue
+from b24app.errors import B24Error
+from b24app.models import EventReceipt
+from b24app.session import Person
+from b24app.signals import Later
+from payments import reasons
+from payments.models import SETTLE_AFTER, STALE_CLAIM, Attempt, State
+from payments.pay import pay
+from payments.settle import settle_saved
+from sandbox import seed
+from sandbox.app import Sandbox
+from sandbox.events import form_body
+from sandbox.faults import Fault
+from sandbox.world import Portal
+from tests.b24app.portal_posts import FORM
+from tests.b24app.portal_posts import install as install_by_hand
+from tests.payments import stage
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def manager(sandbox: Sandbox, alpha: Portal) -> Person:
+    return stage.person(sandbox, stage.install(sandbox, alpha), seed.MANAGER)
+
+
+def lost(sandbox: Sandbox, manager: Person, *, when: str = "after") -> Attempt:
+    """A try of which nobody heard again: before Bitrix24 carried it out, or after."""
+    offer = stage.offer_of(manager)
+    sandbox.faults.add(Fault("drop", method=stage.PAY, when=when))
+
+    def switch_off() -> None:
+        for method in (stage.READ_BACK, stage.KEPT):
+            sandbox.faults.add(Fault("drop", method=method, times=None))
+
+    sandbox.faults.add(Fault("delay", method=stage.PAY, seconds=0, on_hit=switch_off))
+    attempt = pay(manager, offer, pay_system_id=seed.ACME_PAY)
+    sandbox.faults.clear()
+    sandbox.log.clear()
+    assert attempt.state == State.UNKNOWN
+    return attempt
+
+
+def sent(attempt: Attempt, *, ago: timedelta) -> None:
+    Attempt.objects.filter(pk=attempt.pk).update(sent_at=timezone.now() - ago)
+
+
+LONG_AGO = SETTLE_AFTER + timedelta(seconds=1)
+
+
+def test_an_event_settles_what_was_not_confirmed(
+    client: Client, sandbox: Sandbox, alpha: Portal
+) -> None:
+    """The whole way: bound by the installer, sent by the portal, worked, settled."""
+    row = install_by_hand(client, sandbox, alpha)
+    attempt = lost(sandbox, stage.person(sandbox, row, seed.MANAGER))
+    saved = [
+        delivery.fields
+        for delivery in sandbox.world.outbox
+        if delivery.fields["event"] == "ONPAYMENTENTITYSAVED"
+    ]
+    assert len(saved) == 1
+    assert client.post("/event/", form_body(saved[0]), content_type=FORM).status_code == 200
+    event_queue.work()
+    attempt.refresh_from_db()
+    assert attempt.state == State.PAID
+    assert [call.method for call in sandbox.log] == [stage.KEPT]
+    assert sandbox.log[0].user_id == seed.ADMIN
+    assert EventReceipt.objects.get(event="ONPAYMENTENTITYSAVED").handled_at is not None
+
+
+def test_our_own_payment_is_settled_by_its_payer_and_its_event_asks_nothing(
+    client: Client, sandbox: Sandbox, alpha: Portal
+) -> None:
+    row = install_by_hand(client, sandbox, alpha)
+    manager = stage.person(sandbox, row, seed.MANAGER)
+    sandbox.world.outbox.clear()
+    assert pay(manager, stage.offer_of(manager), pay_system_id=seed.ACME_PAY).state == State.PAID
+    sandbox.log.clear()
+    for _ in range(3):
+        events = [delivery.fields for delivery in sandbox.world.outbox]
+        sandbox.world.outbox.clear()
+        for fields in events:
+            client.post("/event/", form_body(fields), content_type=FORM)
+        event_queue.work()
+    assert sandbox.log == []
+    assert sandbox.world.outbox == []
+    assert not event_queue.waiting().exists()
+
+
+def test_a_payment_that_nobody_tries_to_pay_asks_nothing(sandbox: Sandbox, manager: Person) -> None:
+    sandbox.log.clear()
+    settle_saved(manager.portal, seed.PAYMENT)
+    settle_saved(manager.portal, 10**9)
+    assert sandbox.log == []
+
+
+def test_one_who_is_paying_right_now_is_left_to_read_it_back(
+    sandbox: Sandbox, manager: Person
+) -> None:
+    attempt = lost(sandbox, manager)
+    Attempt.objects.update(state=State.PAYING)
+    with pytest.raises(Later) as later:
+        settle_saved(manager.portal, seed.PAYMENT)
+    assert sandbox.log == []
+    assert attempt.sent_at is not None
+    assert later.value.until > attempt.sent_at + SETTLE_AFTER
+    sent(attempt, ago=LONG_AGO)
+    settle_saved(manager.portal, seed.PAYMENT)
+    assert Attempt.objects.get().state == State.PAID
+
+
+def test_unpaid_is_final_only_once_paying_is_over(sandbox: Sandbox, manager: Person) -> None:
+    attempt = lost(sandbox, manager, when="before")
+    with pytest.raises(Later):
+        settle_saved(manager.portal, seed.PAYMENT)
+    assert Attempt.objects.get().state == State.UNKNOWN
+    sent(attempt, ago=LONG_AGO)
+    settle_saved(manager.portal, seed.PAYMENT)
+    settled = Attempt.objects.get()
+    assert (settled.state, settled.reason) == (State.REFUSED, reasons.NOT_CARRIED_OUT)
+
+
+def test_a_payment_that_is_gone_was_never_paid(
+    sandbox: Sandbox, alpha: Portal, manager: Person
+) -> None:
+    attempt = lost(sandbox, manager, when="before")
+    del alpha.payments[seed.PAYMENT]
+    with pytest.raises(Later):
+        settle_saved(manager.portal, seed.PAYMENT)
+    sent(attempt, ago=LONG_AGO)
+    settle_saved(manager.portal, seed.PAYMENT)
+    settled = Attempt.objects.get()
+    assert (settled.state, settled.reason) == (State.REFUSED, reasons.PAYMENT_GONE)
+
+
+def test_before_anything_was_sent_a_saved_payment_says_nothing(
+    sandbox: Sandbox, manager: Person
+) -> None:
+    """As our own change of the payment system does; but a claim of the dead is given up."""
+    attempt = lost(sandbox, manager, when="before")
+    Attempt.objects.update(state=State.PAYING, sent_at=None)
+    settle_saved(manager.portal, seed.PAYMENT)
+    assert Attempt.objects.get().state == State.PAYING
+    old = timezone.now() - STALE_CLAIM - timedelta(seconds=1)
+    Attempt.objects.filter(pk=attempt.pk).update(created_at=old)
+    settle_saved(manager.portal, seed.PAYMENT)
+    assert Attempt.objects.get().reason == reasons.ABANDONED
+    assert sandbox.log == []
+
+
+@pytest.mark.parametrize("kind", ["drop", "html502"])
+def test_what_cannot_be_read_stays_open(sandbox: Sandbox, manager: Person, kind: str) -> None:
+    attempt = lost(sandbox, manager)
+    sent(attempt, ago=LONG_AGO)
+    sandbox.faults.add(Fault(kind, method=stage.KEPT))
+    with pytest.raises(B24Error):
+        settle_saved(manager.portal, seed.PAYMENT)
+    assert Attempt.objects.get().state == State.UNKNOWN
+    settle_saved(manager.portal, seed.PAYMENT)
+    assert Attempt.objects.get().state == State.PAID
+
+
+def test_without_the_portals_token_it_stays_open(sandbox: Sandbox, manager: Person) -> None:
+    lost(sandbox, manager)
+    stage.lose_portal_token(manager.portal)
+    with pytest.raises(B24Error):
+        settle_saved(manager.portal, seed.PAYMENT)
+    assert Attempt.objects.get().state == State.UNKNOWN
+
+
+def test_another_portals_payment_with_the_same_number_settles_nothing(
+    sandbox: Sandbox, beta: Portal, manager: Person
+) -> None:
+    lost(sandbox, manager)
+    other = stage.install(sandbox, beta)
+    settle_saved(other, seed.PAYMENT)
+    assert Attempt.objects.get().state == State.UNKNOWN
