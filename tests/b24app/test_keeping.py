@@ -48,7 +48,8 @@ def row(sandbox: Sandbox, alpha: Portal) -> models.UserToken:
 
 def idle_portals(sandbox: Sandbox, alpha: Portal, count: int) -> list[models.UserToken]:
     """More rows of the same kind, each a chain of its own; the sandbox has fewer portals than rows,
-    so that they are all alpha's chains under portals of their own."""
+    so that they are all alpha's chain under portals of their own, and of the same moment."""
+    now = timezone.now()
     found = models.Portal.objects.bulk_create(
         models.Portal(
             member_id=f"{number:032}",
@@ -67,7 +68,7 @@ def idle_portals(sandbox: Sandbox, alpha: Portal, count: int) -> list[models.Use
             access=pair.access,
             refresh=pair.refresh,
             expires_at=timezone.now(),
-            refreshed_at=timezone.now() - 179 * DAY,
+            refreshed_at=now - 179 * DAY,
         )
         for portal in found
     )
@@ -211,13 +212,10 @@ def test_ten_thousand_are_looked_at_a_few_at_a_time(
     assert len(set(tried)) == len(tried) == 10_000
     assert len(statements) == 10_000 / keeping.CHUNK + 1
     assert all(f"LIMIT {keeping.CHUNK}" in statement["sql"] for statement in statements)
-
-
-def test_the_due_are_found_by_the_index(row: models.UserToken) -> None:
-    if connection.vendor != "sqlite":
-        pytest.skip("PostgreSQL reads a table this small without its indexes")
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
     rows = keeping._last_days().order_by("refreshed_at", "pk").values_list("refreshed_at", "pk")
-    assert "serving_pairs_by_age" in rows.explain()
+    assert "serving_pairs_by_age" in rows[: keeping.CHUNK].explain()
 
 
 def test_somebody_who_came_first_has_renewed_it(

@@ -15,7 +15,6 @@ from pytest_django import Settings
 from b24app import crypto, key_rotation, models, tokens
 from sandbox import seed
 from sandbox.app import Sandbox
-from sandbox.faults import Fault
 from sandbox.world import Portal
 from tests.b24app.rows import installed, pair_of
 
@@ -129,29 +128,30 @@ def test_a_value_that_no_key_opens_is_told_and_left(
     assert models.UserToken.objects.get(serves_portal=True).access == row.access
 
 
-def test_a_renewal_under_way_is_waited_for_and_not_undone(
-    sandbox: Sandbox, row: models.UserToken
+def test_a_renewal_waits_for_the_row_and_is_not_undone(
+    sandbox: Sandbox, row: models.UserToken, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The pair is read under the lock, so the one that was renewed meanwhile is what stays."""
-    reached = threading.Event()
-    held = sandbox.faults.add(Fault("hold", "oauth.token", on_hit=reached))
+    """It begins when the old pair has been read and not yet been written back."""
     found: list[str] = []
 
     def renew() -> None:
         found.append(tokens.StoredCredentials(row).renew(row.access))
         connections.close_all()
 
-    def rotate() -> None:
-        rotate_keys()
-        connections.close_all()
+    renewing = threading.Thread(target=renew)
+    decrypt = crypto.decrypt
 
-    renewing, rotating = threading.Thread(target=renew), threading.Thread(target=rotate)
-    renewing.start()
-    assert reached.wait(10)
-    rotating.start()
-    held.release.set()
+    def with_a_renewal_meanwhile(text: str) -> str:
+        opened = decrypt(text)
+        if opened == row.access and not renewing.ident:
+            renewing.start()
+            renewing.join(0.5)  # It ends only where nothing keeps it from the row.
+            assert renewing.is_alive()
+        return opened
+
+    monkeypatch.setattr(crypto, "decrypt", with_a_renewal_meanwhile)
+    rotate_keys()
     renewing.join()
-    rotating.join()
 
     kept = models.UserToken.objects.get()
     assert kept.access == found[0] != row.access

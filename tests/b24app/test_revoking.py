@@ -16,7 +16,7 @@ from b24app.checks import keys_open_what_is_stored
 from sandbox import seed
 from sandbox.app import Sandbox
 from sandbox.world import Portal
-from tests.b24app.portal_posts import install, opening_fields, post, session_of
+from tests.b24app.portal_posts import install, opening_fields, post, session_of, stored
 
 pytestmark = pytest.mark.django_db
 
@@ -44,15 +44,20 @@ def test_tokens_are_gone_and_sessions_are_refused_at_once(
     portal = install(client, sandbox, alpha)
     value = session_of(client, sandbox, alpha, seed.MANAGER)
     assert listed(client, value) == 200
+    kept = stored()["UserToken"]
 
     with caplog.at_level(logging.WARNING, "b24app.security"):
         told = revoke(name)
 
     assert "alpha.example.com: 2 pairs of tokens deleted" in told
-    assert listed(client, value) == 401
+    assert len(kept) == 2
+    assert not portal.tokens.exists()
     portal.refresh_from_db()
     assert portal.application_token == ""
-    assert not portal.tokens.exists()
+    assert listed(client, value) == 401
+    # Also once the person has opened the app anew: the old page stays refused.
+    again = session_of(client, sandbox, alpha, seed.MANAGER)
+    assert (listed(client, again), listed(client, value)) == (200, 401)
     said = [record.message for record in caplog.records if record.name == "b24app.security"]
     assert f"portal revoked: 2 pairs deleted (member_id {seed.ALPHA})" in said
 
