@@ -14,6 +14,7 @@ from django import forms
 from django.core.cache import cache
 from django.db import transaction
 from django.db.models import F
+from django.dispatch import receiver
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare, salted_hmac
@@ -25,7 +26,7 @@ from b24app.errors import BadInput, EventRefused, OpeningRefused, Refused
 from b24app.forms import check_body_size, endpoint, member, opaque
 from b24app.models import EventReceipt, Portal, UserToken
 from b24app.proof import PROFILE, PostedCredentials, owner_of, security
-from b24app.signals import portal_uninstalled
+from b24app.signals import portal_uninstalled, pruning
 
 # The two that bring a new application_token, because the old one ended with them.
 _BRING_TOKENS = frozenset({"ONAPPINSTALL", "ONAPPUPDATE"})
@@ -218,3 +219,11 @@ def _refused(event: Event, reason: str) -> EventRefused:
         "event refused: %s (event %s, member_id %s)", reason, event.name, event.member_id
     )
     return EventRefused(reason)
+
+
+@receiver(pruning)
+def _forget_late_pairs(**kwargs: object) -> int:
+    """Remove pairs that an opening kept while its portal was being forgotten. Bitrix24 takes none
+    of them any more; they are still nothing to keep."""
+    count, _each = UserToken.objects.filter(portal__uninstalled_at__isnull=False).delete()
+    return count

@@ -14,7 +14,7 @@ from django.utils.crypto import constant_time_compare
 from b24app import tokens
 from b24app.broken import ABOUT_THE_PERSON
 from b24app.client import Batch, Client, Pending
-from b24app.errors import PortalMoved, TokenRejected
+from b24app.errors import NeverSent, PortalMoved, TokenRejected
 from b24app.forms import Posted, read_posted
 from b24app.models import Portal, UserToken
 from b24app.proof import (
@@ -71,6 +71,11 @@ class Opening:
         except PortalMoved:
             self._note_new_address()
             raise
+        except NeverSent as error:
+            # The former name of a renamed portal does not redirect for ever.
+            if self._note_new_address():
+                raise PortalMoved("nobody answers at the address it had") from error
+            raise
         except TokenRejected as error:
             if error.code.upper() in ABOUT_THE_PERSON:
                 security.warning(
@@ -99,17 +104,21 @@ class Opening:
         self.portal.app_id, self.portal.app_code = app.id, app.code
         self.portal.save(update_fields=["app_id", "app_code"])
 
-    def _note_new_address(self) -> None:
-        """The stored address redirects: the OAuth server alone says where the portal is now."""
+    def _note_new_address(self) -> bool:
+        """The stored address redirects or is gone: the OAuth server alone says where the portal is
+        now. Answers whether that is somewhere else."""
         owner = owner_of(
             self._posted.access,
             member_id=self.portal.member_id,
             server_endpoint=self._posted.server_endpoint,
         )
+        if owner.client_endpoint == self.portal.client_endpoint:
+            return False
         security.warning("portal moved (member_id %s)", self.portal.member_id)
         self.portal.client_endpoint = owner.client_endpoint
         self.portal.domain = urlsplit(owner.client_endpoint).netloc
         self.portal.save(update_fields=["client_endpoint", "domain"])
+        return True
 
     def _admit(self, profile: Profile) -> Person:
         portal, posted = self.portal, self._posted

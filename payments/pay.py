@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from b24app.errors import B24Error, Missing, NeverSent, OutcomeUnknown, Refused
+from b24app.errors import B24Error, Missing, NeverSent, OutcomeUnknown, PortalMoved, Refused
 from b24app.session import Person
 from payments import gateway, guards, reasons
 from payments.claim import claim, close, mark_sent
@@ -82,6 +82,8 @@ def _reason_before_sending(error: B24Error) -> str:
             return reasons.NOT_REACHED
         case Refused():
             return reasons.REFUSED_BY_BITRIX24
+        case PortalMoved():
+            return reasons.PORTAL_MOVED
         case _:
             return reasons.READ_FAILED
 

@@ -25,6 +25,7 @@ NO_ORDER_RIGHT = "no_order_right"
 NOT_READABLE = "not_readable"
 PAYMENT_GONE = "payment_gone"
 READ_FAILED = "read_failed"
+PORTAL_MOVED = "portal_moved"
 REBIND_FAILED = "rebind_failed"
 REBIND_UNKNOWN = "rebind_unknown"
 ABANDONED = "abandoned"
@@ -88,6 +89,10 @@ SENTENCES: dict[str, StrOrPromise] = {
     READ_FAILED: _(
         "The payment could not be read in Bitrix24 just now. Nothing was paid. "
         "Try again in a minute."
+    ),
+    PORTAL_MOVED: _(
+        "This portal has moved to another address. Nothing was paid. "
+        "Close the app and open it again from Bitrix24."
     ),
     REBIND_FAILED: _(
         "Bitrix24 did not change the payment system of this payment. Nothing was paid. "

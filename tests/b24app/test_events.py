@@ -12,12 +12,13 @@ from urllib.parse import urlencode
 import pytest
 from django.db import connections
 from django.test import Client
+from django.utils import timezone
 
 from b24app import events, models
 from b24app.brackets import nested
 from b24app.errors import BadInput
 from b24app.models import EventReceipt, UserToken
-from b24app.signals import portal_uninstalled
+from b24app.signals import portal_uninstalled, pruning
 from sandbox import installing, seed
 from sandbox.app import Sandbox
 from sandbox.events import form_body
@@ -103,6 +104,15 @@ def test_uninstalling_forgets_the_portals_tokens_and_sessions(
     assert later.status_code == 401
     opening = post(client, "/session/", opening_fields(sandbox, alpha, seed.ADMIN))
     assert opening.status_code == 403
+
+
+def test_a_pair_that_came_while_the_portal_was_forgotten_goes_with_the_next_pruning(
+    client: Client, sandbox: Sandbox, alpha: Portal, beta: Portal, portal: models.Portal
+) -> None:
+    other = install(client, sandbox, beta)
+    models.Portal.objects.filter(pk=portal.pk).update(uninstalled_at=timezone.now())
+    pruning.send(sender=None)
+    assert [row.portal_id for row in UserToken.objects.all()] == [other.pk]
 
 
 def test_only_this_portal_is_forgotten(

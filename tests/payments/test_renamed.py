@@ -1,0 +1,104 @@
+"""A portal that was renamed while people work: told in words, never followed, mended by opening."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from django.test import Client
+
+from b24app import models
+from payments import reasons
+from payments.models import Attempt, State
+from sandbox import seed
+from sandbox.app import Sandbox
+from sandbox.faults import Fault
+from sandbox.world import Portal
+from tests.b24app.portal_posts import install
+from tests.payments import stage
+from tests.payments.frames import Frame, offer_in, text_of
+
+pytestmark = pytest.mark.django_db
+
+OLD, NEW = "alpha.example.com", "renamed.example.com"
+MOVED = "This portal has moved to another address."
+
+
+@pytest.fixture
+def row(client: Client, sandbox: Sandbox, alpha: Portal) -> models.Portal:
+    return install(client, sandbox, alpha)
+
+
+@pytest.fixture
+def frame(client: Client, sandbox: Sandbox, alpha: Portal, row: models.Portal) -> Frame:
+    return Frame(client, sandbox, alpha, seed.MANAGER)
+
+
+def rename(sandbox: Sandbox, portal: Portal) -> None:
+    """The former address redirects to somewhere, which may be anybody's."""
+    portal.url = f"https://{NEW}"
+    sandbox.world.portals["former"] = replace(portal, member_id="former", url=f"https://{OLD}")
+    fault = Fault("redirect", host=OLD, times=None, url=sandbox.world.portals[seed.BETA].url)
+    sandbox.faults.add(fault)
+    sandbox.log.clear()
+
+
+def hosts(sandbox: Sandbox) -> set[str]:
+    return {call.host for call in sandbox.log}
+
+
+def test_pay_is_refused_in_words_and_the_next_opening_mends_it(
+    sandbox: Sandbox, alpha: Portal, frame: Frame, row: models.Portal
+) -> None:
+    offer = offer_in(frame.tab())
+    rename(sandbox, alpha)
+    told = text_of(frame.post("/payments/pay/", offer=offer, pay_system_id=seed.ACME_PAY))
+    assert MOVED in told
+    assert "Nothing was paid" in told
+    attempt = Attempt.objects.get()
+    assert (attempt.state, attempt.reason) == (State.REFUSED, reasons.PORTAL_MOVED)
+    assert hosts(sandbox) == {OLD}
+    assert MOVED in text_of(frame.opened(), 504)
+    row.refresh_from_db()
+    assert row.client_endpoint == f"https://{NEW}/rest/"
+    assert hosts(sandbox) == {OLD, "oauth.bitrix.info"}
+    offer = offer_in(frame.tab())
+    text_of(frame.post("/payments/pay/", offer=offer, pay_system_id=seed.ACME_PAY))
+    assert Attempt.objects.latest("pk").state == State.PAID
+    assert alpha.payments[seed.PAYMENT].times_paid == 1
+
+
+def test_the_list_says_so_too(sandbox: Sandbox, alpha: Portal, frame: Frame) -> None:
+    rename(sandbox, alpha)
+    assert MOVED in text_of(frame.get(), 504)
+    assert hosts(sandbox) == {OLD}
+
+
+def test_a_payment_on_its_way_is_not_confirmed_and_settled_after_the_next_opening(
+    sandbox: Sandbox, alpha: Portal, frame: Frame
+) -> None:
+    offer = offer_in(frame.tab())
+    sandbox.faults.add(
+        Fault("delay", method=stage.PAY, seconds=0, on_hit=lambda: rename(sandbox, alpha))
+    )
+    sandbox.faults.add(Fault("redirect", method=stage.PAY, url="https://beta.example.com"))
+    text_of(frame.post("/payments/pay/", offer=offer, pay_system_id=seed.ACME_PAY))
+    assert Attempt.objects.get().state == State.UNKNOWN
+    assert MOVED in text_of(frame.post("/payments/check/", offer=offer), 504)
+    assert Attempt.objects.get().state == State.UNKNOWN
+    assert MOVED in text_of(frame.opened(), 504)
+    alpha.payments[seed.PAYMENT].paid = True
+    text_of(frame.post("/payments/check/", offer=offer))
+    assert Attempt.objects.get().state == State.PAID
+    assert "beta.example.com" not in hosts(sandbox)
+
+
+def test_a_former_address_that_is_gone_is_told_from_an_outage(
+    sandbox: Sandbox, alpha: Portal, frame: Frame, row: models.Portal
+) -> None:
+    """Nothing redirects there any more: without asking, the portal would stay locked out."""
+    alpha.url = f"https://{NEW}"
+    assert MOVED in text_of(frame.opened(), 504)
+    row.refresh_from_db()
+    assert row.client_endpoint == f"https://{NEW}/rest/"
+    text_of(frame.opened())
