@@ -8,13 +8,13 @@ from typing import Any, Literal
 from django.utils import timezone
 
 from b24app.errors import B24Error
-from b24app.session import Person
 from payments import reasons
 from payments.claim import close, give_up, leave_open
 from payments.gateway import Payment
 from payments.guards import Stopped
 from payments.models import Attempt, State
 from payments.offer import Offer
+from payments.payer import Payer
 from payments.standing import read_back
 
 
@@ -38,7 +38,7 @@ _REASON_OF_UNPAID = {
 }
 
 
-def settle(person: Person, offer: Offer, attempt: Attempt, *, reply: Reply) -> Attempt:
+def settle(person: Payer, offer: Offer, attempt: Attempt, *, reply: Reply) -> Attempt:
     """Read the payment back after it was sent, and write down what has become of it."""
     try:
         payment = read_back(person, offer, of_own_attempt=True)
@@ -58,7 +58,7 @@ def settle(person: Person, offer: Offer, attempt: Attempt, *, reply: Reply) -> A
     return close(attempt, State.REFUSED, reason=reason_of_unpaid, evidence=evidence)
 
 
-def check(person: Person, offer: Offer) -> Attempt | None:
+def check(person: Payer, offer: Offer) -> Attempt | None:
     """Look at the payment again and settle its open attempt if that can be done; waits for the
     portal.
 
