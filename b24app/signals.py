@@ -8,3 +8,7 @@ from django.dispatch import Signal
 # none is. Receivers get `portal` and `clean`: whether the administrator asked for the app's data to
 # be deleted as well.
 portal_uninstalled = Signal()
+
+# Sent when a portal is looked over. Receivers get `portal` and return lines of theirs: a list of
+# `doctor.Line`.
+portal_examined = Signal()
