@@ -153,11 +153,13 @@ class Client:
         self, method: str, params: Mapping[str, Any], token: str, timeout: tuple[float, float]
     ) -> Answer:
         # `auth` is the documented place of a token; the newest servers look at the header first.
+        # A webhook has none: its address is the proof.
+        proof = {"auth": token} if token else {}
         reply = transport.post_json(
-            f"{self.endpoint}{method}", {**params, "auth": token}, token=token, timeout=timeout
+            f"{self.endpoint}{method}", {**params, **proof}, token=token, timeout=timeout
         )
         if reply.is_redirect:
-            raise PortalMoved(f"{self.endpoint} answers with a redirect")
+            raise PortalMoved(f"{reply.url} answers with a redirect")
         return _answer(reply.json())
 
 

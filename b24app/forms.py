@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from b24app.errors import BadInput
 from b24app.oauth import TokenPair
+from b24app.repairs import Repair
 
 # The largest genuine opening is about 2 KB: two tokens, a scope list and a page's parameters.
 MAX_BODY = 64 * 1024
@@ -150,3 +151,9 @@ class CallbackForm(forms.Form):
 
     code = opaque()
     state = opaque()
+
+
+class RepairForm(forms.Form):
+    """What the doctor's page offers to mend."""
+
+    repair = forms.ChoiceField(choices=Repair.choices)

@@ -53,7 +53,7 @@ def _scopes(answer: Answer) -> frozenset[str]:
 
 
 # https://apidocs.bitrix24.com/api-reference/common/system/scope.html
-_SCOPE = Query("scope", _scopes)
+SCOPE = Query("scope", _scopes)
 
 
 def begin(request: HttpRequest) -> Person:
@@ -71,7 +71,7 @@ def begin(request: HttpRequest) -> Person:
     client = Client(owner.client_endpoint, PostedCredentials(posted.access))
     batch = client.batch()
     asked_app, asked_profile = batch.add(APP_INFO), batch.add(PROFILE)
-    asked_scope = batch.add(_SCOPE)
+    asked_scope = batch.add(SCOPE)
     batch.run()
     app, profile, scopes = asked_app.get(), asked_profile.get(), asked_scope.get()
     if profile.user_id != owner.user_id:

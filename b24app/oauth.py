@@ -8,13 +8,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
 from django.conf import settings
+from django.utils.translation import gettext_lazy as _
 
 from b24app import transport
-from b24app.errors import OutcomeUnknown
+from b24app.errors import ChainBroken, OutcomeUnknown
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
 
 # Connect and answer; together below the 20 seconds that SQLite's other writers wait, because a
 # refresh holds a database lock meanwhile.
@@ -52,6 +56,17 @@ class TokenOwner:
     scope: tuple[str, ...] = ()
 
 
+class CodeRefused(ChainBroken):
+    """The code is unknown, used, or older than its 30 seconds."""
+
+    @property
+    def sentence(self) -> StrOrPromise:
+        return _(
+            "This sign-in took too long on its way back from Bitrix24, or was used already. "
+            "Start again."
+        )
+
+
 def authorize_url(portal_origin: str, *, state: str) -> str:
     """Where a person allows the app on their portal, to come back with a code and our state."""
     query = urlencode({"client_id": settings.B24_CLIENT_ID, "state": state})
@@ -59,8 +74,16 @@ def authorize_url(portal_origin: str, *, state: str) -> str:
 
 
 def exchange_code(code: str) -> TokenPair:
-    """The first pair for a code, which lives 30 seconds. Raises as `refresh` does."""
-    return _pair({"grant_type": "authorization_code", "code": code})
+    """The first pair for a code, which lives 30 seconds and is good once.
+
+    Raises CodeRefused if that is over, else as `refresh` does.
+    """
+    try:
+        return _pair({"grant_type": "authorization_code", "code": code})
+    except ChainBroken as error:
+        if error.code.upper() != "INVALID_GRANT":
+            raise
+        raise CodeRefused(error.code, error.description, error.http_status) from error
 
 
 def refresh(refresh_token: str) -> TokenPair:

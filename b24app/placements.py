@@ -46,6 +46,12 @@ def bind_all(client: Client) -> None:
         _unbind(client, binding)
 
 
+def standing(client: Client) -> tuple[frozenset[Binding], frozenset[Binding]]:
+    """What is not bound and should be, and what is and points to an old address of this app."""
+    wanted, bound = _wanted(), _bound(client)
+    return wanted - bound, bound - wanted
+
+
 def _wanted() -> frozenset[Binding]:
     tabs = {Binding("placement", code, f"{settings.APP_URL}/") for code in PLACEMENTS}
     events = {Binding("event", code, f"{settings.APP_URL}/event/") for code in EVENTS}

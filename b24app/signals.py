@@ -20,6 +20,10 @@ payment_saved = Signal()
 # they have removed.
 pruning = Signal()
 
+# Sent when a portal is looked over. Receivers get `portal` and return lines of theirs: a list of
+# `doctor.Line`.
+portal_examined = Signal()
+
 
 class Later(Exception):
     """It is too early to act on this; say it again at `until`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -38,7 +39,18 @@ _UNSENT = (
     UnicodeError,
 )
 
+# An incoming webhook's address is its secret: /rest/<user>/<code>/.
+_WEBHOOK_CODE = re.compile(r"(/rest/[0-9]+/)[^/?#]+")
+
 logger = logging.getLogger(__name__)
+
+
+def shown(url: str) -> str:
+    """The address as logs and errors may have it; whoever writes one down passes it through here.
+
+    By its shape, wherever it comes from, so that no caller has to say that it holds a secret.
+    """
+    return _WEBHOOK_CODE.sub(r"\1***", url)
 
 
 class _GuardedHTTPPool(HTTPConnectionPool):
@@ -82,7 +94,7 @@ def use_adapter(adapter: BaseAdapter) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Reply:
-    """What a server sent back, whatever it means."""
+    """What a server sent back, whatever it means; `url` is fit to be shown."""
 
     url: str
     status: int
@@ -177,11 +189,14 @@ def _post(
             stream=True,
         )
         with response:
-            reply = Reply(url, response.status_code, _body(response, started + sum(timeout)))
+            body = _body(response, started + sum(timeout))
+            reply = Reply(shown(url), response.status_code, body)
     except (requests.RequestException, urllib3.exceptions.HTTPError, UnicodeError) as error:
         kind = NeverSent if _was_never_sent(error) else OutcomeUnknown
-        raise kind(f"{url}: {type(error).__name__}") from error
-    logger.info("%s %s in %d ms", reply.status, url, (time.monotonic() - started) * 1000)
+        # The causes name the whole address, which a traceback would show.
+        cause = error if shown(url) == url else None
+        raise kind(f"{shown(url)}: {type(error).__name__}") from cause
+    logger.info("%s %s in %d ms", reply.status, reply.url, (time.monotonic() - started) * 1000)
     return reply
 
 
@@ -195,11 +210,13 @@ def _was_never_sent(error: Exception) -> bool:
 
 def _body(response: requests.Response, deadline: float) -> bytes:
     """All of it, as it comes in: a server that sends a byte now and then does not hold us up."""
-    body = bytearray()
+    url, body = shown(response.url), bytearray()
     while chunk := response.raw.read1(_CHUNK, decode_content=True):
         body += chunk
         if len(body) > BODY_LIMIT:
-            raise OutcomeUnknown(f"{response.url}: the answer is longer than {BODY_LIMIT} bytes")
+            raise OutcomeUnknown(
+                f"{shown(response.url)}: the answer is longer than {BODY_LIMIT} bytes"
+            )
         if time.monotonic() > deadline:
-            raise OutcomeUnknown(f"{response.url}: the answer did not end in time")
+            raise OutcomeUnknown(f"{url}: the answer did not end in time")
     return bytes(body)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import include, path
 
-from b24app.views import event, health, install, oauth, session
+from b24app.views import doctor, event, health, install, oauth, session
 
 urlpatterns = [
     path("", include("payments.urls")),
@@ -12,6 +12,8 @@ urlpatterns = [
     path("install/finish/", install.finish, name="install-finish"),
     path("bindings/", install.bindings, name="bindings"),
     path("session/", session.reopen, name="session"),
+    path("doctor/", doctor.page, name="doctor"),
+    path("doctor/repair/", doctor.repair, name="doctor-repair"),
     path("event/", event.receive, name="event"),
     path("oauth/start/", oauth.start, name="oauth-start"),
     path("oauth/callback/", oauth.callback, name="oauth-callback"),

@@ -12,16 +12,16 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from b24app.errors import B24Error
-from b24app.session import Person
 from payments import reasons
 from payments.models import OPEN_STATES, Attempt, State
 from payments.offer import Offer
+from payments.payer import Payer
 
 # Each round but the last finds that the attempt in the way was closed a moment ago.
 _ROUNDS = 3
 
 
-def claim(person: Person, offer: Offer, *, pay_system_id: int) -> tuple[Attempt, bool]:
+def claim(person: Payer, offer: Offer, *, pay_system_id: int) -> tuple[Attempt, bool]:
     """A new attempt and True, or the open one that got there first and False."""
     for _ in range(_ROUNDS):
         attempt = _new(person, offer, pay_system_id)
@@ -42,7 +42,7 @@ def claim(person: Person, offer: Offer, *, pay_system_id: int) -> tuple[Attempt,
     raise B24Error(f"payment {offer.payment_id} is claimed and closed again and again")
 
 
-def _new(person: Person, offer: Offer, pay_system_id: int) -> Attempt:
+def _new(person: Payer, offer: Offer, pay_system_id: int) -> Attempt:
     return Attempt(
         portal=person.portal,
         payment_id=offer.payment_id,

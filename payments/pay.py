@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from b24app.errors import B24Error, Missing, NeverSent, OutcomeUnknown, PortalMoved, Refused
-from b24app.session import Person
 from payments import gateway, guards, reasons
 from payments.claim import claim, close, mark_sent
 from payments.guards import Stopped
 from payments.models import Attempt, State
 from payments.offer import Offer
+from payments.payer import Payer
 from payments.settle import Reply, check, settle
 from payments.standing import read_standing
 
 __all__ = ["check", "pay"]
 
 
-def pay(person: Person, offer: Offer, *, pay_system_id: int) -> Attempt:
+def pay(person: Payer, offer: Offer, *, pay_system_id: int) -> Attempt:
     """Pay what was offered, through the pay system chosen; waits for the portal.
 
     Always answers an attempt: paid, refused (nothing was paid; its `sentences` say why) or open. An
@@ -33,7 +33,7 @@ def pay(person: Person, offer: Offer, *, pay_system_id: int) -> Attempt:
     return attempt
 
 
-def _carry_out(person: Person, offer: Offer, attempt: Attempt) -> Attempt:
+def _carry_out(person: Payer, offer: Offer, attempt: Attempt) -> Attempt:
     try:
         _prepare(person, offer, attempt)
     except Stopped as stop:
@@ -47,7 +47,7 @@ def _carry_out(person: Person, offer: Offer, attempt: Attempt) -> Attempt:
     return settle(person, offer, attempt, reply=_send(person, attempt))
 
 
-def _prepare(person: Person, offer: Offer, attempt: Attempt) -> None:
+def _prepare(person: Payer, offer: Offer, attempt: Attempt) -> None:
     """Read how the payment stands, check it, and bind it to the chosen pay system if need be."""
     standing = read_standing(person, offer)
     guards.check_payment(standing.seen, offer)
@@ -64,7 +64,7 @@ def _prepare(person: Person, offer: Offer, attempt: Attempt) -> None:
         _bind_anew(person, attempt)
 
 
-def _bind_anew(person: Person, attempt: Attempt) -> None:
+def _bind_anew(person: Payer, attempt: Attempt) -> None:
     try:
         gateway.change_pay_system(
             person.client, payment_id=attempt.payment_id, pay_system_id=attempt.pay_system_id
@@ -88,7 +88,7 @@ def _reason_before_sending(error: B24Error) -> str:
             return reasons.READ_FAILED
 
 
-def _send(person: Person, attempt: Attempt) -> Reply:
+def _send(person: Payer, attempt: Attempt) -> Reply:
     """The one call that moves money: made here only, and once for each attempt."""
     try:
         gateway.pay_payment(

@@ -11,7 +11,6 @@ from django.utils import timezone
 from b24app.client import portal_client
 from b24app.errors import B24Error, NotFound
 from b24app.models import Portal
-from b24app.session import Person
 from b24app.signals import Later
 from payments import gateway, reasons
 from payments.claim import close, give_up, leave_open
@@ -19,6 +18,7 @@ from payments.gateway import Payment
 from payments.guards import Stopped
 from payments.models import SETTLE_AFTER, Attempt, State
 from payments.offer import Offer
+from payments.payer import Payer
 from payments.standing import read_back
 
 
@@ -42,7 +42,7 @@ _REASON_OF_UNPAID = {
 }
 
 
-def settle(person: Person, offer: Offer, attempt: Attempt, *, reply: Reply) -> Attempt:
+def settle(person: Payer, offer: Offer, attempt: Attempt, *, reply: Reply) -> Attempt:
     """Read the payment back after it was sent, and write down what has become of it."""
     try:
         payment = read_back(person, offer, of_own_attempt=True)
@@ -62,7 +62,7 @@ def settle(person: Person, offer: Offer, attempt: Attempt, *, reply: Reply) -> A
     return close(attempt, State.REFUSED, reason=reason_of_unpaid, evidence=evidence)
 
 
-def check(person: Person, offer: Offer) -> Attempt | None:
+def check(person: Payer, offer: Offer) -> Attempt | None:
     """Look at the payment again and settle its open attempt if that can be done; waits for the
     portal.
 

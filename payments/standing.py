@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from b24app.client import Batch, Client, portal_client, run_together
 from b24app.errors import B24Error, ChainBroken, NotFound, OutcomeUnknown, Refused
-from b24app.session import Person
 from payments import gateway, reasons
 from payments.gateway import Order, Payment
 from payments.guards import Stopped
 from payments.offer import Offer
+from payments.payer import Payer
 from payments.rights import Proof, of_item
 from payments.systems import Systems, SystemsReading
 
@@ -26,7 +26,7 @@ class Standing:
     systems: Systems | None
 
 
-def read_standing(person: Person, offer: Offer) -> Standing:
+def read_standing(person: Payer, offer: Offer) -> Standing:
     """Everything that paying depends on, in one round trip.
 
     Raises Stopped where this person may not pay this payment, a B24Error where it could not be
@@ -38,9 +38,11 @@ def read_standing(person: Person, offer: Offer) -> Standing:
     try:
         source = portal_client(person.portal)
     except ChainBroken:
-        # Nobody serves the portal until an administrator opens the app: the person's own has to.
+        # Nobody serves the portal until an administrator opens the app, and nobody ever does one
+        # that is known by a webhook alone: the person's own has to.
         source = person.client
         side = _OrderSide(user_batch, source, offer)
+        systems.ask(user_batch)
         user_batch.run()
     else:
         portal_batch = source.batch()
@@ -79,7 +81,7 @@ class _OrderSide:
 
 
 def _order_side(
-    person: Person, offer: Offer, side: _OrderSide
+    person: Payer, offer: Offer, side: _OrderSide
 ) -> tuple[Payment | None, Order | None]:
     try:
         return side.get()
@@ -94,7 +96,7 @@ def _order_side(
     return _order_side(person, offer, own_side)
 
 
-def read_back(person: Person, offer: Offer, *, of_own_attempt: bool) -> Payment:
+def read_back(person: Payer, offer: Offer, *, of_own_attempt: bool) -> Payment:
     """The payment as it is now: as the person sees it or, for their own attempt, as the portal
     does. Having been paid can move a deal to somebody else, out of its payer's sight.
 
@@ -111,14 +113,18 @@ def read_back(person: Person, offer: Offer, *, of_own_attempt: bool) -> Payment:
     return _as_kept(person, offer)
 
 
-def _as_seen(person: Person, offer: Offer) -> Payment:
+def _as_seen(person: Payer, offer: Offer) -> Payment:
     if offer.owner is None:
         return person.client.read(gateway.payment(offer.payment_id))
     return of_item(person.client.read(gateway.payments_of_item(offer.owner)), offer)
 
 
-def _as_kept(person: Person, offer: Offer) -> Payment:
+def _as_kept(person: Payer, offer: Offer) -> Payment:
     try:
-        return portal_client(person.portal).read(gateway.payment(offer.payment_id))
+        client = portal_client(person.portal)
+    except ChainBroken:
+        client = person.client
+    try:
+        return client.read(gateway.payment(offer.payment_id))
     except NotFound as error:
         raise Stopped(reasons.PAYMENT_GONE) from error

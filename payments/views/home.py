@@ -42,4 +42,5 @@ def home(request: HttpRequest) -> HttpResponseBase:
     person = opening.prove()
     listing = reading.listing(person, is_admin=opening.is_admin)
     lines = screens.lines(listing, person.portal)
-    return render(request, template, {"listing": listing, "lines": lines})
+    context = {"listing": listing, "lines": lines, "is_admin": opening.is_admin}
+    return render(request, template, context)

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from django.utils import timezone
 
-from b24app.session import Person
 from payments import reasons
 from payments.gateway import Order, Owner, Payment, PaySystem
 from payments.models import Attempt
 from payments.offer import Offer
+from payments.payer import Payer
 from payments.systems import Systems
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Seen:
 
 
 def listing(
-    person: Person,
+    person: Payer,
     seen: Sequence[Seen],
     *,
     may_pay: bool,
@@ -73,7 +73,7 @@ def listing(
     return Listing(rows, may_pay, next_before, systems_known=systems is not None)
 
 
-def _open_attempts(person: Person, payment_ids: Iterable[int]) -> dict[int, Attempt]:
+def _open_attempts(person: Payer, payment_ids: Iterable[int]) -> dict[int, Attempt]:
     """A claim whose process died before it sent anything does not count: paying takes it over."""
     now = timezone.now()
     attempts = Attempt.objects.filter(
@@ -83,7 +83,7 @@ def _open_attempts(person: Person, payment_ids: Iterable[int]) -> dict[int, Atte
 
 
 def _row(
-    person: Person, seen: Seen, attempt: Attempt | None, *, systems: Systems | None, may_pay: bool
+    person: Payer, seen: Seen, attempt: Attempt | None, *, systems: Systems | None, may_pay: bool
 ) -> Row:
     payment = seen.payment
     choice, bound_fits = _choice(payment, seen.order, systems)
@@ -153,7 +153,7 @@ def _why_not(
     return "" if has_choice else reasons.NO_FITTING_SYSTEM
 
 
-def _offer(person: Person, payment: Payment, owner: Owner | None) -> Offer:
+def _offer(person: Payer, payment: Payment, owner: Owner | None) -> Offer:
     return Offer(
         portal_id=person.portal.pk,
         user_id=person.user_id,

@@ -1,4 +1,5 @@
-"""What a token may ask about itself: `app.info`, `profile`, `user.current`, `scope`, `method.get`.
+"""What a token may ask about itself: `app.info`, `profile`, `user.current`, `scope`, `method.get`,
+and what time it is.
 
 https://apidocs.bitrix24.com/api-reference/common/system/ ; answers follow
 `rest/classes/general/rest_provider.php`.
@@ -6,6 +7,7 @@ https://apidocs.bitrix24.com/api-reference/common/system/ ; answers follow
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 from sandbox.loose import to_text, upper_keys
@@ -78,3 +80,9 @@ def method_get(call: Call) -> dict[str, bool]:
         "isExisting": found is not None,
         "isAvailable": found is not None and found.scope in (None, *call.scopes),
     }
+
+
+@method("server.time")
+def server_time(call: Call) -> str:
+    """Whole seconds, with the portal's own offset from UTC."""
+    return datetime.fromtimestamp(int(call.world.now()), UTC).isoformat()

@@ -13,6 +13,7 @@ from django.core import signing
 from django.test import Client, override_settings
 
 from b24app import models, transport
+from b24app import oauth as oauth_module
 from b24app.models import UserToken
 from b24app.views import oauth
 from sandbox import seed
@@ -186,6 +187,48 @@ def test_a_wrong_code_keeps_nothing(
     answer = client.get("/oauth/callback/", {"code": code, "state": state})
     assert answer.status_code in (400, 401)
     assert UserToken.objects.count() == 1
+
+
+@pytest.mark.parametrize(("seconds", "kept"), [(25, True), (31, False)])
+def test_a_code_lasts_thirty_seconds(
+    client: Client, sandbox: Sandbox, portal: models.Portal, seconds: int, kept: bool
+) -> None:
+    back = authorize(sandbox, start(client)["Location"], seed.MANAGER)
+    sandbox.world.advance(seconds)
+    answer = client.get("/oauth/callback/", back)
+    assert UserToken.objects.filter(user_id=seed.MANAGER).exists() is kept
+    assert answer.status_code == (200 if kept else 401)
+    # A page of its own, which has no frame to close: what helps is to start anew.
+    assert kept or "Start again." in answer.content.decode()
+
+
+def test_a_code_that_was_used_says_so(
+    client: Client, sandbox: Sandbox, portal: models.Portal
+) -> None:
+    """The state is new and good, the code is not: somebody has been faster with it."""
+    used = authorize(sandbox, start(client)["Location"], seed.MANAGER)["code"]
+    state = parse_qs(urlsplit(start(client)["Location"]).query)["state"][0]
+    oauth_module.exchange_code(used)
+    answer = client.get("/oauth/callback/", {"code": used, "state": state})
+    assert answer.status_code == 401
+    assert "Start again." in answer.content.decode()
+    assert not UserToken.objects.filter(user_id=seed.MANAGER).exists()
+
+
+def test_one_state_sent_twice_at_once_is_good_once(
+    client: Client, sandbox: Sandbox, portal: models.Portal
+) -> None:
+    """The second one comes while the first still waits for the OAuth server."""
+    back = authorize(sandbox, start(client)["Location"], seed.MANAGER)
+    answers: list[Any] = []
+
+    def again() -> None:
+        answers.append(client.get("/oauth/callback/", back))
+
+    sandbox.faults.add(Fault("delay", method="oauth.token", seconds=0, on_hit=again))
+    answers.append(client.get("/oauth/callback/", back))
+    assert sorted(answer.status_code for answer in answers) == [200, 403]
+    assert UserToken.objects.filter(user_id=seed.MANAGER).count() == 1
 
 
 def test_an_outage_is_told(client: Client, sandbox: Sandbox, portal: models.Portal) -> None:
