@@ -342,6 +342,12 @@ def test_nor_where_the_app_was_removed(sandbox: Sandbox, alpha: Portal) -> None:
     assert run("--portal", row.member_id, "--yes")[0] == NOTHING_TRIED
 
 
+def test_nor_where_its_installation_was_not_finished(sandbox: Sandbox, alpha: Portal) -> None:
+    row = stage.install(sandbox, alpha)
+    models.Portal.objects.update(installed_at=None)
+    assert run("--portal", row.member_id, "--yes")[0] == NOTHING_TRIED
+
+
 def test_a_payment_that_is_not_there_is_not_tried(sandbox: Sandbox) -> None:
     assert by_webhook(payment=999_999)[0] == NOTHING_TRIED
 

@@ -178,7 +178,7 @@ def _payer(options: dict[str, Any]) -> Payer:
 
 def _person(name: str, user_id: int | None) -> Person:
     portal = portal_named(name)
-    if portal.uninstalled_at is not None:
+    if portal.installed_at is None or portal.uninstalled_at is not None:
         raise NoSuchPortal(name)
     if user_id is None:
         serving = portal.tokens.filter(serves_portal=True).first()
