@@ -16,6 +16,7 @@ from b24app.client import Client
 from b24app.errors import BadInput, TokenExpired
 from b24app.models import Portal
 from b24app.proof import PROFILE
+from b24app.transport import shown as shown
 
 # https://host[:port]/rest/<user>/<code>/ ; an on-premise site may stand under a directory.
 _WEBHOOK = re.compile(
