@@ -16,14 +16,15 @@ class NoSuchPortal(Missing):
 
 
 def portal_named(name: str) -> Portal:
-    """By member_id or by host; of two that had one host, the one that was installed last.
+    """By member_id or by host, whatever has become of it; raises NoSuchPortal.
 
-    Raises NoSuchPortal. Rows of webhooks are no portals to an operator: the app is not there.
+    Of two that had one host: the one that has the app, or had it last.
     """
     portal = (
-        Portal.objects.exclude(installed_at=None)
-        .filter(Q(member_id=name) | Q(domain__iexact=name))
-        .order_by(F("uninstalled_at").desc(nulls_first=True), "-installed_at")
+        Portal.objects.filter(Q(member_id=name) | Q(domain__iexact=name))
+        .order_by(
+            F("uninstalled_at").desc(nulls_first=True), F("installed_at").desc(nulls_last=True)
+        )
         .first()
     )
     if portal is None:

@@ -40,7 +40,7 @@ _UNSENT = (
 )
 
 # An incoming webhook's address is its secret: /rest/<user>/<code>/.
-_WEBHOOK_CODE = re.compile(r"(/rest/[0-9]+/)[^/?#]+")
+_WEBHOOK_CODE = re.compile(r"(/rest/[0-9]+/)[^/?#\s]+")
 
 logger = logging.getLogger(__name__)
 

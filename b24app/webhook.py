@@ -16,6 +16,7 @@ from b24app.client import Client
 from b24app.errors import BadInput, TokenExpired
 from b24app.models import Portal
 from b24app.proof import PROFILE
+from b24app.transport import shown as shown
 
 # https://host[:port]/rest/<user>/<code>/ ; an on-premise site may stand under a directory.
 _WEBHOOK = re.compile(
@@ -92,8 +93,8 @@ def _portal_of(webhook: Webhook) -> Portal:
     """The portal where the app is installed at this host, so that frames and scripts share their
     claims on payments; else a row of the host's own, which holds a ledger and nothing else.
 
-    That one was never installed and its member_id is none that a portal can post, so no frame and
-    no event ever opens it.
+    That one was never installed, its member_id is none that a portal can post, and its domain is no
+    host: no frame, event or sign-in ever opens it, and it is never taken for the portal itself.
     """
     installed = Portal.objects.filter(
         domain__iexact=webhook.host, installed_at__isnull=False, uninstalled_at=None
@@ -103,6 +104,6 @@ def _portal_of(webhook: Webhook) -> Portal:
     digest = sha256(webhook.host.encode()).hexdigest()[:_DIGEST_KEPT]
     portal, _created = Portal.objects.get_or_create(
         member_id=f"{_MEMBER_ID}{digest}",
-        defaults={"client_endpoint": webhook.root, "domain": webhook.host},
+        defaults={"client_endpoint": webhook.root, "domain": f"webhook at {webhook.host}"},
     )
     return portal

@@ -82,6 +82,10 @@ def unfinish(sandbox: Sandbox, portal: models.Portal) -> None:
     installation.finished = False
 
 
+def break_off_installation(sandbox: Sandbox, portal: models.Portal) -> None:
+    models.Portal.objects.update(installed_at=None)
+
+
 def take_scope_away(sandbox: Sandbox, portal: models.Portal) -> None:
     installation = sandbox.world.portals[portal.member_id].installations[seed.OUR_CLIENT_ID]
     installation.scopes = tuple(name for name in installation.scopes if name != "user_brief")
@@ -128,6 +132,7 @@ def test_a_portal_in_order_has_no_problem(portal: models.Portal) -> None:
         (demote_serving, SERVING, "User 1 is no administrator any more."),
         (let_the_token_age, SERVING, "keep_tokens runs every day"),
         (unfinish, "Installation", "Bitrix24 does not call the app installed"),
+        (break_off_installation, "Installation", "It was begun and not finished."),
         (take_scope_away, "Permissions", "Missing: user_brief."),
         (set_the_clock, "Clocks", "seconds ahead of ours"),
         (leave_in_doubt, "Payments in doubt", "163/1"),

@@ -21,6 +21,7 @@ from b24app.errors import (
     TokenRejected,
 )
 from b24app.models import Portal as PortalRow
+from b24app.named import NoSuchPortal, portal_named
 from b24app.proof import APP_INFO, PROFILE
 from sandbox import seed
 from sandbox.adapter import SandboxAdapter
@@ -114,7 +115,9 @@ def test_the_app_installed_at_that_host_shares_its_ledger(sandbox: Sandbox, alph
 
 
 @pytest.mark.django_db
-def test_a_portal_without_the_app_gets_a_row_that_no_frame_can_open(sandbox: Sandbox) -> None:
+def test_a_portal_without_the_app_gets_a_row_that_no_frame_can_open(
+    sandbox: Sandbox, alpha: Portal
+) -> None:
     first, second = (webhook.identify(webhook.parse(ADDRESS)) for _ in range(2))
     assert first.portal == second.portal
     row = PortalRow.objects.get()
@@ -122,6 +125,12 @@ def test_a_portal_without_the_app_gets_a_row_that_no_frame_can_open(sandbox: San
     assert row.client_endpoint == "https://alpha.example.com/rest/"
     # No portal can post this name: its form takes letters and digits alone.
     assert not row.member_id.isalnum()
+    # Nor does it stand in the way of the portal itself, if the app is installed there later.
+    with pytest.raises(NoSuchPortal):
+        portal_named("alpha.example.com")
+    later = installed(sandbox, alpha)
+    assert portal_named("alpha.example.com") == later
+    assert webhook.identify(webhook.parse(ADDRESS)).portal == later
     assert seed.WEBHOOK_CODE not in str(vars(row))
 
 

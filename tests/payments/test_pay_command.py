@@ -342,6 +342,12 @@ def test_nor_where_the_app_was_removed(sandbox: Sandbox, alpha: Portal) -> None:
     assert run("--portal", row.member_id, "--yes")[0] == NOTHING_TRIED
 
 
+def test_nor_where_its_installation_was_not_finished(sandbox: Sandbox, alpha: Portal) -> None:
+    row = stage.install(sandbox, alpha)
+    models.Portal.objects.update(installed_at=None)
+    assert run("--portal", row.member_id, "--yes")[0] == NOTHING_TRIED
+
+
 def test_a_payment_that_is_not_there_is_not_tried(sandbox: Sandbox) -> None:
     assert by_webhook(payment=999_999)[0] == NOTHING_TRIED
 
@@ -362,6 +368,22 @@ def test_wrong_arguments_do_not_look_like_a_payment_in_doubt(arguments: list[str
     with pytest.raises(SystemExit) as ended:
         command.Command().run_from_argv(["manage.py", "pay", *arguments])
     assert ended.value.code == NOTHING_TRIED
+
+
+@pytest.mark.parametrize(
+    "arguments", [[WEBHOOK], ["--pay-system", WEBHOOK], ["--payment", WEBHOOK.rstrip("/")]]
+)
+def test_a_webhook_in_the_wrong_place_is_not_repeated(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        command.Command().run_from_argv(
+            ["manage.py", "pay", "--payment", "271", "--pay-system", "11", *arguments]
+        )
+    assert ended.value.code == NOTHING_TRIED
+    captured = capsys.readouterr()
+    assert "usage: manage.py pay" in captured.err
+    assert seed.WEBHOOK_CODE not in captured.err + captured.out
 
 
 def test_a_name_that_cannot_be_written_does_not_change_the_exit_code(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import sys
 from argparse import ArgumentTypeError
-from contextlib import suppress
+from contextlib import redirect_stderr, suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from django.core.management.base import BaseCommand, CommandParser
@@ -73,11 +74,15 @@ class Command(BaseCommand):
         parser.add_argument("--yes", action="store_true", help="do not ask before paying")
 
     def run_from_argv(self, argv: list[str]) -> None:
-        # argparse leaves with 2, which would say here that a payment is not confirmed.
+        # argparse leaves with 2, which would say here that a payment is not confirmed; and it
+        # repeats what it does not understand, which may be a webhook in the wrong place.
         self._called_from_command_line = True
+        said = io.StringIO()
         try:
-            self.create_parser(argv[0], argv[1]).parse_args(argv[2:])
+            with redirect_stderr(said):
+                self.create_parser(argv[0], argv[1]).parse_args(argv[2:])
         except SystemExit as stop:
+            self.stderr.write(webhook.shown(said.getvalue()), ending="")
             sys.exit(NOTHING_TRIED if stop.code else 0)
         super().run_from_argv(argv)
 
@@ -178,7 +183,7 @@ def _payer(options: dict[str, Any]) -> Payer:
 
 def _person(name: str, user_id: int | None) -> Person:
     portal = portal_named(name)
-    if portal.uninstalled_at is not None:
+    if portal.installed_at is None or portal.uninstalled_at is not None:
         raise NoSuchPortal(name)
     if user_id is None:
         serving = portal.tokens.filter(serves_portal=True).first()
