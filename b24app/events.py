@@ -17,6 +17,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare, salted_hmac
 
+from b24app import trace
 from b24app.brackets import nested
 from b24app.client import Client
 from b24app.errors import BadInput, EventRefused, OpeningRefused, Refused
@@ -90,6 +91,7 @@ def receive(request: HttpRequest) -> None:
     portal = Portal.objects.filter(member_id=event.member_id).first()
     if portal is None:
         raise _refused(event, "the app was never installed there")
+    trace.about(member_id=portal.member_id, portal_pk=portal.pk)
     if not _is_proved(event, portal):
         if _is_handled(event):
             # Uninstalled since, so there is no token left to compare; but this one was proved.

@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.http.response import HttpResponseBase
 from django.utils.cache import patch_cache_control
 
-from b24app import error_pages, session
+from b24app import error_pages, session, trace
 from b24app.errors import (
     AccessDenied,
     B24Error,
@@ -31,6 +31,19 @@ GetResponse = Callable[[HttpRequest], HttpResponseBase]
 # What whoever watches over the app wants to see in the security log. OpeningRefused and
 # EventRefused are there already, with their reasons.
 _FOR_SECURITY = (AccessDenied, QueryLimit, ScopeMissing, SessionExpired, TokenRejected)
+
+
+class TraceMiddleware:
+    """Gives a request its name, in the logs and in the answer; outermost, so that all have it."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        begun = trace.begin(request.headers.get(trace.HEADER, ""))
+        response = self.get_response(request)
+        response[trace.HEADER] = begun.request_id
+        return response
 
 
 class FrameMiddleware:
