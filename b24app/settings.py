@@ -36,6 +36,8 @@ B24_TOKEN_KEYS = env.list("B24_TOKEN_KEYS", default=[INSECURE_TOKEN_KEY])
 B24_ALLOW_HTTP = env.bool("B24_ALLOW_HTTP", default=False)
 # Networks (CIDR) in which on-premise portals live beside us; other private ones are refused.
 B24_PRIVATE_NETWORKS = env.list("B24_PRIVATE_NETWORKS", default=[])
+# For so many days calls and answers are kept, masked; the rules for publishing ask for 3. 0: none.
+B24_REST_LOG_DAYS = env.int("B24_REST_LOG_DAYS", default=3)
 if B24_ALLOW_HTTP:
     # oauthlib refuses http on its own; transport.py decides which http addresses may be called.
     os.environ["OAUTHLIB_INSECURE_TRANSPORT"] = "1"

@@ -19,6 +19,8 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from b24app.addresses import GuardedHTTPConnection, GuardedHTTPSConnection, check_url
 from b24app.errors import B24Error, NeverSent, OutcomeUnknown, error_from_answer
+from b24app.exchange import Exchange
+from b24app.signals import exchanged
 
 VERSION = "0.1.0"
 USER_AGENT = f"PayForBitrix24/{VERSION}"
@@ -130,7 +132,8 @@ def post_form(
     url: str, fields: Mapping[str, str], *, token: str = "", timeout: tuple[float, float]
 ) -> Reply:
     """POST a form; see `post_json` for what it raises."""
-    return _post(url, dict(fields), "application/x-www-form-urlencoded", token, timeout)
+    form = dict(fields)
+    return _post(url, form, form, "application/x-www-form-urlencoded", token, timeout)
 
 
 def post_json(
@@ -142,7 +145,7 @@ def post_json(
     one was and no whole answer came back.
     """
     body = json.dumps(params, default=_as_text).encode()
-    return _post(url, body, "application/json", token, timeout)
+    return _post(url, params, body, "application/json", token, timeout)
 
 
 def _as_text(value: object) -> str:
@@ -152,6 +155,29 @@ def _as_text(value: object) -> str:
 
 
 def _post(
+    url: str,
+    asked: Mapping[str, Any],
+    data: bytes | dict[str, str],
+    content_type: str,
+    token: str,
+    timeout: tuple[float, float],
+) -> Reply:
+    """Send, and tell whoever takes note of calls what came of it."""
+    exchange = Exchange(url, asked)
+    try:
+        reply = _send(url, data, content_type, token, timeout)
+    except B24Error as error:
+        exchange.failed(error)
+        raise
+    else:
+        exchange.answered(reply.status, reply.body)
+    finally:
+        # Robust: a fault of theirs must not look like one of the call, which may have paid.
+        exchanged.send_robust(sender=Exchange, exchange=exchange)
+    return reply
+
+
+def _send(
     url: str,
     data: bytes | dict[str, str],
     content_type: str,
@@ -181,7 +207,6 @@ def _post(
     except (requests.RequestException, urllib3.exceptions.HTTPError, UnicodeError) as error:
         kind = NeverSent if _was_never_sent(error) else OutcomeUnknown
         raise kind(f"{url}: {type(error).__name__}") from error
-    logger.info("%s %s in %d ms", reply.status, url, (time.monotonic() - started) * 1000)
     return reply
 
 

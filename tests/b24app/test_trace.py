@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from django.conf import settings
@@ -33,7 +34,7 @@ class Lines(logging.Handler):
 
 
 @pytest.fixture
-def lines() -> Iterator[Callable[[], list[dict[str, str]]]]:
+def lines() -> Iterator[Callable[[], list[dict[str, Any]]]]:
     handler = Lines()
     logging.getLogger().addHandler(handler)
     yield lambda: [json.loads(line) for line in handler.written]
@@ -47,7 +48,7 @@ def test_logs_are_json_unless_a_developer_reads_them() -> None:
 
 @pytest.mark.django_db
 def test_lines_of_an_opening_name_its_request_and_portal(
-    client: Client, sandbox: Sandbox, alpha: Portal, lines: Callable[[], list[dict[str, str]]]
+    client: Client, sandbox: Sandbox, alpha: Portal, lines: Callable[[], list[dict[str, Any]]]
 ) -> None:
     install(client, sandbox, alpha)
     known = len(lines())
@@ -99,7 +100,7 @@ def test_threads_of_the_pool_work_for_the_same_request() -> None:
     assert all(found is begun for found in seen)
 
 
-def test_a_line_is_one_line_whatever_is_said(lines: Callable[[], list[dict[str, str]]]) -> None:
+def test_a_line_is_one_line_whatever_is_said(lines: Callable[[], list[dict[str, Any]]]) -> None:
     try:
         raise ZeroDivisionError("two\nlines")
     except ZeroDivisionError:
