@@ -43,7 +43,8 @@ def lines() -> Iterator[Callable[[], list[dict[str, Any]]]]:
 
 def test_logs_are_json_unless_a_developer_reads_them() -> None:
     assert not settings.DEBUG
-    assert settings.LOGGING["handlers"]["console"]["formatter"] == "json"
+    handlers: Any = settings.LOGGING["handlers"]
+    assert handlers["console"]["formatter"] == "json"
 
 
 @pytest.mark.django_db
