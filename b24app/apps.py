@@ -10,4 +10,4 @@ class B24AppConfig(AppConfig):
     verbose_name = "Bitrix24"
 
     def ready(self) -> None:
-        from b24app import checks, rest_log  # noqa: F401 - registers and connects them
+        from b24app import checks, metrics, rest_log  # noqa: F401 - registers, connects them

@@ -33,6 +33,10 @@ GetResponse = Callable[[HttpRequest], HttpResponseBase]
 _FOR_SECURITY = (AccessDenied, QueryLimit, ScopeMissing, SessionExpired, TokenRejected)
 
 
+# For whoever runs the app, who has no portal around them.
+NEVER_FRAMED = ("/admin/", "/metrics")
+
+
 class TraceMiddleware:
     """Gives a request its name, in the logs and in the answer; outermost, so that all have it."""
 
@@ -64,7 +68,7 @@ class FrameMiddleware:
         person: session.Person | None = getattr(request, "person", None)
         if person is not None:
             framed_by(response, request, origin_of(person.portal.client_endpoint))
-        elif response.status_code >= 400:
+        elif response.status_code >= 400 and not request.path_info.startswith(NEVER_FRAMED):
             framed_by(response, request, "*")
         fresh = session.renewed(request)
         if fresh is not None:

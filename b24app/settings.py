@@ -38,6 +38,8 @@ B24_ALLOW_HTTP = env.bool("B24_ALLOW_HTTP", default=False)
 B24_PRIVATE_NETWORKS = env.list("B24_PRIVATE_NETWORKS", default=[])
 # For so many days calls and answers are kept, masked; the rules for publishing ask for 3. 0: none.
 B24_REST_LOG_DAYS = env.int("B24_REST_LOG_DAYS", default=3)
+# What Prometheus sends to read /metrics; without it there is no such page.
+B24_METRICS_TOKEN = env.str("B24_METRICS_TOKEN", default="")
 if B24_ALLOW_HTTP:
     # oauthlib refuses http on its own; transport.py decides which http addresses may be called.
     os.environ["OAUTHLIB_INSECURE_TRANSPORT"] = "1"
