@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.http.response import HttpResponseBase
 from django.utils.cache import patch_cache_control
 
-from b24app import error_pages, session, trace
+from b24app import error_pages, publisher, session, trace
 from b24app.errors import (
     AccessDenied,
     B24Error,
@@ -34,7 +34,7 @@ _FOR_SECURITY = (AccessDenied, QueryLimit, ScopeMissing, SessionExpired, TokenRe
 
 
 # For whoever runs the app, who has no portal around them.
-NEVER_FRAMED = ("/admin/", "/metrics")
+NEVER_FRAMED = (publisher.ADDRESS, "/metrics")
 
 
 class TraceMiddleware:

@@ -45,6 +45,11 @@ if B24_ALLOW_HTTP:
     os.environ["OAUTHLIB_INSECURE_TRANSPORT"] = "1"
 
 INSTALLED_APPS = [
+    # The publisher's admin; with a site of our own, so that only what we chose is in it.
+    "django.contrib.admin.apps.SimpleAdminConfig",
+    "django.contrib.auth",
+    "django.contrib.sessions",
+    "django.contrib.messages",
     "django.contrib.contenttypes",
     "django.contrib.staticfiles",
     "csp",
@@ -59,6 +64,12 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.middleware.common.CommonMiddleware",
+    # These five are for the admin's address alone: a frame has no cookies.
+    "b24app.publisher.AdminFrames",
+    "b24app.publisher.AdminSession",
+    "b24app.publisher.AdminCsrf",
+    "b24app.publisher.AdminUser",
+    "b24app.publisher.AdminMessages",
     "django_htmx.middleware.HtmxMiddleware",
     "b24app.middleware.FrameMiddleware",
     "b24app.middleware.ErrorMiddleware",
@@ -76,6 +87,8 @@ TEMPLATES = [
             "context_processors": [
                 "django.template.context_processors.request",
                 "django.template.context_processors.i18n",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
                 "b24app.context.frame",
             ],
         },
@@ -123,6 +136,20 @@ CACHES = {
         "OPTIONS": {"MAX_ENTRIES": 10_000},
     },
 }
+
+# The publisher's cookies: for the admin's address, from its own pages, for a working day.
+SESSION_COOKIE_PATH = CSRF_COOKIE_PATH = "/admin/"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = APP_URL.startswith("https://")
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Strict"
+SESSION_COOKIE_AGE = 8 * 3600
+CSRF_COOKIE_HTTPONLY = True
+AUTH_PASSWORD_VALIDATORS = [
+    {
+        "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
+        "OPTIONS": {"min_length": 12},
+    },
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
 
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 SECURE_CONTENT_TYPE_NOSNIFF = True

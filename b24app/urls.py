@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.urls import include, path
 
+from b24app import admin
 from b24app.views import event, health, install, metrics, oauth, session
 
 urlpatterns = [
@@ -16,6 +17,7 @@ urlpatterns = [
     path("oauth/callback/", oauth.callback, name="oauth-callback"),
     path("healthz/", health.alive, name="healthz"),
     path("readyz/", health.ready, name="readyz"),
+    path("admin/", admin.site.urls),
     path("metrics", metrics.figures, name="metrics"),
 ]
 

@@ -43,3 +43,6 @@ STATIC_ROOT.mkdir(exist_ok=True)
 STORAGES = {
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
+
+# The publisher signs in often here; a hash that takes its time is nothing to be tested.
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

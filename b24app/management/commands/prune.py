@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
+from django.contrib.sessions.backends.db import SessionStore
 from django.core.management.base import BaseCommand, CommandError
 from django.db.models import QuerySet
 from django.utils import timezone
@@ -35,6 +36,8 @@ class Command(BaseCommand):
             handled_at__lt=now - timedelta(days=RECEIPT_DAYS)
         )
         self.stdout.write(f"Events: {delete_in_chunks(old_receipts)} receipts deleted.")
+        SessionStore.clear_expired()
+        self.stdout.write("Sessions of the admin: those that are over are deleted.")
         self._ask_others(now)
 
     def _ask_others(self, now: datetime) -> None:
