@@ -10,4 +10,7 @@ class B24AppConfig(AppConfig):
     verbose_name = "Bitrix24"
 
     def ready(self) -> None:
-        from b24app import checks  # noqa: F401 - registers them
+        from django.utils.module_loading import autodiscover_modules
+
+        autodiscover_modules("admin")
+        from b24app import checks, metrics, rest_log  # noqa: F401 - registers, connects them

@@ -206,10 +206,10 @@ _workers = _Workers()
 
 
 @receiver(pruning)
-def _prune(**kwargs: object) -> int:
+def _prune(**kwargs: object) -> str:
     """Remove receipts too old for a second delivery of the same event."""
     over = EventReceipt.objects.filter(
         event__in=NAMES, next_try_at=None, received_at__lt=timezone.now() - RECEIPTS_KEPT
     )
     count, _each = over.delete()
-    return count
+    return f"Events of payments: {count} receipts deleted."

@@ -19,7 +19,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare, salted_hmac
 
-from b24app import event_queue
+from b24app import event_queue, trace
 from b24app.brackets import nested
 from b24app.client import Client
 from b24app.errors import BadInput, EventRefused, OpeningRefused, Refused
@@ -98,6 +98,7 @@ def receive(request: HttpRequest) -> None:
     portal = Portal.objects.filter(member_id=event.member_id).first()
     if portal is None:
         raise _refused(event, "the app was never installed there")
+    trace.about(member_id=portal.member_id, portal_pk=portal.pk)
     if not (_is_proved(event, portal) or _brings_lost_token(event, portal)):
         if _is_handled(event):
             # Uninstalled since, so there is no token left to compare; but this one was proved.
@@ -137,9 +138,10 @@ def _brings_lost_token(event: Event, portal: Portal) -> bool:
     """Whether an ordinary event has a new application_token that Bitrix24 vouches for; it is kept.
 
     Where the app was installed anew, the portal is too old to send the token with its frame, and
-    the event that brings it was lost, every event would otherwise be refused for good.
+    the event that brings it was lost, every event would otherwise be refused for good. A removal
+    is no such event: Bitrix24 sends it without an access token.
     """
-    if portal.uninstalled_at is not None or event.name in _BRING_TOKENS:
+    if portal.uninstalled_at is not None or event.name not in event_queue.NAMES:
         return False
     if not (event.application_token and event.access_token and _may_ask(portal)):
         return False
@@ -222,8 +224,8 @@ def _refused(event: Event, reason: str) -> EventRefused:
 
 
 @receiver(pruning)
-def _forget_late_pairs(**kwargs: object) -> int:
+def _forget_late_pairs(**kwargs: object) -> str:
     """Remove pairs that an opening kept while its portal was being forgotten. Bitrix24 takes none
     of them any more; they are still nothing to keep."""
     count, _each = UserToken.objects.filter(portal__uninstalled_at__isnull=False).delete()
-    return count
+    return f"Tokens of portals that removed the app: {count} pairs deleted."

@@ -11,7 +11,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from b24app import placements, tokens
+from b24app import placements, tokens, trace
 from b24app.client import Answer, Client, Query, portal_client
 from b24app.errors import B24Error, OpeningRefused, OutcomeUnknown, ScopeMissing
 from b24app.forms import Posted, read_posted
@@ -82,6 +82,7 @@ def begin(request: HttpRequest) -> Person:
     if missing:
         raise PermissionsMissing("insufficient_scope", ", ".join(missing))
     portal = _remember(posted, owner, app, scopes)
+    trace.about(member_id=portal.member_id, portal_pk=portal.pk, user_id=owner.user_id)
     person = Person(portal, owner.user_id, proved_at=timezone.now())
     cast(PortalRequest, request).person = person
     return person

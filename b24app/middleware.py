@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.http.response import HttpResponseBase
 from django.utils.cache import patch_cache_control
 
-from b24app import error_pages, session
+from b24app import error_pages, publisher, session, trace
 from b24app.errors import (
     AccessDenied,
     B24Error,
@@ -33,6 +33,23 @@ GetResponse = Callable[[HttpRequest], HttpResponseBase]
 _FOR_SECURITY = (AccessDenied, QueryLimit, ScopeMissing, SessionExpired, TokenRejected)
 
 
+# For whoever runs the app, who has no portal around them.
+NEVER_FRAMED = (publisher.ADDRESS, "/metrics")
+
+
+class TraceMiddleware:
+    """Gives a request its name, in the logs and in the answer; outermost, so that all have it."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        begun = trace.begin(request.headers.get(trace.HEADER, ""))
+        response = self.get_response(request)
+        response[trace.HEADER] = begun.request_id
+        return response
+
+
 class FrameMiddleware:
     """Lets the person's own portal frame the answer, and renews their session silently.
 
@@ -51,7 +68,7 @@ class FrameMiddleware:
         person: session.Person | None = getattr(request, "person", None)
         if person is not None:
             framed_by(response, request, origin_of(person.portal.client_endpoint))
-        elif response.status_code >= 400:
+        elif response.status_code >= 400 and not request.path_info.startswith(NEVER_FRAMED):
             framed_by(response, request, "*")
         fresh = session.renewed(request)
         if fresh is not None:

@@ -152,3 +152,27 @@ class EventReceipt(models.Model):
 
     def __str__(self) -> str:
         return self.event
+
+
+class RestCall(models.Model):
+    """One call of ours and its answer, masked, kept for a few days to find out what happened."""
+
+    portal = models.ForeignKey(
+        Portal, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    at = models.DateTimeField(db_index=True)
+    host = models.CharField(max_length=255)
+    method = models.CharField(max_length=100)
+    # The methods in a batch, parted by commas.
+    commands = models.TextField(blank=True)
+    # Whose request led to the call.
+    user_id = models.PositiveBigIntegerField(null=True, blank=True)
+    status = models.PositiveSmallIntegerField()  # 0 if no answer came
+    code = models.CharField(max_length=100, blank=True)
+    milliseconds = models.PositiveIntegerField()
+    asked = models.JSONField()
+    answered = models.JSONField()
+    request_id = models.CharField(max_length=64, blank=True, db_index=True)
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.status}"

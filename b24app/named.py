@@ -15,18 +15,23 @@ class NoSuchPortal(Missing):
     )
 
 
-def portal_named(name: str) -> Portal:
-    """By member_id or by host, whatever has become of it; raises NoSuchPortal.
+def portals_named(name: str) -> list[Portal]:
+    """By member_id or by host, whatever has become of them. Of several that had one host, those
+    that have the app come first, then those that had it last.
 
-    Of two that had one host: the one that has the app, or had it last.
+    The secret of events is not read: a portal can be named also where the keys are lost.
     """
-    portal = (
-        Portal.objects.filter(Q(member_id=name) | Q(domain__iexact=name))
-        .order_by(
+    portals = Portal.objects.defer("application_token")
+    return list(
+        portals.filter(Q(member_id=name) | Q(domain__iexact=name)).order_by(
             F("uninstalled_at").desc(nulls_first=True), F("installed_at").desc(nulls_last=True)
         )
-        .first()
     )
-    if portal is None:
+
+
+def portal_named(name: str) -> Portal:
+    """The first of them; raises NoSuchPortal."""
+    portals = portals_named(name)
+    if not portals:
         raise NoSuchPortal(name)
-    return portal
+    return portals[0]

@@ -11,7 +11,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 
-from b24app import tokens
+from b24app import tokens, trace
 from b24app.broken import ABOUT_THE_PERSON
 from b24app.client import Batch, Client, Pending
 from b24app.errors import NeverSent, PortalMoved, TokenRejected
@@ -127,6 +127,7 @@ class Opening:
         # portal is theirs to harm, an ordinary user's is not.
         if profile.is_admin and posted.application_token:
             self._keep_application_token(posted.application_token)
+        trace.about(member_id=portal.member_id, portal_pk=portal.pk, user_id=profile.user_id)
         person = Person(portal, profile.user_id, proved_at=timezone.now())
         request = cast(PortalRequest, self._request)
         request.person = person
@@ -180,6 +181,7 @@ def read_opening(request: HttpRequest) -> Opening:
     ).first()
     if portal is None:
         raise refusal("not installed in this portal", member_id=posted.member_id)
+    trace.about(member_id=portal.member_id, portal_pk=portal.pk)
     return Opening(
         portal=portal,
         client=Client(portal.client_endpoint, PostedCredentials(posted.access)),

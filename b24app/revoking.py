@@ -3,27 +3,10 @@
 from __future__ import annotations
 
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import F
 
 from b24app.models import Portal, UserToken
 from b24app.proof import security
-
-
-class PortalUnclear(Exception):
-    """No portal has this name, or more than one; the message says which."""
-
-
-def portal_named(name: str) -> Portal:
-    """The portal with this member_id or domain, as an operator writes it. Raises PortalUnclear."""
-    # The secret is left alone: a portal is to be revoked also where the keys are lost.
-    portals = Portal.objects.defer("application_token")
-    found = list(portals.filter(Q(member_id=name) | Q(domain__iexact=name)))
-    if not found:
-        raise PortalUnclear(f"No portal has the member_id or the domain {name}.")
-    if len(found) > 1:
-        ids = ", ".join(portal.member_id for portal in found)
-        raise PortalUnclear(f"More than one portal had the domain {name}. Their member_ids: {ids}")
-    return found[0]
 
 
 @transaction.atomic

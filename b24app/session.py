@@ -13,6 +13,7 @@ from django.http import HttpRequest, HttpResponseBase
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 
+from b24app import trace
 from b24app.client import Client, user_client
 from b24app.errors import SessionExpired
 from b24app.models import Portal
@@ -115,6 +116,7 @@ def read(request: HttpRequest) -> Person:
     if portal is None:
         raise SessionExpired("the portal ended its sessions")
     cast(PortalRequest, request).session_issued_at = issued_at
+    trace.about(member_id=portal.member_id, portal_pk=portal.pk, user_id=user_id)
     return Person(portal, user_id, proved_at)
 
 

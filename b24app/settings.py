@@ -41,11 +41,20 @@ B24_PRIVATE_NETWORKS = env.list("B24_PRIVATE_NETWORKS", default=[])
 B24_EVENT_THREADS = env.int("B24_EVENT_THREADS", default=2)
 # How long a portal that removed the app, and not its data, finds its payments again.
 B24_LEDGER_RETENTION_DAYS = env.int("B24_LEDGER_RETENTION_DAYS", default=365)
+# For so many days calls and answers are kept, masked; the rules for publishing ask for 3. 0: none.
+B24_REST_LOG_DAYS = env.int("B24_REST_LOG_DAYS", default=3)
+# What Prometheus sends to read /metrics; without it there is no such page.
+B24_METRICS_TOKEN = env.str("B24_METRICS_TOKEN", default="")
 if B24_ALLOW_HTTP:
     # oauthlib refuses http on its own; transport.py decides which http addresses may be called.
     os.environ["OAUTHLIB_INSECURE_TRANSPORT"] = "1"
 
 INSTALLED_APPS = [
+    # The publisher's admin; with a site of our own, so that only what we chose is in it.
+    "django.contrib.admin.apps.SimpleAdminConfig",
+    "django.contrib.auth",
+    "django.contrib.sessions",
+    "django.contrib.messages",
     "django.contrib.contenttypes",
     "django.contrib.staticfiles",
     "csp",
@@ -55,10 +64,17 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "b24app.middleware.TraceMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.middleware.common.CommonMiddleware",
+    # These five are for the admin's address alone: a frame has no cookies.
+    "b24app.publisher.AdminFrames",
+    "b24app.publisher.AdminSession",
+    "b24app.publisher.AdminCsrf",
+    "b24app.publisher.AdminUser",
+    "b24app.publisher.AdminMessages",
     "django_htmx.middleware.HtmxMiddleware",
     "b24app.middleware.FrameMiddleware",
     "b24app.middleware.ErrorMiddleware",
@@ -76,6 +92,8 @@ TEMPLATES = [
             "context_processors": [
                 "django.template.context_processors.request",
                 "django.template.context_processors.i18n",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
                 "b24app.context.frame",
             ],
         },
@@ -124,6 +142,20 @@ CACHES = {
     },
 }
 
+# The publisher's cookies: for the admin's address, from its own pages, for a working day.
+SESSION_COOKIE_PATH = CSRF_COOKIE_PATH = "/admin/"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = APP_URL.startswith("https://")
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Strict"
+SESSION_COOKIE_AGE = 8 * 3600
+CSRF_COOKIE_HTTPONLY = True
+AUTH_PASSWORD_VALIDATORS = [
+    {
+        "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
+        "OPTIONS": {"min_length": 12},
+    },
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 SECURE_CONTENT_TYPE_NOSNIFF = True
 # The frame's address carries the portal's name and a session id of the portal's own.
@@ -157,8 +189,13 @@ CONTENT_SECURITY_POLICY = {
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "formatters": {
+        "line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"},
+        "json": {"()": "b24app.logs.JsonFormatter"},
+    },
+    "handlers": {
+        "console": {"class": "logging.StreamHandler", "formatter": "line" if DEBUG else "json"},
+    },
     "root": {"handlers": ["console"], "level": "INFO"},
     "loggers": {
         # At DEBUG these three write access tokens into the log.

@@ -16,9 +16,13 @@ portal_uninstalled = Signal()
 # raise Later to be told again, and any other error is another try as well, after a growing delay.
 payment_saved = Signal()
 
-# Sent regularly, for everybody to remove what is kept no longer. Receivers answer how many rows
-# they have removed.
+# Sent by `manage.py prune` for everybody to delete what is past its time. Receivers get `now`, and
+# return a sentence for whoever runs the command: what was deleted.
 pruning = Signal()
+
+# Sent by the transport after every call, with `exchange`: what was asked, and what came of it.
+# Receivers are in the way of whoever waits for the answer, so they take note and return.
+exchanged = Signal()
 
 # Sent when a portal is looked over. Receivers get `portal` and return lines of theirs: a list of
 # `doctor.Line`.

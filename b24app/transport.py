@@ -20,6 +20,8 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from b24app.addresses import GuardedHTTPConnection, GuardedHTTPSConnection, check_url
 from b24app.errors import B24Error, NeverSent, OutcomeUnknown, error_from_answer
+from b24app.exchange import Exchange
+from b24app.signals import exchanged
 
 VERSION = "0.1.0"
 USER_AGENT = f"PayForBitrix24/{VERSION}"
@@ -142,7 +144,8 @@ def post_form(
     url: str, fields: Mapping[str, str], *, token: str = "", timeout: tuple[float, float]
 ) -> Reply:
     """POST a form; see `post_json` for what it raises."""
-    return _post(url, dict(fields), "application/x-www-form-urlencoded", token, timeout)
+    form = dict(fields)
+    return _post(url, form, form, "application/x-www-form-urlencoded", token, timeout)
 
 
 def post_json(
@@ -154,7 +157,7 @@ def post_json(
     one was and no whole answer came back.
     """
     body = json.dumps(params, default=_as_text).encode()
-    return _post(url, body, "application/json", token, timeout)
+    return _post(url, params, body, "application/json", token, timeout)
 
 
 def _as_text(value: object) -> str:
@@ -164,6 +167,29 @@ def _as_text(value: object) -> str:
 
 
 def _post(
+    url: str,
+    asked: Mapping[str, Any],
+    data: bytes | dict[str, str],
+    content_type: str,
+    token: str,
+    timeout: tuple[float, float],
+) -> Reply:
+    """Send, and tell whoever takes note of calls what came of it."""
+    exchange = Exchange(url, asked)
+    try:
+        reply = _send(url, data, content_type, token, timeout)
+    except B24Error as error:
+        exchange.failed(error)
+        raise
+    else:
+        exchange.answered(reply.status, reply.body)
+    finally:
+        # Robust: a fault of theirs must not look like one of the call, which may have paid.
+        exchanged.send_robust(sender=Exchange, exchange=exchange)
+    return reply
+
+
+def _send(
     url: str,
     data: bytes | dict[str, str],
     content_type: str,
@@ -196,7 +222,6 @@ def _post(
         # The causes name the whole address, which a traceback would show.
         cause = error if shown(url) == url else None
         raise kind(f"{shown(url)}: {type(error).__name__}") from cause
-    logger.info("%s %s in %d ms", reply.status, reply.url, (time.monotonic() - started) * 1000)
     return reply
 
 
@@ -214,9 +239,7 @@ def _body(response: requests.Response, deadline: float) -> bytes:
     while chunk := response.raw.read1(_CHUNK, decode_content=True):
         body += chunk
         if len(body) > BODY_LIMIT:
-            raise OutcomeUnknown(
-                f"{shown(response.url)}: the answer is longer than {BODY_LIMIT} bytes"
-            )
+            raise OutcomeUnknown(f"{url}: the answer is longer than {BODY_LIMIT} bytes")
         if time.monotonic() > deadline:
             raise OutcomeUnknown(f"{url}: the answer did not end in time")
     return bytes(body)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from django.urls import include, path
 
-from b24app.views import doctor, event, health, install, oauth, session
+from b24app import admin
+from b24app.views import doctor, event, health, install, metrics, oauth, session
 
 urlpatterns = [
     path("", include("payments.urls")),
@@ -19,6 +20,8 @@ urlpatterns = [
     path("oauth/callback/", oauth.callback, name="oauth-callback"),
     path("healthz/", health.alive, name="healthz"),
     path("readyz/", health.ready, name="readyz"),
+    path("admin/", admin.site.urls),
+    path("metrics", metrics.figures, name="metrics"),
 ]
 
 handler400 = "b24app.error_pages.bad_request"

@@ -11,6 +11,7 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from b24app import metrics
 from b24app.errors import B24Error
 from payments import reasons
 from payments.models import OPEN_STATES, Attempt, State
@@ -74,9 +75,10 @@ def mark_sent(attempt: Attempt) -> bool:
 
 def give_up(attempt: Attempt) -> Attempt:
     """Close a claim whose process died before it sent anything; a live one then cannot send."""
-    Attempt.objects.filter(pk=attempt.pk, state=State.PAYING, sent_at=None).update(
+    if Attempt.objects.filter(pk=attempt.pk, state=State.PAYING, sent_at=None).update(
         state=State.REFUSED, reason=reasons.ABANDONED, settled_at=timezone.now()
-    )
+    ):
+        metrics.attempt_ended(State.REFUSED)
     attempt.refresh_from_db()
     return attempt
 
@@ -104,6 +106,7 @@ def _record(
     if Attempt.objects.filter(pk=attempt.pk, state__in=OPEN_STATES).update(**values):
         for name, value in values.items():
             setattr(attempt, name, value)
+        metrics.attempt_ended(state)
     else:
         attempt.refresh_from_db()
     return attempt

@@ -190,7 +190,7 @@ def test_nor_does_a_success(sandbox: Sandbox, caplog: pytest.LogCaptureFixture) 
     with caplog.at_level(logging.DEBUG, "b24app"):
         webhook.parse(ADDRESS).client.read(PROFILE)
     assert seed.WEBHOOK_CODE not in caplog.text
-    assert "/rest/1/***/profile" in caplog.text
+    assert "alpha.example.com profile" in caplog.text
 
 
 def test_nor_an_answer_of_unknown_shape(sandbox: Sandbox) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from b24app import revoking
+from b24app.named import portals_named
 
 
 class Command(BaseCommand):
@@ -19,10 +20,13 @@ class Command(BaseCommand):
         parser.add_argument("portal", metavar="PORTAL", help="its domain or its member_id")
 
     def handle(self, *args: Any, portal: str, **options: Any) -> None:
-        try:
-            found = revoking.portal_named(portal)
-        except revoking.PortalUnclear as error:
-            raise CommandError(str(error)) from error
+        portals = portals_named(portal)
+        if not portals:
+            raise CommandError(f"No portal has the member_id or the domain {portal}.")
+        if len(portals) > 1:
+            ids = ", ".join(each.member_id for each in portals)
+            raise CommandError(f"More than one portal had the domain {portal}: {ids}")
+        found = portals[0]
         pairs = revoking.revoke(found)
         self.stdout.write(
             f"{found.domain}: {pairs} pairs of tokens deleted, sessions ended.\n"

@@ -1,0 +1,112 @@
+"""The publisher's view of what the app keeps: to be read and searched, and changed by nobody.
+
+Columns are named one by one. Those with a secret are not among them, and tokens have no page.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Model
+from django.http import HttpRequest
+
+from b24app.models import EventReceipt, Portal, RestCall
+
+# Beyond this many rows a total is not worth counting at every page.
+ROWS_ON_A_PAGE = 50
+
+
+class PublisherSite(admin.AdminSite):
+    site_header = site_title = "Pay for Bitrix24"
+    index_title = "What the app keeps"
+    site_url = None  # The app's own pages open in a portal only.
+
+
+site = PublisherSite()
+
+
+class ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg]
+    """A table to look at, for whoever has the permission to view it."""
+
+    list_per_page = ROWS_ON_A_PAGE
+    show_full_result_count = False
+    actions = None
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+
+@admin.register(Portal, site=site)
+class PortalAdmin(ReadOnly):
+    list_display = ("domain", "member_id", "status", "installed_at", "uninstalled_at")
+    list_filter = ("status", "language", "installed_at", "uninstalled_at")
+    search_fields = ("domain", "member_id")
+    ordering = ("domain",)
+    fields = (
+        "domain",
+        "member_id",
+        "client_endpoint",
+        "app_id",
+        "app_code",
+        "scope",
+        "status",
+        "language",
+        "installed_at",
+        "uninstalled_at",
+        "session_generation",
+        "renewals",
+    )
+
+    @admin.display(description="Tokens")
+    def renewals(self, portal: Portal) -> str:
+        """Whose tokens are kept, and whether they can still be renewed."""
+        rows = portal.tokens.order_by("-serves_portal", "user_id").values_list(
+            "user_id", "serves_portal", "refreshed_at", "broken_code"
+        )
+        return "\n".join(_token_line(*row) for row in rows[:ROWS_ON_A_PAGE]) or "-"
+
+
+def _token_line(user_id: int, serves_portal: bool, refreshed_at: Any, broken_code: str) -> str:
+    what = "serves the portal" if serves_portal else "their own"
+    state = f"broken: {broken_code}" if broken_code else f"renewed {refreshed_at:%Y-%m-%d %H:%M}"
+    return f"user {user_id}, {what}, {state}"
+
+
+@admin.register(EventReceipt, site=site)
+class EventReceiptAdmin(ReadOnly):
+    list_display = ("event", "portal", "received_at", "handled_at")
+    list_filter = (("handled_at", admin.EmptyFieldListFilter), "event", "received_at")
+    search_fields = ("event", "portal__domain", "portal__member_id")
+    list_select_related = ("portal",)
+    ordering = ("-pk",)
+    fields = ("event", "portal", "received_at", "handled_at")
+
+
+@admin.register(RestCall, site=site)
+class RestCallAdmin(ReadOnly):
+    list_display = ("at", "portal", "method", "status", "code", "milliseconds", "user_id")
+    list_filter = ("status", "method", "at")
+    search_fields = ("=request_id", "host", "method", "commands", "code", "portal__member_id")
+    list_select_related = ("portal",)
+    ordering = ("-pk",)
+    fields = (
+        "at",
+        "portal",
+        "host",
+        "method",
+        "commands",
+        "status",
+        "code",
+        "milliseconds",
+        "user_id",
+        "request_id",
+        "asked",
+        "answered",
+    )

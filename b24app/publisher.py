@@ -1,0 +1,57 @@
+"""What Django's admin needs and nothing else may have: cookies, a login, CSRF; at its address only.
+
+A frame's pages carry no cookie, so none of these may touch them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.auth.middleware import AuthenticationMiddleware
+from django.contrib.messages.middleware import MessageMiddleware
+from django.contrib.sessions.middleware import SessionMiddleware
+from django.http import HttpRequest, HttpResponseForbidden
+from django.middleware.clickjacking import XFrameOptionsMiddleware
+from django.middleware.csrf import CsrfViewMiddleware
+from django.utils.deprecation import MiddlewareMixin
+
+ADDRESS = "/admin/"
+
+
+def is_for(request: HttpRequest) -> bool:
+    return request.path_info.startswith(ADDRESS)
+
+
+class _AdminOnly(MiddlewareMixin):
+    """Stands before a middleware of Django's, and lets all other requests pass it by."""
+
+    def __call__(self, request: HttpRequest) -> Any:
+        if not is_for(request):
+            return self.get_response(request)
+        return super().__call__(request)
+
+
+class AdminFrames(_AdminOnly, XFrameOptionsMiddleware):
+    pass
+
+
+class AdminSession(_AdminOnly, SessionMiddleware):
+    pass
+
+
+class AdminCsrf(_AdminOnly, CsrfViewMiddleware):
+    def process_view(
+        self, request: HttpRequest, callback: Any, callback_args: Any, callback_kwargs: Any
+    ) -> HttpResponseForbidden | None:
+        # Django calls this for every request, whatever __call__ did.
+        if not is_for(request):
+            return None
+        return super().process_view(request, callback, callback_args, callback_kwargs)
+
+
+class AdminUser(_AdminOnly, AuthenticationMiddleware):
+    pass
+
+
+class AdminMessages(_AdminOnly, MessageMiddleware):
+    pass
