@@ -9,12 +9,15 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl
 
 MASK = "***"
 # Values kept of one call or answer: a screen's worth, some ten kilobytes at the most.
 VALUES_KEPT = 300
+# Names of fields are short, or never get as far as being looked up.
+NAMES_REMEMBERED = 1_000
 # A list's first rows say what it was like.
 ROWS_KEPT = 10
 MAX_DEPTH = 12
@@ -122,7 +125,7 @@ class _Copy:
             names = [part for part in re.split(r"[\[\]]+", path) if part]
             key = next((name for name in reversed(names) if not name.isdigit()), "")
             shown = ".".join(name if _KEY.fullmatch(name) else MASK for name in names)
-            params[shown] = self.of(text, key=key, depth=0)
+            params[shown] = self.of(text, key=key if _KEY.fullmatch(key) else "", depth=0)
         return {"method": method_name(method), **params}
 
 
@@ -132,9 +135,16 @@ def _number(key: str, value: int | Decimal) -> int | str:
     return value if isinstance(value, int) else str(value)
 
 
-def _is_kept(key: str, text: str) -> bool:
+@lru_cache(NAMES_REMEMBERED)
+def _compared(key: str) -> str | None:
+    """A field's name without its signs, None if it is private; the same few come all the time."""
     name = _SIGNS.sub("", key.lower())
-    if _PRIVATE.search(name):
+    return None if _PRIVATE.search(name) else name
+
+
+def _is_kept(key: str, text: str) -> bool:
+    name = _compared(key)
+    if name is None:
         return False
     if text in _FLAGS:
         return True
