@@ -174,5 +174,8 @@ class RestCall(models.Model):
     answered = models.JSONField()
     request_id = models.CharField(max_length=64, blank=True, db_index=True)
 
+    class Meta:
+        verbose_name = "REST call"
+
     def __str__(self) -> str:
         return f"{self.method} {self.status}"
