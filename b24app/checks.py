@@ -108,7 +108,7 @@ def _secrets() -> Iterator[CheckMessage]:
     if INSECURE_TOKEN_KEY in settings.B24_TOKEN_KEYS:
         yield Error(
             "B24_TOKEN_KEYS holds the key that everybody can read in the source.",
-            hint="Set it to a key of your own; README.md says how to make one.",
+            hint="Set it to a key of your own; .env.example says how to make one.",
             id="b24app.E004",
         )
     if not (settings.B24_CLIENT_ID and settings.B24_CLIENT_SECRET):
