@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext_lazy
 
 from b24app import placements
 from b24app.client import Answer, Client, Pending, Query, portal_client
@@ -223,7 +224,12 @@ def _serving(portal: Portal, row: UserToken | None) -> Line:
             _("It was last renewed %(days)s days ago, and lives 180.") % words,
             _("Whoever runs the app sees to it that keep_tokens runs every day."),
         )
-    return Line(name, True, _("User %(user)s; renewed %(days)s days ago.") % words)
+    renewed = ngettext_lazy(
+        "User %(user)s; renewed %(days)s day ago.",
+        "User %(user)s; renewed %(days)s days ago.",
+        "days",
+    )
+    return Line(name, True, renewed % words)
 
 
 def _clock(asked: Pending[datetime], ours: datetime) -> Line:
@@ -235,7 +241,9 @@ def _clock(asked: Pending[datetime], ours: datetime) -> Line:
     seconds = round((theirs - ours).total_seconds())
     words = {"seconds": abs(seconds)}
     if abs(seconds) <= CLOCKS_DIFFER.total_seconds():
-        return Line(name, True, _("%(seconds)s seconds apart.") % words)
+        apart = ngettext_lazy("%(seconds)s second apart.", "%(seconds)s seconds apart.", "seconds")
+        return Line(name, True, apart % words)
+    # Never one second only: so little counts as in order.
     found = (
         _("Bitrix24's is %(seconds)s seconds ahead of ours.")
         if seconds > 0
