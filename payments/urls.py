@@ -7,6 +7,7 @@ from payments.views import home, listing, pay
 payments = (
     [
         path("", listing.listing, name="list"),
+        path("unpaid/", listing.unpaid, name="unpaid"),
         path("question/", pay.question, name="question"),
         path("pay/", pay.pay, name="pay"),
         path("check/", pay.check, name="check"),

@@ -1,4 +1,4 @@
-"""More of the main page's list: the next page, or what a search finds."""
+"""The main page's list once the page is open: the whole screen, the next page, a search."""
 
 from __future__ import annotations
 
@@ -11,6 +11,19 @@ from b24app.session import PortalRequest, portal_required
 from payments import screens
 from payments.forms import read_search
 from payments.visible import MainReading
+
+
+@require_GET
+@portal_required
+def unpaid(request: PortalRequest) -> HttpResponse:
+    """The screen anew, for whoever comes back from another one."""
+    person = request.person
+    reading = MainReading(person.portal, person.client, ask_profile=True)
+    run_together(*reading.batches)
+    found = reading.listing(person)
+    lines = screens.lines(found, person.portal)
+    context = {"listing": found, "lines": lines, "is_admin": reading.is_admin}
+    return render(request, "payments/screens/unpaid.html", context)
 
 
 @require_GET

@@ -59,7 +59,7 @@ class MainReading:
         """
         may_pay = self._right.get()
         if is_admin is None:
-            is_admin = self._asked_profile().is_admin
+            is_admin = self.is_admin
         page = self._first_page()
         seen = self._seen(page, is_admin=is_admin)
         if not seen and page.next_before is not None and not self._number:
@@ -74,10 +74,12 @@ class MainReading:
             next_before=page.next_before,
         )
 
-    def _asked_profile(self) -> Profile:
+    @property
+    def is_admin(self) -> bool:
+        """The answer to `ask_profile`."""
         if self._profile is None:
             raise RuntimeError("whether this is an administrator was neither told nor asked")
-        return self._profile.get()
+        return self._profile.get().is_admin
 
     def _first_page(self) -> Page:
         try:

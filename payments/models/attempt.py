@@ -1,4 +1,4 @@
-"""The ledger: every try to pay, written down before Bitrix24 is asked for anything."""
+"""Every try to change whether a payment is paid, written down before Bitrix24 is asked for it."""
 
 from __future__ import annotations
 
@@ -23,11 +23,25 @@ STALE_CLAIM = timedelta(minutes=5)
 SETTLE_AFTER = timedelta(seconds=120)
 
 
+class Kind(models.TextChoices):
+    """What was tried: to pay through the pay system; to mark as paid, with no money moved by it; to
+    take either back."""
+
+    PAY = "pay", _("Payment")
+    MARK = "mark", _("Marked as paid")
+    UNDO = "undo", _("Undone")
+
+
 class State(models.TextChoices):
+    """PAID ends a payment or a mark, UNDONE ends an undoing. CLOSED was never confirmed: a person
+    looked at the facts and let the payment go."""
+
     PAYING = "paying", _("Being paid")
     PAID = "paid", _("Paid")
     REFUSED = "refused", _("Refused")
     UNKNOWN = "unknown", _("Not confirmed")
+    UNDONE = "undone", _("Undone")
+    CLOSED = "closed", _("Closed by hand")
 
 
 OPEN_STATES = (State.PAYING, State.UNKNOWN)
@@ -45,13 +59,16 @@ class AttemptQuerySet(models.QuerySet["Attempt"]):
 
 
 class Attempt(models.Model):
-    """One try to pay one payment, by one person.
+    """One try to pay one payment, to mark it as paid or to undo that, by one person.
 
     The database allows one open attempt a payment: it is the claim that keeps a second click, a
     second person or a second process from paying again.
     """
 
     portal = models.ForeignKey("b24app.Portal", on_delete=models.PROTECT, related_name="+")
+    kind = models.CharField(max_length=10, choices=Kind.choices, default=Kind.PAY)
+    # The paid attempt that this one takes back; empty where it was paid outside the app.
+    undoes = models.ForeignKey("self", on_delete=models.PROTECT, null=True, related_name="undoings")
     payment_id = models.PositiveBigIntegerField()
     account_number = models.CharField(max_length=100)
     order_id = models.PositiveBigIntegerField(null=True)
@@ -69,6 +86,13 @@ class Attempt(models.Model):
     # Committed before the payment leaves us: without it, nothing was ever sent.
     sent_at = models.DateTimeField(null=True)
     settled_at = models.DateTimeField(null=True)
+    # While it is open: when `manage.py reconcile` is to look at it, and how often it has.
+    due_at = models.DateTimeField(null=True)
+    looks = models.PositiveSmallIntegerField(default=0)
+    # Since when it waits for a person, because looking brought no answer for too long.
+    handed_over_at = models.DateTimeField(null=True)
+    # What a person wrote to it: why it was undone, or why it was closed by hand.
+    note = models.CharField(max_length=255, blank=True)
     reason = models.CharField(max_length=40, blank=True)  # a code of reasons.py
     evidence = models.JSONField(default=dict)  # what the portal said
 
@@ -82,7 +106,14 @@ class Attempt(models.Model):
                 name="one_open_attempt_a_payment",
             )
         ]
-        indexes = [models.Index(fields=["portal", "payment_id"], name="attempts_of_a_payment")]
+        indexes = [
+            models.Index(fields=["portal", "payment_id"], name="attempts_of_a_payment"),
+            models.Index(
+                fields=["due_at"],
+                condition=models.Q(due_at__isnull=False),
+                name="attempts_to_look_at",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"attempt {self.pk} on payment {self.payment_id}: {self.state}"

@@ -1,0 +1,29 @@
+"""The screens of the main page, in the order in which their links stand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from django.utils.translation import gettext_lazy as _
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
+
+
+@dataclass(frozen=True)
+class Screen:
+    """`name` is its address's name within `payments:`, and the `data-screen` of its <main>. `badge`
+    names an address that answers with a number to show beside the link, or with nothing."""
+
+    name: str
+    label: StrOrPromise
+    admins_only: bool = False
+    badge: str = ""
+
+
+SCREENS = (Screen("unpaid", _("Unpaid payments")),)
+
+
+def screens_for(*, is_admin: bool) -> list[Screen]:
+    return [screen for screen in SCREENS if is_admin or not screen.admins_only]
