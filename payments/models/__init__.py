@@ -11,13 +11,18 @@ from payments.models.attempt import (
     Kind,
     State,
 )
+from payments.models.comment import Comment
+from payments.models.entry import AppendOnly, Entry
 
 __all__ = [
     "OPEN_STATES",
     "SETTLE_AFTER",
     "STALE_CLAIM",
+    "AppendOnly",
     "Attempt",
     "AttemptQuerySet",
+    "Comment",
+    "Entry",
     "Kind",
     "State",
 ]
