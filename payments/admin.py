@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.contrib import admin
 
 from b24app.admin import ReadOnly, site
-from payments.models import Attempt
+from payments.models import Attempt, Entry
 
 
 @admin.register(Attempt, site=site)
@@ -43,4 +43,26 @@ class AttemptAdmin(ReadOnly):
         "sent_at",
         "settled_at",
         "evidence",
+    )
+
+
+@admin.register(Entry, site=site)
+class EntryAdmin(ReadOnly):
+    list_display = ("at", "portal", "number", "event", "attempt_id", "actor_id")
+    list_filter = ("event", "at")
+    search_fields = ("=attempt_id", "=actor_id", "=hash", "portal__domain", "portal__member_id")
+    list_select_related = ("portal",)
+    ordering = ("-pk",)
+    fields = (
+        "portal",
+        "number",
+        "at",
+        "event",
+        "attempt_id",
+        "actor_id",
+        "facts",
+        "texts",
+        "texts_digest",
+        "previous",
+        "hash",
     )

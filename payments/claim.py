@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from b24app import metrics
 from b24app.errors import B24Error
-from payments import reasons
+from payments import comments, ledger, reasons
 from payments.models import OPEN_STATES, Attempt, State
 from payments.offer import Offer
 from payments.payer import Payer
@@ -75,11 +75,15 @@ def mark_sent(attempt: Attempt) -> bool:
 
 def give_up(attempt: Attempt) -> Attempt:
     """Close a claim whose process died before it sent anything; a live one then cannot send."""
-    if Attempt.objects.filter(pk=attempt.pk, state=State.PAYING, sent_at=None).update(
-        state=State.REFUSED, reason=reasons.ABANDONED, settled_at=timezone.now()
-    ):
+    with transaction.atomic():
+        ours = Attempt.objects.filter(pk=attempt.pk, state=State.PAYING, sent_at=None).update(
+            state=State.REFUSED, reason=reasons.ABANDONED, settled_at=timezone.now()
+        )
+        attempt.refresh_from_db()
+        if ours:
+            ledger.record(attempt.portal, attempt.state, actor_id=None, attempt=attempt)
+    if ours:
         metrics.attempt_ended(State.REFUSED)
-    attempt.refresh_from_db()
     return attempt
 
 
@@ -103,9 +107,14 @@ def _record(
         "pay_system_name": attempt.pay_system_name,
         **more,
     }
-    if Attempt.objects.filter(pk=attempt.pk, state__in=OPEN_STATES).update(**values):
-        for name, value in values.items():
-            setattr(attempt, name, value)
+    with transaction.atomic():
+        ours = Attempt.objects.filter(pk=attempt.pk, state__in=OPEN_STATES).update(**values)
+        if ours:
+            for name, value in values.items():
+                setattr(attempt, name, value)
+            comments.owe(attempt)
+            ledger.record(attempt.portal, state, actor_id=attempt.user_id, attempt=attempt)
+    if ours:
         metrics.attempt_ended(state)
     else:
         attempt.refresh_from_db()

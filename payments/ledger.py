@@ -25,6 +25,8 @@ REMOVED, TEXTS_ERASED = "removed", "texts_erased"
 # Whoever loses a number has waited for somebody who won it, so this many rounds are this many
 # writers in one portal who all came first.
 _ROUNDS = 200
+# Entries changed or removed in one transaction.
+_AT_ONCE = 500
 # Four places, as the working row has.
 _SUM = "{:.4f}"
 # What the portal said that is known to name nobody; all other text of it can be erased.
@@ -161,13 +163,13 @@ def cut(portal: Portal, *, up_to: int, before: datetime) -> int:
     return count
 
 
-def erase_texts(portal: Portal, *, at_once: int = 1_000) -> int:
-    """Remove what may name people from all entries, and say so in the chain; each transaction
-    erases `at_once` entries at the most. Answers how many had something to erase."""
+def erase_texts(portal: Portal) -> int:
+    """Remove what may name people from all entries, and say so in the chain, some at a time.
+    Answers how many had something to erase."""
     erased = 0
     while True:
         with_texts = unguarded(portal_id=portal.pk).filter(texts__isnull=False)
-        numbers = list(with_texts.order_by("number").values_list("number", flat=True)[:at_once])
+        numbers = list(with_texts.order_by("number").values_list("number", flat=True)[:_AT_ONCE])
         if not numbers:
             return erased
         with transaction.atomic():
@@ -178,5 +180,9 @@ def erase_texts(portal: Portal, *, at_once: int = 1_000) -> int:
 
 def forget(portal: Portal) -> int:
     """Delete the whole chain of a portal that leaves with its data; answers how long it was."""
-    count, _each = unguarded(portal_id=portal.pk).delete()
+    count = 0
+    entries = unguarded(portal_id=portal.pk).order_by("number")
+    while numbers := list(entries.values_list("number", flat=True)[:_AT_ONCE]):
+        unguarded(numbers, portal_id=portal.pk).delete()
+        count += len(numbers)
     return count

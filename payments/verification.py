@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import Exists, Max, OuterRef
@@ -22,9 +22,9 @@ _COMPARED = ("kind", "state", "payment_id", "sum", "currency", "user_id", "pay_s
 
 @dataclass
 class Report:
-    """`findings` are sentences; `head` is the number and hash of the last entry."""
+    """How many entries there are, how many findings, and number and hash of the last entry."""
 
-    findings: list[str] = field(default_factory=list)
+    findings: int = 0
     count: int = 0
     head: tuple[int, str] = (0, sealing.GENESIS)
 
@@ -42,24 +42,33 @@ class _Cut:
         return max(self.removed, default=0)
 
 
-def verify(portal: Portal, *, noted: tuple[int, str] | None = None) -> Report:
-    """Look the whole chain over, in constant memory while it is sound. `noted` is a head that was
-    read earlier and kept elsewhere: a chain that was cut off or written anew does not hold it.
+def verify(
+    portal: Portal, *, tell: Callable[[str], object], noted: tuple[int, str] | None = None
+) -> Report:
+    """Look the whole chain over and `tell` each finding as a sentence, in constant memory. `noted`
+    is a head that was read earlier and kept elsewhere: a chain that was cut off or written anew
+    does not hold it.
 
     Only reads; entries that are appended meanwhile are looked at too.
     """
     report = Report()
+    for finding in _findings(portal, report, noted):
+        report.findings += 1
+        tell(f"{portal.member_id}: {finding}")
+    return report
+
+
+def _findings(portal: Portal, report: Report, noted: tuple[int, str] | None) -> Iterator[str]:
     cut = _cut(portal)
     for entries in _chunks(portal):
         for entry in entries:
-            report.findings += _faults_of(entry, portal, cut, *report.head, noted=noted)
+            yield from _faults_of(entry, portal, cut, *report.head, noted=noted)
             report.head = (entry.number, entry.hash)
             report.count += 1
-        report.findings += _faults_of_attempts(portal, entries)
-    report.findings += _attempts_without_entry(portal, cut)
+        yield from _faults_of_attempts(portal, entries)
+    yield from _attempts_without_entry(portal, cut)
     if noted is not None:
-        report.findings += _faults_of_head(noted, report.head, cut)
-    return report
+        yield from _faults_of_head(noted, report.head, cut)
 
 
 def _chunks(portal: Portal) -> Iterator[list[Entry]]:

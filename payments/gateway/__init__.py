@@ -32,6 +32,7 @@ from payments.gateway.shapes import (
     Payment,
     PaySystem,
 )
+from payments.gateway.timeline import CommentsPage, TimelineComment, add_comment, comments_of
 from payments.gateway.writes import change_pay_system, pay_payment
 
 __all__ = [
@@ -41,12 +42,16 @@ __all__ = [
     "SMART_INVOICE",
     "Binding",
     "BindingsPage",
+    "CommentsPage",
     "Order",
     "Owner",
     "PaySystem",
     "Payment",
+    "TimelineComment",
+    "add_comment",
     "bindings",
     "change_pay_system",
+    "comments_of",
     "order",
     "order_right",
     "orders",

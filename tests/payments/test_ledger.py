@@ -9,7 +9,6 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
-from typing import Any
 
 import pytest
 from django.conf import settings
@@ -18,11 +17,10 @@ from django.test.utils import CaptureQueriesContext
 
 from b24app import models
 from payments import ledger, sealing
-from payments.models import AppendOnly, Attempt, Entry, State
-from payments.verification import verify
+from payments.models import AppendOnly, Entry, State
 from sandbox.app import Sandbox
 from sandbox.world import Portal
-from tests.payments import stage
+from tests.payments import ledgers, stage
 
 pytestmark = pytest.mark.django_db
 WRITERS, EACH = 4, 50
@@ -33,28 +31,6 @@ def portal(sandbox: Sandbox, alpha: Portal) -> models.Portal:
     return stage.install(sandbox, alpha)
 
 
-def an_attempt(portal: models.Portal, **values: Any) -> Attempt:
-    return Attempt.objects.create(
-        **{
-            "portal": portal,
-            "payment_id": 271,
-            "account_number": "163/1",
-            "order_id": 163,
-            "owner_type": 2,
-            "owner_id": 8061,
-            "pay_system_id": 11,
-            "pay_system_name": "Acme Pay of Jo Doe",
-            "bound_pay_system_id": 11,
-            "sum": Decimal("100.50"),
-            "currency": "EUR",
-            "user_id": 3,
-            "state": State.PAID,
-            "settled_at": datetime(2026, 11, 24, 9, 0, tzinfo=UTC),
-            **values,
-        }
-    )
-
-
 def numbered(portal: models.Portal) -> list[Entry]:
     return list(Entry.objects.of(portal.pk))
 
@@ -62,7 +38,7 @@ def numbered(portal: models.Portal) -> list[Entry]:
 def assert_whole(portal: models.Portal, count: int) -> None:
     entries = numbered(portal)
     assert [entry.number for entry in entries] == list(range(1, count + 1))
-    assert verify(portal).findings == []
+    assert ledgers.findings(portal) == []
 
 
 def test_each_entry_seals_the_one_before_it(portal: models.Portal) -> None:
@@ -82,7 +58,12 @@ def test_an_entry_says_all_that_the_attempt_says(portal: models.Portal) -> None:
         "error": {"code": "X", "description": "Jo Doe's card", "status": 400},
         "words": "of a kind nobody knows",
     }
-    attempt = an_attempt(portal, evidence=evidence, note="asked by Jo Doe")
+    attempt = ledgers.an_attempt(
+        portal,
+        evidence=evidence,
+        note="asked by Jo Doe",
+        settled_at=datetime(2026, 11, 24, 9, tzinfo=UTC),
+    )
 
     ledger.record(portal, "paid", actor_id=3, attempt=attempt, facts={"sum_asked": Decimal("1.10")})
 
@@ -144,7 +125,7 @@ def test_texts_of_any_script_are_sealed(portal: models.Portal) -> None:
 
 
 def test_an_append_is_one_select_and_one_insert(portal: models.Portal) -> None:
-    attempt = an_attempt(portal)
+    attempt = ledgers.an_attempt(portal)
     for _ in range(2):
         with CaptureQueriesContext(connection) as queries:
             ledger.record(portal, "paid", actor_id=3, attempt=attempt)
