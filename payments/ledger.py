@@ -157,9 +157,10 @@ def cut(portal: Portal, *, up_to: int, before: datetime) -> int:
     with transaction.atomic():
         old = unguarded(portal_id=portal.pk).filter(number__lte=up_to)
         last = old.filter(number=up_to).values_list("hash", flat=True).get()
-        count, _each = old.delete()
-        facts = {"up_to": up_to, "hash": last, "count": count, "before": before}
+        facts = {"up_to": up_to, "hash": last, "count": old.count(), "before": before}
+        # First of all: the chain would begin anew where it is all removed.
         _append(portal, REMOVED, None, None, sealing.plain(facts), None)
+        count, _each = old.delete()
     return count
 
 
