@@ -27,19 +27,25 @@ def plain(value: Any) -> Any:
         case bool() | int() | None:
             return value
         case str():
-            return str(value)
+            return _storable(value)
         case datetime():
             return moment(value)
         case date():
             return value.isoformat()
         case Mapping():
-            return {str(key): plain(item) for key, item in value.items()}
+            return {_storable(str(key)): plain(item) for key, item in value.items()}
         case list() | tuple() | set() | frozenset():
             return [plain(item) for item in value]
         case Decimal():
             return format(value, "f")
         case _:
-            return str(value)
+            return _storable(str(value))
+
+
+def _storable(text: str) -> str:
+    """Without what PostgreSQL's JSON or UTF-8 has no place for, and a portal may send all the same:
+    an outcome must not be lost for a letter."""
+    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
 
 
 def moment(at: datetime) -> str:

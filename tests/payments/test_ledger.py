@@ -109,6 +109,7 @@ def test_without_texts_there_is_no_digest(portal: models.Portal) -> None:
         (datetime(2026, 1, 2, 3, tzinfo=UTC), "2026-01-02T03:00:00.000000+00:00"),
         ({2: (Decimal("1.0"), None)}, {"2": ["1.0", None]}),
         (State.PAID, "paid"),
+        ("a\0b\ud83d", "a\ufffdb?"),
     ],
 )
 def test_what_is_sealed_is_what_comes_back(
