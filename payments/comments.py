@@ -51,7 +51,8 @@ def owe(attempt: Attempt) -> None:
         and attempt.reason != reasons.PAID_BY_OTHER
         and attempt.owner_id is not None
     ):
-        Comment.objects.create(attempt=attempt)
+        # One that is owed already must not cost the outcome its record.
+        Comment.objects.bulk_create([Comment(attempt=attempt)], ignore_conflicts=True)
 
 
 def post_due(now: datetime | None = None, limit: int = 100) -> int:

@@ -12,7 +12,7 @@ from functools import partial
 
 import pytest
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from b24app import models
@@ -173,6 +173,33 @@ def test_entries_cannot_be_changed_or_deleted(portal: models.Portal) -> None:
         with pytest.raises(AppendOnly):
             change()
     assert Entry.objects.get().event == "noted"
+
+
+def test_whoever_lost_a_number_takes_the_next_and_their_transaction_lives(
+    portal: models.Portal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another writer's entry comes between the reading of the last one and the writing."""
+    read = ledger._head
+    answers = [read(portal)]
+    for _ in range(2):
+        ledger.record(portal, "noted", actor_id=7)
+        answers.append(read(portal))
+    monkeypatch.setattr(ledger, "_head", lambda portal: answers.pop(0))
+    with transaction.atomic():
+        attempt = ledgers.an_attempt(portal)
+        ledger.record(portal, "paid", actor_id=3, attempt=attempt)
+    assert [entry.actor_id for entry in numbered(portal)] == [7, 7, 3]
+    assert_whole(portal, 3)
+
+
+def test_a_clash_that_nobody_else_caused_is_an_error(
+    portal: models.Portal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger.record(portal, "noted", actor_id=3)
+    monkeypatch.setattr(ledger, "_head", lambda portal: (0, sealing.GENESIS))
+    with pytest.raises(IntegrityError):
+        ledger.record(portal, "noted", actor_id=3)
+    assert_whole(portal, 1)
 
 
 @pytest.mark.django_db(transaction=True)
