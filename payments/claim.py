@@ -14,7 +14,7 @@ from django.utils import timezone
 from b24app import metrics
 from b24app.errors import B24Error
 from payments import reasons
-from payments.models import OPEN_STATES, Attempt, State
+from payments.models import OPEN_STATES, Approval, Attempt, State
 from payments.offer import Offer
 from payments.payer import Payer
 
@@ -61,14 +61,29 @@ def _new(person: Payer, offer: Offer, pay_system_id: int) -> Attempt:
 
 
 def mark_sent(attempt: Attempt) -> bool:
-    """From here on only reading the payment may close the attempt. False: somebody gave our claim
-    up meanwhile, so nothing may be sent."""
+    """From here on only reading the payment may close the attempt. The approval it goes by is used
+    up in the same step. False: somebody gave our claim up meanwhile, or the approval is no longer
+    good, so nothing may be sent."""
     now = timezone.now()
-    if Attempt.objects.filter(pk=attempt.pk, state=State.PAYING, sent_at=None).update(
-        sent_at=now, pay_system_name=attempt.pay_system_name, evidence=attempt.evidence
-    ):
+    with transaction.atomic():
+        is_ours = Attempt.objects.filter(pk=attempt.pk, state=State.PAYING, sent_at=None).update(
+            sent_at=now,
+            pay_system_name=attempt.pay_system_name,
+            evidence=attempt.evidence,
+            approval=attempt.approval_id,
+        )
+        approved = attempt.approval_id is None or (
+            bool(is_ours) and Approval.objects.use(attempt.approval_id, now=now)
+        )
+        if not approved:
+            transaction.set_rollback(True)
+    if is_ours and approved:
         attempt.sent_at = now
         return True
+    if is_ours:
+        attempt.approval = None
+        close(attempt, State.REFUSED, reason=reasons.NEEDS_APPROVAL, evidence={})
+        return False
     attempt.refresh_from_db()
     return False
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from b24app.errors import B24Error, Missing, NeverSent, OutcomeUnknown, PortalMoved, Refused
-from payments import gateway, guards, reasons
+from payments import gateway, guards, policy, reasons
 from payments.claim import claim, close, mark_sent
 from payments.guards import Stopped
 from payments.models import Attempt, State
@@ -56,6 +56,9 @@ def _prepare(person: Payer, offer: Offer, attempt: Attempt) -> None:
     guards.check_order(standing.order)
     guards.check_pay_system(
         attempt.pay_system_id, offer=offer, systems=standing.systems, order=standing.order
+    )
+    attempt.approval = policy.check(
+        person, offer, pay_system_id=attempt.pay_system_id, kind=attempt.kind
     )
     chosen = standing.systems.find(attempt.pay_system_id) if standing.systems else None
     if chosen is not None:

@@ -29,6 +29,10 @@ PORTAL_MOVED = "portal_moved"
 REBIND_FAILED = "rebind_failed"
 REBIND_UNKNOWN = "rebind_unknown"
 ABANDONED = "abandoned"
+POLICY_SYSTEM = "policy_system"
+NEEDS_APPROVAL = "needs_approval"
+APPROVAL_WAITS = "approval_waits"
+APPROVED_OTHERWISE = "approved_otherwise"
 # Refused although it was, or was to be, sent.
 NOT_REACHED = "not_reached"
 TRUE_WITHOUT_PAYMENT = "true_without_payment"
@@ -48,6 +52,11 @@ NO_FITTING_SYSTEM = _(
     "Ask the portal's administrator to set one up."
 )
 OPEN_ATTEMPT = _("An earlier try is not confirmed yet. Check it before you pay again.")
+
+RULES_CHANGED = _(
+    "Somebody else has changed the rules meanwhile, so yours were not stored. "
+    "Below are the rules as they are now."
+)
 
 _NOT_CONFIRMED = _(
     "Bitrix24 has not confirmed this payment, and it may have been paid. "
@@ -103,6 +112,22 @@ SENTENCES: dict[str, StrOrPromise] = {
         "Nothing was paid. Reload the page to see which one it has."
     ),
     ABANDONED: _("An earlier try was broken off before anything was sent. Nothing was paid."),
+    POLICY_SYSTEM: _(
+        "Your administrator does not allow this payment system for payments from this app. "
+        "Nothing was paid. Choose another one."
+    ),
+    NEEDS_APPROVAL: _(
+        "A payment of this sum needs a second person's approval. Nothing was paid. "
+        "Ask for approval first."
+    ),
+    APPROVAL_WAITS: _(
+        "A payment of this sum needs a second person's approval, and nobody has given it yet. "
+        "Nothing was paid. You asked for it; it is on the approvals list of the others."
+    ),
+    APPROVED_OTHERWISE: _(
+        "Another sum or payment system was approved than this one. Nothing was paid. "
+        "Choose the approved payment system, or ask for approval of this one."
+    ),
     NOT_REACHED: _("Bitrix24 could not be reached, so nothing was paid. Try again in a minute."),
     TRUE_WITHOUT_PAYMENT: _(
         "Bitrix24 took the request, but the payment is still unpaid. Some payment systems do not "

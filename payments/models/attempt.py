@@ -81,6 +81,10 @@ class Attempt(models.Model):
     sum = models.DecimalField(max_digits=20, decimal_places=4)
     currency = models.CharField(max_length=10)
     user_id = models.PositiveBigIntegerField()
+    # The second person's word it went by; empty where the rules demand none.
+    approval = models.ForeignKey(
+        "payments.Approval", on_delete=models.PROTECT, null=True, related_name="attempts"
+    )
     state = models.CharField(max_length=10, choices=State.choices, default=State.PAYING)
     created_at = models.DateTimeField(default=timezone.now)
     # Committed before the payment leaves us: without it, nothing was ever sent.
