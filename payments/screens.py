@@ -13,17 +13,31 @@ from b24app.models import Portal
 from b24app.proof import origin_of
 from payments import reasons
 from payments.gateway import DEAL, SMART_INVOICE, Owner
-from payments.models import Attempt, State
+from payments.models import Attempt, Kind, State
 from payments.offer import Offer, seal
-from payments.visible import Listing, Row
+from payments.visible import Choice, Listing, Row
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
 
-# Beside the states of an attempt: nobody has tried yet.
-DUE = "due"
-WORDS: dict[str, StrOrPromise] = {DUE: _("Not paid")}
+# Beside the states of an attempt: nobody has tried yet; and what is never to be taken for a payment
+# through a pay system.
+DUE, MARKED, MARKING, UNDOING, NOT_UNDONE = "due", "marked", "marking", "undoing", "not-undone"
+WORDS: dict[str, StrOrPromise] = {
+    DUE: _("Not paid"),
+    MARKED: _("Marked as paid"),
+    MARKING: _("Being marked"),
+    UNDOING: _("Being undone"),
+    NOT_UNDONE: _("Not undone"),
+}
 WORDS.update((state.value, state.label) for state in State)
+
+_STATES_OF_KIND: dict[tuple[str, str], str] = {
+    (Kind.MARK, State.PAID): MARKED,
+    (Kind.MARK, State.PAYING): MARKING,
+    (Kind.UNDO, State.PAYING): UNDOING,
+    (Kind.UNDO, State.REFUSED): NOT_UNDONE,
+}
 
 # After these, what the person was shown is no longer true: the same offer would be refused again.
 _OFFER_IS_OVER = frozenset(
@@ -42,6 +56,10 @@ _OFFER_IS_OVER = frozenset(
 )
 
 
+# However it was paid, it was not by what was tried.
+_PAID_OTHERWISE = frozenset({reasons.PAID_BY_OTHER, reasons.PAID_EARLIER, reasons.PAID_AGAIN})
+
+
 @dataclass(frozen=True)
 class OwnerLink:
     """A deal, an invoice or another item: `path` is what BX24.openPath takes, `url` the same page
@@ -54,7 +72,7 @@ class OwnerLink:
 
 @dataclass(frozen=True)
 class Status:
-    """How one payment stands, and the sealed offer that the button beside that sends."""
+    """How one payment stands, and the sealed offer that the buttons beside that send."""
 
     payment_id: int
     state: str
@@ -62,13 +80,19 @@ class Status:
     pay_system_name: str
     offer: str
     can_pay: bool = False
+    can_mark: bool = False
     can_check: bool = False
+    can_undo: bool = False
     at: datetime | None = None
     sentences: Sequence[StrOrPromise] = ()
 
     @property
     def words(self) -> StrOrPromise:
         return WORDS[self.state]
+
+    @property
+    def has_button(self) -> bool:
+        return self.can_pay or self.can_mark or self.can_check or self.can_undo
 
 
 @dataclass(frozen=True)
@@ -102,38 +126,77 @@ def owner_link(owner: Owner | None, portal: Portal) -> OwnerLink | None:
 
 def status_of(row: Row, *, may_pay: bool) -> Status:
     """How the payment of a listed row stands."""
-    payment = row.payment
-    status = _due(row.offer)
-    if payment.paid:
-        return replace(status, state=State.PAID.value, at=payment.date_paid)
-    if row.attempt is not None:
+    payment, status = row.payment, _due(row.offer)
+    if row.attempt is not None and (not payment.paid or row.attempt.kind == Kind.UNDO):
         return status_after(row.offer, row.attempt)
-    if row.payable:
-        return replace(status, can_pay=True)
-    # Who may not pay anyway is told so once, above the list.
-    return replace(status, sentences=[row.why_not] if may_pay else [])
-
-
-def status_after(offer: Offer, attempt: Attempt | None) -> Status:
-    """How the payment stands after Pay or Check now; None where nobody ever tried."""
-    if attempt is None:
-        return replace(_due(offer), can_pay=True)
-    if attempt.evidence.get("rebound"):
-        # What Pay offers next is bound to what was chosen this time.
-        offer = replace(
-            offer,
-            pay_system_id=attempt.pay_system_id,
-            pay_system_name=attempt.pay_system_name,
+    if payment.paid:
+        by_other = payment.emp_paid_id not in (None, row.offer.user_id)
+        return replace(
+            status,
+            state=MARKED if row.marked else State.PAID.value,
+            at=payment.date_paid,
+            can_undo=row.undoable,
+            sentences=[reasons.PAID_BY_SOMEBODY_ELSE] if by_other else [],
         )
-    return replace(
-        _due(offer),
-        state=attempt.state,
-        pay_system_name=attempt.pay_system_name or offer.pay_system_name,
-        can_pay=attempt.state == State.REFUSED and attempt.reason not in _OFFER_IS_OVER,
-        can_check=attempt.is_open,
-        at=attempt.settled_at if attempt.state == State.PAID else None,
-        sentences=attempt.sentences,
+    status = replace(status, can_pay=row.payable, can_mark=row.markable)
+    # Who may not pay anyway is told so once, above the list.
+    if row.payable or not may_pay:
+        return status
+    return replace(status, sentences=[reasons.BY_HAND_ONLY if row.markable else row.why_not])
+
+
+def status_after(
+    offer: Offer, attempt: Attempt | None, *, choice: Choice | None = None, can_undo: bool = False
+) -> Status:
+    """How the payment stands after a button was pressed; without an attempt, nobody ever tried.
+
+    `choice` is what the payment can be paid by where it is unpaid; without one, what it could be
+    paid by before.
+    """
+    offer = offer_after(offer, attempt)
+    status = replace(_due(offer), can_undo=can_undo)
+    may_go_on = attempt is None or can_be_paid_after(attempt)
+    status = replace(
+        status,
+        can_pay=may_go_on and (choice is None or choice.payable),
+        can_mark=may_go_on and choice is not None and choice.markable,
     )
+    if attempt is None:
+        return status
+    sentences = list(attempt.sentences)
+    is_settled = attempt.state in (State.PAID, State.UNDONE)
+    if attempt.state == State.PAID and not attempt.reason and attempt.user_id != offer.user_id:
+        sentences.append(reasons.PAID_BY_SOMEBODY_ELSE)
+    return replace(
+        status,
+        state=_state_of(attempt),
+        pay_system_name=attempt.pay_system_name or offer.pay_system_name,
+        can_check=attempt.is_open,
+        at=attempt.settled_at if is_settled else None,
+        sentences=sentences,
+    )
+
+
+def can_be_paid_after(attempt: Attempt) -> bool:
+    """The payment is unpaid, and what the person was shown of it still holds."""
+    if attempt.kind == Kind.UNDO:
+        return attempt.state == State.UNDONE and not attempt.reason
+    return attempt.state == State.REFUSED and attempt.reason not in _OFFER_IS_OVER
+
+
+def offer_after(offer: Offer, attempt: Attempt | None) -> Offer:
+    """What Pay offers next is bound to what was chosen this time."""
+    if attempt is None or not attempt.evidence.get("rebound"):
+        return offer
+    return replace(
+        offer, pay_system_id=attempt.pay_system_id, pay_system_name=attempt.pay_system_name
+    )
+
+
+def _state_of(attempt: Attempt) -> str:
+    if attempt.reason in _PAID_OTHERWISE:
+        return State.PAID.value
+    return _STATES_OF_KIND.get((attempt.kind, attempt.state), attempt.state)
 
 
 def _due(offer: Offer) -> Status:

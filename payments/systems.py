@@ -22,6 +22,7 @@ _REGISTRY = "ORDER"
 
 # Where the list of REST handlers cannot be had: built-in ones that answer `true` and do not pay.
 _SILENT = {"cash", "cashondelivery", "inner", "orderdocument"}
+_INTERNAL_ACCOUNT = "inner"
 _SILENT_PREFIX = "bill"  # Each country has its own form of the printed bill.
 
 logger = logging.getLogger(__name__)
@@ -45,6 +46,18 @@ class Systems:
             return system.action_file in self.rest_handlers
         name = system.action_file.lower()
         return name not in _SILENT and not name.startswith(_SILENT_PREFIX)
+
+    def needs_mark(self, system: PaySystem) -> bool:
+        """In use, and nothing that an app calls pays through it: a person can only mark as paid.
+
+        Not so the buyer's internal account: marking takes the money from that.
+        """
+        return (
+            system.active
+            and system.registry == _REGISTRY
+            and system.action_file.lower() != _INTERNAL_ACCOUNT
+            and not self.can_be_paid(system)
+        )
 
     def fitting(self, person_type_id: int | None) -> list[PaySystem]:
         """Those that a payment of an order for such a buyer may be bound to, in the portal's order.

@@ -72,6 +72,7 @@ class MainReading:
             may_pay=may_pay,
             systems=systems.result_for_admin(self._client) if is_admin else systems.result(),
             next_before=page.next_before,
+            is_admin=is_admin,
         )
 
     @property

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-
-from django.utils import timezone
 
 from payments import reasons
 from payments.gateway import Order, Owner, Payment, PaySystem
 from payments.models import Attempt
 from payments.offer import Offer
 from payments.payer import Payer
+from payments.policy import Policy, policy_of
 from payments.systems import Systems
+from payments.visible.attempts import is_marked, is_undoable, latest_attempts
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
@@ -24,7 +24,9 @@ class Row:
     """`systems` are those to choose from, the bound one first; where `bound_fits` is false, that
     one cannot be paid from here and another has to be chosen. `attempt` is the open one, if any.
     `why_not` is a sentence where nobody could pay this now; `payable` also takes the person's
-    right into account."""
+    right into account. `markable`: the bound one moves no money through the app, so that the
+    payment may also be marked as paid by hand. `marked`: it was; `undoable`: this person may take
+    back, now, what made it paid."""
 
     payment: Payment
     owner: Owner | None
@@ -34,6 +36,23 @@ class Row:
     bound_fits: bool
     payable: bool
     why_not: StrOrPromise
+    markable: bool = False
+    marked: bool = False
+    undoable: bool = False
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What an unpaid payment can be paid by: these fields are a row's."""
+
+    offer: Offer
+    systems: list[PaySystem]
+    bound_fits: bool
+    markable: bool
+
+    @property
+    def payable(self) -> bool:
+        return self.bound_fits or len(self.systems) > 1
 
 
 @dataclass(frozen=True)
@@ -64,57 +83,76 @@ def listing(
     may_pay: bool,
     systems: Systems | None,
     next_before: int | None = None,
+    is_admin: bool = False,
 ) -> Listing:
-    attempts = _open_attempts(person, [one.payment.id for one in seen])
+    attempts = latest_attempts(person, [one.payment.id for one in seen])
+    rules = policy_of(person.portal)
     rows = [
-        _row(person, one, attempts.get(one.payment.id), systems=systems, may_pay=may_pay)
+        _row(
+            person,
+            one,
+            attempts.get(one.payment.id),
+            rules=rules,
+            systems=systems,
+            may_pay=may_pay,
+            is_admin=is_admin,
+        )
         for one in seen
     ]
     return Listing(rows, may_pay, next_before, systems_known=systems is not None)
 
 
-def _open_attempts(person: Payer, payment_ids: Iterable[int]) -> dict[int, Attempt]:
-    """A claim whose process died before it sent anything does not count: paying takes it over."""
-    now = timezone.now()
-    attempts = Attempt.objects.filter(
-        portal=person.portal, payment_id__in=list(payment_ids)
-    ).still_open()
-    return {attempt.payment_id: attempt for attempt in attempts if not attempt.is_abandoned(now)}
-
-
 def _row(
-    person: Payer, seen: Seen, attempt: Attempt | None, *, systems: Systems | None, may_pay: bool
+    person: Payer,
+    seen: Seen,
+    latest: Attempt | None,
+    *,
+    rules: Policy,
+    systems: Systems | None,
+    may_pay: bool,
+    is_admin: bool,
 ) -> Row:
     payment = seen.payment
-    choice, bound_fits = _choice(payment, seen.order, systems)
-    why_not = _why_not(payment, seen.order, attempt, has_choice=bound_fits or len(choice) > 1)
+    attempt = latest if latest is not None and latest.is_open else None
+    offer = _offer(person, payment, seen.owner)
+    choice = choice_of(offer, systems, order=seen.order, paid=payment.paid)
+    why_not = _why_not(payment, seen.order, attempt, choice)
     return Row(
         payment=payment,
         owner=seen.owner,
-        offer=_offer(person, payment, seen.owner),
+        offer=offer,
         attempt=attempt,
-        systems=choice,
-        bound_fits=bound_fits,
+        systems=choice.systems,
+        bound_fits=choice.bound_fits,
         payable=may_pay and not why_not,
         why_not=why_not,
+        markable=choice.markable and may_pay and why_not in ("", reasons.NO_FITTING_SYSTEM),
+        marked=is_marked(payment, latest),
+        undoable=may_pay
+        and is_undoable(payment, latest, person_id=person.user_id, rules=rules, is_admin=is_admin),
     )
 
 
-def _choice(
-    payment: Payment, order: Order | None, systems: Systems | None
-) -> tuple[list[PaySystem], bool]:
-    """What to choose from, the bound one first, and whether that one can be paid from here."""
+def choice_of(
+    offer: Offer, systems: Systems | None, *, order: Order | None = None, paid: bool = False
+) -> Choice:
+    """What to choose from, the bound one first, and what can be done with that from here."""
+    bound_by_name = _bound_by_name(offer)
     if systems is None:
-        return [_bound_by_name(payment)], bool(payment.pay_system_id)
-    bound = systems.find(payment.pay_system_id)
-    if payment.paid:
-        return [bound or _bound_by_name(payment)], False
+        return Choice(offer, [bound_by_name], bool(offer.pay_system_id), markable=False)
+    bound = systems.find(offer.pay_system_id)
+    if paid:
+        return Choice(offer, [bound or bound_by_name], bound_fits=False, markable=False)
     person_type_id = _person_type(order, bound)
     others = [
-        system for system in systems.fitting(person_type_id) if system.id != payment.pay_system_id
+        system for system in systems.fitting(person_type_id) if system.id != offer.pay_system_id
     ]
-    bound_fits = bound is not None and systems.can_be_paid(bound)
-    return [bound or _bound_by_name(payment), *others], bound_fits
+    return Choice(
+        offer,
+        [bound or bound_by_name, *others],
+        bound_fits=bound is not None and systems.can_be_paid(bound),
+        markable=bound is not None and systems.needs_mark(bound),
+    )
 
 
 def _person_type(order: Order | None, bound: PaySystem | None) -> int | None:
@@ -125,11 +163,11 @@ def _person_type(order: Order | None, bound: PaySystem | None) -> int | None:
     return bound.person_type_id if bound is not None else None
 
 
-def _bound_by_name(payment: Payment) -> PaySystem:
+def _bound_by_name(offer: Offer) -> PaySystem:
     """All that is known of a pay system where the portal's list cannot be had."""
     return PaySystem(
-        id=payment.pay_system_id,
-        name=payment.pay_system_name,
+        id=offer.pay_system_id,
+        name=offer.pay_system_name,
         active=True,
         registry="ORDER",
         person_type_id=None,
@@ -140,7 +178,7 @@ def _bound_by_name(payment: Payment) -> PaySystem:
 
 
 def _why_not(
-    payment: Payment, order: Order | None, attempt: Attempt | None, *, has_choice: bool
+    payment: Payment, order: Order | None, attempt: Attempt | None, choice: Choice
 ) -> StrOrPromise:
     if payment.paid:
         return reasons.SENTENCES[reasons.ALREADY_PAID]
@@ -150,7 +188,7 @@ def _why_not(
         return reasons.SENTENCES[reasons.ORDER_CANCELED]
     if payment.sum <= 0:
         return reasons.SENTENCES[reasons.SUM_ZERO]
-    return "" if has_choice else reasons.NO_FITTING_SYSTEM
+    return "" if choice.payable else reasons.NO_FITTING_SYSTEM
 
 
 def _offer(person: Payer, payment: Payment, owner: Owner | None) -> Offer:

@@ -40,4 +40,4 @@ class TabReading:
         seen.sort(key=lambda one: one.payment.id, reverse=True)
         may_pay, systems = self._right.get(), self._systems
         known = systems.result_for_admin(self._client) if is_admin else systems.result()
-        return listing(person, seen, may_pay=may_pay, systems=known)
+        return listing(person, seen, may_pay=may_pay, systems=known, is_admin=bool(is_admin))
