@@ -14,6 +14,7 @@ from b24app.errors import FrameError, Missing
 from b24app.opening import PROFILE
 from b24app.session import Person
 from payments import reasons, undo
+from payments.movements import date_paid_in
 from payments.offer import Offer, open_offer
 from payments.policy import Policy, policy_of
 from payments.systems import SystemsReading
@@ -59,7 +60,7 @@ class MarkQuestion:
 
 @dataclass(frozen=True)
 class UndoQuestion:
-    """`until` is how long it can be undone."""
+    """`until` is how long it can be undone, in the portal's own time where that is known."""
 
     offer: Offer
     sealed: str
@@ -97,6 +98,9 @@ def ask_undo(person: Person, *, sealed: str) -> UndoQuestion:
     if not _is_allowed(person, rules):
         raise UndoForbidden(reasons.UNDO_NOT_ALLOWED)
     until = paid.settled_at + timedelta(hours=rules.undo_hours)
+    paid_at = date_paid_in(paid.evidence)
+    if paid_at is not None:
+        until = until.astimezone(paid_at.tzinfo)
     return UndoQuestion(offer, sealed, paid.pay_system_name or offer.pay_system_name, until)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from html import escape
+from typing import TYPE_CHECKING
 
 import pytest
 from django.test import Client
@@ -19,6 +21,9 @@ from sandbox.faults import AFTER, BEFORE, Fault
 from sandbox.world import Portal
 from tests.payments import stage
 from tests.payments.frames import Frame, offer_in, text_of
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
 
 pytestmark = pytest.mark.django_db
 
@@ -55,6 +60,11 @@ def reader(client: Client, sandbox: Sandbox, alpha: Portal, portal: models.Porta
 
 def row_in(html: str, payment_id: int) -> str:
     return html.split(f'<tr data-payment="{payment_id}">')[1].split("</tr>")[0]
+
+
+def said(reason: StrOrPromise) -> str:
+    """A sentence as it stands in HTML."""
+    return escape(str(reason))
 
 
 def sealed_in(html: str) -> str:
@@ -137,7 +147,7 @@ def test_without_another_system_a_payment_can_still_be_marked(
     row = row_in(manager.tab(seed.CASH_DEAL), seed.CASH_PAYMENT)
     assert MARK_BUTTON in row
     assert PAY_BUTTON not in row
-    assert str(reasons.BY_HAND_ONLY) in row
+    assert said(reasons.BY_HAND_ONLY) in row
 
 
 def test_without_the_order_right_there_is_no_button(reader: Frame, manager: Frame) -> None:
@@ -185,10 +195,10 @@ def test_it_is_still_called_marked_when_the_tab_is_opened_again(
     marked(manager)
     row = row_in(manager.tab(seed.CASH_DEAL), seed.CASH_PAYMENT)
     assert 'data-state="marked"' in row
-    assert str(reasons.PAID_BY_SOMEBODY_ELSE) not in row
+    assert said(reasons.PAID_BY_SOMEBODY_ELSE) not in row
     row = row_in(admin.tab(seed.CASH_DEAL), seed.CASH_PAYMENT)
     assert 'data-state="marked"' in row
-    assert str(reasons.PAID_BY_SOMEBODY_ELSE) in row
+    assert said(reasons.PAID_BY_SOMEBODY_ELSE) in row
 
 
 def test_a_second_press_marks_nothing_more(manager: Frame) -> None:
@@ -291,7 +301,7 @@ def test_after_its_time_a_payment_cannot_be_undone(manager: Frame) -> None:
     assert UNDO_BUTTON not in row_in(manager.tab(), seed.PAYMENT)
     for path in ("/payments/undo/question/", "/payments/undo/"):
         answer = manager.post(path, offer=sealed_in(html), note="Too late")
-        assert str(reasons.SENTENCES[reasons.UNDO_TOO_LATE]) in text_of(answer, 409)
+        assert said(reasons.SENTENCES[reasons.UNDO_TOO_LATE]) in text_of(answer, 409)
     assert calls_of(manager.sandbox, UNPAY) == 0
     assert Attempt.objects.count() == 1
 
@@ -301,7 +311,7 @@ def test_where_undoing_is_switched_off_nobody_can(manager: Frame, portal: models
     Policy.objects.create(portal=portal, undo_hours=0)
     assert UNDO_BUTTON not in row_in(manager.tab(), seed.PAYMENT)
     answer = manager.post("/payments/undo/", offer=offer, note="Off")
-    assert str(reasons.SENTENCES[reasons.UNDO_OFF]) in text_of(answer, 409)
+    assert said(reasons.SENTENCES[reasons.UNDO_OFF]) in text_of(answer, 409)
     assert calls_of(manager.sandbox, UNPAY) == 0
 
 
@@ -332,7 +342,7 @@ def test_a_person_whom_the_rules_do_not_let_is_refused_with_words(
     Policy.objects.create(portal=portal, undo_by=Who.ADMINISTRATORS)
     for path in ("/payments/undo/question/", "/payments/undo/"):
         answer = manager.post(path, offer=offer, note="Forged")
-        assert str(reasons.SENTENCES[reasons.UNDO_NOT_ALLOWED]) in text_of(answer, 403)
+        assert said(reasons.SENTENCES[reasons.UNDO_NOT_ALLOWED]) in text_of(answer, 403)
     assert calls_of(manager.sandbox, UNPAY) == 0
     assert Attempt.objects.count() == 1
 
@@ -403,7 +413,7 @@ def test_an_undoing_that_the_portal_still_shows_as_paid_is_not_undone(manager: F
 def test_another_person_who_may_undo_sees_who_it_was_not(manager: Frame, admin: Frame) -> None:
     paid(manager)
     row = row_in(admin.tab(), seed.PAYMENT)
-    assert str(reasons.PAID_BY_SOMEBODY_ELSE) in row
+    assert said(reasons.PAID_BY_SOMEBODY_ELSE) in row
     assert 'data-state="undone"' in undone(admin, row)
 
 
