@@ -121,6 +121,8 @@ def _record(
     if Attempt.objects.filter(pk=attempt.pk, state__in=OPEN_STATES).update(**values):
         for name, value in values.items():
             setattr(attempt, name, value)
+        if reason == reasons.NOT_REACHED and attempt.approval_id is not None:
+            Approval.objects.give_back(attempt.approval_id)
         metrics.attempt_ended(state)
     else:
         attempt.refresh_from_db()

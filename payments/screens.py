@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from django.utils.formats import date_format
 from django.utils.translation import gettext_lazy as _
 
 from b24app.models import Portal
 from b24app.proof import origin_of
 from payments import reasons
 from payments.gateway import DEAL, SMART_INVOICE, Owner
-from payments.models import Attempt, State
+from payments.models import Approval, Attempt, State
 from payments.offer import Offer, seal
 from payments.visible import Listing, Row
 
@@ -40,6 +41,8 @@ _OFFER_IS_OVER = frozenset(
         reasons.REBIND_UNKNOWN,
     }
 )
+# The offer is as good as before, but somebody else has to agree first.
+_CANNOT_PAY = _OFFER_IS_OVER | {reasons.NEEDS_APPROVAL, reasons.APPROVAL_WAITS}
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,7 @@ class Status:
     pay_system_name: str
     offer: str
     can_pay: bool = False
+    can_ask: bool = False
     can_check: bool = False
     at: datetime | None = None
     sentences: Sequence[StrOrPromise] = ()
@@ -69,6 +73,11 @@ class Status:
     @property
     def words(self) -> StrOrPromise:
         return WORDS[self.state]
+
+    @property
+    def has_choice(self) -> bool:
+        """Is a pay system to be chosen, to pay by or to ask for?"""
+        return self.can_pay or self.can_ask
 
 
 @dataclass(frozen=True)
@@ -80,7 +89,11 @@ class Line:
 
 def lines(listing: Listing, portal: Portal) -> list[Line]:
     return [
-        Line(row, owner_link(row.owner, portal), status_of(row, may_pay=listing.may_pay))
+        Line(
+            row,
+            owner_link(row.owner, portal),
+            status_of(row, may_pay=listing.may_pay, names=listing.names),
+        )
         for row in listing.rows
     ]
 
@@ -100,8 +113,8 @@ def owner_link(owner: Owner | None, portal: Portal) -> OwnerLink | None:
     return OwnerLink(path, url, owner.title or title % {"id": owner.id})
 
 
-def status_of(row: Row, *, may_pay: bool) -> Status:
-    """How the payment of a listed row stands."""
+def status_of(row: Row, *, may_pay: bool, names: Mapping[int, str]) -> Status:
+    """How the payment of a listed row stands. `names` are those of whoever approved."""
     payment = row.payment
     status = _due(row.offer)
     if payment.paid:
@@ -109,7 +122,9 @@ def status_of(row: Row, *, may_pay: bool) -> Status:
     if row.attempt is not None:
         return status_after(row.offer, row.attempt)
     if row.payable:
-        return replace(status, can_pay=True)
+        return replace(status, can_pay=True, sentences=_approved(row.approval, names))
+    if row.can_ask:
+        return replace(status, can_ask=True, sentences=[row.why_not])
     # Who may not pay anyway is told so once, above the list.
     return replace(status, sentences=[row.why_not] if may_pay else [])
 
@@ -129,11 +144,27 @@ def status_after(offer: Offer, attempt: Attempt | None) -> Status:
         _due(offer),
         state=attempt.state,
         pay_system_name=attempt.pay_system_name or offer.pay_system_name,
-        can_pay=attempt.state == State.REFUSED and attempt.reason not in _OFFER_IS_OVER,
+        can_pay=attempt.state == State.REFUSED and attempt.reason not in _CANNOT_PAY,
+        can_ask=attempt.reason == reasons.NEEDS_APPROVAL,
         can_check=attempt.is_open,
         at=attempt.settled_at if attempt.state == State.PAID else None,
         sentences=attempt.sentences,
     )
+
+
+def status_asked(offer: Offer) -> Status:
+    """How the payment stands once its approval has been asked for."""
+    return replace(_due(offer), sentences=[reasons.WAITS_FOR_APPROVAL])
+
+
+def _approved(approval: Approval | None, names: Mapping[int, str]) -> Sequence[StrOrPromise]:
+    if approval is None or approval.decided_by is None or approval.decided_at is None:
+        return ()
+    words = {
+        "name": names.get(approval.decided_by, approval.decided_by),
+        "date": date_format(approval.decided_at, "DATE_FORMAT"),
+    }
+    return [_("Approved by %(name)s on %(date)s.") % words]
 
 
 def _due(offer: Offer) -> Status:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from django.utils import timezone
 
 from payments import reasons
 from payments.gateway import Order, Owner, Payment, PaySystem
-from payments.models import Attempt
+from payments.models import Approval, Attempt
 from payments.offer import Offer
 from payments.payer import Payer
+from payments.policy import policy_of
 from payments.systems import Systems
+from payments.visible.rules import Rule, approvals_of, names_of_approvers
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
@@ -24,7 +26,8 @@ class Row:
     """`systems` are those to choose from, the bound one first; where `bound_fits` is false, that
     one cannot be paid from here and another has to be chosen. `attempt` is the open one, if any.
     `why_not` is a sentence where nobody could pay this now; `payable` also takes the person's
-    right into account."""
+    right into account. Above the limit of the portal's rules, `approval` is what this person has
+    asked for or been given, and `can_ask` says that they still have to ask."""
 
     payment: Payment
     owner: Owner | None
@@ -34,6 +37,8 @@ class Row:
     bound_fits: bool
     payable: bool
     why_not: StrOrPromise
+    can_ask: bool = False
+    approval: Approval | None = None
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,7 @@ class Listing:
     may_pay: bool
     next_before: int | None
     systems_known: bool
+    names: dict[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -66,11 +72,21 @@ def listing(
     next_before: int | None = None,
 ) -> Listing:
     attempts = _open_attempts(person, [one.payment.id for one in seen])
+    policy = policy_of(person.portal)
+    approvals = approvals_of(person, [one.payment for one in seen], policy)
     rows = [
-        _row(person, one, attempts.get(one.payment.id), systems=systems, may_pay=may_pay)
+        _row(
+            person,
+            one,
+            attempts.get(one.payment.id),
+            rule=Rule(policy, one.payment, approvals.get(one.payment.id)),
+            systems=systems,
+            may_pay=may_pay,
+        )
         for one in seen
     ]
-    return Listing(rows, may_pay, next_before, systems_known=systems is not None)
+    names = names_of_approvers(person, approvals.values())
+    return Listing(rows, may_pay, next_before, systems is not None, names)
 
 
 def _open_attempts(person: Payer, payment_ids: Iterable[int]) -> dict[int, Attempt]:
@@ -83,11 +99,22 @@ def _open_attempts(person: Payer, payment_ids: Iterable[int]) -> dict[int, Attem
 
 
 def _row(
-    person: Payer, seen: Seen, attempt: Attempt | None, *, systems: Systems | None, may_pay: bool
+    person: Payer,
+    seen: Seen,
+    attempt: Attempt | None,
+    *,
+    rule: Rule,
+    systems: Systems | None,
+    may_pay: bool,
 ) -> Row:
     payment = seen.payment
-    choice, bound_fits = _choice(payment, seen.order, systems)
-    why_not = _why_not(payment, seen.order, attempt, has_choice=bound_fits or len(choice) > 1)
+    choice, bound_fits = rule.choice(*_choice(payment, seen.order, systems))
+    has_choice = bound_fits or len(choice) > 1
+    why_not = _why_not(payment, seen.order, attempt)
+    if not why_not and not has_choice:
+        why_not = rule.no_choice
+    can_ask = may_pay and not why_not and rule.wants_approval
+    why_not = why_not or rule.why_not
     return Row(
         payment=payment,
         owner=seen.owner,
@@ -97,6 +124,8 @@ def _row(
         bound_fits=bound_fits,
         payable=may_pay and not why_not,
         why_not=why_not,
+        can_ask=can_ask,
+        approval=rule.approval,
     )
 
 
@@ -139,9 +168,7 @@ def _bound_by_name(payment: Payment) -> PaySystem:
     )
 
 
-def _why_not(
-    payment: Payment, order: Order | None, attempt: Attempt | None, *, has_choice: bool
-) -> StrOrPromise:
+def _why_not(payment: Payment, order: Order | None, attempt: Attempt | None) -> StrOrPromise:
     if payment.paid:
         return reasons.SENTENCES[reasons.ALREADY_PAID]
     if attempt is not None:
@@ -150,7 +177,7 @@ def _why_not(
         return reasons.SENTENCES[reasons.ORDER_CANCELED]
     if payment.sum <= 0:
         return reasons.SENTENCES[reasons.SUM_ZERO]
-    return "" if has_choice else reasons.NO_FITTING_SYSTEM
+    return ""
 
 
 def _offer(person: Payer, payment: Payment, owner: Owner | None) -> Offer:
