@@ -184,6 +184,8 @@ def _record(
     actor_id = attempt.user_id
     if not _write(attempt, still_open, values, event=_EVENTS[state], actor_id=actor_id):
         attempt.refresh_from_db()
+    elif reason == reasons.NOT_REACHED and attempt.approval_id is not None:
+        Approval.objects.give_back(attempt.approval_id)
     return attempt
 
 

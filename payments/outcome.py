@@ -16,6 +16,7 @@ from payments.screens import Status, can_be_paid_after, offer_after, status_afte
 from payments.systems import Systems, SystemsReading
 from payments.undo import may_undo
 from payments.visible import Choice, choice_of
+from payments.visible.rules import rule_of
 
 # After these refusals of an undoing, the same would be refused again.
 _UNDOING_IS_OVER = frozenset(
@@ -46,7 +47,8 @@ def outcome_of(person: Payer, offer: Offer, attempt: Attempt | None) -> Outcome:
     without an answer there is a button less, for what was done has to be shown."""
     choice = None
     if attempt is None or can_be_paid_after(attempt):
-        choice = choice_of(offer_after(offer, attempt), _systems(person))
+        standing = offer_after(offer, attempt)
+        choice = choice_of(standing, _systems(person), rule_of(person, standing))
     can_undo = _can_undo(person, attempt)
     return Outcome(status_after(offer, attempt, choice=choice, can_undo=can_undo), choice)
 

@@ -65,6 +65,7 @@ def change(portal: Portal, *, actor_id: int, version: int, values: dict[str, Any
         before = policy_of(portal)
         if before.version != version:
             raise ChangedMeanwhile(f"version {before.version} is stored, {version} was seen")
+        is_first = before._state.adding
         after = Policy(
             pk=before.pk,
             portal=portal,
@@ -73,7 +74,7 @@ def change(portal: Portal, *, actor_id: int, version: int, values: dict[str, Any
             changed_at=timezone.now(),
             **values,
         )
-        _store(after, seen_version=version)
+        _store(after, is_first=is_first, seen_version=version)
         ledger.record(
             portal,
             "policy",
@@ -83,9 +84,9 @@ def change(portal: Portal, *, actor_id: int, version: int, values: dict[str, Any
     return after
 
 
-def _store(policy: Policy, *, seen_version: int) -> None:
+def _store(policy: Policy, *, is_first: bool, seen_version: int) -> None:
     """By the database's own comparison: two people may have read the same version just now."""
-    if policy.pk is None:
+    if is_first:
         try:
             with transaction.atomic():
                 policy.save(force_insert=True)

@@ -71,9 +71,30 @@ BY_HAND_ONLY = _(
 )
 OPEN_ATTEMPT = _("An earlier try is not confirmed yet. Check it before you pay again.")
 
+# Beside a payment above the limit, while it cannot be paid.
+ABOVE_LIMIT = _("A payment of this sum needs a second person's approval.")
+WAITS_FOR_APPROVAL = _("You have asked for approval. Nobody has decided yet.")
+APPROVED_TO_MARK = _("It is approved to be marked as paid, not to be paid from here.")
+SYSTEM_NOT_ALLOWED = _(
+    "Your administrator does not allow the payment system of this payment, "
+    "and no other one can be used here."
+)
+# About an approval itself.
+OWN_REQUEST = _(
+    "You asked for this approval yourself, so somebody else has to decide. Nothing was done."
+)
+NOTE_MISSING = _("Say why, in at most 255 characters. Nothing was declined yet.")
+NO_APPROVAL_NEEDED = _(
+    "This payment needs no approval any more. Nothing was asked for. Reload the page to pay it."
+)
+DECIDED_MEANWHILE = _(
+    "This request has been decided, withdrawn or become too old meanwhile. Nothing was done. "
+    "Reload the page to see how it stands."
+)
+
 RULES_CHANGED = _(
-    "Somebody else has changed the rules meanwhile, so yours were not stored. "
-    "Below are the rules as they are now."
+    "Somebody else has changed the rules since you opened them, so yours were not stored. "
+    "Open the rules again to see what holds now."
 )
 
 _NOT_CONFIRMED = _(
@@ -144,7 +165,7 @@ SENTENCES: dict[str, StrOrPromise] = {
     ),
     APPROVED_OTHERWISE: _(
         "Another sum or payment system was approved than this one. Nothing was paid. "
-        "Choose the approved payment system, or ask for approval of this one."
+        "Choose the approved payment system, or withdraw your request and ask again."
     ),
     CAN_BE_PAID: _(
         "This payment can be paid through its payment system, so it is not marked by hand. "

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from django.utils.formats import date_format
 from django.utils.translation import gettext_lazy as _
 
 from b24app.models import Portal
 from b24app.proof import origin_of
 from payments import reasons
 from payments.gateway import DEAL, SMART_INVOICE, Owner
-from payments.models import Attempt, Kind, State
+from payments.models import Approval, Attempt, Kind, State
 from payments.offer import Offer, seal
 from payments.visible import Choice, Listing, Row
 
@@ -54,8 +55,6 @@ _OFFER_IS_OVER = frozenset(
         reasons.REBIND_UNKNOWN,
     }
 )
-
-
 # However it was paid, it was not by what was tried.
 _PAID_OTHERWISE = frozenset({reasons.PAID_BY_OTHER, reasons.PAID_EARLIER, reasons.PAID_AGAIN})
 
@@ -81,6 +80,8 @@ class Status:
     offer: str
     can_pay: bool = False
     can_mark: bool = False
+    can_ask: bool = False
+    can_ask_to_mark: bool = False
     can_check: bool = False
     can_undo: bool = False
     at: datetime | None = None
@@ -91,8 +92,19 @@ class Status:
         return WORDS[self.state]
 
     @property
+    def has_choice(self) -> bool:
+        """Is a pay system to be chosen, to pay by or to ask for?"""
+        return self.can_pay or self.can_ask
+
+    @property
     def has_button(self) -> bool:
-        return self.can_pay or self.can_mark or self.can_check or self.can_undo
+        return (
+            self.has_choice
+            or self.can_mark
+            or self.can_ask_to_mark
+            or self.can_check
+            or self.can_undo
+        )
 
 
 @dataclass(frozen=True)
@@ -104,7 +116,11 @@ class Line:
 
 def lines(listing: Listing, portal: Portal) -> list[Line]:
     return [
-        Line(row, owner_link(row.owner, portal), status_of(row, may_pay=listing.may_pay))
+        Line(
+            row,
+            owner_link(row.owner, portal),
+            status_of(row, may_pay=listing.may_pay, names=listing.names),
+        )
         for row in listing.rows
     ]
 
@@ -124,8 +140,8 @@ def owner_link(owner: Owner | None, portal: Portal) -> OwnerLink | None:
     return OwnerLink(path, url, owner.title or title % {"id": owner.id})
 
 
-def status_of(row: Row, *, may_pay: bool) -> Status:
-    """How the payment of a listed row stands."""
+def status_of(row: Row, *, may_pay: bool, names: Mapping[int, str]) -> Status:
+    """How the payment of a listed row stands. `names` are those of whoever approved."""
     payment, status = row.payment, _due(row.offer)
     if row.attempt is not None and (not payment.paid or row.attempt.kind == Kind.UNDO):
         return status_after(row.offer, row.attempt)
@@ -138,11 +154,25 @@ def status_of(row: Row, *, may_pay: bool) -> Status:
             can_undo=row.undoable,
             sentences=[reasons.PAID_BY_SOMEBODY_ELSE] if by_other else [],
         )
-    status = replace(status, can_pay=row.payable, can_mark=row.markable)
+    status = replace(
+        status,
+        can_pay=row.payable,
+        can_ask=row.can_ask,
+        can_mark=row.markable,
+        can_ask_to_mark=row.can_ask_to_mark,
+    )
+    if row.payable or row.markable:
+        sentences = [*_approved(row.approval, names), *_by_hand(row)]
+        return replace(status, sentences=sentences)
     # Who may not pay anyway is told so once, above the list.
-    if row.payable or not may_pay:
-        return status
-    return replace(status, sentences=[reasons.BY_HAND_ONLY if row.markable else row.why_not])
+    return replace(status, sentences=[row.why_not] if may_pay else [])
+
+
+def _by_hand(row: Row) -> Sequence[StrOrPromise]:
+    """What to say where a payment can be marked and not be paid."""
+    if row.payable:
+        return ()
+    return [reasons.BY_HAND_ONLY if row.why_not == reasons.NO_FITTING_SYSTEM else row.why_not]
 
 
 def status_after(
@@ -150,17 +180,17 @@ def status_after(
 ) -> Status:
     """How the payment stands after a button was pressed; without an attempt, nobody ever tried.
 
-    `choice` is what the payment can be paid by where it is unpaid; without one, what it could be
-    paid by before.
+    `choice` is what it can be paid by from now on, needed where `can_be_paid_after` says so.
     """
-    offer = offer_after(offer, attempt)
-    status = replace(_due(offer), can_undo=can_undo)
-    may_go_on = attempt is None or can_be_paid_after(attempt)
-    status = replace(
-        status,
-        can_pay=may_go_on and (choice is None or choice.payable),
-        can_mark=may_go_on and choice is not None and choice.markable,
-    )
+    status = replace(_due(offer_after(offer, attempt)), can_undo=can_undo)
+    if choice is not None:
+        status = replace(
+            status,
+            can_pay=not choice.why_not,
+            can_ask=choice.can_ask,
+            can_mark=choice.markable,
+            can_ask_to_mark=choice.can_ask_to_mark,
+        )
     if attempt is None:
         return status
     sentences = list(attempt.sentences)
@@ -197,6 +227,21 @@ def _state_of(attempt: Attempt) -> str:
     if attempt.reason in _PAID_OTHERWISE:
         return State.PAID.value
     return _STATES_OF_KIND.get((attempt.kind, attempt.state), attempt.state)
+
+
+def status_asked(offer: Offer) -> Status:
+    """How the payment stands once its approval has been asked for."""
+    return replace(_due(offer), sentences=[reasons.WAITS_FOR_APPROVAL])
+
+
+def _approved(approval: Approval | None, names: Mapping[int, str]) -> Sequence[StrOrPromise]:
+    if approval is None or approval.decided_by is None or approval.decided_at is None:
+        return ()
+    words = {
+        "name": names.get(approval.decided_by, approval.decided_by),
+        "date": date_format(approval.decided_at, "DATE_FORMAT"),
+    }
+    return [_("Approved by %(name)s on %(date)s.") % words]
 
 
 def _due(offer: Offer) -> Status:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import suppress
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from django.db import models
+from django.db import IntegrityError, models, transaction
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -61,6 +62,14 @@ class ApprovalQuerySet(models.QuerySet["Approval"]):
         """
         good = self.filter(pk=approval_id, state=ApprovalState.APPROVED, expires_at__gt=now)
         return bool(good.update(state=ApprovalState.USED))
+
+    def give_back(self, approval_id: int) -> None:
+        """It was used for a payment that never left us. Where the requester has asked for another
+        one meanwhile, that one counts."""
+        with suppress(IntegrityError), transaction.atomic():
+            self.filter(pk=approval_id, state=ApprovalState.USED).update(
+                state=ApprovalState.APPROVED
+            )
 
 
 class Approval(models.Model):

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from payments import reasons
 from payments.gateway import Order, Owner, Payment, PaySystem
-from payments.models import Attempt
+from payments.models import Approval, Attempt
 from payments.offer import Offer
 from payments.payer import Payer
-from payments.policy import Policy, policy_of
+from payments.policy import policy_of
 from payments.systems import Systems
 from payments.visible.attempts import is_marked, is_undoable, latest_attempts
+from payments.visible.choices import choice_of
+from payments.visible.rules import Rule, approvals_of, names_of_approvers
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
@@ -24,9 +26,11 @@ class Row:
     """`systems` are those to choose from, the bound one first; where `bound_fits` is false, that
     one cannot be paid from here and another has to be chosen. `attempt` is the open one, if any.
     `why_not` is a sentence where nobody could pay this now; `payable` also takes the person's
-    right into account. `markable`: the bound one moves no money through the app, so that the
-    payment may also be marked as paid by hand. `marked`: it was; `undoable`: this person may take
-    back, now, what made it paid."""
+    right into account. Above the limit of the portal's rules, `approval` is what this person has
+    asked for or been given, and `can_ask` says that they still have to ask. `markable`: the bound
+    pay system takes nothing from an app, so that the payment may be marked as paid by hand, and
+    `can_ask_to_mark` that they have to ask for that. `marked`: it was; `undoable`: this person may
+    take back, now, what made it paid."""
 
     payment: Payment
     owner: Owner | None
@@ -36,23 +40,12 @@ class Row:
     bound_fits: bool
     payable: bool
     why_not: StrOrPromise
+    can_ask: bool = False
+    approval: Approval | None = None
     markable: bool = False
+    can_ask_to_mark: bool = False
     marked: bool = False
     undoable: bool = False
-
-
-@dataclass(frozen=True)
-class Choice:
-    """What an unpaid payment can be paid by: these fields are a row's."""
-
-    offer: Offer
-    systems: list[PaySystem]
-    bound_fits: bool
-    markable: bool
-
-    @property
-    def payable(self) -> bool:
-        return self.bound_fits or len(self.systems) > 1
 
 
 @dataclass(frozen=True)
@@ -65,6 +58,7 @@ class Listing:
     may_pay: bool
     next_before: int | None
     systems_known: bool
+    names: dict[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -86,20 +80,22 @@ def listing(
     is_admin: bool = False,
 ) -> Listing:
     attempts = latest_attempts(person, [one.payment.id for one in seen])
-    rules = policy_of(person.portal)
+    policy = policy_of(person.portal)
+    approvals = approvals_of(person, [one.payment for one in seen], policy)
     rows = [
         _row(
             person,
             one,
             attempts.get(one.payment.id),
-            rules=rules,
+            rule=Rule(policy, one.payment, approvals.get(one.payment.id)),
             systems=systems,
             may_pay=may_pay,
             is_admin=is_admin,
         )
         for one in seen
     ]
-    return Listing(rows, may_pay, next_before, systems_known=systems is not None)
+    names = names_of_approvers(person, approvals.values())
+    return Listing(rows, may_pay, next_before, systems is not None, names)
 
 
 def _row(
@@ -107,7 +103,7 @@ def _row(
     seen: Seen,
     latest: Attempt | None,
     *,
-    rules: Policy,
+    rule: Rule,
     systems: Systems | None,
     may_pay: bool,
     is_admin: bool,
@@ -115,8 +111,9 @@ def _row(
     payment = seen.payment
     attempt = latest if latest is not None and latest.is_open else None
     offer = _offer(person, payment, seen.owner)
-    choice = choice_of(offer, systems, order=seen.order, paid=payment.paid)
-    why_not = _why_not(payment, seen.order, attempt, choice)
+    why_not = _why_not(payment, seen.order, attempt)
+    is_possible = may_pay and not why_not
+    choice = choice_of(offer, systems, rule, order=seen.order, paid=payment.paid)
     return Row(
         payment=payment,
         owner=seen.owner,
@@ -124,62 +121,21 @@ def _row(
         attempt=attempt,
         systems=choice.systems,
         bound_fits=choice.bound_fits,
-        payable=may_pay and not why_not,
-        why_not=why_not,
-        markable=choice.markable and may_pay and why_not in ("", reasons.NO_FITTING_SYSTEM),
+        payable=is_possible and not choice.why_not,
+        why_not=why_not or choice.why_not,
+        markable=is_possible and choice.markable,
+        can_ask=is_possible and choice.can_ask,
+        can_ask_to_mark=is_possible and choice.can_ask_to_mark,
+        approval=rule.approval,
         marked=is_marked(payment, latest),
         undoable=may_pay
-        and is_undoable(payment, latest, person_id=person.user_id, rules=rules, is_admin=is_admin),
+        and is_undoable(
+            payment, latest, person_id=person.user_id, rules=rule.policy, is_admin=is_admin
+        ),
     )
 
 
-def choice_of(
-    offer: Offer, systems: Systems | None, *, order: Order | None = None, paid: bool = False
-) -> Choice:
-    """What to choose from, the bound one first, and what can be done with that from here."""
-    bound_by_name = _bound_by_name(offer)
-    if systems is None:
-        return Choice(offer, [bound_by_name], bool(offer.pay_system_id), markable=False)
-    bound = systems.find(offer.pay_system_id)
-    if paid:
-        return Choice(offer, [bound or bound_by_name], bound_fits=False, markable=False)
-    person_type_id = _person_type(order, bound)
-    others = [
-        system for system in systems.fitting(person_type_id) if system.id != offer.pay_system_id
-    ]
-    return Choice(
-        offer,
-        [bound or bound_by_name, *others],
-        bound_fits=bound is not None and systems.can_be_paid(bound),
-        markable=bound is not None and systems.needs_mark(bound),
-    )
-
-
-def _person_type(order: Order | None, bound: PaySystem | None) -> int | None:
-    """Whom the order is for. A deal's list of payments does not name the order; then what it was
-    bound to shows it."""
-    if order is not None:
-        return order.person_type_id
-    return bound.person_type_id if bound is not None else None
-
-
-def _bound_by_name(offer: Offer) -> PaySystem:
-    """All that is known of a pay system where the portal's list cannot be had."""
-    return PaySystem(
-        id=offer.pay_system_id,
-        name=offer.pay_system_name,
-        active=True,
-        registry="ORDER",
-        person_type_id=None,
-        action_file="",
-        is_cash=False,
-        sort=0,
-    )
-
-
-def _why_not(
-    payment: Payment, order: Order | None, attempt: Attempt | None, choice: Choice
-) -> StrOrPromise:
+def _why_not(payment: Payment, order: Order | None, attempt: Attempt | None) -> StrOrPromise:
     if payment.paid:
         return reasons.SENTENCES[reasons.ALREADY_PAID]
     if attempt is not None:
@@ -188,7 +144,7 @@ def _why_not(
         return reasons.SENTENCES[reasons.ORDER_CANCELED]
     if payment.sum <= 0:
         return reasons.SENTENCES[reasons.SUM_ZERO]
-    return "" if choice.payable else reasons.NO_FITTING_SYSTEM
+    return ""
 
 
 def _offer(person: Payer, payment: Payment, owner: Owner | None) -> Offer:
