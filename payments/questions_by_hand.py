@@ -14,9 +14,10 @@ from b24app.errors import FrameError, Missing
 from b24app.opening import PROFILE
 from b24app.session import Person
 from payments import reasons, undo
+from payments.models import Policy
 from payments.movements import date_paid_in
 from payments.offer import Offer, open_offer
-from payments.policy import Policy, policy_of
+from payments.policy import policy_of
 from payments.systems import SystemsReading
 
 if TYPE_CHECKING:

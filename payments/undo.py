@@ -12,12 +12,11 @@ from payments import policy, reasons
 from payments.carrying import carry_out
 from payments.gateway import Payment
 from payments.guards import Stopped
-from payments.models import Attempt, Kind, State
+from payments.models import Attempt, Kind, Policy, State
 from payments.movements import as_evidence, date_paid_in
 from payments.note import clean_note
 from payments.offer import Offer
 from payments.payer import Payer
-from payments.policy import Policy
 from payments.standing import read_standing
 
 # What says whether a payment is paid by us: refusals and what is open changed nothing.

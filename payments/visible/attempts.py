@@ -8,10 +8,9 @@ from django.db.models import Max
 from django.utils import timezone
 
 from payments.gateway import Payment
-from payments.models import OPEN_STATES, Attempt, Kind, State
+from payments.models import OPEN_STATES, Attempt, Kind, Policy, State
 from payments.movements import date_paid_in
 from payments.payer import Payer
-from payments.policy import Policy
 from payments.undo import may_undo
 
 # A refused attempt changed nothing, and what one closed by hand did nobody knows.
