@@ -13,7 +13,7 @@ from payments.gateway import Order, Owner, Payment, PaySystem
 from payments.models import Approval, Attempt
 from payments.offer import Offer
 from payments.payer import Payer
-from payments.policy import policy_of
+from payments.policy import policy_and_open
 from payments.systems import Systems
 from payments.visible.rules import Rule, approvals_of, names_of_approvers
 
@@ -71,8 +71,9 @@ def listing(
     systems: Systems | None,
     next_before: int | None = None,
 ) -> Listing:
-    attempts = _open_attempts(person, [one.payment.id for one in seen])
-    policy = policy_of(person.portal)
+    payment_ids = [one.payment.id for one in seen]
+    policy, has_open = policy_and_open(person.portal, payment_ids)
+    attempts = _open_attempts(person, payment_ids) if has_open else {}
     approvals = approvals_of(person, [one.payment for one in seen], policy)
     rows = [
         _row(
