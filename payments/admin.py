@@ -1,11 +1,11 @@
-"""The ledger, for the publisher to read."""
+"""The ledger, the approvals and the rules, for the publisher to read."""
 
 from __future__ import annotations
 
 from django.contrib import admin
 
 from b24app.admin import ReadOnly, site
-from payments.models import Attempt
+from payments.models import Approval, Attempt, Policy
 
 
 @admin.register(Attempt, site=site)
@@ -44,3 +44,29 @@ class AttemptAdmin(ReadOnly):
         "settled_at",
         "evidence",
     )
+
+
+@admin.register(Approval, site=site)
+class ApprovalAdmin(ReadOnly):
+    list_display = (
+        "requested_at",
+        "portal",
+        "account_number",
+        "sum",
+        "currency",
+        "state",
+        "requested_by",
+        "decided_by",
+    )
+    list_filter = ("state", "kind", "currency", "requested_at")
+    search_fields = ("=payment_id", "account_number", "portal__domain")
+    list_select_related = ("portal",)
+    ordering = ("-pk",)
+
+
+@admin.register(Policy, site=site)
+class PolicyAdmin(ReadOnly):
+    list_display = ("portal", "version", "changed_by", "changed_at")
+    search_fields = ("portal__domain",)
+    list_select_related = ("portal",)
+    ordering = ("-changed_at",)

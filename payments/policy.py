@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from django.db import IntegrityError, transaction
+from django.db.models import Exists
 from django.utils import timezone
 
 from b24app.errors import FrameError
 from b24app.models import Portal
 from payments import ledger, reasons
 from payments.guards import Stopped
-from payments.models import Approval, Policy
+from payments.models import Approval, Attempt, Policy
 from payments.offer import Offer
 from payments.payer import Payer
+
+# From a portal to its rules, which only this app knows of.
+_AS_RELATED = Policy._meta.get_field("portal").remote_field
 
 
 class ChangedMeanwhile(FrameError):
@@ -26,6 +31,23 @@ class ChangedMeanwhile(FrameError):
 def policy_of(portal: Portal) -> Policy:
     """The portal's rules, the defaults where it has none. One statement, never cached."""
     return Policy.objects.filter(portal=portal).first() or Policy(portal=portal)
+
+
+def policy_and_attempts(portal: Portal, payment_ids: Collection[int]) -> tuple[Policy, bool]:
+    """The rules, and whether the app has ever tried anything with these payments: all that nearly
+    every screen needs to know, in one statement."""
+    attempts = Attempt.objects.filter(portal_id=portal.pk, payment_id__in=payment_ids)
+    rules = [f"payment_policy__{field.name}" for field in Policy._meta.concrete_fields]
+    row = (
+        Portal.objects.filter(pk=portal.pk)
+        .annotate(has_attempts=Exists(attempts))
+        .select_related("payment_policy")
+        .only("pk", *rules)
+        .get()
+    )
+    found = _AS_RELATED.get_cached_value(row, default=None)
+    policy = found if isinstance(found, Policy) else Policy(portal=portal)
+    return policy, bool(row.has_attempts)
 
 
 def check(person: Payer, offer: Offer, *, pay_system_id: int, kind: str) -> Approval | None:

@@ -8,16 +8,18 @@ from django.conf import settings
 from django.utils import timezone
 
 from b24app.models import Portal
-from payments.models import Attempt
+from payments.models import Approval, Attempt, Policy
 
 # Attempts read and written back at once.
 _CHUNK = 500
 
 
 def keep_ids_and_sums(portal: Portal) -> None:
-    """Remove the texts that came from the portal: what its pay systems are called and what they
-    said, which may name people. A portal that comes back finds which payment was paid, and how an
-    attempt that is still open has to be settled."""
+    """Remove the texts that came from the portal and its people: what its pay systems are called
+    and what they said, and why somebody declined, which may name people. A portal that comes back
+    finds which payment was paid, and how an attempt that is still open has to be settled."""
+    approvals = Approval.objects.filter(portal=portal)
+    approvals.exclude(pay_system_name="", note="").update(pay_system_name="", note="")
     attempts = Attempt.objects.filter(portal=portal)
     attempts.exclude(pay_system_name="").update(pay_system_name="")
     with_error = attempts.filter(evidence__has_key="error").only("evidence")
@@ -33,4 +35,7 @@ def forget_uninstalled() -> int:
     how many attempts that were."""
     limit = timezone.now() - timedelta(days=settings.B24_LEDGER_RETENTION_DAYS)
     count, _each = Attempt.objects.filter(portal__uninstalled_at__lt=limit).delete()
+    # After the attempts that went by them.
+    Approval.objects.filter(portal__uninstalled_at__lt=limit).delete()
+    Policy.objects.filter(portal__uninstalled_at__lt=limit).delete()
     return count

@@ -36,7 +36,9 @@ class Policy(models.Model):
     """One portal's rules. A portal without a row has the defaults: everything is allowed that
     Bitrix24 allows."""
 
-    portal = models.OneToOneField("b24app.Portal", on_delete=models.CASCADE, related_name="+")
+    portal = models.OneToOneField(
+        "b24app.Portal", on_delete=models.CASCADE, related_name="payment_policy"
+    )
     # Ids of the pay systems that may be used; empty where all may.
     systems = models.JSONField(null=True, default=None)
     # {"EUR": "10000"}: in the row itself, so that reading the rules is one statement.

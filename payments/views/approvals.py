@@ -11,15 +11,12 @@ from b24app.forms import check_body_size, positive_id
 from b24app.session import Person, PortalRequest, portal_required
 from payments import approval_screens, people, screens
 from payments import approvals as requests
-from payments.approval_screens import ApprovalLine, Decision
+from payments.approval_screens import Decision
 from payments.desk import count_waiting, read_desk
 from payments.forms import read_choice
 from payments.models import NOTE_LENGTH, Approval, Kind
 from payments.offer import open_offer
 from payments.question import ask as ask_question
-
-# After a change that the badge shows.
-BADGES = {"HX-Trigger": "badges"}
 
 
 @require_GET
@@ -64,7 +61,7 @@ def ask(request: PortalRequest) -> HttpResponse:
         kind=kind,
     )
     context = {"status": screens.status_asked(offer), "keeps_choice": False}
-    return render(request, "payments/_fragments/outcome.html", context, headers=BADGES)
+    return _and_badges(render(request, "payments/_fragments/outcome.html", context))
 
 
 @require_POST
@@ -93,21 +90,22 @@ def decision(request: PortalRequest) -> HttpResponse:
 def decide(request: PortalRequest) -> HttpResponse:
     approval_id, decided = _read_decision(request)
     person = request.person
-    match decided:
-        case Decision.APPROVE:
-            approval = requests.approve(person, approval_id)
-            line = approval_screens.decided_line(approval, names=_requester(person, approval))
-        case Decision.DECLINE:
-            approval = requests.decline(person, approval_id, note=_read_note(request))
-            line = approval_screens.decided_line(approval, names={})
-        case Decision.WITHDRAW:
-            line = approval_screens.own_line(requests.withdraw(person, approval_id), names={})
-    return _settled(request, line)
-
-
-def _settled(request: PortalRequest, line: ApprovalLine) -> HttpResponse:
+    if decided == Decision.APPROVE:
+        approval = requests.approve(person, approval_id)
+        line = approval_screens.decided_line(approval, names=_requester(person, approval))
+    elif decided == Decision.DECLINE:
+        approval = requests.decline(person, approval_id, note=_read_note(request))
+        line = approval_screens.decided_line(approval, names={})
+    else:
+        line = approval_screens.own_line(requests.withdraw(person, approval_id), names={})
     template = "payments/_fragments/approval_settle.html"
-    return render(request, template, {"line": line}, headers=BADGES)
+    return _and_badges(render(request, template, {"line": line}))
+
+
+def _and_badges(answer: HttpResponse) -> HttpResponse:
+    """It changes what the badge shows."""
+    answer["HX-Trigger"] = "badges"
+    return answer
 
 
 def _requester(person: Person, approval: Approval) -> dict[int, str]:

@@ -11,7 +11,7 @@ from payments.gateway import Order, Owner, Payment, PaySystem
 from payments.models import Approval, Attempt
 from payments.offer import Offer
 from payments.payer import Payer
-from payments.policy import policy_of
+from payments.policy import policy_and_attempts
 from payments.systems import Systems
 from payments.visible.attempts import is_marked, is_undoable, latest_attempts
 from payments.visible.choices import choice_of
@@ -79,8 +79,9 @@ def listing(
     next_before: int | None = None,
     is_admin: bool = False,
 ) -> Listing:
-    attempts = latest_attempts(person, [one.payment.id for one in seen])
-    policy = policy_of(person.portal)
+    payment_ids = [one.payment.id for one in seen]
+    policy, has_attempts = policy_and_attempts(person.portal, payment_ids)
+    attempts = latest_attempts(person, payment_ids) if has_attempts else {}
     approvals = approvals_of(person, [one.payment for one in seen], policy)
     rows = [
         _row(
