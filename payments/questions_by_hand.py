@@ -15,7 +15,6 @@ from b24app.opening import PROFILE
 from b24app.session import Person
 from payments import reasons, undo
 from payments.models import Policy
-from payments.movements import date_paid_in
 from payments.offer import Offer, open_offer
 from payments.policy import policy_of
 from payments.systems import SystemsReading
@@ -99,9 +98,9 @@ def ask_undo(person: Person, *, sealed: str) -> UndoQuestion:
     if not _is_allowed(person, rules):
         raise UndoForbidden(reasons.UNDO_NOT_ALLOWED)
     until = paid.settled_at + timedelta(hours=rules.undo_hours)
-    paid_at = date_paid_in(paid.evidence)
+    paid_at = paid.evidence.get("datePaid")
     if paid_at is not None:
-        until = until.astimezone(paid_at.tzinfo)
+        until = until.astimezone(datetime.fromisoformat(paid_at).tzinfo)
     return UndoQuestion(offer, sealed, paid.pay_system_name or offer.pay_system_name, until)
 
 

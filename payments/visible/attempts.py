@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from payments.gateway import Payment
 from payments.models import OPEN_STATES, Attempt, Kind, Policy, State
-from payments.movements import date_paid_in
+from payments.movements import is_dated_otherwise
 from payments.payer import Payer
 from payments.undo import may_undo
 
@@ -56,5 +56,5 @@ def _made_paid(payment: Payment, latest: Attempt) -> bool:
     """Is this attempt why the payment is paid, and nothing that came after it?"""
     if not payment.paid or latest.state != State.PAID or latest.reason:
         return False
-    paid_at = date_paid_in(latest.evidence)
-    return paid_at is None or payment.date_paid in (None, paid_at)
+    evidence = latest.evidence
+    return not is_dated_otherwise(payment, {evidence.get("readIn", ""): evidence.get("datePaid")})

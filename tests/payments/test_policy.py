@@ -17,7 +17,7 @@ from b24app.session import Person
 from payments import ledger, reasons
 from payments.models import Policy, State, Who
 from payments.pay import pay
-from payments.policy import ChangedMeanwhile, change, policy_and_open, policy_of
+from payments.policy import ChangedMeanwhile, change, policy_and_attempts, policy_of
 from sandbox import seed
 from sandbox.app import Sandbox
 from sandbox.faults import Fault
@@ -92,9 +92,9 @@ def test_the_rules_are_one_statement(portal: models.Portal, django_assert_num_qu
         assert policy.needs_approval(Decimal(101), "EUR")
         assert [limit.currency for limit in policy.limit_rows()] == ["EUR", "USD"]
     with django_assert_num_queries(1):
-        policy, has_open = policy_and_open(portal, [seed.PAYMENT])
+        policy, has_attempts = policy_and_attempts(portal, [seed.PAYMENT])
         assert policy.systems == [11]
-        assert not has_open
+        assert not has_attempts
 
 
 def test_rules_are_not_those_of_another_portal(
@@ -103,7 +103,7 @@ def test_rules_are_not_those_of_another_portal(
     rules(portal, systems=[])
     other = stage.install(sandbox, beta)
     assert policy_of(other).systems is None
-    assert policy_and_open(other, [])[0].systems is None
+    assert policy_and_attempts(other, [])[0].systems is None
 
 
 @pytest.mark.parametrize(
