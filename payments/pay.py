@@ -34,6 +34,7 @@ def _prepare(person: Payer, offer: Offer, attempt: Attempt) -> None:
         guards.check_payment(standing.kept, offer)
     remember(attempt, standing.seen, standing.kept)
     guards.check_order(standing.order)
+    guards.check_since_shown(standing, offer, attempt)
     guards.check_pay_system(
         attempt.pay_system_id, offer=offer, systems=standing.systems, order=standing.order
     )

@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from django.utils.translation import gettext_lazy as _
 
-from b24app.errors import B24Error, Refused, error_from_answer
+from b24app.errors import B24Error, Refused
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
 
-    from payments.models import Attempt
 
 # Refused before anything was sent.
 ALREADY_PAID = "already_paid"
@@ -20,6 +19,15 @@ SUM_ZERO = "sum_zero"
 SUM_CHANGED = "sum_changed"
 CURRENCY_CHANGED = "currency_changed"
 PAY_SYSTEM_CHANGED = "pay_system_changed"
+PAID_BACK = "paid_back"
+CLOCK_SKEW = "clock_skew"
+PAY_SYSTEM_INACTIVE = "pay_system_inactive"
+PAY_SYSTEM_OF_INVOICES = "pay_system_of_invoices"
+PAY_SYSTEM_BUILT_IN = "pay_system_built_in"
+PAY_SYSTEM_GONE = "pay_system_gone"
+PAY_SYSTEM_OF_OTHER_BUYERS = "pay_system_of_other_buyers"
+PAY_SYSTEMS_UNREAD = "pay_systems_unread"
+# One of these, where it is not known which.
 PAY_SYSTEM_UNFIT = "pay_system_unfit"
 NO_ORDER_RIGHT = "no_order_right"
 NOT_READABLE = "not_readable"
@@ -66,10 +74,6 @@ NO_FITTING_SYSTEM = _(
     "No payment system of this portal can be used here. "
     "Ask the portal's administrator to set one up."
 )
-BY_HAND_ONLY = _(
-    "Payments by this payment system are not made through the app. "
-    "Once the money is there, mark this one as paid."
-)
 OPEN_ATTEMPT = _("An earlier try is not confirmed yet. Check it before you pay again.")
 
 # Beside a payment above the limit, while it cannot be paid.
@@ -104,9 +108,15 @@ _NOT_CONFIRMED = _(
 )
 
 SENTENCES: dict[str, StrOrPromise] = {
-    ALREADY_PAID: _("This payment is paid already."),
-    ORDER_CANCELED: _("The order is cancelled, so its payments cannot be paid."),
-    SUM_ZERO: _("The sum of this payment is zero, so there is nothing to pay."),
+    ALREADY_PAID: _("This payment is paid already. Nothing was paid a second time."),
+    ORDER_CANCELED: _(
+        "The order is cancelled, so its payments cannot be paid. Nothing was paid. "
+        "If it is to be paid all the same, restore the order in Bitrix24 first."
+    ),
+    SUM_ZERO: _(
+        "The sum of this payment is zero, so there is nothing to pay. Nothing was paid. "
+        "Enter its sum in Bitrix24, then reload the page."
+    ),
     SUM_CHANGED: _(
         "The sum was changed in Bitrix24 meanwhile. Nothing was paid. "
         "Reload the page to see the new sum."
@@ -118,6 +128,41 @@ SENTENCES: dict[str, StrOrPromise] = {
     PAY_SYSTEM_CHANGED: _(
         "The payment system was changed in Bitrix24 meanwhile. Nothing was paid. "
         "Reload the page to see the new one."
+    ),
+    PAID_BACK: _(
+        "Since this page was opened, the payment was paid and then set back to unpaid. "
+        "Nothing was paid now. Reload the page to see how it stands, "
+        "and find out why it was set back before you pay it again."
+    ),
+    CLOCK_SKEW: _(
+        "The clocks of Bitrix24 and of this app are more than five minutes apart, so it cannot be "
+        "told what happened to the payment since this page was opened. Nothing was paid. "
+        "Tell the portal's administrator: whoever runs the app has to set the clock of its server."
+    ),
+    PAY_SYSTEM_INACTIVE: _(
+        "This payment system is switched off in Bitrix24. Nothing was paid. "
+        "Choose another one, or ask the portal's administrator to switch it on."
+    ),
+    PAY_SYSTEM_OF_INVOICES: _(
+        "This payment system is for invoices of the old kind only, and cannot pay for orders. "
+        "Nothing was paid. Choose another one."
+    ),
+    PAY_SYSTEM_BUILT_IN: _(
+        "This payment system is built into Bitrix24 and does not take payments from an app. "
+        "Nothing was paid. Choose another one; or, if the money has come in already, "
+        "mark the payment as paid by hand."
+    ),
+    PAY_SYSTEM_GONE: _(
+        "This payment system was deleted in Bitrix24. Nothing was paid. Choose another one."
+    ),
+    PAY_SYSTEM_OF_OTHER_BUYERS: _(
+        "This payment system is not for buyers of this kind: some are for companies only, others "
+        "for people. Nothing was paid. Choose another one."
+    ),
+    PAY_SYSTEMS_UNREAD: _(
+        "The payment systems of this portal could not be read, so only the one that the payment "
+        "has can be used. Nothing was paid. "
+        "Choose that one, or ask the portal's administrator to open this app once."
     ),
     PAY_SYSTEM_UNFIT: _(
         "This payment system cannot be used here: it is switched off, or does not take payments "
@@ -220,105 +265,20 @@ SENTENCES: dict[str, StrOrPromise] = {
     ),
 }
 
-# Beside the reason of an open attempt, once looking has brought no answer for too long.
-HANDED_OVER = _(
-    "Bitrix24 has given no clear answer for too long. Your portal's administrator has to decide "
-    "what became of this; Check now still looks again."
-)
-PAID_BY_SOMEBODY_ELSE = _("Paid by somebody else.")
-
-# What is told otherwise where a payment was to be marked as paid.
-_MARK_NOT_CONFIRMED = _(
-    "Marking is not confirmed: this payment may be marked as paid in Bitrix24. No money moves by "
-    "it. Check it again in two minutes, before you do anything else."
-)
-MARKING: dict[str, StrOrPromise] = {
-    PAY_SYSTEM_UNFIT: _(
-        "Payments of this payment system are not marked by hand: it is switched off, or takes "
-        "payments from the app. Nothing was marked. Reload the page."
-    ),
-    NOT_REACHED: _("Bitrix24 could not be reached, so nothing was marked. Try again in a minute."),
-    TRUE_WITHOUT_PAYMENT: _(
-        "Bitrix24 took the request, but the payment is still unpaid. Nothing was marked. "
-        "Try again, or ask the portal's administrator."
-    ),
-    NOT_CARRIED_OUT: _("Bitrix24 did not mark this payment as paid: it is still unpaid."),
-    NO_ANSWER: _MARK_NOT_CONFIRMED,
-    READ_BACK_FAILED: _MARK_NOT_CONFIRMED,
+# In the choice of payment systems, after the name of one that cannot be paid through.
+IN_CHOICE: dict[str, StrOrPromise] = {
+    PAY_SYSTEM_INACTIVE: _("switched off"),
+    PAY_SYSTEM_OF_INVOICES: _("for old invoices only"),
+    PAY_SYSTEM_BUILT_IN: _("cannot be paid from here; mark it as paid instead"),
+    PAY_SYSTEM_GONE: _("deleted"),
+    PAY_SYSTEM_UNFIT: _("cannot be paid from here"),
+    POLICY_SYSTEM: _("not allowed by your administrator"),
+    APPROVED_OTHERWISE: _("another one was approved"),
 }
 
-# And where a payment was to be undone: there "nothing was paid" would be beside the point.
-_UNDO_NOT_CONFIRMED = _(
-    "Undoing is not confirmed: this payment may be unpaid again in Bitrix24. "
-    "Check it again in two minutes, before you do anything else."
-)
-UNDOING: dict[str, StrOrPromise] = {
-    ORDER_CANCELED: _("The order is cancelled, so its payments are not changed any more."),
-    SUM_CHANGED: _(
-        "The sum was changed in Bitrix24 meanwhile. Nothing was undone. "
-        "Reload the page to see the new sum."
-    ),
-    CURRENCY_CHANGED: _(
-        "The currency was changed in Bitrix24 meanwhile. Nothing was undone. "
-        "Reload the page to see the new one."
-    ),
-    PAY_SYSTEM_CHANGED: _(
-        "The payment system was changed in Bitrix24 meanwhile. Nothing was undone. "
-        "Reload the page to see the new one."
-    ),
-    NO_ORDER_RIGHT: _(
-        "You do not have permission to change orders. Nothing was undone. "
-        "Ask the portal's administrator for the right to create and edit orders."
-    ),
-    NOT_READABLE: _(
-        "You do not have permission to read the deal or invoice of this payment. "
-        "Nothing was undone. Ask the portal's administrator."
-    ),
-    PAYMENT_GONE: _(
-        "The payment was deleted or moved to another deal meanwhile. Nothing was undone. "
-        "Reload the page to see what is there now."
-    ),
-    READ_FAILED: _(
-        "The payment could not be read in Bitrix24 just now. Nothing was undone. "
-        "Try again in a minute."
-    ),
-    PORTAL_MOVED: _(
-        "This portal has moved to another address. Nothing was undone. "
-        "Close the app and open it again from Bitrix24."
-    ),
-    ABANDONED: _("An earlier try was broken off before anything was sent. Nothing was undone."),
-    NOT_REACHED: _("Bitrix24 could not be reached, so nothing was undone. Try again in a minute."),
-    TRUE_WITHOUT_PAYMENT: _(
-        "Bitrix24 took the request, but the payment is still paid. Nothing was undone. "
-        "Try again, or ask the portal's administrator."
-    ),
-    NOT_CARRIED_OUT: _("Bitrix24 did not undo this payment: it is still paid."),
-    NO_ANSWER: _UNDO_NOT_CONFIRMED,
-    READ_BACK_FAILED: _UNDO_NOT_CONFIRMED,
-}
-_BY_KIND: dict[str, dict[str, StrOrPromise]] = {"mark": MARKING, "undo": UNDOING}
 
 # Handlers put whole messages of their own into a description; its beginning is enough.
 _DESCRIPTION_KEPT = 200
-
-
-def sentences(attempt: Attempt) -> list[StrOrPromise]:
-    """What a person reads below the result: nothing where Paid says it all."""
-    found = []
-    if attempt.reason == REFUSED_BY_BITRIX24:
-        found.append(_sentence_of(attempt.evidence["error"]))
-    elif attempt.reason:
-        found.append(sentence(attempt.reason, kind=attempt.kind))
-    if attempt.evidence.get("rebound") and attempt.is_refused:
-        found.append(REBOUND)
-    if attempt.is_open and attempt.handed_over_at is not None:
-        found.append(HANDED_OVER)
-    return found
-
-
-def sentence(reason: str, *, kind: str) -> StrOrPromise:
-    """What a code of this module means for the money; `kind` is an attempt's."""
-    return _BY_KIND.get(kind, {}).get(reason) or SENTENCES[reason]
 
 
 def evidence_of(error: B24Error) -> dict[str, Any]:
@@ -331,7 +291,3 @@ def evidence_of(error: B24Error) -> dict[str, Any]:
         "status": error.http_status,
     }
     return {"error": kept}
-
-
-def _sentence_of(error: dict[str, Any]) -> StrOrPromise:
-    return error_from_answer(error["code"], error["description"], error["status"]).sentence

@@ -7,12 +7,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext_lazy as _
 
 from b24app.models import Portal
 from b24app.proof import origin_of
-from payments import reasons
+from payments import reasons, sentences
 from payments.gateway import DEAL, SMART_INVOICE, Owner
 from payments.models import Approval, Attempt, Kind, State
 from payments.offer import Offer, seal
@@ -44,6 +45,8 @@ _STATES_OF_KIND: dict[tuple[str, str], str] = {
 _OFFER_IS_OVER = frozenset(
     {
         reasons.ALREADY_PAID,
+        reasons.PAID_BACK,
+        reasons.CLOCK_SKEW,
         reasons.ORDER_CANCELED,
         reasons.SUM_ZERO,
         reasons.SUM_CHANGED,
@@ -53,6 +56,7 @@ _OFFER_IS_OVER = frozenset(
         reasons.NOT_READABLE,
         reasons.PAYMENT_GONE,
         reasons.REBIND_UNKNOWN,
+        reasons.UNPAID_SINCE,
     }
 )
 # However it was paid, it was not by what was tried.
@@ -152,8 +156,9 @@ def status_of(row: Row, *, may_pay: bool, names: Mapping[int, str]) -> Status:
             state=MARKED if row.marked else State.PAID.value,
             at=payment.date_paid,
             can_undo=row.undoable,
-            sentences=[reasons.PAID_BY_SOMEBODY_ELSE] if by_other else [],
+            sentences=[sentences.PAID_BY_SOMEBODY_ELSE] if by_other else [],
         )
+    past = [row.paid_back] if row.paid_back else []
     status = replace(
         status,
         can_pay=row.payable,
@@ -162,17 +167,17 @@ def status_of(row: Row, *, may_pay: bool, names: Mapping[int, str]) -> Status:
         can_ask_to_mark=row.can_ask_to_mark,
     )
     if row.payable or row.markable:
-        sentences = [*_approved(row.approval, names), *_by_hand(row)]
-        return replace(status, sentences=sentences)
+        words = [*past, *_approved(row.approval, names), *_by_hand(row)]
+        return replace(status, sentences=words)
     # Who may not pay anyway is told so once, above the list.
-    return replace(status, sentences=[row.why_not] if may_pay else [])
+    return replace(status, sentences=[*past, row.why_not] if may_pay else past)
 
 
 def _by_hand(row: Row) -> Sequence[StrOrPromise]:
     """What to say where a payment can be marked and not be paid."""
     if row.payable:
         return ()
-    return [reasons.BY_HAND_ONLY if row.why_not == reasons.NO_FITTING_SYSTEM else row.why_not]
+    return [sentences.BY_HAND_ONLY if row.why_not == reasons.NO_FITTING_SYSTEM else row.why_not]
 
 
 def status_after(
@@ -193,17 +198,17 @@ def status_after(
         )
     if attempt is None:
         return status
-    sentences = list(attempt.sentences)
+    words = list(attempt.sentences)
     is_settled = attempt.state in (State.PAID, State.UNDONE)
     if attempt.state == State.PAID and not attempt.reason and attempt.user_id != offer.user_id:
-        sentences.append(reasons.PAID_BY_SOMEBODY_ELSE)
+        words.append(sentences.PAID_BY_SOMEBODY_ELSE)
     return replace(
         status,
         state=_state_of(attempt),
         pay_system_name=attempt.pay_system_name or offer.pay_system_name,
         can_check=attempt.is_open,
         at=attempt.settled_at if is_settled else None,
-        sentences=sentences,
+        sentences=words,
     )
 
 
@@ -215,8 +220,13 @@ def can_be_paid_after(attempt: Attempt) -> bool:
 
 
 def offer_after(offer: Offer, attempt: Attempt | None) -> Offer:
-    """What Pay offers next is bound to what was chosen this time."""
-    if attempt is None or not attempt.evidence.get("rebound"):
+    """What Pay offers next: bound to what was chosen this time; once it was undone, what the person
+    is shown of it is new."""
+    if attempt is None:
+        return offer
+    if attempt.state == State.UNDONE:
+        return replace(offer, made_at=timezone.now())
+    if not attempt.evidence.get("rebound"):
         return offer
     return replace(
         offer, pay_system_id=attempt.pay_system_id, pay_system_name=attempt.pay_system_name

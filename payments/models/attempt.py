@@ -9,7 +9,7 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from payments import reasons
+from payments import sentences
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
@@ -158,4 +158,4 @@ class Attempt(models.Model):
     @property
     def sentences(self) -> list[StrOrPromise]:
         """Whole sentences on how it ended, for the person who looks at it."""
-        return reasons.sentences(self)
+        return sentences.sentences(self)

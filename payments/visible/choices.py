@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from payments import guards, reasons
 from payments.gateway import Order, PaySystem
 from payments.offer import Offer
 from payments.systems import Systems
@@ -17,16 +18,23 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Choice:
     """`systems` are those to choose from, the bound one first; where `bound_fits` is false, that
-    one cannot be paid from here. `why_not` is a sentence where nothing can be chosen, or somebody
-    else has to agree first: then `can_ask`, or `can_ask_to_mark`, where nobody was asked yet."""
+    one cannot be paid from here, for the reason whose code is `bound_against`. `why_not` is a
+    sentence where nothing can be chosen, or somebody else has to agree first: then `can_ask`, or
+    `can_ask_to_mark`, where nobody was asked yet."""
 
     offer: Offer
     systems: list[PaySystem]
     bound_fits: bool
+    bound_against: str
     why_not: StrOrPromise
     can_ask: bool
     markable: bool
     can_ask_to_mark: bool
+
+    @property
+    def bound_words(self) -> StrOrPromise:
+        """As a row's."""
+        return reasons.IN_CHOICE.get(self.bound_against, "")
 
 
 def choice_of(
@@ -46,11 +54,21 @@ def choice_of(
         offer,
         listed,
         bound_fits,
+        bound_against="" if paid or bound_fits else _against(bound, systems, rule),
         why_not=why_not or rule.why_not,
         can_ask=not why_not and rule.wants_approval,
         markable=by_hand and rule.may_mark,
         can_ask_to_mark=by_hand and rule.may_ask_to_mark,
     )
+
+
+def _against(bound: PaySystem | None, systems: Systems | None, rule: Rule) -> str:
+    against = guards.reason_against(bound, systems) if systems is not None else ""
+    if not against:
+        return rule.against_bound
+    if against == reasons.PAY_SYSTEM_BUILT_IN and bound is not None and systems is not None:
+        return against if systems.needs_mark(bound) else reasons.PAY_SYSTEM_UNFIT
+    return against
 
 
 def _listed(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from payments import reasons
@@ -13,8 +14,9 @@ from payments.offer import Offer
 from payments.payer import Payer
 from payments.policy import policy_and_attempts
 from payments.systems import Systems
-from payments.visible.attempts import is_marked, is_undoable, latest_attempts
+from payments.visible.attempts import is_marked, is_undoable
 from payments.visible.choices import choice_of
+from payments.visible.past import attempts_on, paid_back_words
 from payments.visible.rules import Rule, approvals_of, names_of_approvers
 
 if TYPE_CHECKING:
@@ -24,13 +26,14 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Row:
     """`systems` are those to choose from, the bound one first; where `bound_fits` is false, that
-    one cannot be paid from here and another has to be chosen. `attempt` is the open one, if any.
-    `why_not` is a sentence where nobody could pay this now; `payable` also takes the person's
-    right into account. Above the limit of the portal's rules, `approval` is what this person has
-    asked for or been given, and `can_ask` says that they still have to ask. `markable`: the bound
-    pay system takes nothing from an app, so that the payment may be marked as paid by hand, and
-    `can_ask_to_mark` that they have to ask for that. `marked`: it was; `undoable`: this person may
-    take back, now, what made it paid."""
+    one cannot be paid from here and another has to be chosen, and `bound_against` is the code of
+    the reason. `attempt` is the open one, if any. `why_not` is a sentence where nobody could pay
+    this now; `payable` also takes the person's right into account. `paid_back` is a sentence where
+    it has been paid before. Above the limit of the portal's rules, `approval` is what this person
+    has asked for or been given, and `can_ask` says that they still have to ask. `markable`: the
+    bound pay system takes nothing from an app, so that the payment may be marked as paid by hand,
+    and `can_ask_to_mark` that they have to ask for that. `marked`: it was; `undoable`: this person
+    may take back, now, what made it paid."""
 
     payment: Payment
     owner: Owner | None
@@ -40,12 +43,19 @@ class Row:
     bound_fits: bool
     payable: bool
     why_not: StrOrPromise
+    bound_against: str = ""
+    paid_back: StrOrPromise = ""
     can_ask: bool = False
     approval: Approval | None = None
     markable: bool = False
     can_ask_to_mark: bool = False
     marked: bool = False
     undoable: bool = False
+
+    @property
+    def bound_words(self) -> StrOrPromise:
+        """Why the bound pay system cannot be paid through, in the words of the choice."""
+        return reasons.IN_CHOICE.get(self.bound_against, "")
 
 
 @dataclass(frozen=True)
@@ -76,22 +86,27 @@ def listing(
     *,
     may_pay: bool,
     systems: Systems | None,
+    made_at: datetime,
     next_before: int | None = None,
     is_admin: bool = False,
 ) -> Listing:
+    """`made_at` is when reading began, by our clock: what is paid and paid back from then on, the
+    page does not show."""
     payment_ids = [one.payment.id for one in seen]
     policy, has_attempts = policy_and_attempts(person.portal, payment_ids)
-    attempts = latest_attempts(person, payment_ids) if has_attempts else {}
+    still_open, ended = attempts_on(payment_ids if has_attempts else [], portal=person.portal)
     approvals = approvals_of(person, [one.payment for one in seen], policy)
     rows = [
         _row(
             person,
             one,
-            attempts.get(one.payment.id),
+            still_open.get(one.payment.id),
+            ended.get(one.payment.id),
             rule=Rule(policy, one.payment, approvals.get(one.payment.id)),
             systems=systems,
             may_pay=may_pay,
             is_admin=is_admin,
+            made_at=made_at,
         )
         for one in seen
     ]
@@ -102,16 +117,17 @@ def listing(
 def _row(
     person: Payer,
     seen: Seen,
-    latest: Attempt | None,
+    attempt: Attempt | None,
+    ended: Attempt | None,
     *,
     rule: Rule,
     systems: Systems | None,
     may_pay: bool,
     is_admin: bool,
+    made_at: datetime,
 ) -> Row:
     payment = seen.payment
-    attempt = latest if latest is not None and latest.is_open else None
-    offer = _offer(person, payment, seen.owner)
+    offer = _offer(person, payment, seen.owner, made_at)
     why_not = _why_not(payment, seen.order, attempt)
     is_possible = may_pay and not why_not
     choice = choice_of(offer, systems, rule, order=seen.order, paid=payment.paid)
@@ -124,14 +140,16 @@ def _row(
         bound_fits=choice.bound_fits,
         payable=is_possible and not choice.why_not,
         why_not=why_not or choice.why_not,
-        markable=is_possible and choice.markable,
+        bound_against=choice.bound_against,
+        paid_back=paid_back_words(payment, ended, reader_id=person.user_id),
         can_ask=is_possible and choice.can_ask,
-        can_ask_to_mark=is_possible and choice.can_ask_to_mark,
         approval=rule.approval,
-        marked=is_marked(payment, latest),
+        markable=is_possible and choice.markable,
+        can_ask_to_mark=is_possible and choice.can_ask_to_mark,
+        marked=is_marked(payment, ended),
         undoable=may_pay
         and is_undoable(
-            payment, latest, person_id=person.user_id, rules=rule.policy, is_admin=is_admin
+            payment, ended, person_id=person.user_id, rules=rule.policy, is_admin=is_admin
         ),
     )
 
@@ -148,7 +166,7 @@ def _why_not(payment: Payment, order: Order | None, attempt: Attempt | None) -> 
     return ""
 
 
-def _offer(person: Payer, payment: Payment, owner: Owner | None) -> Offer:
+def _offer(person: Payer, payment: Payment, owner: Owner | None, made_at: datetime) -> Offer:
     return Offer(
         portal_id=person.portal.pk,
         user_id=person.user_id,
@@ -160,4 +178,5 @@ def _offer(person: Payer, payment: Payment, owner: Owner | None) -> Offer:
         currency=payment.currency,
         pay_system_id=payment.pay_system_id,
         pay_system_name=payment.pay_system_name,
+        made_at=made_at,
     )

@@ -91,6 +91,13 @@ class Rule:
         return reasons.APPROVED_TO_MARK if self.approval.is_approved else reasons.WAITS_FOR_APPROVAL
 
     @property
+    def against_bound(self) -> str:
+        """The code of the reason why the bound pay system may not be used."""
+        if self.policy.allows_system(self._bound_id):
+            return reasons.APPROVED_OTHERWISE
+        return reasons.POLICY_SYSTEM
+
+    @property
     def may_mark(self) -> bool:
         """As paid by the bound pay system. An approval to pay is none to mark."""
         if not self.policy.allows_system(self._bound_id):

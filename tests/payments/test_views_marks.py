@@ -12,7 +12,7 @@ from django.test import Client
 from django.utils import timezone
 
 from b24app import models
-from payments import reasons
+from payments import reasons, sentences
 from payments.models import Attempt, Kind, Policy, State, Who
 from payments.offer import seal as sealed
 from sandbox import seed
@@ -147,7 +147,7 @@ def test_without_another_system_a_payment_can_still_be_marked(
     row = row_in(manager.tab(seed.CASH_DEAL), seed.CASH_PAYMENT)
     assert MARK_BUTTON in row
     assert PAY_BUTTON not in row
-    assert said(reasons.BY_HAND_ONLY) in row
+    assert said(sentences.BY_HAND_ONLY) in row
 
 
 def test_without_the_order_right_there_is_no_button(reader: Frame, manager: Frame) -> None:
@@ -195,10 +195,10 @@ def test_it_is_still_called_marked_when_the_tab_is_opened_again(
     marked(manager)
     row = row_in(manager.tab(seed.CASH_DEAL), seed.CASH_PAYMENT)
     assert 'data-state="marked"' in row
-    assert said(reasons.PAID_BY_SOMEBODY_ELSE) not in row
+    assert said(sentences.PAID_BY_SOMEBODY_ELSE) not in row
     row = row_in(admin.tab(seed.CASH_DEAL), seed.CASH_PAYMENT)
     assert 'data-state="marked"' in row
-    assert said(reasons.PAID_BY_SOMEBODY_ELSE) in row
+    assert said(sentences.PAID_BY_SOMEBODY_ELSE) in row
 
 
 def test_a_second_press_marks_nothing_more(manager: Frame) -> None:
@@ -413,7 +413,7 @@ def test_an_undoing_that_the_portal_still_shows_as_paid_is_not_undone(manager: F
 def test_another_person_who_may_undo_sees_who_it_was_not(manager: Frame, admin: Frame) -> None:
     paid(manager)
     row = row_in(admin.tab(), seed.PAYMENT)
-    assert said(reasons.PAID_BY_SOMEBODY_ELSE) in row
+    assert said(sentences.PAID_BY_SOMEBODY_ELSE) in row
     assert 'data-state="undone"' in undone(admin, row)
 
 

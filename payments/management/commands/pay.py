@@ -107,8 +107,10 @@ class Command(BaseCommand):
         try:
             system = choose(row, options["pay_system"])
         except NoSuchSystem:
-            is_allowed = policy_of(payer.portal).allows_system(options["pay_system"])
-            reason = reasons.PAY_SYSTEM_UNFIT if is_allowed else reasons.POLICY_SYSTEM
+            is_bound = options["pay_system"] == row.offer.pay_system_id
+            reason = (is_bound and row.bound_against) or reasons.PAY_SYSTEM_UNFIT
+            if not policy_of(payer.portal).allows_system(options["pay_system"]):
+                reason = reasons.POLICY_SYSTEM
             sentence = reasons.SENTENCES[reason]
             self._leave(REFUSED, State.REFUSED.label, sentence)
         if not options["yes"] and not self._agreed(row, system.id, system.name):
