@@ -68,7 +68,7 @@ def test_a_pay_system_of_old_invoices_finds_no_payments_of_orders() -> None:
         (seed.CASH, SystemKind.SILENT, True),
         (seed.BILL, SystemKind.SILENT, True),
         (seed.ON_DELIVERY, SystemKind.SILENT, True),
-        (seed.INNER, SystemKind.SILENT, True),
+        (seed.INNER, SystemKind.SILENT, False),
         (seed.DOCUMENT, SystemKind.SILENT, True),
         (seed.ACQUIRER, SystemKind.ACQUIRER, True),
         (seed.INACTIVE_PAY, SystemKind.INACTIVE, False),

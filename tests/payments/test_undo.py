@@ -35,6 +35,7 @@ def test_what_was_paid_is_undone_and_can_be_paid_again(
     paid.refresh_from_db()
     assert paid.state == State.PAID
     assert list(paid.undoings.all()) == [undone]
-    assert pay(manager, offer, pay_system_id=seed.ACME_PAY).state == State.PAID
+    anew = stage.offer_of(manager)
+    assert pay(manager, anew, pay_system_id=seed.ACME_PAY).state == State.PAID
     assert Attempt.objects.count() == 3
     assert alpha.payments[seed.PAYMENT].times_paid == 2
