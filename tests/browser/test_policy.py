@@ -36,6 +36,7 @@ def no_rules(admin: Visit) -> Iterator[None]:
 
 
 def opened(visit: Visit, name: str) -> FrameLocator:
+    visit.page.goto(f"{visit.portal.url}/crm/deal/")
     app = visit.main_page()
     app.get_by_role("link", name=name).click()
     expect(app.get_by_role("heading", name=name, level=1)).to_be_visible()

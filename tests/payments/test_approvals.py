@@ -677,8 +677,10 @@ def test_the_whole_way_over_the_screens(frame_of: Callable[[int], Frame], alpha:
     assert "Nobody has decided yet" in manager.tab()
     assert screen(admin, "/payments/approvals/waiting/") == "1"
     assert screen(manager, "/payments/approvals/waiting/") == ""
-    assert "Withdraw" in screen(manager)
+    assert '"decision": "withdraw"' in screen(manager)
     html = screen(admin)
+    assert '"decision": "approve"' in html
+    assert '"decision": "decline"' in html
     assert "Office chairs for the new floor" in html
     assert f"User {seed.MANAGER}" in html
     html = decided(admin, "approve")
