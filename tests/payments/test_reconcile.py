@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from b24app import client, models
 from b24app.session import Person
-from payments import claim, reasons
+from payments import claim, ledger, reasons
 from payments.models import STALE_CLAIM, Attempt, Kind, State
 from payments.pay import pay
 from payments.reconcile import (
@@ -360,7 +360,7 @@ def test_an_outcome_and_its_entry_in_the_ledger_are_written_together(
 
     attempt = lost_payment(sandbox, manager)
     with monkeypatch.context() as patched:
-        patched.setattr(claim.ledger, "record", fail)
+        patched.setattr(ledger, "record", fail)
         assert reconcile(now=overdue()).failed == 1
         assert again(attempt).state == State.UNKNOWN
         silence(sandbox)
