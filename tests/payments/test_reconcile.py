@@ -94,6 +94,14 @@ def test_only_what_is_due_is_looked_at_and_that_costs_one_statement(
     assert again(attempt).state == State.UNKNOWN
 
 
+def test_what_is_due_is_found_by_an_index() -> None:
+    due = Attempt.objects.filter(due_at__lte=timezone.now()).still_open().order_by("due_at", "pk")
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute("SET LOCAL enable_seqscan = off")
+    assert "attempts_to_look_at" in due.explain()
+
+
 def test_what_is_settled_is_never_due(sandbox: Sandbox, manager: Person) -> None:
     paid = pay(manager, stage.offer_of(manager), pay_system_id=seed.ACME_PAY)
     refused = pay(manager, stage.offer_of(manager), pay_system_id=seed.ACME_PAY)
