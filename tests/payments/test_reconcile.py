@@ -209,9 +209,16 @@ def test_a_portal_that_removed_the_app_is_asked_nothing(sandbox: Sandbox, manage
     assert again(attempt).state == State.UNKNOWN
 
 
+@pytest.mark.parametrize("page", [2, 50])
 def test_a_silent_portal_is_asked_a_few_times_only_and_others_are_settled(
-    sandbox: Sandbox, alpha: Portal, beta: Portal, manager: Person
+    sandbox: Sandbox,
+    alpha: Portal,
+    beta: Portal,
+    manager: Person,
+    monkeypatch: pytest.MonkeyPatch,
+    page: int,
 ) -> None:
+    monkeypatch.setattr("payments.reconcile._PAGE", page)
     elsewhere = stage.person(sandbox, stage.install(sandbox, beta), seed.MANAGER)
     first = lost_payment(sandbox, manager)
     other = lost_payment(sandbox, elsewhere)
