@@ -377,7 +377,7 @@ def test_an_outcome_and_its_entry_in_the_ledger_are_written_together(
     with monkeypatch.context() as patched:
         patched.setattr(ledger, "record", fail)
         assert reconcile(now=overdue()).failed == 1
-        assert again(attempt).state == State.UNKNOWN
+        assert (again(attempt).state, again(attempt).looks) == (State.UNKNOWN, 1)
         silence(sandbox)
         reconcile(now=overdue() + HAND_OVER_AFTER)
         assert again(attempt).handed_over_at is None
@@ -387,6 +387,24 @@ def test_an_outcome_and_its_entry_in_the_ledger_are_written_together(
     sandbox.faults.clear()
     reconcile(now=overdue() + 2 * HAND_OVER_AFTER)
     assert again(attempt).state == State.PAID
+
+
+def test_a_claim_that_could_not_be_given_up_is_given_up_later(
+    sandbox: Sandbox, manager: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*args: object, **more: object) -> None:
+        raise RuntimeError("no entry")
+
+    attempt = lost_payment(sandbox, manager)
+    Attempt.objects.update(state=State.PAYING, sent_at=None)
+    tomorrow = timezone.now() + HAND_OVER_AFTER + STALE_CLAIM
+    with monkeypatch.context() as patched:
+        patched.setattr(ledger, "record", fail)
+        assert reconcile(now=tomorrow).failed == 1
+    assert again(attempt).state == State.PAYING
+    assert again(attempt).handed_over_at is None
+
+    assert reconcile(now=tomorrow + FIRST_DELAY).given_up == 1
 
 
 def said_by(*options: str) -> str:
