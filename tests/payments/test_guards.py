@@ -22,6 +22,7 @@ from payments.offer import Offer
 from payments.pay import pay
 from sandbox import answers, seed
 from sandbox.app import Sandbox
+from sandbox.faults import Fault
 from sandbox.world import Portal
 from tests.payments import stage
 
@@ -269,7 +270,7 @@ def test_what_a_pay_system_reported_meanwhile_counts_as_paid(
 def test_what_the_orders_side_cannot_tell_the_deals_list_does(
     sandbox: Sandbox, alpha: Portal, manager: Person, offer: Offer
 ) -> None:
-    stage.lose_portal_token(manager.portal)
+    sandbox.faults.add(Fault("operation_limit", method=stage.KEPT, times=None))
     alpha.payments[seed.PAYMENT].date_paid = datetime.now(UTC)
 
     attempt = pay(manager, offer, pay_system_id=seed.ACME_PAY)
