@@ -145,6 +145,7 @@ def offer_of(approval: Approval, person: Payer) -> Offer:
         currency=approval.currency,
         pay_system_id=approval.bound_pay_system_id,
         pay_system_name="",
+        made_at=timezone.now(),
     )
 
 
