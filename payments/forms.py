@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from b24app.errors import BadInput
 from b24app.forms import check_body_size, positive_id
+from payments.note import clean_note
 
 # The alphabet of Django's signatures. A sealed offer with the longest title that a CRM object can
 # have is about 1,500 characters.
@@ -55,6 +56,11 @@ def read_offer(request: HttpRequest) -> str:
 
 def read_choice(request: HttpRequest) -> Choice:
     return Choice(read_offer(request), positive_id(request.POST.get("pay_system_id", "")))
+
+
+def read_note(request: HttpRequest) -> str:
+    """Why a payment is undone. Raises NoteNeeded where it cannot be kept."""
+    return clean_note(request.POST.get("note", ""))
 
 
 def read_search(request: HttpRequest) -> Search:

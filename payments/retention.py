@@ -11,22 +11,30 @@ from django.utils import timezone
 
 from b24app.models import Portal
 from payments import comments, ledger
-from payments.models import OPEN_STATES, Attempt, Entry
+from payments.models import OPEN_STATES, Approval, Attempt, Entry, Policy
 
 # Rows read, written back or removed at once, in one transaction.
 _CHUNK = 500
 
 
 def keep_ids_and_sums(portal: Portal) -> None:
-    """Remove the texts that came from the portal or from people: what its pay systems are called,
-    what they said and what was noted, which may name people. A portal that comes back finds which
-    payment was paid, and how an attempt that is still open has to be settled."""
+    """Remove the texts that came from the portal and its people, which may name somebody: what its
+    pay systems are called and said, and why something was undone, closed or declined. A portal that
+    comes back finds which payment was paid, and how an attempt that is still open has to be
+    settled."""
+    approvals = Approval.objects.filter(portal=portal)
+    approvals.exclude(pay_system_name="", note="").update(pay_system_name="", note="")
     attempts = Attempt.objects.filter(portal=portal)
-    attempts.exclude(pay_system_name="", note="").update(pay_system_name="", note="")
-    with_error = attempts.filter(evidence__has_key="error").only("evidence")
+    attempts.exclude(pay_system_name="").update(pay_system_name="")
+    attempts.exclude(note="").update(note="")
+    with_text = attempts.filter(
+        Q(evidence__has_key="error") | Q(evidence__has_key="noteBefore")
+    ).only("evidence")
     changed = []
-    for attempt in with_error.iterator(chunk_size=_CHUNK):
-        attempt.evidence["error"]["description"] = ""
+    for attempt in with_text.iterator(chunk_size=_CHUNK):
+        attempt.evidence.pop("noteBefore", None)
+        if "error" in attempt.evidence:
+            attempt.evidence["error"]["description"] = ""
         changed.append(attempt)
     Attempt.objects.bulk_update(changed, ["evidence"], batch_size=_CHUNK)
     ledger.erase_texts(portal)
@@ -39,6 +47,9 @@ def forget(portal: Portal) -> int:
     # What undoes another one goes with it: neither can hold the other.
     attempts.filter(undoes__isnull=False).update(undoes=None)
     count = _delete(attempts)
+    # After the attempts that went by them.
+    Approval.objects.filter(portal=portal).delete()
+    Policy.objects.filter(portal=portal).delete()
     ledger.forget(portal)
     return count
 

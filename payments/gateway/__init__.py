@@ -33,7 +33,12 @@ from payments.gateway.shapes import (
     PaySystem,
 )
 from payments.gateway.timeline import CommentsPage, TimelineComment, add_comment, comments_of
-from payments.gateway.writes import change_pay_system, pay_payment
+from payments.gateway.writes import (
+    change_pay_system,
+    mark_payment,
+    pay_payment,
+    unpay_payment,
+)
 
 __all__ = [
     "DEAL",
@@ -52,6 +57,7 @@ __all__ = [
     "bindings",
     "change_pay_system",
     "comments_of",
+    "mark_payment",
     "order",
     "order_right",
     "orders",
@@ -64,4 +70,5 @@ __all__ = [
     "rest_handlers",
     "unpaid_payments",
     "unpaid_payments_numbered",
+    "unpay_payment",
 ]

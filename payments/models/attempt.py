@@ -9,7 +9,7 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from payments import reasons
+from payments import sentences
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
@@ -68,7 +68,10 @@ class Attempt(models.Model):
     portal = models.ForeignKey("b24app.Portal", on_delete=models.PROTECT, related_name="+")
     kind = models.CharField(max_length=10, choices=Kind.choices, default=Kind.PAY)
     # The paid attempt that this one takes back; empty where it was paid outside the app.
-    undoes = models.ForeignKey("self", on_delete=models.PROTECT, null=True, related_name="undoings")
+    # Together with it alone can it be deleted.
+    undoes = models.ForeignKey(
+        "self", on_delete=models.RESTRICT, null=True, related_name="undoings"
+    )
     payment_id = models.PositiveBigIntegerField()
     account_number = models.CharField(max_length=100)
     order_id = models.PositiveBigIntegerField(null=True)
@@ -81,6 +84,10 @@ class Attempt(models.Model):
     sum = models.DecimalField(max_digits=20, decimal_places=4)
     currency = models.CharField(max_length=10)
     user_id = models.PositiveBigIntegerField()
+    # The second person's word it went by; empty where the rules demand none.
+    approval = models.ForeignKey(
+        "payments.Approval", on_delete=models.PROTECT, null=True, related_name="attempts"
+    )
     state = models.CharField(max_length=10, choices=State.choices, default=State.PAYING)
     created_at = models.DateTimeField(default=timezone.now)
     # Committed before the payment leaves us: without it, nothing was ever sent.
@@ -126,6 +133,16 @@ class Attempt(models.Model):
     def is_refused(self) -> bool:
         return self.state == State.REFUSED
 
+    @property
+    def abandoned_at(self) -> datetime:
+        return self.created_at + STALE_CLAIM
+
+    @property
+    def overdue_at(self) -> datetime | None:
+        """When it can be told for certain what has become of it; None where it was never sent."""
+        # A second more, because a strict comparison decides.
+        return self.sent_at and self.sent_at + SETTLE_AFTER + timedelta(seconds=1)
+
     def is_abandoned(self, now: datetime) -> bool:
         """Claimed long ago and never sent: whoever claimed it is gone, and nothing was paid."""
         return (
@@ -141,4 +158,4 @@ class Attempt(models.Model):
     @property
     def sentences(self) -> list[StrOrPromise]:
         """Whole sentences on how it ended, for the person who looks at it."""
-        return reasons.sentences(self)
+        return sentences.sentences(self)

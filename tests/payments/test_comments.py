@@ -10,9 +10,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from decimal import Decimal
+from io import StringIO
 
 import pytest
 from django.conf import settings
+from django.core.management import call_command
 from django.db import connection
 from django.utils import timezone
 
@@ -20,9 +22,8 @@ from b24app import models
 from b24app.session import Person
 from b24app.signals import payment_saved
 from payments import claim, comments, gateway, ledger, reasons
-from payments.models import Attempt, Comment, Kind, State
+from payments.models import Attempt, Comment, Kind, Policy, State
 from payments.pay import pay
-from payments.policy import Policy
 from sandbox import seed
 from sandbox.app import Sandbox
 from sandbox.faults import Fault
@@ -92,6 +93,13 @@ def test_the_portals_word_that_a_payment_was_saved_posts_it(
     for payment_id in (seed.OTHER_PAYMENT, seed.PAYMENT, seed.PAYMENT):
         payment_saved.send(sender=None, portal=attempt.portal, payment_id=payment_id)
     assert len(alpha.comments) == 1
+
+
+def test_reconciling_posts_what_is_due(alpha: Portal, attempt: Attempt) -> None:
+    out = StringIO()
+    call_command("reconcile", stdout=out)
+    assert len(alpha.comments) == 1
+    assert "Comments posted: 1." in out.getvalue()
 
 
 def test_one_marked_by_hand_says_so(alpha: Portal, manager: Person, attempt: Attempt) -> None:
@@ -189,9 +197,9 @@ def test_it_is_owed_in_the_transaction_that_closes_the_attempt(
 
 
 def test_with_the_setting_off_nothing_is_said(
-    alpha: Portal, sandbox: Sandbox, attempt: Attempt, monkeypatch: pytest.MonkeyPatch
+    alpha: Portal, sandbox: Sandbox, attempt: Attempt
 ) -> None:
-    monkeypatch.setattr(comments, "policy_of", lambda portal: Policy(timeline_comment=False))
+    Policy.objects.create(portal=attempt.portal, timeline_comment=False)
     since = len(sandbox.log)
     assert until_done() == 1
     assert (alpha.comments, sandbox.log[since:]) == ([], [])
