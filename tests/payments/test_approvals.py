@@ -436,7 +436,7 @@ def test_what_is_refused_before_sending_leaves_it_good(
 @pytest.mark.parametrize("has_asked_anew", [False, True])
 def test_what_never_left_us_leaves_it_good(max_: Person, ada: Person, has_asked_anew: bool) -> None:
     approval = approved(max_, ada)
-    attempt, _ = claim(max_, stage.offer_of(max_), pay_system_id=seed.ACME_PAY)
+    attempt, _ = claim(max_, stage.offer_of(max_), kind=Kind.PAY, pay_system_id=seed.ACME_PAY)
     attempt.approval = approval
     assert mark_sent(attempt)
     assert state_of(approval) == USED
@@ -465,7 +465,7 @@ def test_withdrawn_while_it_is_being_paid_pays_nothing(
 ) -> None:
     approval = approved(max_, ada)
     offer = stage.offer_of(max_)
-    attempt, _ = claim(max_, offer, pay_system_id=seed.ACME_PAY)
+    attempt, _ = claim(max_, offer, kind=Kind.PAY, pay_system_id=seed.ACME_PAY)
     attempt.approval = approval
     withdraw(max_, approval.pk)
     assert not mark_sent(attempt)
@@ -476,7 +476,7 @@ def test_withdrawn_while_it_is_being_paid_pays_nothing(
 
 def test_a_claim_that_was_given_up_does_not_use_it(max_: Person, ada: Person) -> None:
     approval = approved(max_, ada)
-    attempt, _ = claim(max_, stage.offer_of(max_), pay_system_id=seed.ACME_PAY)
+    attempt, _ = claim(max_, stage.offer_of(max_), kind=Kind.PAY, pay_system_id=seed.ACME_PAY)
     attempt.approval = approval
     Attempt.objects.update(state=State.REFUSED, reason=reasons.ABANDONED)
     assert not mark_sent(attempt)
@@ -842,6 +842,7 @@ def test_an_offer_is_bound_to_what_was_asked_for(max_: Person, ada: Person) -> N
         pay_system_name="",
         order_id=offer.order_id,
         owner=offer.owner,
+        made_at=offer.made_at,
     )
     assert offer.owner is not None
     assert offer.owner.key == (2, seed.DEAL)
