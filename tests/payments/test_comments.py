@@ -99,7 +99,7 @@ def test_reconciling_posts_what_is_due(alpha: Portal, attempt: Attempt) -> None:
     out = StringIO()
     call_command("reconcile", stdout=out)
     assert len(alpha.comments) == 1
-    assert "Comments posted: 1." in out.getvalue()
+    assert "comments posted 1." in out.getvalue()
 
 
 def test_one_marked_by_hand_says_so(alpha: Portal, manager: Person, attempt: Attempt) -> None:
