@@ -33,7 +33,8 @@ class Command(BaseCommand):
         self.stdout.write(
             f"Attempts looked at: {done.looked_at}; paid {done.paid}, undone {done.undone}, "
             f"refused {done.refused}, given up {done.given_up}, still open {done.left_open}, "
-            f"of these handed over now {done.handed_over}, failed {done.failed}; comments posted {posted}."
+            f"of these handed over now {done.handed_over}, failed {done.failed}; "
+            f"comments posted {posted}."
         )
         if done.failed and done.failed == done.looked_at:
             raise CommandError("None of them could be settled. See the log.")
