@@ -341,6 +341,12 @@ def test_the_database_decides_where_both_have_read_the_same(
     assert (stored.undo_hours, stored.version, stored.changed_by) == (1, version + 1, 1)
 
 
+def test_a_version_that_never_was_is_not_the_stored_one(portal: models.Portal) -> None:
+    with pytest.raises(ChangedMeanwhile):
+        change(portal, actor_id=1, version=5, values=Policy().as_facts())
+    assert not Policy.objects.exists()
+
+
 @pytest.mark.parametrize("user_id", [seed.MANAGER, seed.SETTINGS_ADMIN])
 def test_nobody_else_sees_or_changes_them(
     client: Client, sandbox: Sandbox, alpha: Portal, portal: models.Portal, user_id: int

@@ -95,11 +95,13 @@ def test_only_what_is_due_is_looked_at_and_that_costs_one_statement(
 
 
 def test_what_is_due_is_found_by_an_index() -> None:
+    """Of open attempts only: whichever of the two, closed ones are never read over."""
     due = Attempt.objects.filter(due_at__lte=timezone.now()).still_open().order_by("due_at", "pk")
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             cursor.execute("SET LOCAL enable_seqscan = off")
-    assert "attempts_to_look_at" in due.explain()
+    plan = due.explain()
+    assert "attempts_to_look_at" in plan or "one_open_attempt_a_payment" in plan
 
 
 def test_what_is_settled_is_never_due(sandbox: Sandbox, manager: Person) -> None:

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from b24app import models
 from payments import reasons, sentences
-from payments.models import Attempt, Kind, Policy, State, Who
+from payments.models import Approval, Attempt, Kind, Policy, State, Who
 from payments.offer import seal as sealed
 from sandbox import seed
 from sandbox.app import Sandbox
@@ -488,3 +488,46 @@ def test_a_forged_mark_by_a_reader_marks_nothing(reader: Frame, portal: models.P
     assert 'data-state="refused"' in html
     assert not reader.portal.payments[seed.CASH_PAYMENT].paid
     assert calls_of(reader.sandbox, MARK) == 0
+
+
+# ---- above the limit of the portal's rules
+
+
+def test_above_the_limit_a_mark_needs_an_approval_of_its_own(
+    manager: Frame, admin: Frame, portal: models.Portal
+) -> None:
+    Policy.objects.create(portal=portal, limits={"EUR": "100"})
+    row = row_in(manager.tab(seed.CASH_DEAL), seed.CASH_PAYMENT)
+    assert MARK_BUTTON not in row
+    assert "Ask to mark as paid" in row
+    assert f'{{"kind": "mark", "pay_system_id": "{seed.CASH}"}}' in row
+    fields = {"offer": sealed_in(row), "kind": "mark", "pay_system_id": seed.CASH}
+    html = text_of(manager.post("/payments/approvals/question/", **fields))
+    assert "Ask for approval to mark 310.00\xa0EUR by Cash for order 166/1 as paid?" in html
+    text_of(manager.post("/payments/approvals/ask/", **fields))
+    row = row_in(manager.tab(seed.CASH_DEAL), seed.CASH_PAYMENT)
+    assert MARK_BUTTON not in row
+
+    approval = Approval.objects.get()
+    text_of(admin.post("/payments/approvals/decide/", approval=approval.pk, decision="approve"))
+    row = row_in(manager.tab(seed.CASH_DEAL), seed.CASH_PAYMENT)
+    assert MARK_BUTTON in row
+    assert PAY_BUTTON not in row
+    html = text_of(manager.post("/payments/mark/", offer=sealed_in(row)))
+    assert 'data-state="marked"' in html
+
+    # It is used up: what is undone has to be asked for anew.
+    html = undone(manager, html)
+    assert "Ask to mark as paid" in html
+    assert MARK_BUTTON not in html
+
+
+def test_a_mark_above_the_limit_that_nobody_approved_is_refused(
+    manager: Frame, portal: models.Portal
+) -> None:
+    offer = cash_offer(manager)
+    Policy.objects.create(portal=portal, limits={"EUR": "100"})
+    html = text_of(manager.post("/payments/mark/", offer=offer))
+    assert 'data-state="refused"' in html
+    assert "Ask to mark as paid" in html
+    assert calls_of(manager.sandbox, MARK) == 0
