@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from b24app import metrics
 from b24app.errors import B24Error
-from payments import comments, ledger, reasons
+from payments import ledger, reasons
 from payments.models import OPEN_STATES, Approval, Attempt, AttemptQuerySet, Kind, State
 from payments.offer import Offer
 from payments.payer import Payer
@@ -200,8 +200,6 @@ def _write(
             return False
         # The attempt itself says so only once it is committed.
         written = _with(copy(attempt), values)
-        if "state" in values:
-            comments.owe(written)
         ledger.record(attempt.portal, event, actor_id=actor_id, attempt=written, facts=facts)
     _with(attempt, values)
     if "state" in values:

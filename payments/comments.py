@@ -1,4 +1,4 @@
-"""The comment on a deal's timeline after Paid: owed with the payment, posted off its way, once.
+"""The comment on a deal's timeline after Paid: owed by the payment, posted off its way, once.
 
 Bitrix24 knows no key by which a second sending would be the same comment. So each carries a mark of
 its attempt, and where it is not sure that the last sending failed, the timeline is read for it
@@ -19,7 +19,7 @@ from django.utils.translation import gettext as _
 from b24app.client import Client, portal_client, user_client
 from b24app.errors import B24Error, NeverSent, OutcomeUnknown, Refused
 from b24app.models import Portal
-from payments import gateway, reasons
+from payments import gateway
 from payments.gateway import Owner
 from payments.models import Attempt, Comment, Kind, State
 from payments.policy import policy_of
@@ -27,6 +27,10 @@ from payments.templatetags.money import money
 
 logger = logging.getLogger(__name__)
 
+# News of a payment is none after this.
+OWED_FOR = timedelta(days=7)
+# Of one payment that was saved: it was paid and undone no more often than this in OWED_FOR.
+_AT_ONCE = 20
 # Whoever took one up and did not finish within this is gone: longer than a renewal, three reads
 # with their retries and two writes of 70 seconds can take.
 LEASE = timedelta(minutes=10)
@@ -41,40 +45,49 @@ _PAGES_READ = 20
 _CLOCKS_DIFFER = timedelta(days=1)
 
 
-def owe(attempt: Attempt) -> None:
-    """Called in the transaction that closes an attempt: writes down that its deal is to be told.
-    One INSERT, or nothing where there is nothing to tell; the portal's setting is read when it is
-    posted, so that a payment does not wait for it."""
-    if (
-        attempt.kind in (Kind.PAY, Kind.MARK)
-        and attempt.state == State.PAID
-        and attempt.reason != reasons.PAID_BY_OTHER
-        and attempt.owner_id is not None
-    ):
-        # One that is owed already must not cost the outcome its record.
-        Comment.objects.bulk_create([Comment(attempt=attempt)], ignore_conflicts=True)
-
-
 def post_due(now: datetime | None = None, limit: int = 100) -> int:
     """Post what is due, at most `limit` comments; waits for the portals. Answers how many stand on
     their timelines now. Any number of processes may do this at once."""
+    now = now or timezone.now()
+    _take_up(Attempt.objects.all(), now, limit)
     return _post_all(_due(now).order_by("due_at", "pk")[:limit])
 
 
 def post_of(portal: Portal, payment_id: int) -> int:
     """The same for one payment, of which the portal has told us that it was saved."""
-    return _post_all(_due(None).filter(attempt__portal=portal, attempt__payment_id=payment_id))
+    now = timezone.now()
+    _take_up(Attempt.objects.on(payment_id, portal_id=portal.pk), now, _AT_ONCE)
+    due = _due(now).filter(attempt__portal=portal, attempt__payment_id=payment_id)
+    return _post_all(due)
+
+
+def _take_up(attempts: QuerySet[Attempt], now: datetime, limit: int | None) -> None:
+    """A payment that was made here and has no comment yet is what owes one: whoever pays writes
+    nothing down for it, and waits for nothing."""
+    owing = attempts.filter(
+        state=State.PAID,
+        kind__in=(Kind.PAY, Kind.MARK),
+        reason="",
+        owner_id__isnull=False,
+        settled_at__range=(now - OWED_FOR, now),
+        comment=None,
+    ).order_by("settled_at")[:limit]
+    # Somebody else may be taking up the same ones.
+    comments = [Comment(attempt=attempt, due_at=now) for attempt in owing]
+    if comments:
+        Comment.objects.bulk_create(comments, ignore_conflicts=True)
 
 
 def drop(portal: Portal) -> None:
-    """The app is gone from the portal, and nobody may comment there any more."""
+    """The app is gone from the portal, and nobody may comment there any more; what it owed is no
+    news when it comes back."""
+    _take_up(Attempt.objects.filter(portal=portal), timezone.now(), None)
     owed = Comment.objects.filter(attempt__portal=portal, due_at__isnull=False)
     owed.update(due_at=None, given_up=True)
 
 
-def _due(now: datetime | None) -> QuerySet[Comment]:
-    due = Comment.objects.filter(due_at__lte=now or timezone.now())
-    return due.select_related("attempt__portal")
+def _due(now: datetime) -> QuerySet[Comment]:
+    return Comment.objects.filter(due_at__lte=now).select_related("attempt__portal")
 
 
 def _post_all(comments: QuerySet[Comment]) -> int:

@@ -120,6 +120,11 @@ class Attempt(models.Model):
                 condition=models.Q(due_at__isnull=False),
                 name="attempts_to_look_at",
             ),
+            models.Index(
+                fields=["settled_at"],
+                condition=models.Q(state="paid"),
+                name="attempts_paid_lately",
+            ),
         ]
 
     def __str__(self) -> str:

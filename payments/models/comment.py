@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from django.db import models
-from django.utils import timezone
 
 
 class Comment(models.Model):
-    """Written down together with the payment it tells of, so that neither is there alone."""
+    """Made by the first worker that finds the paid attempt without one."""
 
     attempt = models.OneToOneField(
         "payments.Attempt", on_delete=models.CASCADE, related_name="comment"
     )
     # Nobody takes it up before; empty once there is nothing left to do.
-    due_at = models.DateTimeField(null=True, default=timezone.now)
+    due_at = models.DateTimeField(null=True)
     tries = models.PositiveSmallIntegerField(default=0)
     # When it last left us without a clear answer: it is looked for before it is sent again.
     sent_at = models.DateTimeField(null=True)

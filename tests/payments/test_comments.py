@@ -21,7 +21,7 @@ from django.utils import timezone
 from b24app import models
 from b24app.session import Person
 from b24app.signals import payment_saved
-from payments import claim, comments, gateway, ledger, reasons
+from payments import comments, gateway, reasons
 from payments.models import Attempt, Comment, Kind, Policy, State
 from payments.pay import pay
 from sandbox import seed
@@ -45,7 +45,7 @@ def manager(sandbox: Sandbox, alpha: Portal) -> Person:
 
 @pytest.fixture
 def attempt(manager: Person) -> Attempt:
-    """Paid, and the comment is owed."""
+    """Paid, so that a comment is owed."""
     return pay(manager, stage.offer_of(manager), pay_system_id=seed.ACME_PAY)
 
 
@@ -168,32 +168,24 @@ def test_a_mark_is_one_attempts_alone(text: str, is_marked: bool) -> None:
         ({"state": State.UNKNOWN}, 0),
         ({"state": State.CLOSED}, 0),
         ({"reason": reasons.PAID_BY_OTHER}, 0),
+        ({"reason": reasons.PAID_EARLIER}, 0),
         ({"owner_type": None, "owner_id": None}, 0),
     ],
 )
 def test_only_what_we_paid_for_an_object_of_the_crm_is_told(
     manager: Person, values: dict[str, object], owed: int
 ) -> None:
-    attempt = ledgers.an_attempt(manager.portal, **values)
+    ledgers.an_attempt(manager.portal, **values)
     for _ in range(2):
-        comments.owe(attempt)
+        comments.post_due()
     assert Comment.objects.count() == owed
 
 
-def test_it_is_owed_in_the_transaction_that_closes_the_attempt(
-    manager: Person, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    attempt = ledgers.an_attempt(manager.portal, state=State.PAYING, settled_at=None)
-    with monkeypatch.context() as broken:
-        broken.setattr(ledger, "record", lambda *args, **kwargs: 1 / 0)
-        with pytest.raises(ZeroDivisionError):
-            claim.close(attempt, State.PAID, evidence={})
-    assert not Comment.objects.exists()
-    assert Attempt.objects.get().state == State.PAYING
-    claim.close(attempt, State.PAID, evidence={})
-    claim.close(attempt, State.PAID, evidence={})
-    assert Comment.objects.count() == 1
-    assert ledgers.findings(manager.portal) == []
+def test_news_that_are_none_any_more_are_not_told(alpha: Portal, manager: Person) -> None:
+    long_ago = timezone.now() - comments.OWED_FOR - timedelta(minutes=1)
+    ledgers.an_attempt(manager.portal, settled_at=long_ago)
+    assert comments.post_due() == 0
+    assert alpha.comments == []
 
 
 def test_with_the_setting_off_nothing_is_said(
@@ -236,6 +228,7 @@ def test_where_nobody_can_comment_it_is_given_up_within_a_day(
     alpha: Portal, attempt: Attempt, caplog: pytest.LogCaptureFixture
 ) -> None:
     attempt.portal.tokens.all().delete()
+    comments.post_due()
     waited = timedelta(0)
     while (comment := Comment.objects.get()).due_at is not None:
         waited += max(comment.due_at - timezone.now(), timedelta(0))
@@ -356,7 +349,7 @@ def test_one_that_does_not_answer_holds_up_no_other_portal(
     alpha: Portal, beta: Portal, sandbox: Sandbox, manager: Person, attempt: Attempt
 ) -> None:
     for payment_id in range(5, 9):
-        comments.owe(ledgers.an_attempt(manager.portal, payment_id=payment_id))
+        ledgers.an_attempt(manager.portal, payment_id=payment_id)
     other = stage.person(sandbox, stage.install(sandbox, beta), seed.MANAGER)
     pay(other, stage.offer_of(other), pay_system_id=seed.ACME_PAY)
     host = alpha.url.split("://", 1)[1]
@@ -368,7 +361,7 @@ def test_one_that_does_not_answer_holds_up_no_other_portal(
 
 def test_no_more_than_the_limit_is_posted(alpha: Portal, manager: Person, attempt: Attempt) -> None:
     for payment_id in range(5, 9):
-        comments.owe(ledgers.an_attempt(manager.portal, payment_id=payment_id))
+        ledgers.an_attempt(manager.portal, payment_id=payment_id)
     assert comments.post_due(timezone.now(), 2) == 2
     assert comments.post_due(timezone.now() - timedelta(days=1), 2) == 0
     assert len(alpha.comments) == 2
@@ -395,7 +388,7 @@ def test_of_two_workers_one_posts(alpha: Portal, sandbox: Sandbox, attempt: Atte
 def test_of_many_processes_one_posts_each(sandbox: Sandbox, alpha: Portal, manager: Person) -> None:
     with over_ports(sandbox, manager.portal):
         for payment_id in range(5, 15):
-            comments.owe(ledgers.an_attempt(manager.portal, payment_id=payment_id))
+            ledgers.an_attempt(manager.portal, payment_id=payment_id)
         processes = [a_process() for _ in range(3)]
         for process in processes:
             tell(process, "go")
