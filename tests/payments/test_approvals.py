@@ -715,6 +715,12 @@ def test_an_approval_of_another_sum_is_none_on_the_row(
     assert asked(max_).state == WAITING
 
 
+def test_one_that_is_too_old_is_none_on_the_row(max_: Person, ada: Person) -> None:
+    age(approved(max_, ada))
+    row = stage.row_of(stage.tab(max_, seed.DEAL), seed.PAYMENT)
+    assert (row.can_ask, row.payable, row.approval) == (True, False, None)
+
+
 def test_pay_pressed_on_a_page_from_before_the_limit_offers_to_ask(
     frame_of: Callable[[int], Frame],
 ) -> None:
