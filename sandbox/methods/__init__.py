@@ -16,6 +16,7 @@ from sandbox.methods import (
     placement,
     sale_order,
     sale_payment,
+    user,
 )
 
 __all__ = [
@@ -32,4 +33,5 @@ __all__ = [
     "placement",
     "sale_order",
     "sale_payment",
+    "user",
 ]
