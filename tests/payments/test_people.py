@@ -1,4 +1,4 @@
-"""What people are called: asked with the sight of whoever looks, kept for minutes, never failing."""
+"""What people are called: asked with the sight of whoever looks, and never a reason to fail."""
 
 from __future__ import annotations
 
