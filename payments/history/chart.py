@@ -25,6 +25,8 @@ _WIDEST = Decimal(40)
 # So many have room for their sums and days; of more only the first, the last and the largest.
 MOST_LABELLED = 7
 _TENTH = Decimal("0.1")
+# The first and the last day stand at the ends of the axis; between them there is room for another.
+_AXIS_END = 80
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,9 @@ class Chart:
     bars: Sequence[Bar]
     shares: Sequence[Share]
     has_marked: bool
+    # The ends of the axis, where the days are too many for each to have its own.
+    first_day: str = ""
+    last_day: str = ""
 
 
 def charts(found: Totals) -> list[Chart]:
@@ -75,12 +80,16 @@ def charts(found: Totals) -> list[Chart]:
 def _chart(one: CurrencyTotals, first: date, last: date) -> Chart:
     # Nobody asked for the empty days before the first.
     begin = max(first, min(one.days))
+    bars = _bars(one, begin, last)
+    labels_all = all(bar.day_label for bar in bars)
     return Chart(
         one.currency,
         one.all,
-        _bars(one, begin, last),
+        bars,
         _shares(one),
         has_marked=bool(one.all.marked),
+        first_day="" if labels_all else _short(begin),
+        last_day="" if labels_all else _short(last),
     )
 
 
@@ -90,11 +99,13 @@ def _bars(one: CurrencyTotals, begin: date, last: date) -> list[Bar]:
     largest = max(amount.sum for amount in one.days.values()) or Decimal(1)
     scale = Decimal(_FLOOR - _TOP) / largest
     labelled = _labelled(one)
+    is_each_labelled = len(labelled) == len(one.days)
     bars = []
     for day, amount in one.days.items():
         middle = room * (day - begin).days + room / 2
         paid, marked = amount.paid * scale, amount.marked * scale
         is_labelled = day in labelled
+        apart = _AXIS_END < middle < WIDTH - _AXIS_END
         bars.append(
             Bar(
                 day=day,
@@ -108,7 +119,7 @@ def _bars(one: CurrencyTotals, begin: date, last: date) -> list[Bar]:
                 marked_height=_text(marked),
                 top=_text(_FLOOR - paid - marked - 5),
                 label=figures(amount.sum) if is_labelled else "",
-                day_label=date_format(day, "j M") if is_labelled else "",
+                day_label=_short(day) if is_labelled and (is_each_labelled or apart) else "",
             )
         )
     return bars
@@ -138,6 +149,10 @@ def _shares(one: CurrencyTotals) -> list[Share]:
         )
         for name, amount in one.systems
     ]
+
+
+def _short(day: date) -> str:
+    return date_format(day, "j M")
 
 
 def _text(measure: Decimal) -> str:
