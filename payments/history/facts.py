@@ -60,7 +60,7 @@ def answer_words(evidence: Mapping[str, Any]) -> str:
         case "never sent":
             return _("The request did not reach Bitrix24.")
         case "none":
-            return _("No answer came (%(failure)s).") % {"failure": evidence.get("failure") or "-"}
+            return _("No clear answer came back.")
     failure = evidence.get("failure")
     return _("Nothing was sent (%(failure)s).") % {"failure": failure} if failure else ""
 

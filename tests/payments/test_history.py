@@ -517,7 +517,7 @@ def test_an_administrator_sees_the_facts_of_what_waits(
     waits = attempts.handed_over(portal)
     assert "data-waiting" not in manager.look(SCREEN)
     said = words(admin.look(SCREEN).split('id="waiting"')[1].split("</section>")[0])
-    for one in ("163/1", "12 500.00 EUR", "Max Manager", "Handed over", "No answer came"):
+    for one in ("163/1", "12 500.00 EUR", "Max Manager", "Handed over", "No clear answer"):
         assert one in said
     assert f'data-waiting="{waits.pk}"' in admin.look(SCREEN)
 
