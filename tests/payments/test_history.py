@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -33,11 +34,11 @@ CHECK, CLOSE = f"{WAITING}check/", f"{WAITING}close/"
 class Reader(Frame):
     """A frame that looks at the history."""
 
-    def look(self, path: str = FOUND, status: int = 200, **fields: object) -> str:
+    def look(self, path: str = FOUND, status: int = 200, **fields: Any) -> str:
         headers = {"x-frame-session": self.session, "hx-request": "true"}
         return text_of(self.client.get(path, fields, headers=headers), status)
 
-    def send(self, path: str, status: int = 200, **fields: object) -> str:
+    def send(self, path: str, status: int = 200, **fields: Any) -> str:
         return text_of(self.post(path, **fields), status)
 
 
@@ -86,7 +87,7 @@ def test_no_field_shows_a_manager_what_is_not_theirs(
 ) -> None:
     attempts.keep(portal, user_id=seed.READER, account_number="777/1")
     own = attempts.keep(portal)
-    asked = {"person": seed.READER, "is_admin": "true", "user_id": seed.READER}
+    asked: dict[str, Any] = {"person": seed.READER, "is_admin": "true", "user_id": seed.READER}
     if path == MORE:
         asked["before"] = own.pk
     html = manager.send(path, **asked) if path == PRINT else manager.look(path, **asked)
@@ -275,7 +276,7 @@ def several(portal: models.Portal) -> dict[str, Attempt]:
     ],
 )
 def test_the_filter(
-    several: dict[str, Attempt], admin: Reader, fields: dict[str, object], expected: set[str]
+    several: dict[str, Attempt], admin: Reader, fields: dict[str, Any], expected: set[str]
 ) -> None:
     names = {attempt.pk: name for name, attempt in several.items()}
     assert {names[pk] for pk in shown(admin.look(**fields))} == expected
@@ -300,7 +301,7 @@ def test_the_filter(
 )
 @pytest.mark.parametrize("path", [FOUND, MORE, PRINT, "/payments/history/export/"])
 def test_nonsense_is_answered_with_words_and_nobody_is_asked(
-    sandbox: Sandbox, admin: Reader, path: str, fields: dict[str, object], sentence: str
+    sandbox: Sandbox, admin: Reader, path: str, fields: dict[str, Any], sentence: str
 ) -> None:
     since = len(sandbox.log)
     if "before" in fields and path != MORE:
@@ -463,7 +464,8 @@ def test_many_pay_systems_and_currencies_are_bounded_and_said(portal: models.Por
 def test_paper_has_the_rows_and_nothing_to_press(
     several: dict[str, Attempt], admin: Reader
 ) -> None:
-    html = admin.send(PRINT, **{"from": "2026-11-03", "person": seed.READER})
+    asked: dict[str, Any] = {"from": "2026-11-03", "person": seed.READER}
+    html = admin.send(PRINT, **asked)
     assert shown(html) == [several["card"].pk]
     for said in ("Rita Reader", "printed by Ada Admin", "From Nov. 3, 2026.", "everybody"):
         assert said in words(html)
