@@ -467,7 +467,7 @@ def test_paper_has_the_rows_and_nothing_to_press(
     asked: dict[str, Any] = {"from": "2026-11-03", "person": seed.READER}
     html = admin.send(PRINT, **asked)
     assert shown(html) == [several["card"].pk]
-    for said in ("Rita Reader", "printed by Ada Admin", "From Nov. 3, 2026.", "everybody"):
+    for said in ("Rita Reader", "Printed by Ada Admin", "From Nov. 3, 2026.", "Everybody"):
         assert said in words(html)
     for control in ("<button", "<form", "<select", "<a ", "hx-", "data-session"):
         assert control not in html
