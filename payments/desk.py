@@ -62,7 +62,7 @@ def read_desk(person: Person) -> Desk:
         waiting=waiting,
         own=own,
         owners=owners,
-        names=people.names(person.client, person.portal, ids) if ids else {},
+        names=people.names(person, ids) if ids else {},
         goes_on=len(found) > SHOWN,
     )
 

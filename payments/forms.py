@@ -64,11 +64,17 @@ def read_note(request: HttpRequest) -> str:
 
 
 def read_search(request: HttpRequest) -> Search:
-    number = request.GET.get("q", "").strip()
+    before = request.GET.get("before", "")
+    number = order_number(request.GET.get("q", ""))
+    return Search(number, positive_id(before) if before else None)
+
+
+def order_number(text: str) -> str:
+    """As typed, without the spaces around it; empty where nothing is. Raises BadOrderNumber."""
+    number = text.strip()
     if not _ORDER_NUMBER.fullmatch(number):
         raise BadOrderNumber("not an order number")
-    before = request.GET.get("before", "")
-    return Search(number, positive_id(before) if before else None)
+    return number
 
 
 def read_item_id(options: Mapping[str, Any]) -> int:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from django.urls import include, path
 
-from payments.views import approvals, home, listing, marks, pay, policy
+from payments.views import approvals, history, home, listing, marks, pay, policy, waiting
 
 payments = (
     [
@@ -22,6 +22,14 @@ payments = (
         path("approvals/decision/", approvals.decision, name="approval-decision"),
         path("approvals/decide/", approvals.decide, name="approval-decide"),
         path("rules/", policy.policy, name="policy"),
+        path("history/", history.history, name="history"),
+        path("history/found/", history.found, name="history-found"),
+        path("history/more/", history.more, name="history-more"),
+        path("history/export/", history.export, name="history-export"),
+        path("history/print/", history.printed, name="history-print"),
+        path("history/waiting/", waiting.waiting, name="waiting"),
+        path("history/waiting/check/", waiting.check, name="waiting-check"),
+        path("history/waiting/close/", waiting.close, name="waiting-close"),
     ],
     "payments",
 )

@@ -6,6 +6,7 @@ who acts. Nothing here sees the database or an HttpRequest.
 
 from __future__ import annotations
 
+from payments.gateway.people import people
 from payments.gateway.reads import (
     NUMBER_SEPARATOR,
     PAGE,
@@ -66,6 +67,7 @@ __all__ = [
     "pay_systems",
     "payment",
     "payments_of_item",
+    "people",
     "readable_items",
     "rest_handlers",
     "unpaid_payments",

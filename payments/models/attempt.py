@@ -125,6 +125,33 @@ class Attempt(models.Model):
                 condition=models.Q(state="paid"),
                 name="attempts_paid_lately",
             ),
+            # The history, newest first: all of a portal, and by whom, through what, how it ended.
+            models.Index(fields=["portal", "-created_at", "-id"], name="attempts_in_time"),
+            models.Index(
+                fields=["portal", "user_id", "-created_at", "-id"], name="history_of_a_person"
+            ),
+            models.Index(
+                fields=["portal", "pay_system_id", "-created_at", "-id"],
+                name="history_of_a_pay_system",
+            ),
+            models.Index(
+                fields=["portal", "state", "-created_at", "-id"], name="history_of_an_outcome"
+            ),
+            # For what a number begins with, in whatever language the database sorts.
+            models.Index(
+                fields=["portal", "account_number"],
+                opclasses=["", "varchar_pattern_ops"],
+                name="history_of_a_number",
+            ),
+            # Which pay systems one person has used.
+            models.Index(
+                fields=["portal", "user_id", "pay_system_id"], name="pay_systems_of_a_person"
+            ),
+            models.Index(
+                fields=["portal", "-created_at", "-id"],
+                condition=models.Q(handed_over_at__isnull=False, state__in=["paying", "unknown"]),
+                name="attempts_handed_over",
+            ),
         ]
 
     def __str__(self) -> str:

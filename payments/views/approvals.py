@@ -109,7 +109,7 @@ def _and_badges(answer: HttpResponse) -> HttpResponse:
 
 
 def _requester(person: Person, approval: Approval) -> dict[int, str]:
-    return people.names(person.client, person.portal, [approval.requested_by])
+    return people.names(person, [approval.requested_by])
 
 
 def _read_kind(request: PortalRequest) -> Kind:

@@ -68,5 +68,5 @@ def _people(person: Person, stored: Policy) -> dict[int, str]:
     ids = {*rows[:PEOPLE_SHOWN], *stored.undo_people, *stored.bulk_people}
     if stored.changed_by is not None:
         ids.add(stored.changed_by)
-    names = people.names(person.client, person.portal, ids)
+    names = people.names(person, ids)
     return dict(sorted(names.items(), key=lambda pair: (pair[1].casefold(), pair[0])))

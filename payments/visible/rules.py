@@ -52,7 +52,7 @@ def rule_of(person: Payer, offer: Offer) -> Rule:
 
 def names_of_approvers(person: Payer, approvals: Collection[Approval]) -> dict[int, str]:
     ids = {approval.decided_by for approval in approvals if approval.decided_by is not None}
-    return people.names(person.client, person.portal, ids) if ids else {}
+    return people.names(person, ids) if ids else {}
 
 
 class Rule:

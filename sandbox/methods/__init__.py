@@ -17,6 +17,7 @@ from sandbox.methods import (
     placement,
     sale_order,
     sale_payment,
+    user,
 )
 
 __all__ = [
@@ -34,4 +35,5 @@ __all__ = [
     "placement",
     "sale_order",
     "sale_payment",
+    "user",
 ]
