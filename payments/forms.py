@@ -58,11 +58,17 @@ def read_choice(request: HttpRequest) -> Choice:
 
 
 def read_search(request: HttpRequest) -> Search:
-    number = request.GET.get("q", "").strip()
-    if not _ORDER_NUMBER.fullmatch(number):
-        raise BadOrderNumber("not an order number")
+    number = check_number(request.GET.get("q", ""))
     before = request.GET.get("before", "")
     return Search(number, positive_id(before) if before else None)
+
+
+def check_number(value: str) -> str:
+    """What a search is for, "" for everything; raises BadOrderNumber."""
+    number = value.strip()
+    if not _ORDER_NUMBER.fullmatch(number):
+        raise BadOrderNumber("not an order number")
+    return number
 
 
 def read_item_id(options: Mapping[str, Any]) -> int:

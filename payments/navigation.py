@@ -22,7 +22,10 @@ class Screen:
     badge: str = ""
 
 
-SCREENS = (Screen("unpaid", _("Unpaid payments")),)
+SCREENS = (
+    Screen("unpaid", _("Unpaid payments")),
+    Screen("bulk", _("Several at once")),
+)
 
 
 def screens_for(*, is_admin: bool) -> list[Screen]:

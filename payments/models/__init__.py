@@ -11,13 +11,20 @@ from payments.models.attempt import (
     Kind,
     State,
 )
+from payments.models.run import ACTIVE_STATES, OVER_STATES, RowState, Run, RunRow, RunState
 
 __all__ = [
+    "ACTIVE_STATES",
     "OPEN_STATES",
+    "OVER_STATES",
     "SETTLE_AFTER",
     "STALE_CLAIM",
     "Attempt",
     "AttemptQuerySet",
     "Kind",
+    "RowState",
+    "Run",
+    "RunRow",
+    "RunState",
     "State",
 ]

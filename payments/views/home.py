@@ -13,6 +13,7 @@ from b24app.views.plain import where_to_open
 from payments import screens
 from payments.forms import read_item_id
 from payments.gateway import DEAL, SMART_INVOICE
+from payments.policy import policy_of
 from payments.visible import MainReading, TabReading
 
 # Every other placement, and none (DEFAULT, LEFT_MENU), gets the main page.
@@ -42,5 +43,11 @@ def home(request: HttpRequest) -> HttpResponseBase:
     person = opening.prove()
     listing = reading.listing(person, is_admin=opening.is_admin)
     lines = screens.lines(listing, person.portal)
-    context = {"listing": listing, "lines": lines, "is_admin": opening.is_admin}
+    policy = policy_of(person.portal)
+    context = {
+        "listing": listing,
+        "lines": lines,
+        "is_admin": opening.is_admin,
+        "may_bulk": listing.may_pay and policy.may_bulk(person.user_id, is_admin=opening.is_admin),
+    }
     return render(request, template, context)
