@@ -103,11 +103,14 @@ def _progress(
     asks_to_stop: bool = False,
     row: RunRow | None = None,
 ) -> HttpResponse:
-    """`is_worked`: this page takes the steps. `row` is the one that changed."""
+    """`is_worked`: this page takes the steps. `row` is the one that changed; at the end all are
+    shown anew, since another tab may have taken steps as well."""
+    person = request.person
+    changed = None if run.is_over else [row] if row else []
     context = {
         "progress": showing.progress_of(run),
         "is_worked": is_worked,
         "asks_to_stop": asks_to_stop,
-        "changed": showing.rows_shown(run, request.person.portal, [row] if row else []),
+        "changed": showing.rows_shown(run, person.portal, changed),
     }
     return render(request, "payments/_fragments/bulk_step.html", context)

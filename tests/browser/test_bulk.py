@@ -147,6 +147,7 @@ def test_a_step_without_an_answer_stands_still_and_goes_on_when_told(
 def test_focus_stays_where_it_is_from_step_to_step(visit: Visit, fresh: list[int]) -> None:
     app = _dry_run(visit, fresh[:3])
     progress = _begin(app)
+    expect(app.get_by_role("button", name="Go on")).to_be_hidden()
     pause = app.get_by_role("button", name="Pause")
     pause.focus()
     expect(progress).to_contain_text("1 of 3 paid")

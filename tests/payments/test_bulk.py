@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 from django.core import signing
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from b24app import models
@@ -35,8 +36,11 @@ from sandbox.faults import Fault
 from sandbox.world import Portal, Role
 from tests.payments import runs, stage
 from tests.payments.frames import Frame, text_of
+from tests.payments.test_cost import SQL_A_PAYMENT, statements
 
 pytestmark = pytest.mark.django_db
+
+SQL_A_STEP = 14
 
 THREE = seed.PLAIN_PAYMENTS[:3]
 
@@ -585,7 +589,8 @@ def test_only_payable_rows_of_the_main_list_have_a_box(
     page = text_of(frame.opened())
 
     assert _boxes(page) >= {seed.PAYMENT, *THREE}
-    assert not _boxes(page) & {seed.CANCELED_PAYMENT, seed.ZERO_PAYMENT}
+    unfit = {seed.CANCELED_PAYMENT, seed.ZERO_PAYMENT, seed.CASH_PAYMENT, seed.INACTIVE_PAYMENT}
+    assert not _boxes(page) & unfit
     assert "Pay selected" in page
     assert not _boxes(frame.tab())
     reader = Frame(client, sandbox, alpha, seed.READER)
@@ -638,6 +643,51 @@ def test_the_screens_from_the_dry_run_to_the_result(sandbox: Sandbox, frame: Fra
 
 def _screen(frame: Frame) -> Any:
     return frame.client.get("/payments/runs/", headers=frame.headers())
+
+
+def test_paused_in_the_middle_of_a_payment_the_screen_says_so(
+    sandbox: Sandbox, manager: Person, frame: Frame
+) -> None:
+    run = runs.started(manager, *THREE)
+    said: list[str] = []
+    sandbox.faults.add(
+        Fault(
+            "delay",
+            method=stage.PAY,
+            seconds=0,
+            on_hit=lambda: said.append(text_of(frame.post(f"/payments/runs/{run.pk}/pause/"))),
+        )
+    )
+
+    runs.next_step(manager, run)
+
+    assert "One payment was under way and still ends as it does" in said[0]
+    assert run.state == RunState.PAUSED
+    assert progress_of(run).words == "1 of 3 paid"
+    assert "under way" not in text_of(_screen(frame))
+
+
+def test_the_last_step_shows_every_row_anew(manager: Person, frame: Frame) -> None:
+    run = runs.started(manager, *THREE)
+    runs.next_step(manager, run)
+    runs.next_step(manager, run)
+    runs.due(run)
+
+    last = text_of(frame.post(f"/payments/runs/{run.pk}/step/"))
+
+    assert last.count("<tr ") == 3
+    assert "Finished: 3 of 3 paid" in last
+    assert "load delay" not in last
+
+
+def test_a_step_costs_few_statements_beside_its_payment(manager: Person) -> None:
+    run = runs.started(manager, *THREE)
+    runs.due(run)
+
+    with CaptureQueriesContext(connection) as queries:
+        step(manager, run)
+
+    assert len(statements(queries)) <= SQL_A_PAYMENT + SQL_A_STEP
 
 
 def test_an_unfinished_run_waits_on_its_screen_and_does_not_go_on_by_itself(
