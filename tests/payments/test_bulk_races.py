@@ -75,8 +75,9 @@ def test_a_step_that_took_too_long_is_overtaken_and_its_row_left_alone(
             assert overtaken is not None
             assert overtaken.state == RowState.TRIED
             runs.next_step(manager, mine)
-            # Whoever took over keeps the lease until its own step ends.
             assert Run.objects.get().stepping_until is None
+            # Somebody is making a step while the slow one ends.
+            Run.objects.update(stepping_until=timezone.now() + LEASE)
             return overtaken
         finally:
             held.release.set()
@@ -87,6 +88,9 @@ def test_a_step_that_took_too_long_is_overtaken_and_its_row_left_alone(
     assert overtaken is not None
     assert slow.pk == overtaken.pk
     assert stage.sent_payments(sandbox) == 2
+    # It gave nothing back that was not its own.
+    assert runs.next_step(manager, run) is None
+    runs.died(run)
     runs.worked(manager, run)
     assert progress_of(run).words == "3 of 3 paid"
     assert [alpha.payments[number].times_paid for number in THREE] == [1, 1, 1]
