@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from django.dispatch import receiver
+from django.utils import timezone
 
 from b24app.models import Portal
 from b24app.signals import portal_uninstalled, pruning
@@ -21,8 +22,8 @@ def forget(*, portal: Portal, **kwargs: object) -> None:
 
 
 @receiver(pruning)
-def prune(*, now: datetime, **kwargs: object) -> str:
-    old = Run.objects.filter(created_at__lt=now - KEPT)
+def prune(**kwargs: object) -> str:
+    old = Run.objects.filter(created_at__lt=timezone.now() - KEPT)
     count = old.count()
     old.delete()
     return f"Runs of several payments: {count} deleted."

@@ -32,15 +32,11 @@
   document.addEventListener("htmx:afterSettle", look);
 
   // The run stands still then; the message says what is known, and this goes on with it.
-  function offerToGoOn({ detail }) {
-    if (!detail.elt.matches("[data-step], [data-go-on]")) return;
+  document.addEventListener("htmx:afterRequest", ({ detail }) => {
+    if (!detail.elt.matches("[data-step], [data-go-on]") || detail.xhr.status === 200) return;
     const button = document.querySelector("[data-go-on]");
     if (button) button.hidden = false;
-  }
-
-  for (const failure of ["htmx:sendError", "htmx:timeout", "htmx:responseError"]) {
-    document.addEventListener(failure, offerToGoOn);
-  }
+  });
 
   look();
 })();
