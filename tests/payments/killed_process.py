@@ -131,6 +131,7 @@ def run(task: Task) -> None:
     from django.db.backends.signals import connection_created
 
     from b24app import client, transport
+    from b24app.errors import B24Error
 
     connections["default"].settings_dict["NAME"] = task["database"]
     settings.DATABASES["default"]["NAME"] = task["database"]
@@ -148,7 +149,8 @@ def run(task: Task) -> None:
             answer = {"answer": TASKS[task["do"]](task)}
             steps.begin("end")
         except Exception as error:  # noqa: BLE001 - the parent is told, whatever it is
-            answer = {"failed": f"{type(error).__name__}: {error}"}
+            name = type(error).__name__
+            answer = {"failed": name, "expected": isinstance(error, B24Error), "why": str(error)}
     if task.get("list_steps"):
         answer["steps"] = steps.seen
     say(of=os.getpid(), **answer)

@@ -10,7 +10,8 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from django.conf import settings
 from django.db import connection
 from django.db.models import DateTimeField, F
 
+from b24app import tokens
 from b24app.session import Person
 from payments.gateway import DEAL, Owner
 from payments.models import Attempt
@@ -37,7 +39,7 @@ from tests.payments import stage
 
 # Longer than a loaded machine needs for an answer; how long an answer is waited for where a run is
 # about its not coming.
-PATIENCE, IMPATIENCE = 15.0, 0.4
+PATIENCE, IMPATIENCE = 15.0, 0.3
 DEATH_SECONDS = 10
 
 Task = dict[str, Any]
@@ -52,7 +54,8 @@ class WatchedSandbox(Sandbox):
                 oauth_url=oauth_url, portal_urls=portal_urls, app_url="http://localhost:8000"
             )
         )
-        self.said_paid: set[int] = set()
+        # When it last said so of a payment, by the machine's clock.
+        self.said_paid_at: dict[int, float] = {}
         self._under_way = 0
         self._ended = threading.Condition()
 
@@ -62,7 +65,8 @@ class WatchedSandbox(Sandbox):
         try:
             response = super().respond(request, pause)
             if not response.close:
-                self.said_paid |= _paid_in(response.body)
+                now = time.time()
+                self.said_paid_at |= dict.fromkeys(_paid_in(response.body), now)
             return response
         finally:
             with self._ended:
@@ -175,6 +179,11 @@ def kill(pid: int) -> None:
         os.close(watched)
 
 
+def killer(pid: Future[int]) -> Callable[[], None]:
+    """What a fault does when it is hit by a process whose number will be known in a moment."""
+    return lambda: kill(pid.result(DEATH_SECONDS))
+
+
 @dataclass(frozen=True)
 class Due:
     """One unpaid payment of a deal of its own."""
@@ -195,6 +204,12 @@ class Scene:
         self.admin = stage.person(sandbox, self.row, seed.ADMIN)
         # Every process of this machine calls as fast as it can.
         self.alpha.bucket_size = 10**6
+
+    def reopen(self) -> None:
+        """Everybody opens the app anew, which mends tokens that were lost with a process."""
+        tokens.store_portal_pair(self.row, stage.pair(self.sandbox, self.alpha, seed.ADMIN))
+        for who in (self.manager, self.admin):
+            stage.person(self.sandbox, self.row, who.user_id)
 
     def due(self) -> Due:
         with self.sandbox.world.lock:
@@ -241,7 +256,7 @@ class Scene:
             child = self.processes.run(task)
         else:
             pid: Future[int] = Future()
-            kill_at.on_hit = lambda: kill(pid.result(DEATH_SECONDS))
+            kill_at.on_hit = killer(pid)
             self._add(kill_at, once)
             child = self.processes.start(task)
             pid.set_result(child.pid)
@@ -311,16 +326,21 @@ def attempts_on(due: Due) -> list[Attempt]:
 
 
 @contextmanager
-def scene() -> Iterator[Scene]:
+def app_processes() -> Iterator[Processes]:
+    processes = Processes()
+    try:
+        yield processes
+    finally:
+        processes.close()
+
+
+@contextmanager
+def scene(processes: Processes) -> Iterator[Scene]:
     doors = Doors((0, 0, 0))
     oauth_url, *portal_urls = (f"http://127.0.0.1:{port}" for port in doors.ports)
     sandbox = WatchedSandbox(oauth_url, (portal_urls[0], portal_urls[1]))
     with running(sandbox, doors):
-        processes = Processes()
-        try:
-            yield Scene(sandbox, processes)
-        finally:
-            processes.close()
+        yield Scene(sandbox, processes)
 
 
 # An attempt is looked at again and again; far fewer looks than this settle it.

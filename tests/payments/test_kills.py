@@ -13,7 +13,7 @@ from payments.models import State
 from sandbox import seed
 from sandbox.faults import Fault
 from tests.payments import stage
-from tests.payments.killing import Due, Scene, attempts_on, scene, settle
+from tests.payments.killing import Due, Processes, Scene, app_processes, attempts_on, scene, settle
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -24,9 +24,15 @@ SEND = f"http {stage.PAY}"
 READ_BACK = f"http {stage.READ_BACK}"
 
 
+@pytest.fixture(scope="module")
+def processes() -> Iterator[Processes]:
+    with app_processes() as started:
+        yield started
+
+
 @pytest.fixture(name="scene")
-def _scene() -> Iterator[Scene]:
-    with scene() as built:
+def _scene(processes: Processes) -> Iterator[Scene]:
+    with scene(processes) as built:
         yield built
 
 
@@ -114,7 +120,7 @@ def assert_settled(scene: Scene, due: Due) -> None:
     for attempt in paid:
         assert attempt.evidence["paid"] == "Y"
         assert attempt.user_id == due.payment.emp_paid_id
-        assert due.payment.id in scene.sandbox.said_paid
+        assert due.payment.id in scene.sandbox.said_paid_at
     assert scene.shown(due) == ("paid" if due.payment.paid else "due")
 
 
