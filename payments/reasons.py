@@ -29,6 +29,14 @@ PORTAL_MOVED = "portal_moved"
 REBIND_FAILED = "rebind_failed"
 REBIND_UNKNOWN = "rebind_unknown"
 ABANDONED = "abandoned"
+CAN_BE_PAID = "can_be_paid"
+SYSTEMS_UNKNOWN = "systems_unknown"
+UNDO_OFF = "undo_off"
+UNDO_TOO_LATE = "undo_too_late"
+UNDO_NOT_ALLOWED = "undo_not_allowed"
+NOT_PAID_HERE = "not_paid_here"
+NOT_PAID_ANY_MORE = "not_paid_any_more"
+PAID_ANEW = "paid_anew"
 # Refused although it was, or was to be, sent.
 NOT_REACHED = "not_reached"
 TRUE_WITHOUT_PAYMENT = "true_without_payment"
@@ -39,6 +47,12 @@ NO_ANSWER = "no_answer"
 READ_BACK_FAILED = "read_back_failed"
 # Paid.
 PAID_BY_OTHER = "paid_by_other"
+PAID_EARLIER = "paid_earlier"
+# Undone.
+PAID_AGAIN = "paid_again"
+DELETED_UNPAID = "deleted_unpaid"
+# Nobody knows, and a person has let it go.
+CLOSED_BY_HAND = "closed_by_hand"
 
 # Beside the reason, where the payment was bound to another pay system before it failed.
 REBOUND = _("The payment system of this payment was changed as you chose, but nothing was paid.")
@@ -103,6 +117,33 @@ SENTENCES: dict[str, StrOrPromise] = {
         "Nothing was paid. Reload the page to see which one it has."
     ),
     ABANDONED: _("An earlier try was broken off before anything was sent. Nothing was paid."),
+    CAN_BE_PAID: _(
+        "This payment can be paid through its payment system, so it is not marked by hand. "
+        "Nothing was changed. Press Pay."
+    ),
+    SYSTEMS_UNKNOWN: _(
+        "It is not known just now whether this payment can be paid through its payment system, so "
+        "it was not marked. Nothing was changed. An administrator can mend that by opening the app."
+    ),
+    UNDO_OFF: _(
+        "Undoing is switched off in this portal. The payment stays paid. "
+        "Ask the portal's administrator."
+    ),
+    UNDO_TOO_LATE: _(
+        "The time for undoing this payment is over. It stays paid. Ask the portal's administrator."
+    ),
+    UNDO_NOT_ALLOWED: _(
+        "You may not undo payments. The payment stays paid. Ask the portal's administrator."
+    ),
+    NOT_PAID_HERE: _(
+        "This payment was not paid with this app, or is undone already, so there is nothing to "
+        "undo here. Nothing was changed."
+    ),
+    NOT_PAID_ANY_MORE: _("This payment is not paid any more, so there is nothing to undo."),
+    PAID_ANEW: _(
+        "This payment was undone in Bitrix24 and paid again since this app paid it. "
+        "It stays paid: undo it in Bitrix24, if that is right."
+    ),
     NOT_REACHED: _("Bitrix24 could not be reached, so nothing was paid. Try again in a minute."),
     TRUE_WITHOUT_PAYMENT: _(
         "Bitrix24 took the request, but the payment is still unpaid. Some payment systems do not "
@@ -112,6 +153,16 @@ SENTENCES: dict[str, StrOrPromise] = {
     NO_ANSWER: _NOT_CONFIRMED,
     READ_BACK_FAILED: _NOT_CONFIRMED,
     PAID_BY_OTHER: _("It is paid, but somebody else paid it at the same time."),
+    PAID_EARLIER: _("It is paid, but not by this try: it was paid before this was sent."),
+    PAID_AGAIN: _("It was undone, and somebody has paid it again since."),
+    DELETED_UNPAID: _(
+        "The payment was deleted meanwhile. Bitrix24 deletes none that is paid, so it was undone "
+        "before."
+    ),
+    CLOSED_BY_HAND: _(
+        "Bitrix24 never said what became of this, and an administrator has closed it. "
+        "Look at the payment in Bitrix24 before you do anything else."
+    ),
 }
 
 # Handlers put whole messages of their own into a description; its beginning is enough.

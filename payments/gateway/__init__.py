@@ -32,7 +32,12 @@ from payments.gateway.shapes import (
     Payment,
     PaySystem,
 )
-from payments.gateway.writes import change_pay_system, pay_payment
+from payments.gateway.writes import (
+    change_pay_system,
+    mark_payment,
+    pay_payment,
+    unpay_payment,
+)
 
 __all__ = [
     "DEAL",
@@ -47,6 +52,7 @@ __all__ = [
     "Payment",
     "bindings",
     "change_pay_system",
+    "mark_payment",
     "order",
     "order_right",
     "orders",
@@ -59,4 +65,5 @@ __all__ = [
     "rest_handlers",
     "unpaid_payments",
     "unpaid_payments_numbered",
+    "unpay_payment",
 ]

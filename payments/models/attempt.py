@@ -68,7 +68,10 @@ class Attempt(models.Model):
     portal = models.ForeignKey("b24app.Portal", on_delete=models.PROTECT, related_name="+")
     kind = models.CharField(max_length=10, choices=Kind.choices, default=Kind.PAY)
     # The paid attempt that this one takes back; empty where it was paid outside the app.
-    undoes = models.ForeignKey("self", on_delete=models.PROTECT, null=True, related_name="undoings")
+    # Together with it alone can it be deleted.
+    undoes = models.ForeignKey(
+        "self", on_delete=models.RESTRICT, null=True, related_name="undoings"
+    )
     payment_id = models.PositiveBigIntegerField()
     account_number = models.CharField(max_length=100)
     order_id = models.PositiveBigIntegerField(null=True)
@@ -125,6 +128,16 @@ class Attempt(models.Model):
     @property
     def is_refused(self) -> bool:
         return self.state == State.REFUSED
+
+    @property
+    def abandoned_at(self) -> datetime:
+        return self.created_at + STALE_CLAIM
+
+    @property
+    def overdue_at(self) -> datetime | None:
+        """When it can be told for certain what has become of it; None where it was never sent."""
+        # A second more, because a strict comparison decides.
+        return self.sent_at and self.sent_at + SETTLE_AFTER + timedelta(seconds=1)
 
     def is_abandoned(self, now: datetime) -> bool:
         """Claimed long ago and never sent: whoever claimed it is gone, and nothing was paid."""

@@ -1,0 +1,104 @@
+"""The kinds of attempts: what each sends to Bitrix24, and by what it is known to be done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from b24app.client import Client
+from payments import gateway, reasons
+from payments.gateway import Payment
+from payments.models import Attempt, Kind, State
+
+# The portal writes whole seconds, and its clock was read at the end of an answer.
+_MEASURED = timedelta(seconds=3)
+# Without a reading of the portal's clock: what two machines that ask the time over the network
+# never are apart, nor most that do not.
+_CLOCKS_APART = timedelta(seconds=60)
+
+
+@dataclass(frozen=True)
+class Movement:
+    """`send` makes the one call. `done` is the state once the payment shows what was wanted;
+    `outcome` answers whether it does, and the reason that goes with it. A payment that is `gone`
+    ends the attempt in that state, for that reason."""
+
+    send: Callable[[Client, Attempt], None]
+    done: State
+    outcome: Callable[[Attempt, Payment], tuple[bool, str]]
+    gone: tuple[State, str]
+
+
+def movement_of(attempt: Attempt) -> Movement:
+    return _MOVEMENTS[Kind(attempt.kind)]
+
+
+def as_evidence(payment: Payment) -> dict[str, Any]:
+    """How the payment stood when it was read, and in which list."""
+    return {
+        "paid": "Y" if payment.paid else "N",
+        "datePaid": payment.date_paid.isoformat() if payment.date_paid else None,
+        "empPaidId": payment.emp_paid_id,
+        "paySystemId": payment.pay_system_id,
+        # The short rows of a CRM object do not say which order they are of.
+        "readIn": "order" if payment.order_id is not None else "object",
+    }
+
+
+def date_paid_in(evidence: dict[str, Any]) -> datetime | None:
+    text = evidence.get("datePaid")
+    return datetime.fromisoformat(text) if text else None
+
+
+def _whether_paid(attempt: Attempt, payment: Payment) -> tuple[bool, str]:
+    if not payment.paid:
+        return False, ""
+    if payment.emp_paid_id != attempt.user_id:
+        return True, reasons.PAID_BY_OTHER
+    if payment.date_paid is not None and payment.date_paid < _earliest(attempt):
+        return True, reasons.PAID_EARLIER
+    return True, ""
+
+
+def _earliest(attempt: Attempt) -> datetime:
+    """Before this, by the portal's clock, the attempt cannot have paid."""
+    sent_at = attempt.sent_at or attempt.created_at
+    apart = attempt.evidence.get("clock")  # seconds, the portal's clock minus ours
+    if apart is None:
+        return sent_at - _CLOCKS_APART
+    return sent_at + timedelta(seconds=float(apart)) - _MEASURED
+
+
+def _whether_undone(attempt: Attempt, payment: Payment) -> tuple[bool, str]:
+    if not payment.paid:
+        return True, ""
+    # Paid at another time than before means that it was unpaid between.
+    before = date_paid_in(attempt.evidence.get("before", {}))
+    if before is None or payment.date_paid in (None, before):
+        return False, ""
+    return True, reasons.PAID_AGAIN
+
+
+def _pay(client: Client, attempt: Attempt) -> None:
+    gateway.pay_payment(client, payment_id=attempt.payment_id, pay_system_id=attempt.pay_system_id)
+
+
+def _mark(client: Client, attempt: Attempt) -> None:
+    gateway.mark_payment(client, payment_id=attempt.payment_id)
+
+
+def _unpay(client: Client, attempt: Attempt) -> None:
+    gateway.unpay_payment(client, payment_id=attempt.payment_id)
+
+
+# Bitrix24 deletes no payment that is paid.
+_NEVER_PAID = (State.REFUSED, reasons.PAYMENT_GONE)
+_UNPAID_FIRST = (State.UNDONE, reasons.DELETED_UNPAID)
+
+_MOVEMENTS = {
+    Kind.PAY: Movement(_pay, State.PAID, _whether_paid, _NEVER_PAID),
+    Kind.MARK: Movement(_mark, State.PAID, _whether_paid, _NEVER_PAID),
+    Kind.UNDO: Movement(_unpay, State.UNDONE, _whether_undone, _UNPAID_FIRST),
+}
