@@ -118,10 +118,11 @@ def import_all() -> None:
     """What a child would otherwise have to load each time."""
     import b24app.client
     import payments.pay
+    import payments.reconcile
     import payments.screens
-    import payments.settle
+    import payments.undo
 
-    assert all((b24app.client, payments.pay, payments.screens, payments.settle))
+    assert all((b24app.client, payments.pay, payments.reconcile, payments.screens, payments.undo))
 
 
 def run(task: Task) -> None:
@@ -203,22 +204,36 @@ def told(offer: Any, attempt: Any) -> Any:
     return {"pk": attempt and attempt.pk, "state": attempt and attempt.state, "shown": shown}
 
 
-def reconcile(task: Task) -> Any:
-    from b24app.models import Portal
-    from b24app.signals import Later
-    from payments.models import Attempt
-    from payments.settle import settle_saved
+def mark(task: Task) -> Any:
+    from payments.mark import mark as mark_one
+    from payments.offer import open_offer
 
-    for attempt in Attempt.objects.still_open():
-        try:
-            settle_saved(Portal.objects.get(), attempt.payment_id)
-        except Later:
-            pass
-    return "done"
+    who = person(task)
+    offer = open_offer(task["offer"], who)
+    return told(offer, mark_one(who, offer))
+
+
+def undo(task: Task) -> Any:
+    from payments.offer import open_offer
+    from payments.undo import undo as undo_one
+
+    who = person(task)
+    offer = open_offer(task["offer"], who)
+    return told(offer, undo_one(who, offer, note="Paid by mistake"))
+
+
+def reconcile(task: Task) -> Any:
+    from dataclasses import asdict
+
+    from payments.reconcile import reconcile as reconcile_all
+
+    return asdict(reconcile_all())
 
 
 TASKS: dict[str, Callable[[Task], Any]] = {
     "pay": pay,
+    "mark": mark,
+    "undo": undo,
     "check": check,
     "saved": saved,
     "reconcile": reconcile,

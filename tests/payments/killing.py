@@ -54,8 +54,8 @@ class WatchedSandbox(Sandbox):
                 oauth_url=oauth_url, portal_urls=portal_urls, app_url="http://localhost:8000"
             )
         )
-        # When it last said so of a payment, by the machine's clock.
-        self.said_paid_at: dict[int, float] = {}
+        # When it last said of a payment that it is paid ("Y"), or is not, by the machine's clock.
+        self.said_at: dict[tuple[int, str], float] = {}
         self._under_way = 0
         self._ended = threading.Condition()
 
@@ -65,8 +65,7 @@ class WatchedSandbox(Sandbox):
         try:
             response = super().respond(request, pause)
             if not response.close:
-                now = time.time()
-                self.said_paid_at |= dict.fromkeys(_paid_in(response.body), now)
+                self.said_at |= dict.fromkeys(_said_in(response.body), time.time())
             return response
         finally:
             with self._ended:
@@ -79,22 +78,22 @@ class WatchedSandbox(Sandbox):
             assert self._ended.wait_for(lambda: self._under_way == 0, timeout=DEATH_SECONDS)
 
 
-def _paid_in(body: bytes) -> set[int]:
-    """The payments that an answer says are paid."""
+def _said_in(body: bytes) -> set[tuple[int, str]]:
+    """The payments that an answer speaks of, with what it says of each."""
     try:
-        return set(_paid_rows(json.loads(body)))
+        return set(_payment_rows(json.loads(body)))
     except ValueError:
         return set()
 
 
-def _paid_rows(value: Any) -> Iterator[int]:
+def _payment_rows(value: Any) -> Iterator[tuple[int, str]]:
     if isinstance(value, dict):
-        if value.get("paid") == "Y":
-            yield int(value["id"])
+        if "paid" in value and "id" in value:
+            yield int(value["id"]), value["paid"]
         value = list(value.values())
     if isinstance(value, list):
         for part in value:
-            yield from _paid_rows(part)
+            yield from _payment_rows(part)
 
 
 @dataclass
@@ -211,9 +210,10 @@ class Scene:
         for who in (self.manager, self.admin):
             stage.person(self.sandbox, self.row, who.user_id)
 
-    def due(self) -> Due:
+    def due(self, *, pay_system_id: int = seed.ACME_PAY) -> Due:
         with self.sandbox.world.lock:
             payment = self.alpha.payments[seed.fill(self.alpha, 1)[0]]
+            payment.pay_system_id = pay_system_id
             (type_id, deal_id), *_ = self.alpha.orders[payment.order_id].bindings
             assert type_id == DEAL
             title = self.alpha.items[type_id, deal_id].title
@@ -295,8 +295,9 @@ class Scene:
         row = stage.row_of(listing, due.payment.id)
         return status_of(row, may_pay=listing.may_pay).state
 
-    def told_to_pay(self, *, since: int = 0) -> int:
-        return sum(stage.PAY in call.methods for call in self.sandbox.log[since:])
+    def told(self, method: str, *, since: int = 0) -> int:
+        """How often the portal was asked for this, with an effect or without."""
+        return sum(method in call.methods for call in self.sandbox.log[since:])
 
 
 def _database_url() -> str:
@@ -343,9 +344,10 @@ def scene(processes: Processes) -> Iterator[Scene]:
         yield Scene(sandbox, processes)
 
 
-# An attempt is looked at again and again; far fewer looks than this settle it.
-LOOKS = 8
-LOOK_EVERY = timedelta(minutes=3)
+# As cron has it. An attempt is looked at again and again, and the first that nobody stops settles
+# it; one that died holds it up for its lease.
+LOOKS = 12
+LOOK_EVERY = timedelta(minutes=4)
 
 
 def settle(scene: Scene, due: Due, *, as_command: bool = True) -> int:
@@ -355,7 +357,7 @@ def settle(scene: Scene, due: Due, *, as_command: bool = True) -> int:
         if not Attempt.objects.filter(payment_id=due.payment.id).still_open().exists():
             return passes
         move_on(LOOK_EVERY)
-        if False:
+        if as_command:
             scene.reconcile_as_command()
         else:
             scene.run(scene.task("reconcile", due)).answer  # noqa: B018

@@ -1,25 +1,23 @@
-"""One random run: what is drawn for it, how it goes, and what has to hold after it.
-
-`python -m tests.payments.random_run` adds up the numbers that the runs of a test printed.
-"""
+"""One random run: what is drawn for it, how it goes, and what has to hold after it."""
 
 from __future__ import annotations
 
 import json
 import random
-import sys
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from django.utils import timezone
 
 from payments import reasons
-from payments.models import Attempt, State
+from payments.models import Attempt, Kind, State
 from sandbox import seed
-from sandbox.faults import Fault, Kind
+from sandbox.faults import Fault
+from sandbox.faults import Kind as FaultKind
 from tests.payments import stage
 from tests.payments.killing import (
     IMPATIENCE,
@@ -35,8 +33,15 @@ from tests.payments.killing import (
 )
 
 REBIND = "crm.item.payment.update"
+# What each kind of attempt asks the portal for.
+MOVES = {
+    Kind.PAY: stage.PAY,
+    Kind.MARK: "crm.item.payment.pay",
+    Kind.UNDO: "crm.item.payment.unpay",
+}
+MOVE = "the move"  # stands for one of them, whichever kind is drawn
 METHODS = (
-    *(stage.PAY,) * 5,
+    *(MOVE,) * 5,
     *(stage.READ_BACK,) * 2,
     *(stage.KEPT,) * 2,
     REBIND,
@@ -48,7 +53,7 @@ STEPS = (
     *(("INSERT payments_attempt", nth) for nth in (1,)),
     *(("UPDATE payments_attempt", nth) for nth in (1, 1, 2, 2)),
     *(("http batch", nth) for nth in (1, 2)),
-    *((f"http {stage.PAY}", nth) for nth in (1, 1)),
+    *((f"http {MOVE}", nth) for nth in (1, 1)),
     *((f"http {stage.READ_BACK}", nth) for nth in (1, 1)),
     (f"http {stage.KEPT}", 1),
     (f"http {REBIND}", 1),
@@ -56,7 +61,6 @@ STEPS = (
     ("end", 1),
 )
 SIDES = ("before", "after")
-NUMBERS = "numbers of random runs: "
 
 
 @dataclass(frozen=True)
@@ -66,10 +70,11 @@ class PlannedFault:
     when: str
     times: int | None
 
-    def switched_on(self) -> Fault:
+    def switched_on(self, move: str) -> Fault:
         """A delay is one that nobody waits for; what is cut off is so at once."""
-        seconds = IMPATIENCE * 1.5 if self.kind == Kind.DELAY else 0
-        return Fault(self.kind, self.method, self.when, self.times, seconds)
+        seconds = IMPATIENCE * 1.5 if self.kind == FaultKind.DELAY else 0
+        method = move if self.method == MOVE else self.method
+        return Fault(self.kind, method, self.when, self.times, seconds)
 
 
 @dataclass(frozen=True)
@@ -81,11 +86,8 @@ class PlannedKill:
     side: str = "before"
     method: str | None = None
 
-    @property
-    def of_step(self) -> dict[str, Any] | None:
-        if not self.step:
-            return None
-        return {"step": self.step, "nth": self.nth, "side": self.side}
+    def of_step(self, move: str) -> dict[str, Any]:
+        return {"step": self.step.replace(MOVE, move), "nth": self.nth, "side": self.side}
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,7 @@ class Meddling:
 @dataclass(frozen=True)
 class Plan:
     number: int
+    kind: Kind
     system: str
     payers: int
     faults: tuple[PlannedFault, ...]
@@ -114,7 +117,7 @@ class Plan:
 
     @property
     def is_slow(self) -> bool:
-        return any(fault.kind in (Kind.DELAY, Kind.HOLD) for fault in self.faults)
+        return any(fault.kind in (FaultKind.DELAY, FaultKind.HOLD) for fault in self.faults)
 
 
 def draw(number: int) -> Plan:
@@ -122,6 +125,7 @@ def draw(number: int) -> Plan:
     dice = random.Random(number)
     return Plan(
         number=number,
+        kind=dice.choice((Kind.PAY,) * 8 + (Kind.MARK, Kind.UNDO)),
         system=dice.choice(("bound",) * 6 + ("rebind", "rebind", "silent", "inactive")),
         payers=dice.choice((1, 1, 2)),
         faults=tuple(_fault(dice) for _ in range(dice.choice((0, 1, 1, 1, 2)))),
@@ -136,16 +140,16 @@ def draw(number: int) -> Plan:
 
 
 def _fault(dice: random.Random) -> PlannedFault:
-    kind = dice.choice(list(Kind))
+    kind = dice.choice(list(FaultKind))
     method = dice.choice(METHODS)
-    if kind == Kind.TRUE_WITHOUT_PAYMENT:
-        method = stage.PAY
+    if kind == FaultKind.TRUE_WITHOUT_PAYMENT:
+        method = MOVE
     return PlannedFault(kind, method, dice.choice(SIDES), dice.choice((1, 1, 1, 2, None)))
 
 
 def _kill(dice: random.Random) -> PlannedKill:
     if dice.random() < 0.5:
-        method = dice.choice((stage.PAY, stage.PAY, stage.KEPT, stage.READ_BACK, REBIND))
+        method = dice.choice((MOVE, MOVE, stage.KEPT, stage.READ_BACK, REBIND))
         return PlannedKill(method=method, side=dice.choice(SIDES))
     step, nth = dice.choice(STEPS)
     return PlannedKill(step, nth, "before" if step == "end" else dice.choice(SIDES))
@@ -159,7 +163,7 @@ def _kill_of_look(dice: random.Random) -> PlannedKill:
 
 def _meddling(dice: random.Random) -> Meddling:
     action = dice.choice(("pay", "pay", "unpay", "unpay", "cancel"))
-    moments = ("before", "between", stage.KEPT, stage.PAY, stage.READ_BACK)
+    moments = ("before", "between", stage.KEPT, MOVE, stage.READ_BACK)
     return Meddling(action, dice.choice(moments), dice.choice(SIDES))
 
 
@@ -170,26 +174,30 @@ class Run:
         self.scene = scene
         self.plan = plan
         self.numbers = numbers
-        self.due: Due = scene.due()
+        self.move = MOVES[plan.kind]
+        is_silent = plan.kind == Kind.MARK or (plan.kind == Kind.PAY and plan.system == "silent")
+        self.due: Due = scene.due(pay_system_id=seed.CASH if is_silent else seed.ACME_PAY)
+        scene.alpha.pay_systems[seed.ACME_PAY].active = True
         self.order = scene.alpha.orders[self.due.payment.order_id]
         self.since = len(scene.sandbox.log)
-        self.started_at = timezone.now()
-        self.paid_by_hand = 0  # how often somebody in the CRM made it paid
-        self.unpaid = 0
-        self.known_paid: set[int] = set()
-        self.reopened = False
+        self.by_hand: Counter[str] = Counter()  # what somebody did in the CRM
+        self.known: set[int] = set()  # attempts that were looked at once they were settled
+        self.is_mended = False
 
     def carry_out(self) -> None:
         plan, sandbox = self.plan, self.scene.sandbox
-        # An older attempt to look at would tell two runs apart no more.
+        # What another run left open would be settled in this one.
         assert not Attempt.objects.still_open().exists()
+        if plan.kind == Kind.UNDO:
+            self._after(self.scene.run(self.scene.task("pay", self.due)))
+            assert self.due.payment.paid
         tasks = self._tasks()
         self._meddle("before")
-        faults = [sandbox.faults.add(fault.switched_on()) for fault in plan.faults]
+        faults = [sandbox.faults.add(fault.switched_on(self.move)) for fault in plan.faults]
         for meddling in plan.meddling:
             if meddling.moment not in ("before", "between"):
                 self._meddle_in_request(meddling)
-        children = self._pay(tasks)
+        self._press(tasks)
         if not plan.is_late:
             _release(faults)
         self._meddle("between")
@@ -203,71 +211,78 @@ class Run:
         _release(faults)
         sandbox.wait_until_quiet()
         sandbox.faults.clear()
-        self._count_faults(faults)
+        for fault in faults:
+            self.numbers[f"struck by {fault.kind}"] += fault.hits
         self._settle()
-        self._check_end(children)
+        self._check_end()
 
     def _tasks(self) -> list[dict[str, Any]]:
-        """What the payers press, on pages that they opened before anything happened."""
-        payment, alpha = self.due.payment, self.scene.alpha
-        if self.plan.system == "silent":
-            payment.pay_system_id = seed.CASH
-        patience = IMPATIENCE if self.plan.is_slow else PATIENCE
-        chosen = seed.DEMO_CARD_PAY if self.plan.system == "rebind" else payment.pay_system_id
-        people = [self.scene.manager, self.scene.admin][: self.plan.payers]
+        """What they press, on pages that they opened before anything happened."""
+        scene, plan = self.scene, self.plan
+        patience = IMPATIENCE if plan.is_slow else PATIENCE
+        chosen = self.due.payment.pay_system_id
+        if plan.system == "rebind" and plan.kind == Kind.PAY:
+            chosen = seed.DEMO_CARD_PAY
+        people = [scene.manager, scene.admin][: plan.payers]
+        if plan.kind == Kind.UNDO:
+            people.reverse()
         tasks = [
-            self.scene.task("pay", self.due, who, pay_system_id=chosen, patience=patience)
+            scene.task(plan.kind.value, self.due, who, pay_system_id=chosen, patience=patience)
             for who in people
         ]
-        alpha.pay_systems[seed.ACME_PAY].active = self.plan.system != "inactive"
+        scene.alpha.pay_systems[seed.ACME_PAY].active = plan.system != "inactive"
         return tasks
 
-    def _pay(self, tasks: list[dict[str, Any]]) -> list[Child]:
+    def _press(self, tasks: list[dict[str, Any]]) -> None:
         kill, pid = self.plan.kill, Future[int]()
         if kill is not None and kill.method:
-            fault = Fault("delay", kill.method, kill.side, seconds=0, on_hit=killer(pid))
-            fault.user_id = self.scene.manager.user_id
+            method = self.move if kill.method == MOVE else kill.method
+            fault = Fault("delay", method, kill.side, seconds=0, on_hit=killer(pid))
+            fault.user_id = tasks[0]["user_id"]
             self.scene.sandbox.faults.add(fault)
         elif kill is not None:
-            tasks[0]["kill"] = kill.of_step
+            tasks[0]["kill"] = kill.of_step(self.move)
         processes = self.scene.processes
         children = [processes.start(task) for task in tasks]
         pid.set_result(children[0].pid)
         for child in children:
             processes.end(child)
             self._after(child)
-            if not child.killed:
-                answer = child.answer
-                if answer["shown"] == State.PAID:
-                    assert self._was_said_paid(), "shown Paid, which the portal has not said"
-        return children
+            if not child.killed and child.answer["shown"] == State.PAID:
+                assert self._was_said("Y"), "shown Paid, which the portal has not said"
 
-    def _look(self, do: str) -> Child:
-        kill = None
-        if self.plan.kill_of_look is not None and not self.reopened:
-            kill = self.plan.kill_of_look.of_step
-        patience = IMPATIENCE if self.plan.is_slow and not self.reopened else PATIENCE
-        task = self.scene.task(do, self.due, patience=patience, kill=kill)
+    def _look(self, do: str) -> None:
+        kill = self.plan.kill_of_look if not self.is_mended else None
+        task = self.scene.task(
+            do,
+            self.due,
+            patience=IMPATIENCE if self.plan.is_slow and not self.is_mended else PATIENCE,
+            kill=kill and kill.of_step(self.move),
+        )
         child = self.scene.processes.run(task)
         self._after(child)
-        if not child.killed and "failed" in child.said:
-            assert child.said["expected"], child.said
-            assert do != "reconcile", child.said
         self.numbers[f"looks by {do}"] += 1
-        return child
+        if child.killed:
+            self.numbers["looks killed"] += 1
+        elif do == "reconcile":
+            assert child.answer["failed"] == 0
+        else:
+            assert child.said.get("expected", True), child.said
 
     def _after(self, child: Child) -> None:
         """What has to hold whenever a process has ended."""
+        self.numbers["processes"] += 1
         self.numbers["processes killed"] += child.killed
         for attempt in attempts_on(self.due):
-            if attempt.state == State.PAID and attempt.pk not in self.known_paid:
-                assert self._was_said_paid(), "recorded as paid, which the portal has not said"
-                assert attempt.evidence["paid"] == "Y"
-                self.known_paid.add(attempt.pk)
+            if attempt.state in (State.PAID, State.UNDONE) and attempt.pk not in self.known:
+                said = attempt.evidence["paid"]
+                assert self._was_said(said), "recorded, and the portal has not said so"
+                assert said == ("Y" if attempt.state == State.PAID else "N") or attempt.reason
+                self.known.add(attempt.pk)
 
-    def _was_said_paid(self) -> bool:
-        at = self.scene.sandbox.said_paid_at.get(self.due.payment.id)
-        return at is not None and at >= self.started_at.timestamp()
+    def _was_said(self, paid: str) -> bool:
+        """Nobody else has asked for this run's payment."""
+        return (self.due.payment.id, paid) in self.scene.sandbox.said_at
 
     def _settle(self) -> None:
         """The portal answers again, people open the app again, time goes by."""
@@ -275,42 +290,50 @@ class Run:
         looks = list(self.plan.looks)
         for passes in range(LOOKS):
             if not any(attempt.is_open for attempt in attempts_on(self.due)):
-                self.numbers[f"settled after {passes} looks"] += 1
+                self.numbers[f"settled after {passes:2} looks"] += 1
                 return
             move_on(LOOK_EVERY)
             self._look(looks.pop(0) if looks else "reconcile")
-            self.reopened = True
+            self.is_mended = True
         raise AssertionError("open for ever")
 
-    def _check_end(self, children: list[Child]) -> None:
-        payment, attempts = self.due.payment, attempts_on(self.due)
-        told = self.scene.told_to_pay(since=self.since)
-        sent = [attempt for attempt in attempts if attempt.sent_at is not None]
-        paid = [attempt for attempt in attempts if attempt.state == State.PAID]
-        paid_by_app = payment.times_paid - self.paid_by_hand
-        assert told <= len(sent), "sent twice"
-        assert paid_by_app <= 1 + self.unpaid, "paid twice"
-        assert len(paid) <= 1 + self.unpaid, "in the history twice"
-        if paid_by_app:
-            assert sent, "paid, and not in the history"
-        if not self.unpaid:
-            assert bool(paid) <= payment.paid
-            if paid_by_app:
-                assert [one.user_id for one in paid] == [payment.emp_paid_id], "lost"
-                assert paid[0].reason == ""
+    def _check_end(self) -> None:
+        payment, attempts, by_hand = self.due.payment, attempts_on(self.due), self.by_hand
+        paid_by_app = payment.times_paid - by_hand["pay"]
+        unpaid = payment.times_paid - payment.paid
+        unpaid_by_app = unpaid - by_hand["unpay"]
+        moves = [one for one in attempts if one.state in (State.PAID, State.UNDONE)]
+        paid = [one for one in moves if one.state == State.PAID]
+        twice = 0
+        for kind, method in MOVES.items():
+            told = self.scene.told(method, since=self.since)
+            sent = sum(one.kind == kind and one.sent_at is not None for one in attempts)
+            twice += max(0, told - sent)
+            self.numbers[f"sent: {kind.label}"] += told
+        assert not twice, "sent twice"
+        assert paid_by_app <= 1 + unpaid, "paid twice"
+        assert len(paid) <= payment.times_paid, "in the history, and was never paid"
+        assert len(moves) - len(paid) <= unpaid, "in the history, and was never undone"
+        if not by_hand:
+            assert len(paid) == paid_by_app, "paid, and lost from the history"
+            assert len(moves) - len(paid) == unpaid_by_app, "undone, and lost from the history"
+            assert bool(moves and moves[-1].state == State.PAID) == payment.paid
+            assert not any(one.reason for one in moves)
+        if paid_by_app and not unpaid:
+            assert [one.user_id for one in paid] == [payment.emp_paid_id], "lost"
         for attempt in paid:
-            if payment.emp_paid_id == seed.SETTINGS_ADMIN and not self.unpaid:
+            if not paid_by_app:
                 assert attempt.reason == reasons.PAID_BY_OTHER
         assert (self.scene.shown(self.due) == "paid") == payment.paid
         self._check_secrets(attempts)
         self.numbers["runs"] += 1
-        self.numbers["payments sent"] += told
         self.numbers["paid by the app"] += paid_by_app
-        self.numbers["paid by hand"] += self.paid_by_hand
-        self.numbers["sent twice"] += max(0, told - len(sent))
-        self.numbers["paid twice"] += max(0, paid_by_app - 1 - self.unpaid)
+        self.numbers["undone by the app"] += unpaid_by_app
+        self.numbers["paid or unpaid by hand meanwhile"] += by_hand.total()
+        self.numbers["sent twice"] += twice
+        self.numbers["paid twice"] += max(0, paid_by_app - 1 - unpaid)
         for attempt in attempts:
-            self.numbers[f"attempts {attempt.state} {attempt.reason}".strip()] += 1
+            self.numbers[f"ended: {attempt.kind} {attempt.state} {attempt.reason}".strip()] += 1
 
     def _check_secrets(self, attempts: list[Attempt]) -> None:
         kept = json.dumps([[one.evidence, one.note, one.reason] for one in attempts])
@@ -324,10 +347,9 @@ class Run:
                 self._act(meddling.action)
 
     def _meddle_in_request(self, meddling: Meddling) -> None:
-        act: Callable[[], None] = lambda: self._act(meddling.action)  # noqa: E731
-        self.scene.sandbox.faults.add(
-            Fault("delay", meddling.moment, meddling.when, seconds=0, on_hit=act)
-        )
+        act: Callable[[], None] = partial(self._act, meddling.action)
+        method = self.move if meddling.moment == MOVE else meddling.moment
+        self.scene.sandbox.faults.add(Fault("delay", method, meddling.when, seconds=0, on_hit=act))
 
     def _act(self, action: str) -> None:
         payment = self.due.payment
@@ -338,33 +360,12 @@ class Run:
                 payment.paid, payment.emp_paid_id = True, seed.SETTINGS_ADMIN
                 payment.date_paid = timezone.now()
                 payment.times_paid += 1
-                self.paid_by_hand += 1
+                self.by_hand[action] += 1
             elif action == "unpay" and payment.paid:
                 payment.paid = False
-                self.unpaid += 1
-
-    def _count_faults(self, faults: list[Fault]) -> None:
-        for fault in faults:
-            self.numbers[f"struck by {fault.kind}"] += fault.hits
+                self.by_hand[action] += 1
 
 
 def _release(faults: list[Fault]) -> None:
     for fault in faults:
         fault.release.set()
-
-
-def shown(numbers: Counter[str]) -> str:
-    return NUMBERS + json.dumps(dict(sorted(numbers.items())))
-
-
-def main() -> None:
-    total: Counter[str] = Counter()
-    for line in sys.stdin:
-        if line.startswith(NUMBERS):
-            total.update(json.loads(line.removeprefix(NUMBERS)))
-    for name, count in sorted(total.items()):
-        sys.stdout.write(f"{count:7} {name}\n")
-
-
-if __name__ == "__main__":
-    main()

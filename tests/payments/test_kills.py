@@ -90,10 +90,10 @@ def test_a_payment_whose_process_is_killed(scene: Scene, death: Death) -> None:
     assert dead.killed
     assert len(attempts_on(due)) == death.attempts
     assert due.payment.paid is death.paid
-    assert scene.told_to_pay() == death.told
+    assert scene.told(stage.PAY) == death.told
     settle(scene, due)
     assert_settled(scene, due)
-    assert scene.told_to_pay() == death.told
+    assert scene.told(stage.PAY) == death.told
     assert_payable_once(scene, due)
 
 
@@ -120,13 +120,13 @@ def assert_settled(scene: Scene, due: Due) -> None:
     for attempt in paid:
         assert attempt.evidence["paid"] == "Y"
         assert attempt.user_id == due.payment.emp_paid_id
-        assert due.payment.id in scene.sandbox.said_paid_at
+        assert (due.payment.id, "Y") in scene.sandbox.said_at
     assert scene.shown(due) == ("paid" if due.payment.paid else "due")
 
 
 def assert_payable_once(scene: Scene, due: Due) -> None:
     """Whoever pays it now, pays it if it is unpaid, and does not if it is paid."""
-    was_paid, told = due.payment.paid, scene.told_to_pay()
+    was_paid, told = due.payment.paid, scene.told(stage.PAY)
     answer = scene.run(scene.task("pay", due, scene.admin)).answer
     if was_paid:
         assert answer["state"] == State.REFUSED
@@ -135,5 +135,5 @@ def assert_payable_once(scene: Scene, due: Due) -> None:
     else:
         assert answer["state"] == State.PAID
         assert due.payment.emp_paid_id == seed.ADMIN
-    assert scene.told_to_pay() - told == (not was_paid)
+    assert scene.told(stage.PAY) - told == (not was_paid)
     assert due.payment.times_paid == 1

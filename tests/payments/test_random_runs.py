@@ -1,7 +1,7 @@
 """A thousand runs that go wrong at random, the same ones each time: money never lies.
 
 Numbers of all runs: `pytest tests/payments/test_random_runs.py -rP | python -m
-tests.payments.random_run`. One run alone: `RANDOM_RUN=<its number> pytest …`.
+tests.payments.random_numbers`. One run alone: `RANDOM_RUN=<its number> pytest …`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.payments.killing import Processes, app_processes, attempts_on, scene
-from tests.payments.random_run import Run, draw, shown
+from tests.payments.random_numbers import shown
+from tests.payments.random_run import Run, draw
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]
 
