@@ -16,11 +16,12 @@ class AttemptAdmin(ReadOnly):
         "account_number",
         "sum",
         "currency",
+        "kind",
         "state",
         "reason",
         "user_id",
     )
-    list_filter = ("state", "reason", "currency", "created_at")
+    list_filter = ("kind", "state", "reason", "currency", "created_at")
     search_fields = ("=payment_id", "=order_id", "account_number", "portal__domain")
     list_select_related = ("portal",)
     ordering = ("-pk",)
@@ -37,10 +38,16 @@ class AttemptAdmin(ReadOnly):
         "pay_system_name",
         "bound_pay_system_id",
         "user_id",
+        "kind",
+        "undoes",
         "state",
         "reason",
+        "note",
         "created_at",
         "sent_at",
         "settled_at",
+        "due_at",
+        "looks",
+        "handed_over_at",
         "evidence",
     )

@@ -118,14 +118,8 @@ def hand_over(attempt: Attempt, *, at: datetime, facts: dict[str, Any]) -> bool:
     """From now on it waits for a person: looking brought no answer for too long. False where it was
     handed over or closed already."""
     waiting = Attempt.objects.filter(pk=attempt.pk, handed_over_at=None).still_open()
-    return _write(
-        attempt,
-        waiting,
-        {"handed_over_at": at},
-        event="handed_over",
-        actor_id=None,
-        facts=facts,
-    )
+    values = {"handed_over_at": at, "evidence": {**attempt.evidence, "looking": facts}}
+    return _write(attempt, waiting, values, event="handed_over", actor_id=None, facts=facts)
 
 
 def close_undecided(attempt: Attempt, *, by: int, note: str) -> bool:

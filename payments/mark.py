@@ -6,6 +6,7 @@ from payments import guards, policy, reasons
 from payments.carrying import carry_out
 from payments.guards import Stopped
 from payments.models import Attempt, Kind
+from payments.movements import remember
 from payments.offer import Offer
 from payments.payer import Payer
 from payments.standing import read_standing
@@ -30,6 +31,7 @@ def _prepare(person: Payer, offer: Offer, attempt: Attempt) -> None:
     guards.check_payment(standing.seen, offer)
     if standing.kept is not None:
         guards.check_payment(standing.kept, offer)
+    remember(attempt, standing.seen, standing.kept)
     guards.check_order(standing.order)
     _check_system(standing.systems, attempt)
     policy.check(person, offer, pay_system_id=attempt.pay_system_id, kind=attempt.kind)

@@ -22,8 +22,8 @@ _CLOCKS_APART = timedelta(seconds=60)
 @dataclass(frozen=True)
 class Movement:
     """`send` makes the one call. `done` is the state once the payment shows what was wanted;
-    `outcome` answers whether it does, and the reason that goes with it. A payment that is `gone`
-    ends the attempt in that state, for that reason."""
+    `outcome` answers whether it does, and a reason where there is more to say. A payment that is
+    `gone` ends the attempt in that state, for that reason."""
 
     send: Callable[[Client, Attempt], None]
     done: State
@@ -39,22 +39,44 @@ def as_evidence(payment: Payment) -> dict[str, Any]:
     """How the payment stood when it was read, and in which list."""
     return {
         "paid": "Y" if payment.paid else "N",
-        "datePaid": payment.date_paid.isoformat() if payment.date_paid else None,
+        "datePaid": _date_paid(payment),
         "empPaidId": payment.emp_paid_id,
         "paySystemId": payment.pay_system_id,
-        # The short rows of a CRM object do not say which order they are of.
-        "readIn": "order" if payment.order_id is not None else "object",
+        "readIn": _list_of(payment),
     }
 
 
-def date_paid_in(evidence: dict[str, Any]) -> datetime | None:
-    text = evidence.get("datePaid")
-    return datetime.fromisoformat(text) if text else None
+def remember(attempt: Attempt, *payments: Payment | None) -> None:
+    """Keep when the payment had last been paid before this attempt: that date stays when it is
+    unpaid, so that another one shows later that it was paid in between."""
+    attempt.evidence["before"] = {
+        _list_of(payment): _date_paid(payment) for payment in payments if payment is not None
+    }
+
+
+def is_dated_otherwise(payment: Payment, dates: dict[str, str | None]) -> bool:
+    """Was it paid at another time than in `dates`, by list? Two lists are never compared: nobody
+    promises that both write the same moment alike."""
+    list_ = _list_of(payment)
+    if payment.date_paid is None or list_ not in dates:
+        return False
+    before = dates[list_]
+    return before is None or payment.date_paid != datetime.fromisoformat(before)
+
+
+def _date_paid(payment: Payment) -> str | None:
+    return payment.date_paid.isoformat() if payment.date_paid else None
+
+
+def _list_of(payment: Payment) -> str:
+    """The short rows of a CRM object do not say which order they are of."""
+    return "object" if payment.order_id is None else "order"
 
 
 def _whether_paid(attempt: Attempt, payment: Payment) -> tuple[bool, str]:
     if not payment.paid:
-        return False, ""
+        was_paid = is_dated_otherwise(payment, attempt.evidence.get("before", {}))
+        return False, reasons.UNPAID_SINCE if was_paid else ""
     if payment.emp_paid_id != attempt.user_id:
         return True, reasons.PAID_BY_OTHER
     if payment.date_paid is not None and payment.date_paid < _earliest(attempt):
@@ -74,11 +96,8 @@ def _earliest(attempt: Attempt) -> datetime:
 def _whether_undone(attempt: Attempt, payment: Payment) -> tuple[bool, str]:
     if not payment.paid:
         return True, ""
-    # Paid at another time than before means that it was unpaid between.
-    before = date_paid_in(attempt.evidence.get("before", {}))
-    if before is None or payment.date_paid in (None, before):
-        return False, ""
-    return True, reasons.PAID_AGAIN
+    was_unpaid = is_dated_otherwise(payment, attempt.evidence.get("before", {}))
+    return was_unpaid, reasons.PAID_AGAIN if was_unpaid else ""
 
 
 def _pay(client: Client, attempt: Attempt) -> None:

@@ -7,6 +7,7 @@ from payments import gateway, guards, policy, reasons
 from payments.carrying import carry_out
 from payments.guards import Stopped
 from payments.models import Attempt, Kind
+from payments.movements import remember
 from payments.offer import Offer
 from payments.payer import Payer
 from payments.settle import check
@@ -31,6 +32,7 @@ def _prepare(person: Payer, offer: Offer, attempt: Attempt) -> None:
     guards.check_payment(standing.seen, offer)
     if standing.kept is not None:
         guards.check_payment(standing.kept, offer)
+    remember(attempt, standing.seen, standing.kept)
     guards.check_order(standing.order)
     guards.check_pay_system(
         attempt.pay_system_id, offer=offer, systems=standing.systems, order=standing.order

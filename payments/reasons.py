@@ -42,6 +42,7 @@ NOT_REACHED = "not_reached"
 TRUE_WITHOUT_PAYMENT = "true_without_payment"
 REFUSED_BY_BITRIX24 = "refused_by_bitrix24"
 NOT_CARRIED_OUT = "not_carried_out"
+UNPAID_SINCE = "unpaid_since"
 # Not confirmed.
 NO_ANSWER = "no_answer"
 READ_BACK_FAILED = "read_back_failed"
@@ -150,6 +151,10 @@ SENTENCES: dict[str, StrOrPromise] = {
         "take payments from an app: choose another one, or ask the portal's administrator."
     ),
     NOT_CARRIED_OUT: _("Bitrix24 did not carry out this payment: it is still unpaid."),
+    UNPAID_SINCE: _(
+        "It was paid after all, and has been undone in Bitrix24 since: it is not paid now. "
+        "Ask who undid it before you pay it again."
+    ),
     NO_ANSWER: _NOT_CONFIRMED,
     READ_BACK_FAILED: _NOT_CONFIRMED,
     PAID_BY_OTHER: _("It is paid, but somebody else paid it at the same time."),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from django.conf import settings
+from django.db.models import Q
 from django.utils import timezone
 
 from b24app.models import Portal
@@ -15,15 +16,20 @@ _CHUNK = 500
 
 
 def keep_ids_and_sums(portal: Portal) -> None:
-    """Remove the texts that came from the portal: what its pay systems are called and what they
-    said, which may name people. A portal that comes back finds which payment was paid, and how an
-    attempt that is still open has to be settled."""
+    """Remove the texts that came from the portal and its people, which may name somebody: what its
+    pay systems are called and said, and why something was undone or closed. A portal that comes
+    back finds which payment was paid, and how an attempt that is still open has to be settled."""
     attempts = Attempt.objects.filter(portal=portal)
     attempts.exclude(pay_system_name="").update(pay_system_name="")
-    with_error = attempts.filter(evidence__has_key="error").only("evidence")
+    attempts.exclude(note="").update(note="")
+    with_text = attempts.filter(
+        Q(evidence__has_key="error") | Q(evidence__has_key="noteBefore")
+    ).only("evidence")
     changed = []
-    for attempt in with_error.iterator(chunk_size=_CHUNK):
-        attempt.evidence["error"]["description"] = ""
+    for attempt in with_text.iterator(chunk_size=_CHUNK):
+        attempt.evidence.pop("noteBefore", None)
+        if "error" in attempt.evidence:
+            attempt.evidence["error"]["description"] = ""
         changed.append(attempt)
     Attempt.objects.bulk_update(changed, ["evidence"], batch_size=_CHUNK)
 

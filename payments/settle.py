@@ -139,9 +139,10 @@ def _is_done(attempt: Attempt, payment: Payment) -> bool:
 def _conclude(
     attempt: Attempt, payment: Payment, *, unchanged: str, evidence: dict[str, Any]
 ) -> Attempt:
-    """Done as it wanted; or refused, for the reason that goes with an unchanged payment."""
+    """Done as it wanted; else refused, because of `unchanged` if the payment says nothing more."""
     evidence = {**evidence, **as_evidence(payment)}
     movement = movement_of(attempt)
     is_done, reason = movement.outcome(attempt, payment)
     state = movement.done if is_done else State.REFUSED
-    return close(attempt, state, reason=reason if is_done else unchanged, evidence=evidence)
+    reason = reason if is_done else reason or unchanged
+    return close(attempt, state, reason=reason, evidence=evidence)

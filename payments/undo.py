@@ -13,7 +13,7 @@ from payments.carrying import carry_out
 from payments.gateway import Payment
 from payments.guards import Stopped
 from payments.models import Attempt, Kind, State
-from payments.movements import as_evidence, date_paid_in
+from payments.movements import is_dated_otherwise, remember
 from payments.note import clean_note
 from payments.offer import Offer
 from payments.payer import Payer
@@ -92,7 +92,7 @@ def _prepare(person: Payer, offer: Offer, attempt: Attempt) -> None:
     _check_payment(standing.seen, offer, paid)
     if standing.kept is not None:
         _check_payment(standing.kept, offer, paid)
-    attempt.evidence["before"] = as_evidence(standing.seen)
+    remember(attempt, standing.seen, standing.kept)
 
 
 def _check_person(person: Payer, rules: Policy) -> None:
@@ -112,6 +112,5 @@ def _check_payment(payment: Payment, offer: Offer, paid: Attempt) -> None:
         raise Stopped(reasons.SUM_CHANGED)
     if payment.currency != offer.currency:
         raise Stopped(reasons.CURRENCY_CHANGED)
-    paid_at = date_paid_in(paid.evidence)
-    if paid_at is not None and payment.date_paid not in (None, paid_at):
+    if is_dated_otherwise(payment, {paid.evidence.get("readIn"): paid.evidence.get("datePaid")}):
         raise Stopped(reasons.PAID_ANEW)
