@@ -41,7 +41,7 @@ MOVES = {
 }
 MOVE = "the move"  # stands for one of them, whichever kind is drawn
 METHODS = (
-    *(MOVE,) * 5,
+    *(MOVE,) * 8,
     *(stage.READ_BACK,) * 2,
     *(stage.KEPT,) * 2,
     REBIND,
@@ -114,6 +114,7 @@ class Plan:
     has_event: bool
     looks: tuple[str, ...]
     kill_of_look: PlannedKill | None
+    is_paid_after: bool  # somebody presses Pay once all is settled
 
     @property
     def is_slow(self) -> bool:
@@ -133,9 +134,10 @@ def draw(number: int) -> Plan:
         meddling=tuple(_meddling(dice) for _ in range(dice.choice((0, 0, 0, 1, 1, 2)))),
         is_late=dice.random() < 0.5,
         is_down=dice.random() < 0.15,
-        has_event=dice.random() < 0.4,
+        has_event=dice.random() < 0.3,
         looks=tuple(dice.choice(("check", "reconcile", "reconcile")) for _ in range(2)),
         kill_of_look=_kill_of_look(dice) if dice.random() < 0.25 else None,
+        is_paid_after=dice.random() < 0.3,
     )
 
 
@@ -206,7 +208,7 @@ class Run:
         if plan.is_down:
             sandbox.faults.add(Fault("html502", stage.KEPT, times=None))
             self._look(plan.looks[0])
-        elif plan.is_late:
+        elif plan.is_late and plan.is_slow:
             self._look("check")
         _release(faults)
         sandbox.wait_until_quiet()
@@ -215,6 +217,8 @@ class Run:
             self.numbers[f"struck by {fault.kind}"] += fault.hits
         self._settle()
         self._check_end()
+        if plan.is_paid_after and plan.kind == Kind.PAY and plan.system == "bound":
+            self._pay_after()
 
     def _tasks(self) -> list[dict[str, Any]]:
         """What they press, on pages that they opened before anything happened."""
@@ -334,6 +338,18 @@ class Run:
         self.numbers["paid twice"] += max(0, paid_by_app - 1 - unpaid)
         for attempt in attempts:
             self.numbers[f"ended: {attempt.kind} {attempt.state} {attempt.reason}".strip()] += 1
+
+    def _pay_after(self) -> None:
+        """Whoever presses Pay now pays what is unpaid, and nothing else."""
+        payment = self.due.payment
+        may_be_paid = not payment.paid and not self.order.canceled
+        told, times_paid = self.scene.told(self.move), payment.times_paid
+        task = self.scene.task("pay", self.due, self.scene.admin)
+        answer = self.scene.run(task).answer
+        assert answer["state"] == (State.PAID if may_be_paid else State.REFUSED)
+        assert self.scene.told(self.move) - told == may_be_paid
+        assert payment.times_paid - times_paid == may_be_paid
+        self.numbers["paid once settled"] += may_be_paid
 
     def _check_secrets(self, attempts: list[Attempt]) -> None:
         kept = json.dumps([[one.evidence, one.note, one.reason] for one in attempts])
