@@ -7,6 +7,7 @@ back; `due_at` then says when `manage.py reconcile` is to look at it.
 
 from __future__ import annotations
 
+from copy import copy
 from datetime import datetime
 from typing import Any
 
@@ -180,9 +181,16 @@ def _write(
     with transaction.atomic():
         if not rows.update(**values):
             return False
-        for name, value in values.items():
-            setattr(attempt, "undoes_id" if name == "undoes" else name, value)
-        ledger.record(attempt.portal, event, actor_id=actor_id, attempt=attempt, facts=facts)
+        # The attempt itself says so only once it is committed.
+        written = _with(copy(attempt), values)
+        ledger.record(attempt.portal, event, actor_id=actor_id, attempt=written, facts=facts)
+    _with(attempt, values)
     if "state" in values:
         metrics.attempt_ended(values["state"])
     return True
+
+
+def _with(attempt: Attempt, values: dict[str, Any]) -> Attempt:
+    for name, value in values.items():
+        setattr(attempt, "undoes_id" if name == "undoes" else name, value)
+    return attempt

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from payments import guards, policy, reasons
+from payments import policy, reasons
 from payments.carrying import carry_out
 from payments.guards import Stopped
 from payments.models import Attempt, Kind
-from payments.movements import remember
 from payments.offer import Offer
+from payments.pay import read_unpaid
 from payments.payer import Payer
-from payments.standing import read_standing
 from payments.systems import Systems
 
 
@@ -27,12 +26,7 @@ def mark(person: Payer, offer: Offer) -> Attempt:
 
 
 def _prepare(person: Payer, offer: Offer, attempt: Attempt) -> None:
-    standing = read_standing(person, offer)
-    guards.check_payment(standing.seen, offer)
-    if standing.kept is not None:
-        guards.check_payment(standing.kept, offer)
-    remember(attempt, standing.seen, standing.kept)
-    guards.check_order(standing.order)
+    standing = read_unpaid(person, offer, attempt)
     _check_system(standing.systems, attempt)
     policy.check(person, offer, pay_system_id=attempt.pay_system_id, kind=attempt.kind)
 

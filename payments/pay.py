@@ -11,7 +11,7 @@ from payments.movements import remember
 from payments.offer import Offer
 from payments.payer import Payer
 from payments.settle import check
-from payments.standing import read_standing
+from payments.standing import Standing, read_standing
 
 __all__ = ["check", "pay"]
 
@@ -26,14 +26,21 @@ def pay(person: Payer, offer: Offer, *, pay_system_id: int) -> Attempt:
     return carry_out(person, offer, kind=Kind.PAY, pay_system_id=pay_system_id, prepare=_prepare)
 
 
-def _prepare(person: Payer, offer: Offer, attempt: Attempt) -> None:
-    """Read how the payment stands, check it, and bind it to the chosen pay system if need be."""
+def read_unpaid(person: Payer, offer: Offer, attempt: Attempt) -> Standing:
+    """How the payment stands right now, checked: still unpaid and what was shown, of an order that
+    can be paid. Raises Stopped where it is not, a B24Error where it could not be read."""
     standing = read_standing(person, offer)
     guards.check_payment(standing.seen, offer)
     if standing.kept is not None:
         guards.check_payment(standing.kept, offer)
-    remember(attempt, standing.seen, standing.kept)
     guards.check_order(standing.order)
+    remember(attempt, standing.seen, standing.kept)
+    return standing
+
+
+def _prepare(person: Payer, offer: Offer, attempt: Attempt) -> None:
+    """Bind the payment to the chosen pay system if need be, once all else is in order."""
+    standing = read_unpaid(person, offer, attempt)
     guards.check_pay_system(
         attempt.pay_system_id, offer=offer, systems=standing.systems, order=standing.order
     )

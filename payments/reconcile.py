@@ -116,8 +116,9 @@ def _claim(pk: int, due_at: datetime | None, now: datetime) -> Attempt | None:
 
 def _carry_on(attempt: Attempt, now: datetime, done: Reconciled, silences: Counter[int]) -> None:
     if attempt.is_abandoned(now):
-        if not give_up(attempt).is_open:
-            done.given_up += 1
+        is_open = give_up(attempt).is_open  # Where it was sent after all.
+        done.left_open += is_open
+        done.given_up += not is_open
         return
     if not attempt.is_overdue(now):
         # Whoever is at it settles it; it is ours only if they do not.
@@ -146,11 +147,11 @@ def _leave(attempt: Attempt, now: datetime, done: Reconciled, *, failure: Except
     done.left_open += 1
     looks = min(attempt.looks + 1, _MOST_LOOKS)
     delay = min(FIRST_DELAY * 2 ** min(attempt.looks, _MOST_DOUBLINGS), LONGEST_DELAY)
-    sent_at = attempt.sent_at or attempt.created_at
-    is_over = now >= sent_at + HAND_OVER_AFTER
+    # A claim that was never sent is for nobody to decide: it waits to be given up.
+    is_over = attempt.sent_at is not None and now >= attempt.sent_at + HAND_OVER_AFTER
     if not _put_off(attempt, to=now + (DELAY_HANDED_OVER if is_over else delay), looks=looks):
         return
-    if attempt.state == State.PAYING:
+    if attempt.state == State.PAYING and attempt.sent_at is not None:
         # Whoever was paying has not come back to say so.
         leave_open(attempt, reason=reasons.NO_ANSWER, evidence={})
     if is_over and attempt.handed_over_at is None:

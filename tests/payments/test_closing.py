@@ -9,6 +9,7 @@ from b24app import client
 from b24app.errors import Missing
 from b24app.session import Person
 from payments import reasons
+from payments.claim import close_undecided
 from payments.closing import NotHandedOver
 from payments.models import Attempt, State
 from payments.note import NoteNeeded
@@ -110,6 +111,14 @@ def test_what_is_still_looked_at_is_nobodys_to_decide(
         close_by_hand(attempt, by=admin, note=NOTE)
     assert Attempt.objects.get().state == State.UNKNOWN
     assert sandbox.log == []
+
+
+def test_the_database_itself_closes_only_what_was_handed_over(
+    sandbox: Sandbox, manager: Person
+) -> None:
+    attempt = lost_payment(sandbox, manager)
+    assert not close_undecided(attempt, by=seed.ADMIN, note=NOTE)
+    assert Attempt.objects.get().state == State.UNKNOWN
 
 
 def test_what_was_settled_meanwhile_stays_so(admin: Person, attempt: Attempt) -> None:
