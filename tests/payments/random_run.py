@@ -61,6 +61,7 @@ STEPS = (
     ("end", 1),
 )
 SIDES = ("before", "after")
+AWAY = (FaultKind.DROP, FaultKind.HTML502, FaultKind.STATUS500, FaultKind.BROKEN_JSON)
 
 
 @dataclass(frozen=True)
@@ -109,6 +110,7 @@ class Plan:
     faults: tuple[PlannedFault, ...]
     kill: PlannedKill | None
     meddling: tuple[Meddling, ...]
+    away: str  # the kind of fault that all calls meet once the move was asked for; none if empty
     is_late: bool  # what is held back goes on only after somebody has looked
     is_down: bool  # the portal cannot be read when it is looked at for the first time
     has_event: bool
@@ -132,6 +134,7 @@ def draw(number: int) -> Plan:
         faults=tuple(_fault(dice) for _ in range(dice.choice((0, 1, 1, 1, 2)))),
         kill=_kill(dice) if dice.random() < 0.5 else None,
         meddling=tuple(_meddling(dice) for _ in range(dice.choice((0, 0, 0, 1, 1, 2)))),
+        away=dice.choice(AWAY) if dice.random() < 0.3 else "",
         is_late=dice.random() < 0.5,
         is_down=dice.random() < 0.15,
         has_event=dice.random() < 0.3,
@@ -199,6 +202,8 @@ class Run:
         for meddling in plan.meddling:
             if meddling.moment not in ("before", "between"):
                 self._meddle_in_request(meddling)
+        if plan.away:
+            sandbox.faults.add(Fault("delay", self.move, "after", seconds=0, on_hit=self._go_away))
         self._press(tasks)
         if not plan.is_late:
             _release(faults)
@@ -366,6 +371,10 @@ class Run:
         act: Callable[[], None] = partial(self._act, meddling.action)
         method = self.move if meddling.moment == MOVE else meddling.moment
         self.scene.sandbox.faults.add(Fault("delay", method, meddling.when, seconds=0, on_hit=act))
+
+    def _go_away(self) -> None:
+        self.numbers["runs whose portal went away after the move"] += 1
+        self.scene.sandbox.faults.add(Fault(self.plan.away, times=None))
 
     def _act(self, action: str) -> None:
         payment = self.due.payment
