@@ -1,0 +1,151 @@
+"""What an administrator may read of pay systems; all but the last need the right to change CRM
+settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from b24app.client import Answer, Query
+from payments.gateway import parsing
+from payments.gateway.administration_shapes import (
+    Handler,
+    PaySystemDetails,
+    PersonType,
+    Registry,
+    Setting,
+)
+
+_DETAILS = [
+    "ID",
+    "NAME",
+    "DESCRIPTION",
+    "ACTION_FILE",
+    "ENTITY_REGISTRY_TYPE",
+    "PERSON_TYPE_ID",
+    "ACTIVE",
+    "NEW_WINDOW",
+    "XML_ID",
+    "SORT",
+]
+
+
+def pay_systems_in_detail() -> Query[tuple[PaySystemDetails, ...]]:
+    """All of the portal, whatever their registry and whoever made them.
+
+    https://apidocs.bitrix24.com/api-reference/pay-system/sale-pay-system-list.html
+    """
+    return Query(
+        "sale.paysystem.list",
+        lambda answer: tuple(_details(row) for row in parsing.listed(answer.result)),
+        {"SELECT": _DETAILS, "ORDER": {"SORT": "ASC"}},
+    )
+
+
+def handlers() -> Query[tuple[Handler, ...]]:
+    """Those of every application: none of them says whose it is.
+
+    https://apidocs.bitrix24.com/api-reference/pay-system/sale-pay-system-handler-list.html
+    """
+    return Query(
+        "sale.paysystem.handler.list",
+        lambda answer: tuple(_handler(row) for row in parsing.listed(answer.result)),
+    )
+
+
+def person_types(registry: Registry) -> Query[tuple[PersonType, ...]]:
+    """For whom a pay system of this registry can be. For quotes there is no list: none is offered.
+
+    https://apidocs.bitrix24.com/api-reference/sale/person-type/sale-person-type-list.html
+    https://apidocs.bitrix24.com/api-reference/crm/outdated/invoice/crm-person-type-list.html
+    """
+    if registry == Registry.ORDER:
+        return Query(
+            "sale.persontype.list",
+            lambda answer: tuple(
+                PersonType(parsing.integer(row.get("id")), parsing.text(row.get("name")))
+                for row in parsing.listed(answer.result, "personTypes")
+            ),
+            {"select": ["id", "name", "sort"], "order": {"sort": "asc", "id": "asc"}},
+        )
+    return Query(
+        "crm.persontype.list",
+        lambda answer: tuple(
+            PersonType(parsing.integer(row.get("ID")), parsing.text(row.get("NAME")))
+            for row in parsing.listed(answer.result)
+        ),
+    )
+
+
+def settings(pay_system_id: int, *, person_type_id: int) -> Query[Mapping[str, Setting]]:
+    """A pay system's settings by their codes, secrets in plain text; `person_type_id` 0 asks for
+    those that hold where a payer type has none of its own. Refused with 403 for a pay system that
+    is built in or another application's.
+
+    https://apidocs.bitrix24.com/api-reference/pay-system/sale-pay-system-settings-get.html
+    """
+    return Query(
+        "sale.paysystem.settings.get",
+        _settings,
+        {"ID": pay_system_id, "PERSON_TYPE_ID": person_type_id},
+    )
+
+
+def settings_of_payment(payment_id: int, *, pay_system_id: int) -> Query[Mapping[str, str]]:
+    """What one payment would be paid with, secrets in plain text. Needs the right to orders; 403
+    also means that the pay system is built in or another application's.
+
+    https://apidocs.bitrix24.com/api-reference/pay-system/sale-pay-system-settings-payment-get.html
+    """
+
+    def parse(answer: Answer) -> Mapping[str, str]:
+        return {code: _loose(value) for code, value in _object(answer.result).items()}
+
+    return Query(
+        "sale.paysystem.settings.payment.get",
+        parse,
+        {"PAY_SYSTEM_ID": pay_system_id, "PAYMENT_ID": payment_id},
+    )
+
+
+def _details(row: parsing.Row) -> PaySystemDetails:
+    return PaySystemDetails(
+        id=parsing.integer(row.get("ID")),
+        name=parsing.text(row.get("NAME")),
+        description=parsing.text(row.get("DESCRIPTION")),
+        action_file=parsing.text(row.get("ACTION_FILE")),
+        registry=parsing.text(row.get("ENTITY_REGISTRY_TYPE")),
+        person_type_id=parsing.identifier(row.get("PERSON_TYPE_ID")),
+        active=row.get("ACTIVE") == "Y",
+        new_window=row.get("NEW_WINDOW") == "Y",
+        xml_id=parsing.text(row.get("XML_ID")),
+        sort=parsing.identifier(row.get("SORT")) or 0,
+    )
+
+
+def _handler(row: parsing.Row) -> Handler:
+    return Handler(
+        id=parsing.integer(row.get("ID")),
+        name=parsing.text(row.get("NAME")),
+        code=parsing.text(row.get("CODE")),
+        sort=parsing.identifier(row.get("SORT")) or 0,
+        settings=_object(row.get("SETTINGS")),
+    )
+
+
+def _settings(answer: Answer) -> Mapping[str, Setting]:
+    return {
+        code: Setting(parsing.text(value.get("TYPE")), _loose(value.get("VALUE")))
+        for code, value in _object(answer.result).items()
+        if isinstance(value, Mapping)
+    }
+
+
+def _object(value: object) -> Mapping[str, Any]:
+    """An object that may be empty: the server writes `[]` or null then."""
+    return {} if value in (None, []) else parsing.mapping(value)
+
+
+def _loose(value: object) -> str:
+    """A setting's value in whatever type its handler keeps it."""
+    return "" if value is None else str(value)
