@@ -22,7 +22,10 @@ class Screen:
     badge: str = ""
 
 
-SCREENS = (Screen("unpaid", _("Unpaid payments")),)
+SCREENS = (
+    Screen("unpaid", _("Unpaid payments")),
+    Screen("systems", _("Payment systems"), admins_only=True),
+)
 
 
 def screens_for(*, is_admin: bool) -> list[Screen]:

@@ -65,6 +65,15 @@ class Systems:
         return sorted(fitting, key=lambda system: (system.sort, system.id))
 
 
+def forget(portal: Portal) -> None:
+    """They have been changed: the next screen asks for them anew."""
+    cache.delete(_cache_key(portal))
+
+
+def _cache_key(portal: Portal) -> str:
+    return f"payments.systems.{portal.pk}"
+
+
 class SystemsReading:
     """From the cache, or asked for beside whatever else is asked at the same time.
 
@@ -73,7 +82,7 @@ class SystemsReading:
 
     def __init__(self, portal: Portal, *, fresh: bool = False) -> None:
         self._portal = portal
-        self._key = f"payments.systems.{portal.pk}"
+        self._key = _cache_key(portal)
         self._known: Systems | None = cache.get(self._key)
         self._fresh = fresh
         self._systems: Pending[tuple[PaySystem, ...]] | None = None

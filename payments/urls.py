@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from django.urls import include, path
 
-from payments.views import home, listing, pay
+from payments.views import handlers, home, listing, pay, settings, systems
 
 payments = (
     [
@@ -11,6 +11,16 @@ payments = (
         path("question/", pay.question, name="question"),
         path("pay/", pay.pay, name="pay"),
         path("check/", pay.check, name="check"),
+        path("systems/", systems.systems, name="systems"),
+        path("systems/new/", systems.system, name="system-new"),
+        path("systems/<int:pay_system_id>/", systems.system, name="system"),
+        path("systems/<int:pay_system_id>/switch/", systems.switch, name="system-switch"),
+        path("systems/<int:pay_system_id>/delete/", systems.delete, name="system-delete"),
+        path("systems/<int:pay_system_id>/settings/", settings.settings, name="system-settings"),
+        path("handlers/new/", handlers.handler, name="handler-new"),
+        path("handlers/<int:handler_id>/", handlers.handler, name="handler"),
+        path("handlers/<int:handler_id>/delete/", handlers.delete, name="handler-delete"),
+        path("systems/<int:pay_system_id>/effective/", settings.effective, name="effective"),
     ],
     "payments",
 )

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from b24app.client import Answer, Query
+from b24app.errors import AccessDenied, OutcomeUnknown, Refused
 from payments.gateway import parsing
 from payments.gateway.administration_shapes import (
     Handler,
@@ -74,6 +75,59 @@ def person_types(registry: Registry) -> Query[tuple[PersonType, ...]]:
             PersonType(parsing.integer(row.get("ID")), parsing.text(row.get("NAME")))
             for row in parsing.listed(answer.result)
         ),
+    )
+
+
+def is_within_reach(pay_system_id: int) -> Query[bool]:
+    """May this application change the pay system? Not one that is built in or another's.
+
+    Asks for the settings of a payment that cannot exist, which gets as far as that check and reads
+    no secret. Tells nothing to whom may not pay orders: they are refused before.
+    https://apidocs.bitrix24.com/api-reference/pay-system/sale-pay-system-settings-payment-get.html
+    """
+
+    def parse(answer: Answer) -> bool:
+        raise OutcomeUnknown("a payment that cannot exist was answered")
+
+    def parse_refusal(refusal: Refused) -> bool:
+        if isinstance(refusal, AccessDenied) and not refusal.is_about_plan:
+            return False
+        if refusal.code == "ERROR_CHECK_FAILURE":
+            return True
+        raise refusal
+
+    return Query(
+        "sale.paysystem.settings.payment.get",
+        parse,
+        {"PAY_SYSTEM_ID": pay_system_id, "PAYMENT_ID": -1},
+        parse_refusal,
+    )
+
+
+def unpaid_bound_to(pay_system_id: int) -> Query[int | None]:
+    """How many unpaid payments are set to this pay system; None where the answer shows that the
+    server did not understand the condition.
+
+    https://apidocs.bitrix24.com/api-reference/sale/payment/sale-payment-list.html
+    """
+
+    def parse(answer: Answer) -> int | None:
+        rows = parsing.listed(answer.result, "payments")
+        asked_for = all(
+            row.get("paid") == "N" and parsing.identifier(row.get("paySystemId")) == pay_system_id
+            for row in rows
+        )
+        if not asked_for:
+            return None
+        return len(rows) if answer.total is None else answer.total
+
+    return Query(
+        "sale.payment.list",
+        parse,
+        {
+            "select": ["id", "paid", "paySystemId"],
+            "filter": {"=paySystemId": pay_system_id, "=paid": "N"},
+        },
     )
 
 
