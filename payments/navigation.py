@@ -14,19 +14,25 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Screen:
     """`name` is its address's name within `payments:`, and the `data-screen` of its <main>. `badge`
-    names an address that answers with a number to show beside the link, or with nothing."""
+    names an address that answers with a number to show beside the link, or with nothing. Whom a
+    link is not shown, the screen itself refuses."""
 
     name: str
     label: StrOrPromise
     admins_only: bool = False
+    needs_set_up: bool = False  # the right to change the CRM's settings
     badge: str = ""
 
 
 SCREENS = (
     Screen("unpaid", _("Unpaid payments")),
-    Screen("systems", _("Payment systems"), admins_only=True),
+    Screen("systems", _("Payment systems"), needs_set_up=True),
 )
 
 
-def screens_for(*, is_admin: bool) -> list[Screen]:
-    return [screen for screen in SCREENS if is_admin or not screen.admins_only]
+def screens_for(*, is_admin: bool, may_set_up: bool) -> list[Screen]:
+    return [
+        screen
+        for screen in SCREENS
+        if (is_admin or not screen.admins_only) and (may_set_up or not screen.needs_set_up)
+    ]

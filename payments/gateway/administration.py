@@ -54,6 +54,20 @@ def handlers() -> Query[tuple[Handler, ...]]:
     )
 
 
+def may_set_up() -> Query[bool]:
+    """May this person change the CRM's settings, which setting up pay systems needs?
+
+    https://apidocs.bitrix24.com/api-reference/pay-system/sale-pay-system-handler-list.html
+    """
+
+    def parse_refusal(refusal: Refused) -> bool:
+        if isinstance(refusal, AccessDenied):
+            return False
+        raise refusal
+
+    return Query("sale.paysystem.handler.list", lambda answer: True, {}, parse_refusal)
+
+
 def person_types(registry: Registry) -> Query[tuple[PersonType, ...]]:
     """For whom a pay system of this registry can be. For quotes there is no list: none is offered.
 

@@ -42,5 +42,10 @@ def home(request: HttpRequest) -> HttpResponseBase:
     person = opening.prove()
     listing = reading.listing(person, is_admin=opening.is_admin)
     lines = screens.lines(listing, person.portal)
-    context = {"listing": listing, "lines": lines, "is_admin": opening.is_admin}
+    context = {
+        "listing": listing,
+        "lines": lines,
+        "is_admin": opening.is_admin,
+        "may_set_up": isinstance(reading, MainReading) and reading.may_set_up,
+    }
     return render(request, template, context)

@@ -362,3 +362,15 @@ def test_each_payer_type_has_settings_of_its_own(frame: Frame, alpha: Portal) ->
     assert 'value="ACCOUNT_NUMBER"' in text_of(got(frame, path))
     assert 'value="ID"' in text_of(got(frame, path, payer="2"))
     assert alpha.pay_systems[seed.ACME_PAY].settings["INVOICE"]["VALUE"] == "ACCOUNT_NUMBER"
+
+
+@pytest.mark.parametrize(
+    ("user_id", "has_link"),
+    [(seed.SETTINGS_ADMIN, True), (seed.ADMIN, True), (seed.MANAGER, False)],
+)
+def test_the_link_is_for_who_may_set_up(
+    sandbox: Sandbox, alpha: Portal, client: Client, user_id: int, has_link: bool
+) -> None:
+    stage.install(sandbox, alpha)
+    html = text_of(Frame(client, sandbox, alpha, user_id).opened())
+    assert ('data-screen="systems"' in html) is has_link
