@@ -13,6 +13,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from b24app.forms import check_body_size
 from b24app.session import PortalRequest, portal_required
 from payments import systems as cached
+from payments.administration import provider
 from payments.administration import systems as saving
 from payments.administration.saving import ChangedMeanwhile, NotSaved, offered_again
 from payments.administration.setup import Setup, read_setup
@@ -93,7 +94,8 @@ def listed(
     request: PortalRequest, setup: Setup, *, done: str = "", problem: StrOrPromise = ""
 ) -> HttpResponse:
     """The screen with both lists, below what has just been done or not."""
-    context = {"setup": setup, "done": done, "problem": problem}
+    found = provider.find(setup)
+    context = {"setup": setup, "provider": found, "done": done, "problem": problem}
     return render(request, "payments/screens/systems.html", context)
 
 

@@ -40,12 +40,14 @@ class Row:
 class Listing:
     """`may_pay` is the person's order right; without it no row is payable. `next_before` goes into
     the next reading for Show more. `systems_known` is false where the portal's own token does not
-    work, so that only the bound pay system can be offered."""
+    work, so that only the bound pay system can be offered; `can_pay_at_all` is false where the
+    portal has no pay system that Pay works with."""
 
     rows: list[Row]
     may_pay: bool
     next_before: int | None
     systems_known: bool
+    can_pay_at_all: bool = True
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,13 @@ def listing(
         _row(person, one, attempts.get(one.payment.id), systems=systems, may_pay=may_pay)
         for one in seen
     ]
-    return Listing(rows, may_pay, next_before, systems_known=systems is not None)
+    return Listing(
+        rows,
+        may_pay,
+        next_before,
+        systems_known=systems is not None,
+        can_pay_at_all=systems is None or bool(systems.fitting(None)),
+    )
 
 
 def _open_attempts(person: Payer, payment_ids: Iterable[int]) -> dict[int, Attempt]:

@@ -67,7 +67,7 @@ def get_payment_settings(call: Call) -> dict[str, Any]:
     if order is None:
         raise RestError("ERROR_INTERNAL_ORDER_NOT_FOUND", f"Order #{payment.order_id} not found")
     settings = system.settings_for(order.person_type_id)
-    return {code: _value(setting, payment, order) for code, setting in settings.items()}
+    return {code: setting_value(setting, payment, order) for code, setting in settings.items()}
 
 
 def _found(call: Call, pay_system_id: object) -> PaySystem:
@@ -77,7 +77,7 @@ def _found(call: Call, pay_system_id: object) -> PaySystem:
     return system
 
 
-def _value(setting: dict[str, Any], payment: Payment, order: Order) -> Any:
+def setting_value(setting: dict[str, Any], payment: Payment, order: Order) -> Any:
     """A setting is a value of its own or names a field of the payment or the order."""
     known = {
         ("PAYMENT", "ID"): payment.id,
