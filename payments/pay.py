@@ -54,6 +54,7 @@ def _prepare(person: Payer, offer: Offer, attempt: Attempt) -> None:
     if standing.kept is not None:
         guards.check_payment(standing.kept, offer)
     guards.check_order(standing.order)
+    guards.check_since_shown(standing, offer, attempt)
     guards.check_pay_system(
         attempt.pay_system_id, offer=offer, systems=standing.systems, order=standing.order
     )

@@ -20,6 +20,15 @@ SUM_ZERO = "sum_zero"
 SUM_CHANGED = "sum_changed"
 CURRENCY_CHANGED = "currency_changed"
 PAY_SYSTEM_CHANGED = "pay_system_changed"
+PAID_BACK = "paid_back"
+CLOCK_SKEW = "clock_skew"
+PAY_SYSTEM_INACTIVE = "pay_system_inactive"
+PAY_SYSTEM_OF_INVOICES = "pay_system_of_invoices"
+PAY_SYSTEM_BUILT_IN = "pay_system_built_in"
+PAY_SYSTEM_GONE = "pay_system_gone"
+PAY_SYSTEM_OF_OTHER_BUYERS = "pay_system_of_other_buyers"
+PAY_SYSTEMS_UNREAD = "pay_systems_unread"
+# One of these, where it is not known which.
 PAY_SYSTEM_UNFIT = "pay_system_unfit"
 NO_ORDER_RIGHT = "no_order_right"
 NOT_READABLE = "not_readable"
@@ -55,9 +64,15 @@ _NOT_CONFIRMED = _(
 )
 
 SENTENCES: dict[str, StrOrPromise] = {
-    ALREADY_PAID: _("This payment is paid already."),
-    ORDER_CANCELED: _("The order is cancelled, so its payments cannot be paid."),
-    SUM_ZERO: _("The sum of this payment is zero, so there is nothing to pay."),
+    ALREADY_PAID: _("This payment is paid already. Nothing was paid a second time."),
+    ORDER_CANCELED: _(
+        "The order is cancelled, so its payments cannot be paid. Nothing was paid. "
+        "If it is to be paid all the same, restore the order in Bitrix24 first."
+    ),
+    SUM_ZERO: _(
+        "The sum of this payment is zero, so there is nothing to pay. Nothing was paid. "
+        "Enter its sum in Bitrix24, then reload the page."
+    ),
     SUM_CHANGED: _(
         "The sum was changed in Bitrix24 meanwhile. Nothing was paid. "
         "Reload the page to see the new sum."
@@ -69,6 +84,41 @@ SENTENCES: dict[str, StrOrPromise] = {
     PAY_SYSTEM_CHANGED: _(
         "The payment system was changed in Bitrix24 meanwhile. Nothing was paid. "
         "Reload the page to see the new one."
+    ),
+    PAID_BACK: _(
+        "Since this page was opened, the payment was paid and then set back to unpaid. "
+        "Nothing was paid now. Reload the page to see how it stands, "
+        "and find out why it was set back before you pay it again."
+    ),
+    CLOCK_SKEW: _(
+        "The clocks of Bitrix24 and of this app are more than five minutes apart, so it cannot be "
+        "told what happened to the payment since this page was opened. Nothing was paid. "
+        "Tell the portal's administrator: whoever runs the app has to set the clock of its server."
+    ),
+    PAY_SYSTEM_INACTIVE: _(
+        "This payment system is switched off in Bitrix24. Nothing was paid. "
+        "Choose another one, or ask the portal's administrator to switch it on."
+    ),
+    PAY_SYSTEM_OF_INVOICES: _(
+        "This payment system is for invoices of the old kind only, and cannot pay for orders. "
+        "Nothing was paid. Choose another one."
+    ),
+    PAY_SYSTEM_BUILT_IN: _(
+        "This payment system is built into Bitrix24 and does not take payments from an app. "
+        "Nothing was paid. Choose another one; or, if the money has come in already, "
+        "mark the payment as paid by hand."
+    ),
+    PAY_SYSTEM_GONE: _(
+        "This payment system was deleted in Bitrix24. Nothing was paid. Choose another one."
+    ),
+    PAY_SYSTEM_OF_OTHER_BUYERS: _(
+        "This payment system is not for buyers of this kind: some are for companies only, others "
+        "for people. Nothing was paid. Choose another one."
+    ),
+    PAY_SYSTEMS_UNREAD: _(
+        "The payment systems of this portal could not be read, so only the one that the payment "
+        "has can be used. Nothing was paid. "
+        "Choose that one, or ask the portal's administrator to open this app once."
     ),
     PAY_SYSTEM_UNFIT: _(
         "This payment system cannot be used here: it is switched off, or does not take payments "
@@ -112,6 +162,14 @@ SENTENCES: dict[str, StrOrPromise] = {
     NO_ANSWER: _NOT_CONFIRMED,
     READ_BACK_FAILED: _NOT_CONFIRMED,
     PAID_BY_OTHER: _("It is paid, but somebody else paid it at the same time."),
+}
+
+# In the choice of payment systems, after the name of one that cannot be paid through.
+IN_CHOICE: dict[str, StrOrPromise] = {
+    PAY_SYSTEM_INACTIVE: _("switched off"),
+    PAY_SYSTEM_OF_INVOICES: _("for old invoices only"),
+    PAY_SYSTEM_BUILT_IN: _("cannot be paid from here; mark it as paid instead"),
+    PAY_SYSTEM_GONE: _("deleted"),
 }
 
 # Handlers put whole messages of their own into a description; its beginning is enough.

@@ -29,6 +29,8 @@ WORDS.update((state.value, state.label) for state in State)
 _OFFER_IS_OVER = frozenset(
     {
         reasons.ALREADY_PAID,
+        reasons.PAID_BACK,
+        reasons.CLOCK_SKEW,
         reasons.ORDER_CANCELED,
         reasons.SUM_ZERO,
         reasons.SUM_CHANGED,
@@ -108,10 +110,11 @@ def status_of(row: Row, *, may_pay: bool) -> Status:
         return replace(status, state=State.PAID.value, at=payment.date_paid)
     if row.attempt is not None:
         return status_after(row.offer, row.attempt)
+    past = [row.paid_back] if row.paid_back else []
     if row.payable:
-        return replace(status, can_pay=True)
+        return replace(status, can_pay=True, sentences=past)
     # Who may not pay anyway is told so once, above the list.
-    return replace(status, sentences=[row.why_not] if may_pay else [])
+    return replace(status, sentences=[*past, row.why_not] if may_pay else past)
 
 
 def status_after(offer: Offer, attempt: Attempt | None) -> Status:

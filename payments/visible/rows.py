@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
-from django.utils import timezone
-
-from payments import reasons
+from payments import guards, reasons
 from payments.gateway import Order, Owner, Payment, PaySystem
 from payments.models import Attempt
 from payments.offer import Offer
 from payments.payer import Payer
 from payments.systems import Systems
+from payments.visible.past import attempts_on, paid_back_words
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Row:
     """`systems` are those to choose from, the bound one first; where `bound_fits` is false, that
-    one cannot be paid from here and another has to be chosen. `attempt` is the open one, if any.
-    `why_not` is a sentence where nobody could pay this now; `payable` also takes the person's
-    right into account."""
+    one cannot be paid from here and another has to be chosen, and `bound_against` is the code of
+    the reason. `attempt` is the open one, if any. `why_not` is a sentence where nobody could pay
+    this now; `payable` also takes the person's right into account. `paid_back` is a sentence where
+    it has been paid before."""
 
     payment: Payment
     owner: Owner | None
@@ -34,6 +35,13 @@ class Row:
     bound_fits: bool
     payable: bool
     why_not: StrOrPromise
+    bound_against: str = ""
+    paid_back: StrOrPromise = ""
+
+    @property
+    def bound_words(self) -> StrOrPromise:
+        """Why the bound pay system cannot be paid through, in the words of the choice."""
+        return reasons.IN_CHOICE.get(self.bound_against, "")
 
 
 @dataclass(frozen=True)
@@ -65,11 +73,24 @@ def listing(
     *,
     may_pay: bool,
     systems: Systems | None,
+    made_at: datetime,
     next_before: int | None = None,
 ) -> Listing:
-    attempts = _open_attempts(person, [one.payment.id for one in seen])
+    """`made_at` is when reading began, by our clock: what is paid and paid back from then on, the
+    page does not show."""
+    still_open, ended = attempts_on([one.payment.id for one in seen], portal=person.portal)
     rows = [
-        _row(person, one, attempts.get(one.payment.id), systems=systems, may_pay=may_pay)
+        _row(
+            person,
+            one,
+            still_open.get(one.payment.id),
+            paid_back=paid_back_words(
+                one.payment, ended.get(one.payment.id), reader_id=person.user_id
+            ),
+            systems=systems,
+            may_pay=may_pay,
+            made_at=made_at,
+        )
         for one in seen
     ]
     return Listing(
@@ -81,30 +102,33 @@ def listing(
     )
 
 
-def _open_attempts(person: Payer, payment_ids: Iterable[int]) -> dict[int, Attempt]:
-    """A claim whose process died before it sent anything does not count: paying takes it over."""
-    now = timezone.now()
-    attempts = Attempt.objects.filter(
-        portal=person.portal, payment_id__in=list(payment_ids)
-    ).still_open()
-    return {attempt.payment_id: attempt for attempt in attempts if not attempt.is_abandoned(now)}
-
-
 def _row(
-    person: Payer, seen: Seen, attempt: Attempt | None, *, systems: Systems | None, may_pay: bool
+    person: Payer,
+    seen: Seen,
+    attempt: Attempt | None,
+    *,
+    paid_back: StrOrPromise,
+    systems: Systems | None,
+    may_pay: bool,
+    made_at: datetime,
 ) -> Row:
     payment = seen.payment
     choice, bound_fits = _choice(payment, seen.order, systems)
+    bound_against = ""
+    if systems is not None and not payment.paid:
+        bound_against = guards.reason_against(systems.find(payment.pay_system_id), systems)
     why_not = _why_not(payment, seen.order, attempt, has_choice=bound_fits or len(choice) > 1)
     return Row(
         payment=payment,
         owner=seen.owner,
-        offer=_offer(person, payment, seen.owner),
+        offer=_offer(person, payment, seen.owner, made_at),
         attempt=attempt,
         systems=choice,
         bound_fits=bound_fits,
         payable=may_pay and not why_not,
         why_not=why_not,
+        bound_against=bound_against,
+        paid_back=paid_back,
     )
 
 
@@ -161,7 +185,7 @@ def _why_not(
     return "" if has_choice else reasons.NO_FITTING_SYSTEM
 
 
-def _offer(person: Payer, payment: Payment, owner: Owner | None) -> Offer:
+def _offer(person: Payer, payment: Payment, owner: Owner | None, made_at: datetime) -> Offer:
     return Offer(
         portal_id=person.portal.pk,
         user_id=person.user_id,
@@ -173,4 +197,5 @@ def _offer(person: Payer, payment: Payment, owner: Owner | None) -> Offer:
         currency=payment.currency,
         pay_system_id=payment.pay_system_id,
         pay_system_name=payment.pay_system_name,
+        made_at=made_at,
     )

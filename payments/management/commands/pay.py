@@ -67,7 +67,9 @@ class Command(caller.CallingCommand):
         try:
             system = choose(row, options["pay_system"])
         except NoSuchSystem:
-            sentence = reasons.SENTENCES[reasons.PAY_SYSTEM_UNFIT]
+            is_bound = options["pay_system"] == row.offer.pay_system_id
+            against = row.bound_against if is_bound else ""
+            sentence = reasons.SENTENCES[against or reasons.PAY_SYSTEM_UNFIT]
             self._leave(REFUSED, State.REFUSED.label, sentence)
         if not options["yes"] and not self._agreed(row, system.id, system.name):
             self._leave(NOTHING_TRIED, _("Nothing was done."))
