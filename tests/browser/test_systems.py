@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+import pytest
 from playwright.sync_api import Browser, FrameLocator, Locator, expect
 
 from sandbox import seed
-from sandbox.demo import Stage
-from tests.browser.visit import Visit, press_pay, row_of
+from sandbox.demo import Stage, on_stage
+from tests.browser.visit import Visit, install, press_pay, row_of
 
 DEAL, PAYMENT = seed.PLAIN_DEALS[2], seed.PLAIN_PAYMENTS[-1]
 
@@ -94,3 +97,40 @@ def test_from_a_handler_to_a_payment_and_back(
         expect(named(app, "Walked Provider")).to_have_count(0)
     assert system.id not in portal.pay_systems
     assert not any(one.code == "walkedprovider" for one in portal.handlers.values())
+
+
+@pytest.fixture
+def bare() -> Iterator[Stage]:
+    """Another stage, whose portals have nothing but cash."""
+    with on_stage(port=0, portal_ports=(0, 0), app_port=0, say=lambda _: None) as up:
+        for system in up.alpha.pay_systems.values():
+            system.active = system.action_file == "cash"
+        yield up
+
+
+def test_a_portal_without_an_acquirer_is_offered_manual_settlement(
+    browser: Browser, bare: Stage
+) -> None:
+    """From the offer on the first page to a buyer who reads how to pay."""
+    portal = bare.alpha
+    with Visit.of(browser, portal, seed.ADMIN) as visit:
+        install(visit)
+        app = visit.main_page()
+        app.get_by_role("button", name="Set up Manual settlement").click()
+        expect(app.get_by_text("Manual settlement is set up.")).to_be_visible()
+
+        app = visit.deal(DEAL)
+        row_of(app, PAYMENT).get_by_role("combobox").select_option(label="Manual settlement")
+        press_pay(app, PAYMENT).get_by_role("button", name="Pay").click()
+        expect(row_of(app, PAYMENT).get_by_text("Paid", exact=True)).to_be_visible()
+
+        # Another payment of it, as its buyer comes to it.
+        payment = portal.payments[seed.PLAIN_PAYMENTS[0]]
+        with bare.sandbox.world.lock:
+            payment.pay_system_id = portal.payments[PAYMENT].pay_system_id
+        visit.page.goto(f"{portal.url}/pay/{payment.id}/")
+        heading = visit.page.get_by_role("heading", name=f"Payment {payment.account_number}")
+        expect(heading).to_be_visible()
+        expect(visit.page.get_by_text("Please transfer the sum")).to_be_visible()
+    assert portal.payments[PAYMENT].paid
+    assert not payment.paid
