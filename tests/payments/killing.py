@@ -21,6 +21,7 @@ from typing import Any
 from django.conf import settings
 from django.db import connection
 from django.db.models import DateTimeField, F
+from django.utils import timezone
 
 from b24app import tokens
 from b24app.session import Person
@@ -233,6 +234,7 @@ class Scene:
             currency=payment.currency,
             pay_system_id=payment.pay_system_id,
             pay_system_name=self.alpha.pay_systems[payment.pay_system_id].name,
+            made_at=timezone.now(),
         )
 
     def task(self, do: str, due: Due, who: Person | None = None, **more: Any) -> Task:
@@ -293,7 +295,7 @@ class Scene:
         """How the payment stands in the deal's tab."""
         listing = stage.tab(self.manager, due.owner.id)
         row = stage.row_of(listing, due.payment.id)
-        return status_of(row, may_pay=listing.may_pay).state
+        return status_of(row, may_pay=listing.may_pay, names=listing.names).state
 
     def told(self, method: str, *, since: int = 0) -> int:
         """How often the portal was asked for this, with an effect or without."""
