@@ -365,6 +365,15 @@ FORMS = {
     f"payments:{name}"
     for name in ("policy", "system", "system-new", "system-settings", "handler", "handler-new")
 }
+# All that any of them reads.
+NAMES = re.findall(
+    r"\S+",
+    """
+    offer pay_system_id note approval decision attempt payment payment_id q name code payer shown on
+    version xml_id handler kind portal proof member_id BX_SYSTEM_PARAMS[SUM] user system outcome
+    first last number before
+""",
+)
 GARBAGE: dict[str, dict[str, Any]] = {
     "nothing": {"data": b"", "content_type": FORM},
     "bytes": {"data": bytes(range(256)) * 4, "content_type": FORM},
@@ -374,42 +383,7 @@ GARBAGE: dict[str, dict[str, Any]] = {
     "no boundary": {"data": b"x", "content_type": "multipart/form-data"},
     "too many": {"data": "&".join(f"a{n}=1" for n in range(2_000)), "content_type": FORM},
     "huge": {"data": "offer=" + "x" * 70_000, "content_type": FORM},
-    "zeros": {
-        "data": "&".join(
-            f"{name}=%00"
-            for name in [
-                "offer",
-                "pay_system_id",
-                "note",
-                "approval",
-                "decision",
-                "attempt",
-                "payment",
-                "payment_id",
-                "q",
-                "name",
-                "code",
-                "payer",
-                "shown",
-                "on",
-                "version",
-                "xml_id",
-                "handler",
-                "kind",
-                "portal",
-                "proof",
-                "member_id",
-                "BX_SYSTEM_PARAMS[SUM]",
-                "user",
-                "system",
-                "outcome",
-                "since",
-                "until",
-                "order",
-            ]
-        ),
-        "content_type": FORM,
-    },
+    "zeros": {"data": "&".join(f"{name}=%00" for name in NAMES), "content_type": FORM},
 }
 
 
@@ -429,3 +403,21 @@ def test_garbage_changes_nothing(scene: Scene, name: str) -> None:
     assert not written(scene.sandbox, since)
     assert state(scene.alpha) == portal
     assert kept() == before
+
+
+JUNK = ("\0", "-1", "x" * 5_000, "9" * 30, "\N{CYRILLIC SMALL LETTER ZHE}")
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_one_field_of_garbage_breaks_nothing(scene: Scene, name: str) -> None:
+    """Beside good ones, which lead past the first check."""
+    address, path = EVERY[name], scene.path(name)
+    fields = scene.filled(address.fields)
+    headers = scene.frame(seed.MANAGER).headers()
+    for method in set(address.methods) & set(BOTH):
+        send = scene.client.get if method == "GET" else scene.client.post
+        for wrong in (*fields, *(("before", "q", "number", "first") if method == "GET" else ())):
+            for junk in JUNK:
+                answer = send(path, {**fields, wrong: junk}, headers=headers)
+                if answer.status_code != SHOWN:
+                    assert_refused(answer, REFUSED_KINDS, f"{wrong}={junk[:9]}")

@@ -79,7 +79,7 @@ def test_each_system_says_whose_it_is_and_whether_pay_works(frame: Frame) -> Non
     assert "Edit" not in other
     assert "Built in" in row(seed.CASH)
     assert "do not take payments from an app" in row(seed.CASH)
-    assert "old invoices" in row(seed.INVOICE_PAY)
+    assert "for old invoices or quotes, not for deals" in row(seed.INVOICE_PAY)
     assert "switched off" in row(seed.INACTIVE_PAY)
     assert "Legal entity" in row(seed.COMPANY_PAY)
 
@@ -328,6 +328,25 @@ def test_settings_of_anothers_are_not_shown_and_it_says_why(frame: Frame) -> Non
 
 
 # ---- what one payment is paid with
+
+
+def test_who_may_not_set_up_is_not_shown_what_a_payment_is_paid_with(
+    sandbox: Sandbox, alpha: Portal, client: Client
+) -> None:
+    stage.install(sandbox, alpha)
+    own = Frame(client, sandbox, alpha, seed.OWN_MANAGER)
+    path = f"/payments/systems/{seed.ACME_PAY}/effective/"
+    html = text_of(own.post(path, payment_id=seed.HIDDEN_PAYMENT), 403)
+    assert "Allow to modify settings" in html
+    assert alpha.payments[seed.HIDDEN_PAYMENT].account_number not in html
+
+
+@pytest.mark.parametrize("sent", [{}, {"on": "maybe"}])
+def test_neither_on_nor_off_changes_nothing(
+    sandbox: Sandbox, frame: Frame, alpha: Portal, sent: dict[str, str]
+) -> None:
+    text_of(frame.post(f"/payments/systems/{seed.ACME_PAY}/switch/", **sent), 400)
+    assert alpha.pay_systems[seed.ACME_PAY].active
 
 
 def test_what_one_payment_is_paid_with_is_shown_masked(frame: Frame, alpha: Portal) -> None:
