@@ -16,6 +16,7 @@ from b24app.session import PortalRequest, portal_required
 from payments import systems as cached
 from payments.administration import provider
 from payments.administration import systems as saving
+from payments.administration.dependents import dependents
 from payments.administration.saving import ChangedMeanwhile, NotSaved, offered_again
 from payments.administration.setup import Setup, read_setup
 from payments.administration.systems import SystemForm
@@ -83,7 +84,7 @@ def delete(request: PortalRequest, pay_system_id: int) -> HttpResponse:
     found = read_setup(client).system(pay_system_id)
     context: dict[str, Any] = {
         "system": found,
-        "unpaid": saving.unpaid_payments(client, pay_system_id),
+        "dependents": dependents(client, request.person.portal, [pay_system_id]),
     }
     if request.method == "POST":
         try:

@@ -10,12 +10,15 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from b24app.models import Portal as PortalRow
+from payments.approvals import ask
+from payments.models import Policy
 from payments.secrecy import MASK
 from sandbox import seed
 from sandbox.app import Sandbox
 from sandbox.faults import Fault
 from sandbox.world import Portal
-from tests.payments import stage
+from tests.payments import attempts, stage
 from tests.payments.frames import Frame, text_of
 
 pytestmark = pytest.mark.django_db
@@ -242,6 +245,24 @@ def test_the_question_names_what_depends_on_it(frame: Frame, alpha: Portal) -> N
     html = text_of(got(frame, f"systems/{seed.ACME_PAY}/delete/"))
     assert f"{unpaid} unpaid payments are set to it" in html
     assert seed.ACME_PAY in alpha.pay_systems
+
+
+def test_the_question_names_payments_and_approvals_of_this_app_as_well(
+    sandbox: Sandbox, frame: Frame, alpha: Portal, beta: Portal
+) -> None:
+    portal, other = PortalRow.objects.get(), stage.install(sandbox, beta)
+    Policy.objects.create(portal=portal, limits={"EUR": "1000"})
+    max_ = stage.person(sandbox, portal, seed.MANAGER)
+    offer = stage.offer_of(max_)
+    ask(max_, offer, pay_system_id=seed.COMPANY_PAY, pay_system_name="Acme Pay for companies")
+    for number in (1, 2):
+        attempts.handed_over(portal, payment_id=number, pay_system_id=seed.COMPANY_PAY)
+    attempts.handed_over(portal, payment_id=3, pay_system_id=seed.ACME_PAY)
+    attempts.handed_over(other, payment_id=1, pay_system_id=seed.COMPANY_PAY)
+    attempts.keep(portal, payment_id=4, pay_system_id=seed.COMPANY_PAY)
+    html = text_of(got(frame, f"systems/{seed.COMPANY_PAY}/delete/"))
+    assert "2 payments that were sent through it are not confirmed yet" in html
+    assert "1 approval to pay through it is asked for or given" in html
 
 
 def test_one_is_deleted(frame: Frame, alpha: Portal) -> None:
