@@ -246,6 +246,22 @@ def test_merchants_secrets_are_masked(alpha: Portal) -> None:
     assert "shop 7" in printed
 
 
+def test_a_secret_within_is_masked_by_its_code() -> None:
+    handler = {
+        "SHOP_PIN": {"TYPE": "VALUE", "VALUE": "4711", "MORE": "x"},
+        "API_KEY": {
+            "NAME": "Key",
+            "DEFAULT": {"PROVIDER_KEY": "VALUE", "PROVIDER_VALUE": "made up"},
+        },
+        "SHOP": {"DEFAULT": {"PROVIDER_KEY": "VALUE", "PROVIDER_VALUE": "Shop 7"}},
+    }
+    told = masked({"CODES": handler})["CODES"]
+    assert told["SHOP_PIN"] == {"TYPE": "VALUE", "VALUE": MASK, "MORE": "x"}
+    assert told["API_KEY"]["NAME"] == "Key"
+    assert told["API_KEY"]["DEFAULT"]["PROVIDER_VALUE"] == MASK
+    assert told["SHOP"]["DEFAULT"]["PROVIDER_VALUE"] == "Shop 7"
+
+
 def test_masking_leaves_what_is_no_secret() -> None:
     told = {
         "PROVIDER_KEY": "PAYMENT",
