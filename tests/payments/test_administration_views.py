@@ -324,6 +324,50 @@ def test_a_new_secret_replaces_the_old_one(frame: Frame, alpha: Portal) -> None:
     )
 
 
+@pytest.mark.parametrize("when", [None, "before", "after"])
+def test_values_are_cleared(
+    sandbox: Sandbox, frame: Frame, alpha: Portal, when: str | None
+) -> None:
+    path = f"systems/{seed.ACME_PAY}/settings/"
+    html = text_of(got(frame, path))
+    fields = {
+        "payer": "0",
+        "shown": hidden(html, "shown"),
+        "type:MERCHANT_KEY": "VALUE",
+        "value:MERCHANT_KEY": "",
+        "clear:MERCHANT_KEY": "on",
+        "type:INVOICE": "PAYMENT",
+        "value:INVOICE": "",
+    }
+    if when is not None:
+        sandbox.faults.add(Fault("drop", method="sale.paysystem.settings.update", when=when))
+    answer = text_of(frame.post(f"/payments/{path}", **fields))
+    assert ("Saved." in answer) is (when != "before")
+    settings = alpha.pay_systems[seed.ACME_PAY].settings
+    kept = [settings[code]["VALUE"] for code in ("MERCHANT_KEY", "INVOICE")]
+    assert kept == ([SECRET, "ACCOUNT_NUMBER"] if when == "before" else ["", ""])
+    if when != "before":
+        assert "kept as it is" not in answer
+
+
+def test_an_emptied_setting_that_is_not_kept_at_all_counts_as_saved(
+    sandbox: Sandbox, frame: Frame, alpha: Portal
+) -> None:
+    path = f"systems/{seed.ACME_PAY}/settings/"
+    fields = {
+        "payer": "0",
+        "shown": hidden(text_of(got(frame, path)), "shown"),
+        "type:INVOICE": "PAYMENT",
+        "value:INVOICE": "",
+    }
+
+    def forget() -> None:
+        del alpha.pay_systems[seed.ACME_PAY].settings["INVOICE"]
+
+    sandbox.faults.add(Fault("drop", method="sale.paysystem.settings.update", on_hit=forget))
+    assert "Saved." in text_of(frame.post(f"/payments/{path}", **fields))
+
+
 def test_settings_changed_meanwhile_are_not_overwritten(frame: Frame, alpha: Portal) -> None:
     path = f"systems/{seed.ACME_PAY}/settings/"
     html = text_of(got(frame, path))
