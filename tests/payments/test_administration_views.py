@@ -17,6 +17,7 @@ from payments.secrecy import MASK
 from sandbox import seed
 from sandbox.app import Sandbox
 from sandbox.faults import Fault
+from sandbox.registry import METHODS
 from sandbox.world import Portal
 from tests.payments import attempts, stage
 from tests.payments.frames import Frame, text_of
@@ -127,6 +128,46 @@ def test_only_payer_types_of_the_documents_are_offered(frame: Frame, alpha: Port
     )
     assert "problem" in text_of(refused)
     assert len(alpha.pay_systems) == before
+
+
+def test_a_portal_without_old_invoices_offers_none_for_them(
+    frame: Frame, alpha: Portal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(METHODS, "crm.persontype.list")
+    html = text_of(got(frame, "systems/new/"))
+    payer = html.split('name="payer"')[1].split("</select>")[0]
+    assert re.findall(r'value="([A-Z_]+:\d+)"', payer) == ["ORDER:1", "ORDER:2"]
+    assert "Saved." in text_of(frame.post("/payments/systems/new/", **system_fields(html)))
+    # One that is there from earlier can still be changed and switched.
+    html = text_of(got(frame, f"systems/{seed.INVOICE_PAY}/"))
+    sent = system_fields(html, name="Old ones", payer="CRM_INVOICE:3")
+    assert "Saved." in text_of(frame.post(f"/payments/systems/{seed.INVOICE_PAY}/", **sent))
+    assert alpha.pay_systems[seed.INVOICE_PAY].name == "Old ones"
+
+
+def test_an_older_build_takes_a_whole_change(frame: Frame, alpha: Portal) -> None:
+    alpha.older_build = True
+    html = text_of(got(frame, f"systems/{seed.ACME_PAY}/"))
+    sent = system_fields(html, name="Acme Older")
+    assert "Saved." in text_of(frame.post(f"/payments/systems/{seed.ACME_PAY}/", **sent))
+    assert alpha.pay_systems[seed.ACME_PAY].name == "Acme Older"
+
+
+@pytest.mark.parametrize("number", [seed.CASH, seed.OTHER_PAY])
+@pytest.mark.parametrize("action", ["", "delete/", "settings/"])
+def test_a_forged_change_of_what_is_not_ours_is_refused_in_words(
+    frame: Frame, alpha: Portal, number: int, action: str
+) -> None:
+    name = alpha.pay_systems[number].name
+    page = text_of(got(frame, f"systems/{number}/"))
+    sent = system_fields(page, name="Taken over") | {"type:MERCHANT_KEY": "VALUE", "payer": "0"}
+    if not action:
+        sent["payer"] = "ORDER:1"
+        # Built-in handlers and another app's are offered to nobody.
+        sent["handler"] = seed.ACME_HANDLER
+    answer = text_of(frame.post(f"/payments/systems/{number}/{action}", **sent))
+    assert "only the app that made it" in answer
+    assert alpha.pay_systems[number].name == name
 
 
 def test_pressing_twice_adds_one(frame: Frame, alpha: Portal) -> None:
