@@ -193,14 +193,17 @@ def demo_world(*, oauth_url: str, portal_urls: tuple[str, str], app_url: str) ->
     world.applications[OTHER_CLIENT_ID] = _application(
         OTHER_CLIENT_ID, OTHER_SECRET, "Other Demo App", WEBHOOK_SCOPES, "https://other.example.com"
     )
-    for member_id, url, title, factor in (
-        (ALPHA, portal_urls[0], "Alpha Demo Portal", 1),
-        (BETA, portal_urls[1], "Beta Demo Portal", 2),
-    ):
-        portal = _portal(member_id, url, title, factor)
-        world.portals[member_id] = portal
-        install_other_app(world, portal)
+    add_portal(world, ALPHA, portal_urls[0], "Alpha Demo Portal")
+    add_portal(world, BETA, portal_urls[1], "Beta Demo Portal", factor=2)
     return world
+
+
+def add_portal(world: World, member_id: str, url: str, title: str, *, factor: int = 1) -> Portal:
+    """One more portal with the same cast; `factor` multiplies its sums."""
+    portal = _portal(member_id, url, title, factor)
+    world.portals[member_id] = portal
+    install_other_app(world, portal)
+    return portal
 
 
 def install_other_app(world: World, portal: Portal) -> None:
