@@ -9,16 +9,20 @@ import random
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
 
+from django.utils import timezone
+
 from b24app import commands, together, tokens, transport
+from b24app.answers import Answer as Answer
+from b24app.answers import answer_of, part_of
 from b24app.errors import (
     AddressForbidden,
     B24Error,
     BatchRefused,
     NeverSent,
-    OutcomeUnknown,
     PortalMoved,
     QueryLimit,
     Refused,
@@ -40,15 +44,6 @@ RETRY_DELAYS = (0.3, 0.8, 1.6)
 JITTER = (0.75, 1.25)
 # The server runs the first 50 commands of a batch and refuses the others.
 BATCH_SIZE = 50
-
-
-@dataclass(frozen=True)
-class Answer:
-    """A success: `total` and `next` stand beside the result of a list."""
-
-    result: Any
-    total: int | None = None
-    next: int | None = None
 
 
 @dataclass(frozen=True)
@@ -155,12 +150,14 @@ class Client:
         # `auth` is the documented place of a token; the newest servers look at the header first.
         # A webhook has none: its address is the proof.
         proof = {"auth": token} if token else {}
+        began = timezone.now()
         reply = transport.post_json(
             f"{self.endpoint}{method}", {**params, **proof}, token=token, timeout=timeout
         )
+        middle = began + (timezone.now() - began) / 2
         if reply.is_redirect:
             raise PortalMoved(f"{reply.url} answers with a redirect")
-        return _answer(reply.json())
+        return answer_of(reply.json(), asked_at=middle)
 
 
 class Pending(Generic[T]):
@@ -192,6 +189,13 @@ class Batch:
     def run(self) -> None:
         """Ask all that has not been asked yet. What goes wrong is raised by `Pending.get`."""
         run_together(self)
+
+    @property
+    def skew(self) -> timedelta | None:
+        """How far the portal's clock is ahead of ours; None where no answer has told."""
+        outcomes = (pending.outcome for pending in self._pendings)
+        skews = (outcome.skew for outcome in outcomes if isinstance(outcome, Answer))
+        return next((skew for skew in skews if skew is not None), None)
 
     def requests(self) -> list[list[Pending[Any]]]:
         """What has not been asked yet, by the request it goes in; one alone is a plain call."""
@@ -254,42 +258,9 @@ def _run(client: Client, request: list[Pending[Any]]) -> None:
     lines = {key: commands.command(p.query.method, p.query.params) for key, p in named.items()}
     whole = client._outcome("batch", {"halt": 0, "cmd": lines})
     for key, pending in named.items():
-        pending.outcome = _part(whole, key, pending.query.method)
-
-
-def _part(whole: Answer | B24Error, key: str, method: str) -> Answer | B24Error:
-    """One command's own outcome in the answer of its batch."""
-    if isinstance(whole, B24Error):
-        return whole
-    errors, results = _by_key(whole.result, "result_error"), _by_key(whole.result, "result")
-    failure = errors.get(key)
-    if isinstance(failure, dict):
-        # The status is the batch's: that of a failed command is not sent.
-        found = transport.error_in(failure, 200)
-        if found is not None:
-            return found
-    if key not in results or failure is not None:
-        return OutcomeUnknown(f"{method}: the batch says nothing of it")
-    total, next_ = _by_key(whole.result, "result_total"), _by_key(whole.result, "result_next")
-    return Answer(results[key], _number(total.get(key)), _number(next_.get(key)))
-
-
-def _by_key(result: object, name: str) -> Mapping[str, Any]:
-    """A map of the batch's answer. An empty one is sent as a list, for PHP has no difference."""
-    found = result.get(name) if isinstance(result, dict) else None
-    return found if isinstance(found, dict) else {}
+        pending.outcome = part_of(whole, key, pending.query.method)
 
 
 def _helped_by_renewal(error: Refused) -> bool:
     """A token is rejected as unknown when somebody else has renewed the pair it came with."""
     return isinstance(error, TokenExpired) or error.code.upper() == "INVALID_TOKEN"
-
-
-def _answer(envelope: Mapping[str, Any]) -> Answer:
-    if "result" not in envelope:
-        raise OutcomeUnknown("an answer without a result")
-    return Answer(envelope["result"], _number(envelope.get("total")), _number(envelope.get("next")))
-
-
-def _number(value: object) -> int | None:
-    return value if isinstance(value, int) else None

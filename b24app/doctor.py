@@ -13,6 +13,7 @@ from django.utils.translation import ngettext_lazy
 
 from b24app import placements
 from b24app.client import Answer, Client, Pending, Query, portal_client
+from b24app.clocks import CLOCKS_DIFFER, CLOCKS_TOO_FAR_APART
 from b24app.errors import B24Error, ChainBroken, OutcomeUnknown
 from b24app.install import NEEDED_SCOPES, SCOPE
 from b24app.models import Portal, UserToken
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
 
 # The OAuth server keeps a refresh token for 180 days; the daily run renews it before this.
 TOKEN_IS_OLD = timedelta(days=178)
-# Expiry is counted from our own clock, so nothing breaks at once; but logs can no longer be laid
-# beside the portal's, and a payment seems to have been made before it was sent.
-CLOCKS_DIFFER = timedelta(seconds=60)
 
 
 @dataclass(frozen=True)
@@ -249,6 +247,9 @@ def _clock(asked: Pending[datetime], ours: datetime) -> Line:
         if seconds > 0
         else _("Bitrix24's is %(seconds)s seconds behind ours.")
     )
-    return Line(
-        name, False, found % words, _("Whoever runs the app sets the clock of its server by NTP.")
-    )
+    advice = _("Whoever runs the app sets the clock of its server by NTP.")
+    if abs(seconds) > CLOCKS_TOO_FAR_APART.total_seconds():
+        advice = _(
+            "Nothing can be paid until whoever runs the app sets the clock of its server by NTP."
+        )
+    return Line(name, False, found % words, advice)

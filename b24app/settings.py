@@ -41,6 +41,8 @@ B24_PRIVATE_NETWORKS = env.list("B24_PRIVATE_NETWORKS", default=[])
 B24_EVENT_THREADS = env.int("B24_EVENT_THREADS", default=2)
 # How long a portal that removed the app, and not its data, finds its payments again.
 B24_LEDGER_RETENTION_DAYS = env.int("B24_LEDGER_RETENTION_DAYS", default=365)
+# How long payments and their history are kept in a portal that has the app; 0: for ever.
+B24_HISTORY_DAYS = env.int("B24_HISTORY_DAYS", default=3650)
 # For so many days calls and answers are kept, masked; the rules for publishing ask for 3. 0: none.
 B24_REST_LOG_DAYS = env.int("B24_REST_LOG_DAYS", default=3)
 # What Prometheus sends to read /metrics; without it there is no such page.

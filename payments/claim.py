@@ -1,11 +1,14 @@
 """The ledger's side of paying: who may go on, decided by the database without anybody waiting.
 
-Each step is one statement, committed at once. None is taken while Bitrix24 is being asked, so a
-process that dies leaves its claim behind instead of rolling it back.
+Each step is committed at once, an outcome together with its entry in the ledger. None is taken
+while Bitrix24 is being asked, so a process that dies leaves its claim behind instead of rolling it
+back; `due_at` then says when `manage.py reconcile` is to look at it.
 """
 
 from __future__ import annotations
 
+from copy import copy
+from datetime import datetime
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -13,19 +16,30 @@ from django.utils import timezone
 
 from b24app import metrics
 from b24app.errors import B24Error
-from payments import reasons
-from payments.models import OPEN_STATES, Attempt, State
+from payments import ledger, reasons
+from payments.models import OPEN_STATES, Approval, Attempt, AttemptQuerySet, Kind, State
 from payments.offer import Offer
 from payments.payer import Payer
 
 # Each round but the last finds that the attempt in the way was closed a moment ago.
 _ROUNDS = 3
 
+# What an outcome is called in the ledger.
+_EVENTS = {
+    State.PAID: "paid",
+    State.REFUSED: "refused",
+    State.UNKNOWN: "unknown",
+    State.UNDONE: "undone",
+    State.CLOSED: "closed",
+}
 
-def claim(person: Payer, offer: Offer, *, pay_system_id: int) -> tuple[Attempt, bool]:
-    """A new attempt and True, or the open one that got there first and False."""
+
+def claim(
+    person: Payer, offer: Offer, *, kind: Kind, pay_system_id: int, note: str = ""
+) -> tuple[Attempt, bool]:
+    """A new attempt and True, or False and the open one that got there first, whatever its kind."""
     for _ in range(_ROUNDS):
-        attempt = _new(person, offer, pay_system_id)
+        attempt = _new(person, offer, kind, pay_system_id, note)
         try:
             with transaction.atomic():
                 attempt.save(force_insert=True)
@@ -43,9 +57,10 @@ def claim(person: Payer, offer: Offer, *, pay_system_id: int) -> tuple[Attempt, 
     raise B24Error(f"payment {offer.payment_id} is claimed and closed again and again")
 
 
-def _new(person: Payer, offer: Offer, pay_system_id: int) -> Attempt:
-    return Attempt(
+def _new(person: Payer, offer: Offer, kind: Kind, pay_system_id: int, note: str) -> Attempt:
+    attempt = Attempt(
         portal=person.portal,
+        kind=kind,
         payment_id=offer.payment_id,
         account_number=offer.account_number,
         order_id=offer.order_id,
@@ -57,56 +72,142 @@ def _new(person: Payer, offer: Offer, pay_system_id: int) -> Attempt:
         sum=offer.sum,
         currency=offer.currency,
         user_id=person.user_id,
+        note=note,
     )
+    attempt.due_at = attempt.abandoned_at
+    return attempt
 
 
 def mark_sent(attempt: Attempt) -> bool:
-    """From here on only reading the payment may close the attempt. False: somebody gave our claim
-    up meanwhile, so nothing may be sent."""
-    now = timezone.now()
-    if Attempt.objects.filter(pk=attempt.pk, state=State.PAYING, sent_at=None).update(
-        sent_at=now, pay_system_name=attempt.pay_system_name, evidence=attempt.evidence
-    ):
-        attempt.sent_at = now
+    """From here on only reading the payment may close the attempt. The approval it goes by is used
+    up in the same step. False: somebody gave our claim up meanwhile, or the approval is no longer
+    good, so nothing may be sent."""
+    attempt.sent_at = timezone.now()
+    attempt.due_at = attempt.overdue_at
+    with transaction.atomic():
+        is_ours = Attempt.objects.filter(pk=attempt.pk, state=State.PAYING, sent_at=None).update(
+            sent_at=attempt.sent_at,
+            due_at=attempt.due_at,
+            approval=attempt.approval_id,
+            **_found_out(attempt),
+        )
+        approved = attempt.approval_id is None or (
+            bool(is_ours) and Approval.objects.use(attempt.approval_id, now=attempt.sent_at)
+        )
+        if not approved:
+            transaction.set_rollback(True)
+    if is_ours and approved:
         return True
+    if is_ours:
+        attempt.approval, attempt.sent_at = None, None
+        close(attempt, State.REFUSED, reason=reasons.NEEDS_APPROVAL, evidence={})
+        return False
     attempt.refresh_from_db()
     return False
 
 
 def give_up(attempt: Attempt) -> Attempt:
     """Close a claim whose process died before it sent anything; a live one then cannot send."""
-    if Attempt.objects.filter(pk=attempt.pk, state=State.PAYING, sent_at=None).update(
-        state=State.REFUSED, reason=reasons.ABANDONED, settled_at=timezone.now()
-    ):
-        metrics.attempt_ended(State.REFUSED)
-    attempt.refresh_from_db()
+    values = {
+        "state": State.REFUSED,
+        "reason": reasons.ABANDONED,
+        "settled_at": timezone.now(),
+        "due_at": None,
+    }
+    claims = Attempt.objects.filter(pk=attempt.pk, state=State.PAYING, sent_at=None)
+    if not _write(attempt, claims, values, event=_EVENTS[State.REFUSED], actor_id=None):
+        attempt.refresh_from_db()
     return attempt
 
 
 def close(attempt: Attempt, state: State, *, reason: str = "", evidence: dict[str, Any]) -> Attempt:
     """Write down how it ended, unless somebody else has done so already: then theirs stands."""
-    return _record(attempt, state, reason, evidence, settled_at=timezone.now())
+    return _record(attempt, state, reason, evidence, settled_at=timezone.now(), due_at=None)
 
 
 def leave_open(attempt: Attempt, *, reason: str, evidence: dict[str, Any]) -> Attempt:
-    """Write down that it is not known how it ended."""
-    return _record(attempt, State.UNKNOWN, reason, evidence, settled_at=None)
+    """Write down that it is not known how it ended. When it is due stays as it is."""
+    return _record(attempt, State.UNKNOWN, reason, evidence)
+
+
+def hand_over(attempt: Attempt, *, at: datetime, facts: dict[str, Any]) -> bool:
+    """From now on it waits for a person: looking brought no answer for too long. False where it was
+    handed over or closed already."""
+    waiting = Attempt.objects.filter(pk=attempt.pk, handed_over_at=None).still_open()
+    values = {"handed_over_at": at, "evidence": {**attempt.evidence, "looking": facts}}
+    return _write(attempt, waiting, values, event="handed_over", actor_id=None, facts=facts)
+
+
+def close_undecided(attempt: Attempt, *, by: int, note: str) -> bool:
+    """A person lets it go, without anybody knowing how it ended. False where it was not theirs to
+    decide, or is closed already."""
+    evidence = {**attempt.evidence, "closedBy": by}
+    if attempt.note:
+        evidence["noteBefore"] = attempt.note
+    values = {
+        "state": State.CLOSED,
+        "reason": reasons.CLOSED_BY_HAND,
+        "evidence": evidence,
+        "note": note,
+        "settled_at": timezone.now(),
+        "due_at": None,
+    }
+    handed_over = Attempt.objects.filter(pk=attempt.pk, handed_over_at__isnull=False).still_open()
+    return _write(attempt, handed_over, values, event=_EVENTS[State.CLOSED], actor_id=by)
+
+
+def _found_out(attempt: Attempt) -> dict[str, Any]:
+    """What became known between the claim and now."""
+    return {
+        "pay_system_name": attempt.pay_system_name,
+        "undoes": attempt.undoes_id,
+        "evidence": attempt.evidence,
+    }
 
 
 def _record(
     attempt: Attempt, state: State, reason: str, evidence: dict[str, Any], **more: Any
 ) -> Attempt:
     values = {
+        **_found_out(attempt),
         "state": state,
         "reason": reason,
         "evidence": {**attempt.evidence, **evidence},
-        "pay_system_name": attempt.pay_system_name,
         **more,
     }
-    if Attempt.objects.filter(pk=attempt.pk, state__in=OPEN_STATES).update(**values):
-        for name, value in values.items():
-            setattr(attempt, name, value)
-        metrics.attempt_ended(state)
-    else:
+    still_open = Attempt.objects.filter(pk=attempt.pk, state__in=OPEN_STATES)
+    actor_id = attempt.user_id
+    if not _write(attempt, still_open, values, event=_EVENTS[state], actor_id=actor_id):
         attempt.refresh_from_db()
+    elif reason == reasons.NOT_REACHED and attempt.approval_id is not None:
+        Approval.objects.give_back(attempt.approval_id)
+    return attempt
+
+
+def _write(
+    attempt: Attempt,
+    rows: AttemptQuerySet,
+    values: dict[str, Any],
+    *,
+    event: str,
+    actor_id: int | None,
+    facts: dict[str, Any] | None = None,
+) -> bool:
+    """The row and its entry in the ledger, both or neither. False, and nothing is written, where
+    the row is none of `rows` any more."""
+    with transaction.atomic():
+        if not rows.update(**values):
+            return False
+        # The attempt itself says so only once it is committed.
+        written = _with(copy(attempt), values)
+        ledger.record(attempt.portal, event, actor_id=actor_id, attempt=written, facts=facts)
+    _with(attempt, values)
+    if "state" in values:
+        metrics.attempt_ended(values["state"])
+    return True
+
+
+def _with(attempt: Attempt, values: dict[str, Any]) -> Attempt:
+    for name, value in values.items():
+        setattr(attempt, "undoes_id" if name == "undoes" else name, value)
     return attempt

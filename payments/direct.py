@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from django.utils import timezone
+
 from b24app.client import portal_client, run_together
 from b24app.errors import ChainBroken, Missing
 from b24app.opening import PROFILE
@@ -21,6 +23,7 @@ def read_payment(payer: Payer, payment_id: int) -> tuple[Row, bool]:
     All by the payer's own token, which therefore has to be one that may read orders. Raises Missing
     where the payment is none that this payer may see, and the B24Error of what could not be read.
     """
+    made_at = timezone.now()
     systems = SystemsReading(payer.portal, fresh=True)
     batch = payer.client.batch()
     right, profile = batch.add(gateway.order_right()), batch.add(PROFILE)
@@ -44,7 +47,7 @@ def read_payment(payer: Payer, payment_id: int) -> tuple[Row, bool]:
     )
     if not seen:
         raise Missing(f"payment {payment_id} is not in this payer's sight")
-    found = listing(payer, seen, may_pay=may_pay, systems=systems.result())
+    found = listing(payer, seen, may_pay=may_pay, systems=systems.result(), made_at=made_at)
     return found.rows[0], may_pay
 
 

@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from b24app.errors import BadInput
 from b24app.forms import check_body_size, positive_id
+from payments.note import clean_note
 
 # The alphabet of Django's signatures. A sealed offer with the longest title that a CRM object can
 # have is about 1,500 characters.
@@ -57,12 +58,23 @@ def read_choice(request: HttpRequest) -> Choice:
     return Choice(read_offer(request), positive_id(request.POST.get("pay_system_id", "")))
 
 
+def read_note(request: HttpRequest) -> str:
+    """Why a payment is undone. Raises NoteNeeded where it cannot be kept."""
+    return clean_note(request.POST.get("note", ""))
+
+
 def read_search(request: HttpRequest) -> Search:
-    number = request.GET.get("q", "").strip()
+    before = request.GET.get("before", "")
+    number = order_number(request.GET.get("q", ""))
+    return Search(number, positive_id(before) if before else None)
+
+
+def order_number(text: str) -> str:
+    """As typed, without the spaces around it; empty where nothing is. Raises BadOrderNumber."""
+    number = text.strip()
     if not _ORDER_NUMBER.fullmatch(number):
         raise BadOrderNumber("not an order number")
-    before = request.GET.get("before", "")
-    return Search(number, positive_id(before) if before else None)
+    return number
 
 
 def read_item_id(options: Mapping[str, Any]) -> int:

@@ -22,7 +22,12 @@ class Screen:
     badge: str = ""
 
 
-SCREENS = (Screen("unpaid", _("Unpaid payments")),)
+SCREENS = (
+    Screen("unpaid", _("Unpaid payments")),
+    Screen("approvals", _("Approvals"), badge="approvals-waiting"),
+    Screen("history", _("History"), badge="waiting"),
+    Screen("policy", _("Rules"), admins_only=True),
+)
 
 
 def screens_for(*, is_admin: bool) -> list[Screen]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 
 from django.core import signing
@@ -18,7 +19,8 @@ MAX_AGE_SECONDS = 24 * 3600
 
 @dataclass(frozen=True)
 class Offer:
-    """One payment as one person saw it; `pay_system_id` is the one it is bound to."""
+    """One payment as one person saw it; `pay_system_id` is the one it is bound to. `made_at` is
+    when it was read for the page, by our clock."""
 
     portal_id: int
     user_id: int
@@ -30,6 +32,7 @@ class Offer:
     currency: str
     pay_system_id: int
     pay_system_name: str
+    made_at: datetime
 
 
 def seal(offer: Offer) -> str:
@@ -46,6 +49,7 @@ def seal(offer: Offer) -> str:
             "currency": offer.currency,
             "system": offer.pay_system_id,
             "name": offer.pay_system_name,
+            "made": offer.made_at.isoformat(),
         },
         salt=SALT,
         compress=True,
@@ -72,4 +76,5 @@ def open_offer(sealed: str, person: Person) -> Offer:
         currency=content["currency"],
         pay_system_id=content["system"],
         pay_system_name=content["name"],
+        made_at=datetime.fromisoformat(content["made"]),
     )

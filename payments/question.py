@@ -1,4 +1,4 @@
-"""What a person is asked before a payment is made."""
+"""What a person is asked before a payment is made, marked by hand or undone."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from b24app.doctor import Line
 from b24app.models import Portal
 from b24app.signals import payment_saved, portal_examined, portal_uninstalled, pruning
-from payments import retention
+from payments import comments, retention
 from payments.models import SETTLE_AFTER, Attempt, State
 from payments.settle import settle_saved
 
@@ -25,7 +25,7 @@ def forget(*, portal: Portal, clean: bool, **kwargs: object) -> None:
     """The ledger goes with the portal's data, where its administrator asked for that; else ids and
     sums stay for a new installation."""
     if clean:
-        Attempt.objects.filter(portal=portal).delete()
+        retention.forget(portal)
     else:
         retention.keep_ids_and_sums(portal)
 
@@ -33,12 +33,17 @@ def forget(*, portal: Portal, clean: bool, **kwargs: object) -> None:
 @receiver(payment_saved)
 def settle(*, portal: Portal, payment_id: int, **kwargs: object) -> None:
     settle_saved(portal, payment_id)
+    comments.post_of(portal, payment_id)
 
 
 @receiver(pruning)
 def prune(**kwargs: object) -> str:
     count = retention.forget_uninstalled()
-    return f"Ledgers of portals that stayed away: {count} attempts deleted."
+    entries, attempts = retention.forget_history()
+    return (
+        f"Ledgers of portals that stayed away: {count} attempts deleted. "
+        f"History past its time: {entries} entries and {attempts} attempts deleted."
+    )
 
 
 @receiver(portal_examined)

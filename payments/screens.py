@@ -2,33 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.translation import gettext_lazy as _
 
 from b24app.models import Portal
 from b24app.proof import origin_of
-from payments import reasons
+from payments import reasons, sentences
 from payments.gateway import DEAL, SMART_INVOICE, Owner
-from payments.models import Attempt, State
+from payments.models import Approval, Attempt, Kind, State
 from payments.offer import Offer, seal
-from payments.visible import Listing, Row
+from payments.visible import Choice, Listing, Row
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
 
-# Beside the states of an attempt: nobody has tried yet.
-DUE = "due"
-WORDS: dict[str, StrOrPromise] = {DUE: _("Not paid")}
+# Beside the states of an attempt: nobody has tried yet; and what is never to be taken for a payment
+# through a pay system.
+DUE, MARKED, MARKING, UNDOING, NOT_UNDONE = "due", "marked", "marking", "undoing", "not-undone"
+WORDS: dict[str, StrOrPromise] = {
+    DUE: _("Not paid"),
+    MARKED: _("Marked as paid"),
+    MARKING: _("Being marked"),
+    UNDOING: _("Being undone"),
+    NOT_UNDONE: _("Not undone"),
+}
 WORDS.update((state.value, state.label) for state in State)
+
+_STATES_OF_KIND: dict[tuple[str, str], str] = {
+    (Kind.MARK, State.PAID): MARKED,
+    (Kind.MARK, State.PAYING): MARKING,
+    (Kind.UNDO, State.PAYING): UNDOING,
+    (Kind.UNDO, State.REFUSED): NOT_UNDONE,
+}
 
 # After these, what the person was shown is no longer true: the same offer would be refused again.
 _OFFER_IS_OVER = frozenset(
     {
         reasons.ALREADY_PAID,
+        reasons.PAID_BACK,
+        reasons.CLOCK_SKEW,
         reasons.ORDER_CANCELED,
         reasons.SUM_ZERO,
         reasons.SUM_CHANGED,
@@ -38,8 +56,11 @@ _OFFER_IS_OVER = frozenset(
         reasons.NOT_READABLE,
         reasons.PAYMENT_GONE,
         reasons.REBIND_UNKNOWN,
+        reasons.UNPAID_SINCE,
     }
 )
+# However it was paid, it was not by what was tried.
+_PAID_OTHERWISE = frozenset({reasons.PAID_BY_OTHER, reasons.PAID_EARLIER, reasons.PAID_AGAIN})
 
 
 @dataclass(frozen=True)
@@ -54,7 +75,7 @@ class OwnerLink:
 
 @dataclass(frozen=True)
 class Status:
-    """How one payment stands, and the sealed offer that the button beside that sends."""
+    """How one payment stands, and the sealed offer that the buttons beside that send."""
 
     payment_id: int
     state: str
@@ -62,13 +83,32 @@ class Status:
     pay_system_name: str
     offer: str
     can_pay: bool = False
+    can_mark: bool = False
+    can_ask: bool = False
+    can_ask_to_mark: bool = False
     can_check: bool = False
+    can_undo: bool = False
     at: datetime | None = None
     sentences: Sequence[StrOrPromise] = ()
 
     @property
     def words(self) -> StrOrPromise:
         return WORDS[self.state]
+
+    @property
+    def has_choice(self) -> bool:
+        """Is a pay system to be chosen, to pay by or to ask for?"""
+        return self.can_pay or self.can_ask
+
+    @property
+    def has_button(self) -> bool:
+        return (
+            self.has_choice
+            or self.can_mark
+            or self.can_ask_to_mark
+            or self.can_check
+            or self.can_undo
+        )
 
 
 @dataclass(frozen=True)
@@ -80,7 +120,11 @@ class Line:
 
 def lines(listing: Listing, portal: Portal) -> list[Line]:
     return [
-        Line(row, owner_link(row.owner, portal), status_of(row, may_pay=listing.may_pay))
+        Line(
+            row,
+            owner_link(row.owner, portal),
+            status_of(row, may_pay=listing.may_pay, names=listing.names),
+        )
         for row in listing.rows
     ]
 
@@ -100,40 +144,114 @@ def owner_link(owner: Owner | None, portal: Portal) -> OwnerLink | None:
     return OwnerLink(path, url, owner.title or title % {"id": owner.id})
 
 
-def status_of(row: Row, *, may_pay: bool) -> Status:
-    """How the payment of a listed row stands."""
-    payment = row.payment
-    status = _due(row.offer)
-    if payment.paid:
-        return replace(status, state=State.PAID.value, at=payment.date_paid)
-    if row.attempt is not None:
+def status_of(row: Row, *, may_pay: bool, names: Mapping[int, str]) -> Status:
+    """How the payment of a listed row stands. `names` are those of whoever approved."""
+    payment, status = row.payment, _due(row.offer)
+    if row.attempt is not None and (not payment.paid or row.attempt.kind == Kind.UNDO):
         return status_after(row.offer, row.attempt)
-    if row.payable:
-        return replace(status, can_pay=True)
-    # Who may not pay anyway is told so once, above the list.
-    return replace(status, sentences=[row.why_not] if may_pay else [])
-
-
-def status_after(offer: Offer, attempt: Attempt | None) -> Status:
-    """How the payment stands after Pay or Check now; None where nobody ever tried."""
-    if attempt is None:
-        return replace(_due(offer), can_pay=True)
-    if attempt.evidence.get("rebound"):
-        # What Pay offers next is bound to what was chosen this time.
-        offer = replace(
-            offer,
-            pay_system_id=attempt.pay_system_id,
-            pay_system_name=attempt.pay_system_name,
+    if payment.paid:
+        by_other = payment.emp_paid_id not in (None, row.offer.user_id)
+        return replace(
+            status,
+            state=MARKED if row.marked else State.PAID.value,
+            at=payment.date_paid,
+            can_undo=row.undoable,
+            sentences=[sentences.PAID_BY_SOMEBODY_ELSE] if by_other else [],
         )
-    return replace(
-        _due(offer),
-        state=attempt.state,
-        pay_system_name=attempt.pay_system_name or offer.pay_system_name,
-        can_pay=attempt.state == State.REFUSED and attempt.reason not in _OFFER_IS_OVER,
-        can_check=attempt.is_open,
-        at=attempt.settled_at if attempt.state == State.PAID else None,
-        sentences=attempt.sentences,
+    past = [row.paid_back] if row.paid_back else []
+    status = replace(
+        status,
+        can_pay=row.payable,
+        can_ask=row.can_ask,
+        can_mark=row.markable,
+        can_ask_to_mark=row.can_ask_to_mark,
     )
+    if row.payable or row.markable:
+        words = [*past, *_approved(row.approval, names), *_by_hand(row)]
+        return replace(status, sentences=words)
+    # Who may not pay anyway is told so once, above the list.
+    return replace(status, sentences=[*past, row.why_not] if may_pay else past)
+
+
+def _by_hand(row: Row) -> Sequence[StrOrPromise]:
+    """What to say where a payment can be marked and not be paid."""
+    if row.payable:
+        return ()
+    return [sentences.BY_HAND_ONLY if row.why_not == reasons.NO_FITTING_SYSTEM else row.why_not]
+
+
+def status_after(
+    offer: Offer, attempt: Attempt | None, *, choice: Choice | None = None, can_undo: bool = False
+) -> Status:
+    """How the payment stands after a button was pressed; without an attempt, nobody ever tried.
+
+    `choice` is what it can be paid by from now on, needed where `can_be_paid_after` says so.
+    """
+    status = replace(_due(offer_after(offer, attempt)), can_undo=can_undo)
+    if choice is not None:
+        status = replace(
+            status,
+            can_pay=not choice.why_not,
+            can_ask=choice.can_ask,
+            can_mark=choice.markable,
+            can_ask_to_mark=choice.can_ask_to_mark,
+        )
+    if attempt is None:
+        return status
+    words = list(attempt.sentences)
+    is_settled = attempt.state in (State.PAID, State.UNDONE)
+    if attempt.state == State.PAID and not attempt.reason and attempt.user_id != offer.user_id:
+        words.append(sentences.PAID_BY_SOMEBODY_ELSE)
+    return replace(
+        status,
+        state=_state_of(attempt),
+        pay_system_name=attempt.pay_system_name or offer.pay_system_name,
+        can_check=attempt.is_open,
+        at=attempt.settled_at if is_settled else None,
+        sentences=words,
+    )
+
+
+def can_be_paid_after(attempt: Attempt) -> bool:
+    """The payment is unpaid, and what the person was shown of it still holds."""
+    if attempt.kind == Kind.UNDO:
+        return attempt.state == State.UNDONE and not attempt.reason
+    return attempt.state == State.REFUSED and attempt.reason not in _OFFER_IS_OVER
+
+
+def offer_after(offer: Offer, attempt: Attempt | None) -> Offer:
+    """What Pay offers next: bound to what was chosen this time; once it was undone, what the person
+    is shown of it is new."""
+    if attempt is None:
+        return offer
+    if attempt.state == State.UNDONE:
+        return replace(offer, made_at=timezone.now())
+    if not attempt.evidence.get("rebound"):
+        return offer
+    return replace(
+        offer, pay_system_id=attempt.pay_system_id, pay_system_name=attempt.pay_system_name
+    )
+
+
+def _state_of(attempt: Attempt) -> str:
+    if attempt.reason in _PAID_OTHERWISE:
+        return State.PAID.value
+    return _STATES_OF_KIND.get((attempt.kind, attempt.state), attempt.state)
+
+
+def status_asked(offer: Offer) -> Status:
+    """How the payment stands once its approval has been asked for."""
+    return replace(_due(offer), sentences=[reasons.WAITS_FOR_APPROVAL])
+
+
+def _approved(approval: Approval | None, names: Mapping[int, str]) -> Sequence[StrOrPromise]:
+    if approval is None or approval.decided_by is None or approval.decided_at is None:
+        return ()
+    words = {
+        "name": names.get(approval.decided_by, approval.decided_by),
+        "date": date_format(approval.decided_at, "DATE_FORMAT"),
+    }
+    return [_("Approved by %(name)s on %(date)s.") % words]
 
 
 def _due(offer: Offer) -> Status:

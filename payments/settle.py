@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Literal
 
 from django.utils import timezone
@@ -16,7 +16,8 @@ from payments import gateway, reasons
 from payments.claim import close, give_up, leave_open
 from payments.gateway import Payment
 from payments.guards import Stopped
-from payments.models import SETTLE_AFTER, Attempt, State
+from payments.models import Attempt, State
+from payments.movements import as_evidence, movement_of
 from payments.offer import Offer
 from payments.payer import Payer
 from payments.standing import read_back
@@ -24,8 +25,8 @@ from payments.standing import read_back
 
 @dataclass(frozen=True)
 class Reply:
-    """What came back when the payment was sent. No `answer` proves that it is paid; all but "none"
-    mean that the portal is done with it, so that unpaid is final."""
+    """What came back when the attempt was sent. No `answer` proves that it is done; all but "none"
+    mean that the portal is through with it, so that unchanged is final."""
 
     answer: Literal["true", "refused", "never sent", "none"]
     error: dict[str, Any] = field(default_factory=dict)
@@ -35,7 +36,7 @@ class Reply:
         return {"answer": self.answer, **self.error}
 
 
-_REASON_OF_UNPAID = {
+_REASON_OF_UNCHANGED = {
     "true": reasons.TRUE_WITHOUT_PAYMENT,
     "refused": reasons.REFUSED_BY_BITRIX24,
     "never sent": reasons.NOT_REACHED,
@@ -43,7 +44,7 @@ _REASON_OF_UNPAID = {
 
 
 def settle(person: Payer, offer: Offer, attempt: Attempt, *, reply: Reply) -> Attempt:
-    """Read the payment back after it was sent, and write down what has become of it."""
+    """Read the payment back after the attempt was sent, and write down what has become of it."""
     try:
         payment = read_back(person, offer, of_own_attempt=True)
     except (B24Error, Stopped):
@@ -53,13 +54,11 @@ def settle(person: Payer, offer: Offer, attempt: Attempt, *, reply: Reply) -> At
             )
         reason = reasons.NO_ANSWER if reply.answer == "none" else reasons.READ_BACK_FAILED
         return leave_open(attempt, reason=reason, evidence=reply.evidence)
-    evidence = {**reply.evidence, **_as_evidence(payment)}
-    if payment.paid:
-        return _paid(attempt, payment, evidence)
-    reason_of_unpaid = _REASON_OF_UNPAID.get(reply.answer)
-    if reason_of_unpaid is None:
+    unchanged = _REASON_OF_UNCHANGED.get(reply.answer)
+    if not _is_done(attempt, payment) and unchanged is None:
+        evidence = {**reply.evidence, **as_evidence(payment)}
         return leave_open(attempt, reason=reasons.NO_ANSWER, evidence=evidence)
-    return close(attempt, State.REFUSED, reason=reason_of_unpaid, evidence=evidence)
+    return _conclude(attempt, payment, unchanged=unchanged or "", evidence=reply.evidence)
 
 
 def check(person: Payer, offer: Offer) -> Attempt | None:
@@ -72,19 +71,18 @@ def check(person: Payer, offer: Offer) -> Attempt | None:
     attempt = Attempt.objects.latest_on(offer.payment_id, portal_id=offer.portal_id)
     if attempt is None or not attempt.is_open:
         return attempt
+    attempt.portal = person.portal
     asked_at = timezone.now()
     if attempt.is_abandoned(asked_at):
         return give_up(attempt)
     if attempt.sent_at is None:
         return attempt
+    payment: Payment | None
     try:
         payment = read_back(person, offer, of_own_attempt=attempt.user_id == person.user_id)
-    except Stopped as stop:
-        if not attempt.is_overdue(asked_at):
-            return attempt
-        # A paid payment cannot be deleted, so this one never was.
-        return close(attempt, State.REFUSED, reason=stop.reason, evidence={})
-    return _settled_by(attempt, payment, asked_at)
+    except Stopped:
+        payment = None
+    return settle_by(attempt, payment, asked_at=asked_at, evidence={"askedBy": person.user_id})
 
 
 def settle_saved(portal: Portal, payment_id: int) -> None:
@@ -96,49 +94,55 @@ def settle_saved(portal: Portal, payment_id: int) -> None:
     attempt = Attempt.objects.on(payment_id, portal_id=portal.pk).still_open().first()
     if attempt is None:
         return
+    attempt.portal = portal
     asked_at = timezone.now()
     if attempt.is_abandoned(asked_at):
         give_up(attempt)
         return
-    if attempt.sent_at is None:
+    overdue_at = attempt.overdue_at
+    if overdue_at is None:
         # Saved by our own re-binding, or by somebody else, before it is paid.
         return
-    # A strict comparison decides what is overdue.
-    overdue_at = attempt.sent_at + SETTLE_AFTER + timedelta(seconds=1)
     if attempt.state == State.PAYING and not attempt.is_overdue(asked_at):
         # Whoever is paying reads it back in a moment; we look only if they died meanwhile.
         raise Later(overdue_at)
+    payment: Payment | None
     try:
         payment = portal_client(portal).read(gateway.payment(payment_id))
-    except NotFound as error:
-        if not attempt.is_overdue(asked_at):
-            raise Later(overdue_at) from error
-        close(attempt, State.REFUSED, reason=reasons.PAYMENT_GONE, evidence={})
-        return
-    if _settled_by(attempt, payment, asked_at).is_open:
+    except NotFound:
+        payment = None
+    if settle_by(attempt, payment, asked_at=asked_at, evidence={"askedBy": "event"}).is_open:
         raise Later(overdue_at)
 
 
-def _settled_by(attempt: Attempt, payment: Payment, asked_at: datetime) -> Attempt:
-    """Unpaid is final only where the question came after the time that paying can take."""
-    evidence = _as_evidence(payment)
-    if payment.paid:
-        return _paid(attempt, payment, evidence)
-    if not attempt.is_overdue(asked_at):
+def settle_by(
+    attempt: Attempt, payment: Payment | None, *, asked_at: datetime, evidence: dict[str, Any]
+) -> Attempt:
+    """Close an attempt that was sent by how its payment stands, None where it is gone.
+
+    Unchanged or gone is final only where the question was asked after the time that a call can
+    take; before that the attempt stays as it is.
+    """
+    is_final = attempt.is_overdue(asked_at)
+    if payment is None:
+        state, reason = movement_of(attempt).gone
+        return close(attempt, state, reason=reason, evidence=evidence) if is_final else attempt
+    if not is_final and not _is_done(attempt, payment):
         return attempt
-    return close(attempt, State.REFUSED, reason=reasons.NOT_CARRIED_OUT, evidence=evidence)
+    return _conclude(attempt, payment, unchanged=reasons.NOT_CARRIED_OUT, evidence=evidence)
 
 
-def _paid(attempt: Attempt, payment: Payment, evidence: dict[str, Any]) -> Attempt:
-    by_other = payment.emp_paid_id not in (None, attempt.user_id)
-    reason = reasons.PAID_BY_OTHER if by_other else ""
-    return close(attempt, State.PAID, reason=reason, evidence=evidence)
+def _is_done(attempt: Attempt, payment: Payment) -> bool:
+    return movement_of(attempt).outcome(attempt, payment)[0]
 
 
-def _as_evidence(payment: Payment) -> dict[str, Any]:
-    return {
-        "paid": "Y" if payment.paid else "N",
-        "datePaid": payment.date_paid.isoformat() if payment.date_paid else None,
-        "empPaidId": payment.emp_paid_id,
-        "paySystemId": payment.pay_system_id,
-    }
+def _conclude(
+    attempt: Attempt, payment: Payment, *, unchanged: str, evidence: dict[str, Any]
+) -> Attempt:
+    """Done as it wanted; else refused, because of `unchanged` if the payment says nothing more."""
+    evidence = {**evidence, **as_evidence(payment)}
+    movement = movement_of(attempt)
+    is_done, reason = movement.outcome(attempt, payment)
+    state = movement.done if is_done else State.REFUSED
+    reason = reason if is_done else reason or unchanged
+    return close(attempt, state, reason=reason, evidence=evidence)

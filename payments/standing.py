@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from b24app.client import Batch, Client, portal_client, run_together
 from b24app.errors import B24Error, ChainBroken, NotFound, OutcomeUnknown, Refused
@@ -18,12 +19,14 @@ from payments.systems import Systems, SystemsReading
 @dataclass(frozen=True)
 class Standing:
     """`seen` is the payment as the person's own token shows it, `kept` and `order` as the orders'
-    side does: None where neither the portal's token nor the person's may read that."""
+    side does: None where neither the portal's token nor the person's may read that. `skew` is how
+    far the portal's clock is ahead of ours, None where it did not tell."""
 
     seen: Payment
     kept: Payment | None
     order: Order | None
     systems: Systems | None
+    skew: timedelta | None = None
 
 
 def read_standing(person: Payer, offer: Offer) -> Standing:
@@ -44,14 +47,16 @@ def read_standing(person: Payer, offer: Offer) -> Standing:
         side = _OrderSide(user_batch, source, offer)
         systems.ask(user_batch)
         user_batch.run()
+        skew = user_batch.skew
     else:
         portal_batch = source.batch()
         side = _OrderSide(portal_batch, source, offer)
         systems.ask(portal_batch)
         run_together(user_batch, portal_batch)
+        skew = portal_batch.skew if user_batch.skew is None else user_batch.skew
     seen = proof.payment()
     kept, order = _order_side(person, offer, side)
-    return Standing(seen, kept, order, systems.result())
+    return Standing(seen, kept, order, systems.result(), skew)
 
 
 class _OrderSide:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from enum import StrEnum
 
 from django.core.cache import cache
 
@@ -22,7 +23,22 @@ _REGISTRY = "ORDER"
 
 # Where the list of REST handlers cannot be had: built-in ones that answer `true` and do not pay.
 _SILENT = {"cash", "cashondelivery", "inner", "orderdocument"}
+_INTERNAL_ACCOUNT = "inner"
 _SILENT_PREFIX = "bill"  # Each country has its own form of the printed bill.
+
+
+class SystemKind(StrEnum):
+    """What becomes of a payment through a pay system that is called from an app."""
+
+    APP = "app"  # A REST handler of any app: it is paid.
+    SILENT = "builtin silent"  # Bitrix24 answers `true` and does nothing.
+    ACQUIRER = "acquirer"  # Built in as well; it takes money from the buyer only, and refuses ours.
+    OTHER_REGISTRY = "other registry"  # Of old invoices: it never finds an order's payment.
+    INACTIVE = "inactive"
+
+
+# An order's payment can be marked as paid by hand whatever these do.
+_NEEDS_MARK = frozenset({SystemKind.SILENT, SystemKind.ACQUIRER})
 
 logger = logging.getLogger(__name__)
 
@@ -37,32 +53,46 @@ class Systems:
     def find(self, pay_system_id: int) -> PaySystem | None:
         return next((system for system in self.all if system.id == pay_system_id), None)
 
+    def kind(self, system: PaySystem) -> SystemKind:
+        """Where the REST handlers are not known, a built-in acquirer cannot be told from one of
+        those: it counts as an app's, and its own refusal is told afterwards."""
+        if not system.active:
+            return SystemKind.INACTIVE
+        if system.registry != _REGISTRY:
+            return SystemKind.OTHER_REGISTRY
+        if self.rest_handlers is not None and system.action_file in self.rest_handlers:
+            return SystemKind.APP
+        name = system.action_file.lower()
+        if name in _SILENT or name.startswith(_SILENT_PREFIX):
+            return SystemKind.SILENT
+        return SystemKind.APP if self.rest_handlers is None else SystemKind.ACQUIRER
+
     def can_be_paid(self, system: PaySystem) -> bool:
         """Would a call from an app really pay through it?"""
-        if not system.active or system.registry != _REGISTRY:
-            return False
-        if self.rest_handlers is not None:
-            return system.action_file in self.rest_handlers
-        name = system.action_file.lower()
-        return name not in _SILENT and not name.startswith(_SILENT_PREFIX)
+        return self.kind(system) is SystemKind.APP
+
+    def needs_mark(self, system: PaySystem) -> bool:
+        """In use for orders, and not to be paid through from here: what has come in by it can only
+        be marked as paid by hand. Not so the buyer's internal account: marking would take the money
+        out of that."""
+        is_account = system.action_file.lower() == _INTERNAL_ACCOUNT
+        return self.kind(system) in _NEEDS_MARK and not is_account
 
     def fitting(self, person_type_id: int | None) -> list[PaySystem]:
-        """Those that a payment of an order for such a buyer may be bound to, in the portal's order.
-
-        A pay system without a buyer type takes all; so does, to us, an order whose type we do not
-        know.
-        """
+        """Those that a payment of an order for such a buyer may be bound to, in the portal's
+        order."""
         fitting = [
             system
             for system in self.all
-            if self.can_be_paid(system)
-            and (
-                system.person_type_id is None
-                or person_type_id is None
-                or system.person_type_id == person_type_id
-            )
+            if self.can_be_paid(system) and takes_buyer(system, person_type_id)
         ]
         return sorted(fitting, key=lambda system: (system.sort, system.id))
+
+
+def takes_buyer(system: PaySystem, person_type_id: int | None) -> bool:
+    """A pay system without a buyer type takes all; so does, to us, an order whose type we do not
+    know."""
+    return person_type_id is None or system.person_type_id in (None, person_type_id)
 
 
 class SystemsReading:

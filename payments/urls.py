@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from django.urls import include, path
 
-from payments.views import home, listing, pay
+from payments.views import approvals, history, home, listing, marks, pay, policy, waiting
 
 payments = (
     [
@@ -10,7 +10,26 @@ payments = (
         path("unpaid/", listing.unpaid, name="unpaid"),
         path("question/", pay.question, name="question"),
         path("pay/", pay.pay, name="pay"),
+        path("mark/question/", marks.mark_question, name="mark-question"),
+        path("mark/", marks.mark, name="mark"),
+        path("undo/question/", marks.undo_question, name="undo-question"),
+        path("undo/", marks.undo, name="undo"),
         path("check/", pay.check, name="check"),
+        path("approvals/", approvals.approvals, name="approvals"),
+        path("approvals/waiting/", approvals.waiting, name="approvals-waiting"),
+        path("approvals/question/", approvals.question, name="approval-question"),
+        path("approvals/ask/", approvals.ask, name="approval-ask"),
+        path("approvals/decision/", approvals.decision, name="approval-decision"),
+        path("approvals/decide/", approvals.decide, name="approval-decide"),
+        path("rules/", policy.policy, name="policy"),
+        path("history/", history.history, name="history"),
+        path("history/found/", history.found, name="history-found"),
+        path("history/more/", history.more, name="history-more"),
+        path("history/export/", history.export, name="history-export"),
+        path("history/print/", history.printed, name="history-print"),
+        path("history/waiting/", waiting.waiting, name="waiting"),
+        path("history/waiting/check/", waiting.check, name="waiting-check"),
+        path("history/waiting/close/", waiting.close, name="waiting-close"),
     ],
     "payments",
 )

@@ -137,6 +137,17 @@ class Payment:
     times_paid: int = 0
 
 
+@dataclass(frozen=True)
+class TimelineComment:
+    """A person's comment in the history of a CRM object, named by type and id."""
+
+    id: int
+    owner: tuple[int, int]
+    author_id: int
+    created: datetime
+    text: str
+
+
 @dataclass
 class Application:
     """An application registered with the OAuth server."""
@@ -212,6 +223,7 @@ class Portal:
     pay_systems: dict[int, PaySystem] = field(default_factory=dict)
     orders: dict[int, Order] = field(default_factory=dict)
     payments: dict[int, Payment] = field(default_factory=dict)
+    comments: list[TimelineComment] = field(default_factory=list)
     installations: dict[str, Installation] = field(default_factory=dict)  # by client_id
     webhooks: list[Webhook] = field(default_factory=list)
     # Switches between what different builds and portals answer.

@@ -6,6 +6,7 @@ who acts. Nothing here sees the database or an HttpRequest.
 
 from __future__ import annotations
 
+from payments.gateway.people import people
 from payments.gateway.reads import (
     NUMBER_SEPARATOR,
     PAGE,
@@ -32,7 +33,13 @@ from payments.gateway.shapes import (
     Payment,
     PaySystem,
 )
-from payments.gateway.writes import change_pay_system, pay_payment
+from payments.gateway.timeline import CommentsPage, TimelineComment, add_comment, comments_of
+from payments.gateway.writes import (
+    change_pay_system,
+    mark_payment,
+    pay_payment,
+    unpay_payment,
+)
 
 __all__ = [
     "DEAL",
@@ -41,12 +48,17 @@ __all__ = [
     "SMART_INVOICE",
     "Binding",
     "BindingsPage",
+    "CommentsPage",
     "Order",
     "Owner",
     "PaySystem",
     "Payment",
+    "TimelineComment",
+    "add_comment",
     "bindings",
     "change_pay_system",
+    "comments_of",
+    "mark_payment",
     "order",
     "order_right",
     "orders",
@@ -55,8 +67,10 @@ __all__ = [
     "pay_systems",
     "payment",
     "payments_of_item",
+    "people",
     "readable_items",
     "rest_handlers",
     "unpaid_payments",
     "unpaid_payments_numbered",
+    "unpay_payment",
 ]

@@ -87,6 +87,14 @@ def moment(value: object) -> datetime | None:
     return found
 
 
+def moment_if_known(value: object) -> datetime | None:
+    """As `moment`; None also where it is not understood, for what a payment can do without."""
+    try:
+        return moment(value)
+    except OutcomeUnknown:
+        return None
+
+
 def text(value: object) -> str:
     if value is None:
         return ""

@@ -247,6 +247,7 @@ def _payment(row: parsing.Row) -> Payment:
         date_bill=parsing.moment(row.get("dateBill")),
         date_paid=parsing.moment(row.get("datePaid")),
         emp_paid_id=parsing.identifier(row.get("empPaidId")),
+        response_at=parsing.moment_if_known(row.get("psResponseDate")),
     )
 
 

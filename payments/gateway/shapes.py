@@ -25,7 +25,11 @@ class Owner:
 
 @dataclass(frozen=True)
 class Payment:
-    """One payment of an order. The short rows of a CRM object name neither order nor bill date."""
+    """One payment of an order. The short rows of a CRM object name neither order nor bill date.
+
+    Being paid back takes away `paid` and nothing else: `date_paid` stays as it was, and so does
+    `response_at`, when a pay system last reported money, which is read of a payment by its id only.
+    """
 
     id: int
     account_number: str
@@ -38,6 +42,7 @@ class Payment:
     date_bill: datetime | None = None
     date_paid: datetime | None = None
     emp_paid_id: int | None = None
+    response_at: datetime | None = None
 
 
 @dataclass(frozen=True)

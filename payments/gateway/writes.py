@@ -1,4 +1,8 @@
-"""The two calls that change something in Bitrix24. Each is sent once, as the person who acts."""
+"""The calls that change something in Bitrix24. Each is sent once, as the person who acts.
+
+Returning means that the portal answered `true`, which proves nothing: the payment has to be read
+back. All of them raise NeverSent, Refused, or OutcomeUnknown where it may have been carried out.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +11,8 @@ from b24app.errors import OutcomeUnknown
 
 
 def pay_payment(client: Client, *, payment_id: int, pay_system_id: int) -> None:
-    """Ask the portal to pay. Returning means that it answered `true`, which proves nothing: the
-    payment has to be read back.
+    """Ask the portal to pay through the pay system that the payment is bound to.
 
-    Raises NeverSent, Refused, or OutcomeUnknown where it may have been carried out.
     https://apidocs.bitrix24.com/api-reference/pay-system/sale-pay-system-pay-payment.html
     """
     _expect_true(
@@ -21,10 +23,25 @@ def pay_payment(client: Client, *, payment_id: int, pay_system_id: int) -> None:
     )
 
 
+def mark_payment(client: Client, *, payment_id: int) -> None:
+    """Mark it as paid, whatever its pay system: no handler is asked, and no money moves by it.
+
+    https://apidocs.bitrix24.com/api-reference/crm/universal/payment/crm-item-payment-pay.html
+    """
+    _expect_true(client.write("crm.item.payment.pay", {"id": payment_id}))
+
+
+def unpay_payment(client: Client, *, payment_id: int) -> None:
+    """Mark it as not paid; when and by whom it was paid stays on it.
+
+    https://apidocs.bitrix24.com/api-reference/crm/universal/payment/crm-item-payment-unpay.html
+    """
+    _expect_true(client.write("crm.item.payment.unpay", {"id": payment_id}))
+
+
 def change_pay_system(client: Client, *, payment_id: int, pay_system_id: int) -> None:
     """Bind the payment to another pay system; it stays unpaid.
 
-    Raises NeverSent, Refused, or OutcomeUnknown where it may have been carried out.
     https://apidocs.bitrix24.com/api-reference/crm/universal/payment/crm-item-payment-update.html
     """
     _expect_true(

@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+from payments.models.approval import (
+    APPROVAL_LASTS,
+    LIVE_STATES,
+    NOTE_LENGTH,
+    Approval,
+    ApprovalState,
+)
 from payments.models.attempt import (
     OPEN_STATES,
     SETTLE_AFTER,
@@ -11,13 +18,28 @@ from payments.models.attempt import (
     Kind,
     State,
 )
+from payments.models.comment import Comment
+from payments.models.entry import AppendOnly, Entry
+from payments.models.policy import MAX_UNDO_HOURS, Limit, Policy, Who
 
 __all__ = [
+    "APPROVAL_LASTS",
+    "LIVE_STATES",
+    "MAX_UNDO_HOURS",
+    "NOTE_LENGTH",
     "OPEN_STATES",
     "SETTLE_AFTER",
     "STALE_CLAIM",
+    "AppendOnly",
+    "Approval",
+    "ApprovalState",
     "Attempt",
     "AttemptQuerySet",
+    "Comment",
+    "Entry",
     "Kind",
+    "Limit",
+    "Policy",
     "State",
+    "Who",
 ]

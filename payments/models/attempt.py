@@ -9,7 +9,7 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from payments import reasons
+from payments import sentences
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
@@ -68,7 +68,10 @@ class Attempt(models.Model):
     portal = models.ForeignKey("b24app.Portal", on_delete=models.PROTECT, related_name="+")
     kind = models.CharField(max_length=10, choices=Kind.choices, default=Kind.PAY)
     # The paid attempt that this one takes back; empty where it was paid outside the app.
-    undoes = models.ForeignKey("self", on_delete=models.PROTECT, null=True, related_name="undoings")
+    # Together with it alone can it be deleted.
+    undoes = models.ForeignKey(
+        "self", on_delete=models.RESTRICT, null=True, related_name="undoings"
+    )
     payment_id = models.PositiveBigIntegerField()
     account_number = models.CharField(max_length=100)
     order_id = models.PositiveBigIntegerField(null=True)
@@ -81,6 +84,10 @@ class Attempt(models.Model):
     sum = models.DecimalField(max_digits=20, decimal_places=4)
     currency = models.CharField(max_length=10)
     user_id = models.PositiveBigIntegerField()
+    # The second person's word it went by; empty where the rules demand none.
+    approval = models.ForeignKey(
+        "payments.Approval", on_delete=models.PROTECT, null=True, related_name="attempts"
+    )
     state = models.CharField(max_length=10, choices=State.choices, default=State.PAYING)
     created_at = models.DateTimeField(default=timezone.now)
     # Committed before the payment leaves us: without it, nothing was ever sent.
@@ -113,6 +120,38 @@ class Attempt(models.Model):
                 condition=models.Q(due_at__isnull=False),
                 name="attempts_to_look_at",
             ),
+            models.Index(
+                fields=["settled_at"],
+                condition=models.Q(state="paid"),
+                name="attempts_paid_lately",
+            ),
+            # The history, newest first: all of a portal, and by whom, through what, how it ended.
+            models.Index(fields=["portal", "-created_at", "-id"], name="attempts_in_time"),
+            models.Index(
+                fields=["portal", "user_id", "-created_at", "-id"], name="history_of_a_person"
+            ),
+            models.Index(
+                fields=["portal", "pay_system_id", "-created_at", "-id"],
+                name="history_of_a_pay_system",
+            ),
+            models.Index(
+                fields=["portal", "state", "-created_at", "-id"], name="history_of_an_outcome"
+            ),
+            # For what a number begins with, in whatever language the database sorts.
+            models.Index(
+                fields=["portal", "account_number"],
+                opclasses=["", "varchar_pattern_ops"],
+                name="history_of_a_number",
+            ),
+            # Which pay systems one person has used.
+            models.Index(
+                fields=["portal", "user_id", "pay_system_id"], name="pay_systems_of_a_person"
+            ),
+            models.Index(
+                fields=["portal", "-created_at", "-id"],
+                condition=models.Q(handed_over_at__isnull=False, state__in=["paying", "unknown"]),
+                name="attempts_handed_over",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -125,6 +164,16 @@ class Attempt(models.Model):
     @property
     def is_refused(self) -> bool:
         return self.state == State.REFUSED
+
+    @property
+    def abandoned_at(self) -> datetime:
+        return self.created_at + STALE_CLAIM
+
+    @property
+    def overdue_at(self) -> datetime | None:
+        """When it can be told for certain what has become of it; None where it was never sent."""
+        # A second more, because a strict comparison decides.
+        return self.sent_at and self.sent_at + SETTLE_AFTER + timedelta(seconds=1)
 
     def is_abandoned(self, now: datetime) -> bool:
         """Claimed long ago and never sent: whoever claimed it is gone, and nothing was paid."""
@@ -141,4 +190,4 @@ class Attempt(models.Model):
     @property
     def sentences(self) -> list[StrOrPromise]:
         """Whole sentences on how it ended, for the person who looks at it."""
-        return reasons.sentences(self)
+        return sentences.sentences(self)

@@ -8,10 +8,10 @@ from django.views.decorators.http import require_POST
 
 from b24app.session import PortalRequest, portal_required
 from payments import pay as paying
-from payments import screens
 from payments.forms import read_choice, read_offer
 from payments.models import Attempt
 from payments.offer import Offer, open_offer
+from payments.outcome import outcome_of
 from payments.question import ask
 
 
@@ -29,19 +29,20 @@ def pay(request: PortalRequest) -> HttpResponse:
     choice = read_choice(request)
     offer = open_offer(choice.offer, request.person)
     attempt = paying.pay(request.person, offer, pay_system_id=choice.pay_system_id)
-    return _outcome(request, offer, attempt, keeps_choice=True)
+    return outcome(request, offer, attempt, keeps_choice=True)
 
 
 @require_POST
 @portal_required
 def check(request: PortalRequest) -> HttpResponse:
     offer = open_offer(read_offer(request), request.person)
-    return _outcome(request, offer, paying.check(request.person, offer), keeps_choice=False)
+    return outcome(request, offer, paying.check(request.person, offer))
 
 
-def _outcome(
-    request: PortalRequest, offer: Offer, attempt: Attempt | None, *, keeps_choice: bool
+def outcome(
+    request: PortalRequest, offer: Offer, attempt: Attempt | None, *, keeps_choice: bool = False
 ) -> HttpResponse:
     """`keeps_choice`: the row has its choice of pay systems, and after a refusal still needs it."""
-    context = {"status": screens.status_after(offer, attempt), "keeps_choice": keeps_choice}
+    shown = outcome_of(request.person, offer, attempt)
+    context = {"status": shown.status, "choice": shown.choice, "keeps_choice": keeps_choice}
     return render(request, "payments/_fragments/outcome.html", context)

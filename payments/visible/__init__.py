@@ -6,8 +6,9 @@ A reading is made in three steps, so that one round trip serves several needs: m
 
 from __future__ import annotations
 
+from payments.visible.choices import Choice, choice_of
 from payments.visible.main import MainReading
 from payments.visible.rows import Listing, Row
 from payments.visible.tab import TabReading
 
-__all__ = ["Listing", "MainReading", "Row", "TabReading"]
+__all__ = ["Choice", "Listing", "MainReading", "Row", "TabReading", "choice_of"]

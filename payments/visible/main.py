@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from django.utils import timezone
+
 from b24app.client import Client, Pending, portal_client
 from b24app.errors import AccessDenied, ChainBroken, TokenRejected
 from b24app.models import Portal
@@ -31,6 +33,7 @@ class MainReading:
         number; `before` is the `next_before` of the page above. Without an opening `ask_profile`
         has to ask whether the person is portal admin."""
         self._portal, self._client, self._number = portal, client, number
+        self._made_at = timezone.now()
         self.user_batch = client.batch()
         self._right = self.user_batch.add(gateway.order_right())
         self._profile: Pending[Profile] | None = None
@@ -71,7 +74,9 @@ class MainReading:
             seen,
             may_pay=may_pay,
             systems=systems.result_for_admin(self._client) if is_admin else systems.result(),
+            made_at=self._made_at,
             next_before=page.next_before,
+            is_admin=is_admin,
         )
 
     @property

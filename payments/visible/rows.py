@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING
-
-from django.utils import timezone
 
 from payments import reasons
 from payments.gateway import Order, Owner, Payment, PaySystem
-from payments.models import Attempt
+from payments.models import Approval, Attempt
 from payments.offer import Offer
 from payments.payer import Payer
+from payments.policy import policy_and_attempts
 from payments.systems import Systems
+from payments.visible.attempts import is_marked, is_undoable
+from payments.visible.choices import choice_of
+from payments.visible.past import attempts_on, paid_back_words
+from payments.visible.rules import Rule, approvals_of, names_of_approvers
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
@@ -22,9 +26,14 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Row:
     """`systems` are those to choose from, the bound one first; where `bound_fits` is false, that
-    one cannot be paid from here and another has to be chosen. `attempt` is the open one, if any.
-    `why_not` is a sentence where nobody could pay this now; `payable` also takes the person's
-    right into account."""
+    one cannot be paid from here and another has to be chosen, and `bound_against` is the code of
+    the reason. `attempt` is the open one, if any. `why_not` is a sentence where nobody could pay
+    this now; `payable` also takes the person's right into account. `paid_back` is a sentence where
+    it has been paid before. Above the limit of the portal's rules, `approval` is what this person
+    has asked for or been given, and `can_ask` says that they still have to ask. `markable`: the
+    bound pay system takes nothing from an app, so that the payment may be marked as paid by hand,
+    and `can_ask_to_mark` that they have to ask for that. `marked`: it was; `undoable`: this person
+    may take back, now, what made it paid."""
 
     payment: Payment
     owner: Owner | None
@@ -34,6 +43,19 @@ class Row:
     bound_fits: bool
     payable: bool
     why_not: StrOrPromise
+    bound_against: str = ""
+    paid_back: StrOrPromise = ""
+    can_ask: bool = False
+    approval: Approval | None = None
+    markable: bool = False
+    can_ask_to_mark: bool = False
+    marked: bool = False
+    undoable: bool = False
+
+    @property
+    def bound_words(self) -> StrOrPromise:
+        """Why the bound pay system cannot be paid through, in the words of the choice."""
+        return reasons.IN_CHOICE.get(self.bound_against, "")
 
 
 @dataclass(frozen=True)
@@ -46,6 +68,7 @@ class Listing:
     may_pay: bool
     next_before: int | None
     systems_known: bool
+    names: dict[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -63,85 +86,75 @@ def listing(
     *,
     may_pay: bool,
     systems: Systems | None,
+    made_at: datetime,
     next_before: int | None = None,
+    is_admin: bool = False,
 ) -> Listing:
-    attempts = _open_attempts(person, [one.payment.id for one in seen])
+    """`made_at` is when reading began, by our clock: what is paid and paid back from then on, the
+    page does not show."""
+    payment_ids = [one.payment.id for one in seen]
+    policy, has_attempts = policy_and_attempts(person.portal, payment_ids)
+    still_open, ended = attempts_on(payment_ids if has_attempts else [], portal=person.portal)
+    approvals = approvals_of(person, [one.payment for one in seen], policy)
     rows = [
-        _row(person, one, attempts.get(one.payment.id), systems=systems, may_pay=may_pay)
+        _row(
+            person,
+            one,
+            still_open.get(one.payment.id),
+            ended.get(one.payment.id),
+            rule=Rule(policy, one.payment, approvals.get(one.payment.id)),
+            systems=systems,
+            may_pay=may_pay,
+            is_admin=is_admin,
+            made_at=made_at,
+        )
         for one in seen
     ]
-    return Listing(rows, may_pay, next_before, systems_known=systems is not None)
-
-
-def _open_attempts(person: Payer, payment_ids: Iterable[int]) -> dict[int, Attempt]:
-    """A claim whose process died before it sent anything does not count: paying takes it over."""
-    now = timezone.now()
-    attempts = Attempt.objects.filter(
-        portal=person.portal, payment_id__in=list(payment_ids)
-    ).still_open()
-    return {attempt.payment_id: attempt for attempt in attempts if not attempt.is_abandoned(now)}
+    names = names_of_approvers(person, approvals.values())
+    return Listing(rows, may_pay, next_before, systems is not None, names)
 
 
 def _row(
-    person: Payer, seen: Seen, attempt: Attempt | None, *, systems: Systems | None, may_pay: bool
+    person: Payer,
+    seen: Seen,
+    attempt: Attempt | None,
+    ended: Attempt | None,
+    *,
+    rule: Rule,
+    systems: Systems | None,
+    may_pay: bool,
+    is_admin: bool,
+    made_at: datetime,
 ) -> Row:
     payment = seen.payment
-    choice, bound_fits = _choice(payment, seen.order, systems)
-    why_not = _why_not(payment, seen.order, attempt, has_choice=bound_fits or len(choice) > 1)
+    offer = _offer(person, payment, seen.owner, made_at)
+    why_not = _why_not(payment, seen.order, attempt)
+    is_possible = may_pay and not why_not
+    choice = choice_of(offer, systems, rule, order=seen.order, paid=payment.paid)
     return Row(
         payment=payment,
         owner=seen.owner,
-        offer=_offer(person, payment, seen.owner),
+        offer=offer,
         attempt=attempt,
-        systems=choice,
-        bound_fits=bound_fits,
-        payable=may_pay and not why_not,
-        why_not=why_not,
+        systems=choice.systems,
+        bound_fits=choice.bound_fits,
+        payable=is_possible and not choice.why_not,
+        why_not=why_not or choice.why_not,
+        bound_against=choice.bound_against,
+        paid_back=paid_back_words(payment, ended, reader_id=person.user_id),
+        can_ask=is_possible and choice.can_ask,
+        approval=rule.approval,
+        markable=is_possible and choice.markable,
+        can_ask_to_mark=is_possible and choice.can_ask_to_mark,
+        marked=is_marked(payment, ended),
+        undoable=may_pay
+        and is_undoable(
+            payment, ended, person_id=person.user_id, rules=rule.policy, is_admin=is_admin
+        ),
     )
 
 
-def _choice(
-    payment: Payment, order: Order | None, systems: Systems | None
-) -> tuple[list[PaySystem], bool]:
-    """What to choose from, the bound one first, and whether that one can be paid from here."""
-    if systems is None:
-        return [_bound_by_name(payment)], bool(payment.pay_system_id)
-    bound = systems.find(payment.pay_system_id)
-    if payment.paid:
-        return [bound or _bound_by_name(payment)], False
-    person_type_id = _person_type(order, bound)
-    others = [
-        system for system in systems.fitting(person_type_id) if system.id != payment.pay_system_id
-    ]
-    bound_fits = bound is not None and systems.can_be_paid(bound)
-    return [bound or _bound_by_name(payment), *others], bound_fits
-
-
-def _person_type(order: Order | None, bound: PaySystem | None) -> int | None:
-    """Whom the order is for. A deal's list of payments does not name the order; then what it was
-    bound to shows it."""
-    if order is not None:
-        return order.person_type_id
-    return bound.person_type_id if bound is not None else None
-
-
-def _bound_by_name(payment: Payment) -> PaySystem:
-    """All that is known of a pay system where the portal's list cannot be had."""
-    return PaySystem(
-        id=payment.pay_system_id,
-        name=payment.pay_system_name,
-        active=True,
-        registry="ORDER",
-        person_type_id=None,
-        action_file="",
-        is_cash=False,
-        sort=0,
-    )
-
-
-def _why_not(
-    payment: Payment, order: Order | None, attempt: Attempt | None, *, has_choice: bool
-) -> StrOrPromise:
+def _why_not(payment: Payment, order: Order | None, attempt: Attempt | None) -> StrOrPromise:
     if payment.paid:
         return reasons.SENTENCES[reasons.ALREADY_PAID]
     if attempt is not None:
@@ -150,10 +163,10 @@ def _why_not(
         return reasons.SENTENCES[reasons.ORDER_CANCELED]
     if payment.sum <= 0:
         return reasons.SENTENCES[reasons.SUM_ZERO]
-    return "" if has_choice else reasons.NO_FITTING_SYSTEM
+    return ""
 
 
-def _offer(person: Payer, payment: Payment, owner: Owner | None) -> Offer:
+def _offer(person: Payer, payment: Payment, owner: Owner | None, made_at: datetime) -> Offer:
     return Offer(
         portal_id=person.portal.pk,
         user_id=person.user_id,
@@ -165,4 +178,5 @@ def _offer(person: Payer, payment: Payment, owner: Owner | None) -> Offer:
         currency=payment.currency,
         pay_system_id=payment.pay_system_id,
         pay_system_name=payment.pay_system_name,
+        made_at=made_at,
     )

@@ -39,13 +39,13 @@ def seen_of(
     orders = [source_batch.add(gateway.orders(chunk)) for chunk in _chunks(order_ids)]
     readable: list[Pending[tuple[Owner, ...]]] = []
     if belongings.is_known:
-        readable = _ask_readable(person_batch, belongings.all())
+        readable = ask_readable(person_batch, belongings.all())
     belongings.ask(source_batch)
     run_together(source_batch, person_batch)
     if not belongings.is_known:
         belongings.collect(source)
         if not is_admin:
-            readable = _ask_readable(person_batch, belongings.all())
+            readable = ask_readable(person_batch, belongings.all())
             person_batch.run()
     by_id = {order.id: order for order in _what_was_read(orders)}
     # An administrator is shown their titles and needs them for nothing else.
@@ -61,7 +61,7 @@ def seen_of(
     return seen
 
 
-def _ask_readable(batch: Batch, owners: Iterable[Owner]) -> list[Pending[tuple[Owner, ...]]]:
+def ask_readable(batch: Batch, owners: Iterable[Owner]) -> list[Pending[tuple[Owner, ...]]]:
     ids_by_type: dict[int, list[int]] = {}
     for type_id, item_id in sorted(owner.key for owner in owners):
         ids_by_type.setdefault(type_id, []).append(item_id)

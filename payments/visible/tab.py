@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from django.utils import timezone
+
 from b24app.client import Client
 from b24app.models import Portal
 from b24app.session import Person
@@ -21,6 +23,7 @@ class TabReading:
     def __init__(self, portal: Portal, client: Client, owner_type: int, owner_id: int) -> None:
         """`client` speaks for the person who looks."""
         self._owner = Owner(owner_type, owner_id)
+        self._made_at = timezone.now()
         self._client = client
         self.user_batch = client.batch()
         self._right = self.user_batch.add(gateway.order_right())
@@ -40,4 +43,11 @@ class TabReading:
         seen.sort(key=lambda one: one.payment.id, reverse=True)
         may_pay, systems = self._right.get(), self._systems
         known = systems.result_for_admin(self._client) if is_admin else systems.result()
-        return listing(person, seen, may_pay=may_pay, systems=known)
+        return listing(
+            person,
+            seen,
+            may_pay=may_pay,
+            systems=known,
+            made_at=self._made_at,
+            is_admin=bool(is_admin),
+        )

@@ -14,6 +14,7 @@ from sandbox.http import Response, json_response
 from sandbox.world import DEAL, SMART_INVOICE, Installation, Item, Payment
 
 ROWS = 50
+COMMENTS = 20
 _PATHS = {DEAL: "/crm/deal/details/{}/", SMART_INVOICE: "/crm/type/31/details/{}/"}
 _LIST_TITLES = {DEAL: "Deals", SMART_INVOICE: "Invoices"}
 # The invoice's tab has a code of its own; CRM_DYNAMIC_31_DETAIL_TAB does not exist.
@@ -64,6 +65,7 @@ def card(visit: Visit, type_id: int, item_id: int) -> Response:
         tabs=join(links),
         body=_tab_body(visit, item, path, tabs.get(chosen)),
         source=f"/_host/payments?type={type_id}&id={item_id}",
+        timeline=_timeline(visit, item),
     )
     return page(visit, item.title, content)
 
@@ -129,6 +131,21 @@ def _tab_body(
         options={"ID": str(item.id), "URI": path},
     )
     return render("card_frame", frame=frame)
+
+
+def _timeline(visit: Visit, item: Item) -> Html:
+    """The newest comments, those of before scrolled out of sight."""
+    owner = (item.type_id, item.id)
+    found = [comment for comment in visit.portal.comments if comment.owner == owner]
+    return join(
+        render(
+            "comment",
+            author=full_name(visit.portal.users[comment.author_id]),
+            created=comment.created.strftime("%d %b %Y %H:%M"),
+            text=comment.text,
+        )
+        for comment in reversed(found[-COMMENTS:])
+    ) or render("no_comment")
 
 
 def _paid_by_item(visit: Visit, items: Sequence[Item]) -> dict[int, tuple[int, int]]:

@@ -7,6 +7,7 @@ from sandbox.methods import (
     crm_item,
     crm_orderentity,
     crm_payment,
+    crm_timeline,
     event,
     paying,
     paysystem,
@@ -16,6 +17,7 @@ from sandbox.methods import (
     placement,
     sale_order,
     sale_payment,
+    user,
 )
 
 __all__ = [
@@ -23,6 +25,7 @@ __all__ = [
     "crm_item",
     "crm_orderentity",
     "crm_payment",
+    "crm_timeline",
     "event",
     "paying",
     "paysystem",
@@ -32,4 +35,5 @@ __all__ = [
     "placement",
     "sale_order",
     "sale_payment",
+    "user",
 ]

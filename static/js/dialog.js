@@ -1,9 +1,12 @@
-/* The question before a payment: opened where the row is, busy while it pays, gone when it has. */
+/* The question before a payment, a mark or an undoing: opened where the row is, busy while it is
+   carried out, gone when it has been. */
 (() => {
   "use strict";
 
   const MARGIN = 16;
   const place = document.getElementById("question");
+  // What was pressed for the question that is open.
+  let opener = null;
 
   // In a frame as tall as its content, the middle of the frame may be out of sight; the row is not.
   function stand(dialog) {
@@ -32,11 +35,13 @@
   document.addEventListener("htmx:afterSwap", ({ detail }) => {
     const dialog = detail.target === place && place.querySelector("dialog");
     if (!dialog) return;
+    opener = detail.requestConfig.elt;
     dialog.showModal();
     stand(dialog);
     dialog.scrollIntoView({ block: "nearest" });
-    // Whoever still holds Enter down has not read the question yet.
-    dialog.querySelector("[data-close]").focus();
+    // Whoever still holds Enter down has not read the question yet: Cancel takes it, or a field that
+    // has to be filled in first.
+    dialog.querySelector("input:required, [data-close]").focus();
     new ResizeObserver(() => dialog.open && stand(dialog)).observe(dialog);
   });
 
@@ -64,23 +69,24 @@
       place.replaceChildren();
       document.body.style.minHeight = "";
       if (document.activeElement !== document.body) return;
-      document.querySelector(`#settle-${target.dataset.payment} button`)?.focus();
+      const row = document.getElementById(`settle-${target.dataset.payment}`);
+      (row?.contains(opener) ? opener : row?.querySelector("button"))?.focus();
     },
     true,
   );
 
-  function paying(detail) {
+  function questionOf(detail) {
     return detail.elt.closest("#question dialog");
   }
 
   document.addEventListener("htmx:beforeRequest", ({ detail }) => {
-    const dialog = paying(detail);
+    const dialog = questionOf(detail);
     if (dialog) busy(dialog, true);
   });
 
   // Whoever pressed is led to what came of it, since the button is gone.
   document.addEventListener("htmx:afterRequest", ({ detail }) => {
-    const dialog = paying(detail);
+    const dialog = questionOf(detail);
     if (dialog) busy(dialog, false);
     const { status } = detail.xhr;
     if (status !== 200 || !detail.target.matches(".settle")) return;

@@ -118,6 +118,7 @@
     if (button) reopen(regionFor(button));
   });
 
-  window.appFrame = { post };
+  // For forms that open a page or a file of their own, which carry it as a field.
+  window.appFrame = { post, session: () => session };
   new ResizeObserver(fit).observe(document.body);
 })();

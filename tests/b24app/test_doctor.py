@@ -100,6 +100,10 @@ def set_the_clock(sandbox: Sandbox, portal: models.Portal) -> None:
     sandbox.world.advance(300)
 
 
+def stop_the_clock(sandbox: Sandbox, portal: models.Portal) -> None:
+    sandbox.world.advance(400)
+
+
 def leave_in_doubt(sandbox: Sandbox, portal: models.Portal) -> None:
     Attempt.objects.create(
         portal=portal,
@@ -135,6 +139,7 @@ def test_a_portal_in_order_has_no_problem(portal: models.Portal) -> None:
         (break_off_installation, "Installation", "It was begun and not finished."),
         (take_scope_away, "Permissions", "Missing: user_brief."),
         (set_the_clock, "Clocks", "seconds ahead of ours"),
+        (stop_the_clock, "Clocks", "Nothing can be paid until"),
         (leave_in_doubt, "Payments in doubt", "163/1"),
     ],
 )

@@ -27,6 +27,8 @@ from sandbox.world import Portal
 PAY = "sale.paysystem.pay.payment"
 READ_BACK = "crm.item.payment.list"
 KEPT = "sale.payment.get"
+COMMENT = "crm.timeline.comment.add"
+COMMENTS = "crm.timeline.comment.list"
 
 T = TypeVar("T")
 

@@ -12,8 +12,10 @@ from b24app.client import run_together
 from b24app.opening import read_opening
 from b24app.session import Person
 from payments.gateway import DEAL
+from payments.mark import mark
 from payments.models import State
 from payments.pay import pay
+from payments.undo import undo
 from payments.visible import MainReading, TabReading
 from sandbox import seed
 from sandbox.app import Sandbox
@@ -145,6 +147,20 @@ def test_a_payment_takes_few_queries(manager: Person) -> None:
 
     assert attempt.state == State.PAID
     assert 0 < len(statements(queries)) <= SQL_A_PAYMENT
+
+
+def test_marking_and_undoing_take_as_few(manager: Person) -> None:
+    offer = stage.offer_of(manager, deal_id=seed.CASH_DEAL, payment_id=seed.CASH_PAYMENT)
+    request = RequestFactory().post("/payments/", {session.FIELD: session.issue(manager)})
+
+    with CaptureQueriesContext(connection) as marking:
+        marked = mark(session.read(request), offer)
+    with CaptureQueriesContext(connection) as undoing:
+        undone = undo(session.read(request), offer, note="Not received after all")
+
+    assert (marked.state, undone.state) == (State.PAID, State.UNDONE)
+    assert 0 < len(statements(marking)) <= SQL_A_PAYMENT
+    assert 0 < len(statements(undoing)) <= SQL_A_PAYMENT
 
 
 @pytest.mark.parametrize("placement", ["DEFAULT", "CRM_DEAL_DETAIL_TAB"])

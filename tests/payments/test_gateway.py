@@ -58,6 +58,33 @@ def test_a_payment_has_sums_ids_and_times_of_one_kind() -> None:
 @pytest.mark.parametrize(
     ("sent", "meant"),
     [
+        ("2024-04-03T11:08:55+02:00", datetime(2024, 4, 3, 9, 8, 55, tzinfo=UTC)),
+        (None, None),
+        ("", None),
+        ("2024-04-03", None),
+        (7, None),
+    ],
+)
+def test_a_pay_systems_date_is_never_a_reason_to_believe_nothing_else(
+    sent: object, meant: datetime | None
+) -> None:
+    assert parsed(psResponseDate=sent).response_at == meant
+
+
+def test_dates_of_a_payment_outlive_its_being_set_back(alpha: Portal, manager: Person) -> None:
+    pay(manager, stage.offer_of(manager), pay_system_id=seed.ACME_PAY)
+    manager.client.write("crm.item.payment.unpay", {"id": seed.PAYMENT})
+
+    payment = manager.client.read(gateway.payment(seed.PAYMENT))
+
+    assert not payment.paid
+    assert payment.date_paid == alpha.payments[seed.PAYMENT].date_paid
+    assert payment.response_at == alpha.payments[seed.PAYMENT].provider_data["psResponseDate"]
+
+
+@pytest.mark.parametrize(
+    ("sent", "meant"),
+    [
         (150000, "150000"),
         ("42.125", "42.125"),
         (Decimal("0.1"), "0.1"),

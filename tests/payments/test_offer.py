@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
@@ -27,6 +28,7 @@ OFFER = Offer(
     currency="EUR",
     pay_system_id=11,
     pay_system_name="Acme Pay",
+    made_at=datetime(2026, 3, 1, 12, tzinfo=UTC),
 )
 
 
@@ -39,6 +41,12 @@ def person(*, portal_id: int = 1, user_id: int = 3) -> Person:
 )
 def test_an_offer_comes_back_as_it_was(offer: Offer) -> None:
     assert open_offer(seal(offer), person()) == offer
+
+
+def test_an_offer_keeps_the_moment_of_its_reading() -> None:
+    before = timezone.now()
+    sealed = seal(replace(OFFER, made_at=before))
+    assert open_offer(sealed, person()).made_at == before
 
 
 @pytest.mark.parametrize("who", [{"user_id": 4}, {"portal_id": 2}], ids=str)

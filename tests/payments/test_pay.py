@@ -143,10 +143,10 @@ def test_a_deleted_payment_is_told_as_gone(
         (seed.CANCELED_DEAL, seed.CANCELED_PAYMENT, reasons.ORDER_CANCELED),
         (seed.ZERO_DEAL, seed.ZERO_PAYMENT, reasons.SUM_ZERO),
         (seed.PAID_DEAL, seed.PAID_PAYMENT, reasons.ALREADY_PAID),
-        (seed.INACTIVE_DEAL, seed.INACTIVE_PAYMENT, reasons.PAY_SYSTEM_UNFIT),
-        (seed.CASH_DEAL, seed.CASH_PAYMENT, reasons.PAY_SYSTEM_UNFIT),
-        (seed.BILL_DEAL, seed.BILL_PAYMENT, reasons.PAY_SYSTEM_UNFIT),
-        (seed.ACQUIRER_DEAL, seed.ACQUIRER_PAYMENT, reasons.PAY_SYSTEM_UNFIT),
+        (seed.INACTIVE_DEAL, seed.INACTIVE_PAYMENT, reasons.PAY_SYSTEM_INACTIVE),
+        (seed.CASH_DEAL, seed.CASH_PAYMENT, reasons.PAY_SYSTEM_BUILT_IN),
+        (seed.BILL_DEAL, seed.BILL_PAYMENT, reasons.PAY_SYSTEM_BUILT_IN),
+        (seed.ACQUIRER_DEAL, seed.ACQUIRER_PAYMENT, reasons.PAY_SYSTEM_BUILT_IN),
     ],
 )
 def test_what_cannot_be_paid_is_not_sent(
@@ -245,7 +245,7 @@ def test_a_pay_system_switched_off_since_it_was_shown_is_not_used(
 
     attempt = pay(manager, offer, pay_system_id=seed.ACME_PAY)
 
-    assert attempt.reason == reasons.PAY_SYSTEM_UNFIT
+    assert attempt.reason == reasons.PAY_SYSTEM_INACTIVE
     assert stage.sent_payments(sandbox) == 0
 
 
@@ -286,15 +286,22 @@ def test_cash_can_be_changed_for_what_pays(alpha: Portal, manager: Person) -> No
 
 
 @pytest.mark.parametrize(
-    "pay_system_id",
-    [seed.CASH, seed.INACTIVE_PAY, seed.INVOICE_PAY, seed.COMPANY_PAY, seed.ACQUIRER, 9999],
+    ("pay_system_id", "reason"),
+    [
+        (seed.CASH, reasons.PAY_SYSTEM_BUILT_IN),
+        (seed.ACQUIRER, reasons.PAY_SYSTEM_BUILT_IN),
+        (seed.INACTIVE_PAY, reasons.PAY_SYSTEM_INACTIVE),
+        (seed.INVOICE_PAY, reasons.PAY_SYSTEM_OF_INVOICES),
+        (seed.COMPANY_PAY, reasons.PAY_SYSTEM_OF_OTHER_BUYERS),
+        (9999, reasons.PAY_SYSTEM_GONE),
+    ],
 )
 def test_a_pay_system_that_does_not_fit_is_not_bound(
-    sandbox: Sandbox, alpha: Portal, manager: Person, pay_system_id: int
+    sandbox: Sandbox, alpha: Portal, manager: Person, pay_system_id: int, reason: str
 ) -> None:
     attempt = pay(manager, stage.offer_of(manager), pay_system_id=pay_system_id)
 
-    assert (attempt.state, attempt.reason) == (State.REFUSED, reasons.PAY_SYSTEM_UNFIT)
+    assert (attempt.state, attempt.reason) == (State.REFUSED, reason)
     assert alpha.payments[seed.PAYMENT].pay_system_id == seed.ACME_PAY
     assert stage.sent_payments(sandbox) == 0
 
@@ -306,7 +313,7 @@ def test_without_the_portals_token_no_other_pay_system_can_be_chosen(
 
     attempt = pay(manager, stage.offer_of(manager), pay_system_id=seed.DEMO_CARD_PAY)
 
-    assert attempt.reason == reasons.PAY_SYSTEM_UNFIT
+    assert attempt.reason == reasons.PAY_SYSTEMS_UNREAD
     assert alpha.payments[seed.PAYMENT].pay_system_id == seed.ACME_PAY
 
 

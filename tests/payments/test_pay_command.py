@@ -172,7 +172,7 @@ def test_it_asks_once(
 @pytest.mark.parametrize(
     ("payment", "system", "sentence"),
     [
-        (seed.CASH_PAYMENT, seed.CASH, "This payment system cannot be used here"),
+        (seed.CASH_PAYMENT, seed.CASH, "mark the payment as paid by hand"),
         (seed.PAYMENT, seed.INACTIVE_PAY, "This payment system cannot be used here"),
         (seed.PAYMENT, 999, "This payment system cannot be used here"),
         (seed.PAID_PAYMENT, seed.ACME_PAY, "This payment is paid already."),

@@ -74,12 +74,12 @@ def test_an_event_settles_what_was_not_confirmed(
     event_queue.work()
     attempt.refresh_from_db()
     assert attempt.state == State.PAID
-    assert [call.method for call in sandbox.log] == [stage.KEPT]
+    assert [call.method for call in sandbox.log] == [stage.KEPT, stage.COMMENT]
     assert sandbox.log[0].user_id == seed.ADMIN
     assert EventReceipt.objects.get(event="ONPAYMENTENTITYSAVED").handled_at is not None
 
 
-def test_our_own_payment_is_settled_by_its_payer_and_its_event_asks_nothing(
+def test_our_own_payment_is_settled_by_its_payer_and_its_event_only_posts_the_comment(
     client: Client, sandbox: Sandbox, alpha: Portal
 ) -> None:
     row = install_by_hand(client, sandbox, alpha)
@@ -93,7 +93,7 @@ def test_our_own_payment_is_settled_by_its_payer_and_its_event_asks_nothing(
         for fields in events:
             client.post("/event/", form_body(fields), content_type=FORM)
         event_queue.work()
-    assert sandbox.log == []
+    assert [call.method for call in sandbox.log] == [stage.COMMENT]
     assert sandbox.world.outbox == []
     assert not event_queue.waiting().exists()
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from b24app import models
 from payments.gateway import PaySystem
-from payments.systems import Systems, SystemsReading
+from payments.systems import SystemKind, Systems, SystemsReading
 from sandbox import seed
 from sandbox.app import Sandbox
 from sandbox.faults import Fault
@@ -55,6 +57,61 @@ def test_a_pay_system_without_a_buyers_type_takes_all() -> None:
 def test_a_pay_system_of_old_invoices_finds_no_payments_of_orders() -> None:
     system = PaySystem(1, "Acme Pay", True, "CRM_INVOICE", None, "acmepay", False, 100)
     assert Systems((system,), frozenset({"acmepay"})).fitting(None) == []
+
+
+@pytest.mark.parametrize(
+    ("pay_system_id", "kind", "needs_mark"),
+    [
+        (seed.ACME_PAY, SystemKind.APP, False),
+        (seed.OTHER_PAY, SystemKind.APP, False),
+        (seed.COMPANY_PAY, SystemKind.APP, False),
+        (seed.CASH, SystemKind.SILENT, True),
+        (seed.BILL, SystemKind.SILENT, True),
+        (seed.ON_DELIVERY, SystemKind.SILENT, True),
+        (seed.INNER, SystemKind.SILENT, False),
+        (seed.DOCUMENT, SystemKind.SILENT, True),
+        (seed.ACQUIRER, SystemKind.ACQUIRER, True),
+        (seed.INACTIVE_PAY, SystemKind.INACTIVE, False),
+        (seed.INVOICE_PAY, SystemKind.OTHER_REGISTRY, False),
+    ],
+)
+def test_each_is_of_a_kind_and_some_need_a_mark_by_hand(
+    row: models.Portal, pay_system_id: int, kind: SystemKind, needs_mark: bool
+) -> None:
+    systems = read(row)
+    assert systems is not None
+    system = systems.find(pay_system_id)
+    assert system is not None
+    assert systems.kind(system) is kind
+    assert systems.needs_mark(system) is needs_mark
+    assert systems.can_be_paid(system) is (kind is SystemKind.APP)
+
+
+@pytest.mark.parametrize(
+    ("action_file", "handlers_known", "kind"),
+    [
+        ("billde", True, SystemKind.SILENT),
+        ("Cash", True, SystemKind.SILENT),
+        ("billing-app", True, SystemKind.APP),  # Registered: a name alone proves nothing.
+        ("paypal", True, SystemKind.ACQUIRER),
+        ("paypal", False, SystemKind.APP),
+        ("cash", False, SystemKind.SILENT),
+    ],
+)
+def test_the_kind_is_told_by_the_handler(
+    action_file: str, handlers_known: bool, kind: SystemKind
+) -> None:
+    system = PaySystem(1, "One", True, "ORDER", None, action_file, False, 100)
+    handlers = frozenset({"acmepay", "billing-app"}) if handlers_known else None
+    assert Systems((system,), handlers).kind(system) is kind
+
+
+def test_a_mark_is_for_active_systems_of_orders_only() -> None:
+    cash = PaySystem(1, "Cash", True, "ORDER", None, "cash", True, 100)
+    systems = Systems((cash,), frozenset())
+    assert systems.needs_mark(cash)
+    assert not systems.needs_mark(replace(cash, active=False))
+    assert not systems.needs_mark(replace(cash, registry="CRM_INVOICE"))
 
 
 def test_they_are_asked_for_once_in_five_minutes(sandbox: Sandbox, row: models.Portal) -> None:

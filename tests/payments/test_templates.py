@@ -32,6 +32,7 @@ OFFER = Offer(
     currency="EUR",
     pay_system_id=11,
     pay_system_name="Acme Pay",
+    made_at=datetime(2026, 3, 1, 12, tzinfo=UTC),
 )
 
 

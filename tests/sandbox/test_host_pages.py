@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 import pytest
@@ -14,7 +15,7 @@ from sandbox.elements import read
 from sandbox.faults import Kind
 from sandbox.http import Request
 from sandbox.installing import begin_installation
-from sandbox.world import DEAL, Portal
+from sandbox.world import DEAL, Portal, TimelineComment
 from tests.sandbox.host_pages import (
     DEAL_PATH,
     a_stage,
@@ -43,6 +44,20 @@ def test_the_card_says_who_paid_and_when(sandbox: Sandbox, alpha: Portal) -> Non
     assert payment["paid"] is True
     assert (payment["paid_by"], payment["times_paid"]) == ("Ada Admin", 1)
     assert payment["date_paid"] == paid_at.strftime("%d %b %Y %H:%M")
+
+
+def test_the_card_shows_its_own_comments_the_newest_first(sandbox: Sandbox, alpha: Portal) -> None:
+    for number, item_id in enumerate((seed.DEAL, seed.OWN_DEAL, seed.DEAL), start=1):
+        alpha.comments.append(
+            TimelineComment(
+                number, (2, item_id), seed.MANAGER, datetime.now(UTC), f"<b>Note</b> {number}"
+            )
+        )
+    timeline = page(sandbox, DEAL_PATH, user=seed.MANAGER).first("ul", **{"class": "timeline"})
+    assert timeline is not None
+    notes = [part.text for part in timeline.all("p", **{"class": "comment-text"})]
+    assert notes == ["<b>Note</b> 3", "<b>Note</b> 1"]
+    assert "Max Manager" in timeline.text
 
 
 def test_payments_of_an_item_that_one_may_not_read_are_not_found(sandbox: Sandbox) -> None:

@@ -24,6 +24,7 @@ from payments.direct import choose, read_payment
 from payments.models import Attempt, State
 from payments.pay import check, pay
 from payments.payer import Payer
+from payments.policy import policy_of
 from payments.question import NoSuchSystem
 from payments.templatetags.money import NO_BREAK_SPACE, money
 from payments.visible.rows import Row
@@ -106,7 +107,11 @@ class Command(BaseCommand):
         try:
             system = choose(row, options["pay_system"])
         except NoSuchSystem:
-            sentence = reasons.SENTENCES[reasons.PAY_SYSTEM_UNFIT]
+            is_bound = options["pay_system"] == row.offer.pay_system_id
+            reason = (is_bound and row.bound_against) or reasons.PAY_SYSTEM_UNFIT
+            if not policy_of(payer.portal).allows_system(options["pay_system"]):
+                reason = reasons.POLICY_SYSTEM
+            sentence = reasons.SENTENCES[reason]
             self._leave(REFUSED, State.REFUSED.label, sentence)
         if not options["yes"] and not self._agreed(row, system.id, system.name):
             self._leave(NOTHING_TRIED, _("Nothing was done."))

@@ -1,0 +1,82 @@
+"""What is the same for every kind of attempt: claim it, prepare it, send it once, read it back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from b24app.errors import B24Error, Missing, NeverSent, PortalMoved, Refused
+from payments import reasons
+from payments.claim import claim, close, mark_sent
+from payments.guards import Stopped
+from payments.models import Attempt, Kind, State
+from payments.movements import movement_of
+from payments.offer import Offer
+from payments.payer import Payer
+from payments.settle import Reply, settle
+
+Prepare = Callable[[Payer, Offer, Attempt], None]
+
+
+def carry_out(
+    person: Payer,
+    offer: Offer,
+    *,
+    kind: Kind,
+    pay_system_id: int,
+    prepare: Prepare,
+    note: str = "",
+) -> Attempt:
+    """Always answers an attempt: done, refused (nothing was changed; its `sentences` say why) or
+    open. An open one is not confirmed, or is somebody's who got there first, whatever its kind.
+
+    `prepare` reads how the payment stands and raises Stopped, or a B24Error, where nothing is to be
+    sent. Raises Missing for an offer that is not this person's.
+    """
+    if (offer.portal_id, offer.user_id) != (person.portal.pk, person.user_id):
+        raise Missing("the offer was made to somebody else")
+    attempt, is_ours = claim(person, offer, kind=kind, pay_system_id=pay_system_id, note=note)
+    if is_ours:
+        attempt = _carry_out(person, offer, attempt, prepare)
+    if attempt.reason == reasons.ABANDONED:
+        # We took so long that our claim was given up: what others made of the payment stands.
+        return Attempt.objects.latest_on(offer.payment_id, portal_id=offer.portal_id) or attempt
+    return attempt
+
+
+def _carry_out(person: Payer, offer: Offer, attempt: Attempt, prepare: Prepare) -> Attempt:
+    try:
+        prepare(person, offer, attempt)
+    except Stopped as stop:
+        return close(attempt, State.REFUSED, reason=stop.reason, evidence=stop.evidence)
+    except B24Error as error:
+        reason = _reason_before_sending(error)
+        evidence = reasons.evidence_of(error)
+        return close(attempt, State.REFUSED, reason=reason, evidence=evidence)
+    if not mark_sent(attempt):
+        return attempt
+    return settle(person, offer, attempt, reply=_send(person, attempt))
+
+
+def _reason_before_sending(error: B24Error) -> str:
+    match error:
+        case NeverSent():
+            return reasons.NOT_REACHED
+        case Refused():
+            return reasons.REFUSED_BY_BITRIX24
+        case PortalMoved():
+            return reasons.PORTAL_MOVED
+        case _:
+            return reasons.READ_FAILED
+
+
+def _send(person: Payer, attempt: Attempt) -> Reply:
+    """The one call that changes whether it is paid: made here only, and once for each attempt."""
+    try:
+        movement_of(attempt).send(person.client, attempt)
+    except Refused as error:
+        return Reply("refused", reasons.evidence_of(error))
+    except NeverSent as error:
+        return Reply("never sent", reasons.evidence_of(error))
+    except B24Error as error:
+        return Reply("none", reasons.evidence_of(error))
+    return Reply("true")

@@ -1,0 +1,95 @@
+"""Attempts as lines of the history: values that a template only has to print."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from django.utils.translation import gettext_lazy as _
+
+from b24app.models import Portal
+from payments import screens
+from payments.gateway import Owner
+from payments.history.facts import Fact, facts_of, paid_by
+from payments.history.names import own_time, system_name
+from payments.models import Attempt, Kind, State
+from payments.people import unnamed
+from payments.screens import OwnerLink
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
+
+# What was tried, which is not yet what came of it.
+TRIED: dict[str, StrOrPromise] = {
+    Kind.PAY.value: _("Pay"),
+    Kind.MARK.value: _("Mark as paid, no money moved"),
+    Kind.UNDO.value: _("Undo"),
+}
+TAKEN_BACK = _("It was undone later, by attempt %(id)s.")
+
+
+@dataclass(frozen=True)
+class Line:
+    """`waits`: a person has to decide, because looking brought no answer for too long."""
+
+    attempt: Attempt
+    at: datetime
+    who: str
+    owner: OwnerLink | None
+    tried: StrOrPromise
+    system: str
+    words: StrOrPromise
+    waits: bool
+    sentences: Sequence[StrOrPromise]
+    facts: Sequence[Fact]
+
+
+def people_in(attempts: Iterable[Attempt]) -> set[int]:
+    """Everybody whose name a line needs."""
+    payers = (paid_by(attempt.evidence) for attempt in attempts)
+    return {attempt.user_id for attempt in attempts} | {one for one in payers if one is not None}
+
+
+def lines_of(
+    attempts: Sequence[Attempt], portal: Portal, *, names: Mapping[int, str]
+) -> list[Line]:
+    """`names` are those of `people_in`; whoever is not among them is a number."""
+    undone = undoings_of(attempts)
+    return [_line(attempt, portal, names, undone.get(attempt.pk)) for attempt in attempts]
+
+
+def undoings_of(attempts: Iterable[Attempt]) -> dict[int, int]:
+    """Of those that were taken back later, by which attempt: one statement for all."""
+    paid = [attempt.pk for attempt in attempts if attempt.state == State.PAID]
+    if not paid:
+        return {}
+    found = Attempt.objects.filter(undoes__in=paid, state=State.UNDONE)
+    return dict(found.values_list("undoes_id", "pk"))
+
+
+def owner_of(attempt: Attempt) -> Owner | None:
+    if attempt.owner_type is None or attempt.owner_id is None:
+        return None
+    return Owner(attempt.owner_type, attempt.owner_id)
+
+
+def _line(
+    attempt: Attempt, portal: Portal, names: Mapping[int, str], undone_by: int | None
+) -> Line:
+    sentences = list(attempt.sentences)
+    if undone_by is not None:
+        sentences.append(TAKEN_BACK % {"id": undone_by})
+    return Line(
+        attempt=attempt,
+        at=own_time(attempt.created_at),
+        who=names.get(attempt.user_id) or unnamed(attempt.user_id),
+        owner=screens.owner_link(owner_of(attempt), portal),
+        tried=TRIED[attempt.kind],
+        system=system_name(attempt.pay_system_id, attempt.pay_system_name),
+        words=screens.WORDS[attempt.state],
+        waits=attempt.is_open and attempt.handed_over_at is not None,
+        sentences=sentences,
+        facts=facts_of(attempt, names=names),
+    )

@@ -1,0 +1,123 @@
+"""What was paid, per day and per pay system, each currency by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from decimal import Decimal
+
+from django.db.models import Count, Exists, OuterRef, Sum
+from django.db.models.functions import TruncDate
+from django.utils import timezone
+
+from payments.gateway.parsing import MONEY_STEP
+from payments.history.filters import Filter, beginning_of
+from payments.history.names import own_time, system_name
+from payments.models import Attempt, AttemptQuerySet, Kind, State
+
+# A quarter of a year: as many bars as can still be told apart, and a bound on what is summed up.
+LONGEST_DAYS = 92
+# Each has a chart of its own.
+MOST_CURRENCIES = 6
+# The others are summed up in one line.
+MOST_SYSTEMS = 12
+
+
+@dataclass
+class Amount:
+    """`paid` moved money, `marked` was marked as paid by hand."""
+
+    paid: Decimal = Decimal(0)
+    marked: Decimal = Decimal(0)
+    count: int = 0
+
+    @property
+    def sum(self) -> Decimal:
+        return self.paid + self.marked
+
+    def add(self, kind: str, sum_: Decimal, count: int) -> None:
+        if kind == Kind.MARK:
+            self.marked += sum_
+        else:
+            self.paid += sum_
+        self.count += count
+
+
+@dataclass
+class CurrencyTotals:
+    """`days` in their order, only those on which something was paid; `systems` by name, largest
+    first, with the others under None."""
+
+    currency: str
+    all: Amount = field(default_factory=Amount)
+    days: dict[date, Amount] = field(default_factory=dict)
+    by_system: dict[int, Amount] = field(default_factory=dict)
+    systems: list[tuple[str | None, Amount]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Totals:
+    """From `first` to `last`, the last LONGEST_DAYS of what was wanted at most; `is_cut` where
+    something was paid before them. `left_out` are currencies beyond MOST_CURRENCIES."""
+
+    currencies: list[CurrencyTotals]
+    first: date | None = None
+    last: date | None = None
+    is_cut: bool = False
+    left_out: tuple[str, ...] = ()
+
+
+def totals(visible: AttemptQuerySet, wanted: Filter, *, systems: Mapping[int, str]) -> Totals:
+    """Payments and marks that are Paid, on the day they were begun, without those that have been
+    taken back meanwhile. `systems` are their names by id."""
+    taken_back = Attempt.objects.filter(undoes=OuterRef("pk"), state=State.UNDONE)
+    paid = visible.filter(
+        wanted.conditions(), ~Exists(taken_back), state=State.PAID, kind__in=(Kind.PAY, Kind.MARK)
+    )
+    newest = paid.order_by("-created_at", "-pk").values_list("created_at", flat=True).first()
+    if newest is None:
+        return Totals([])
+    last = own_time(newest).date()
+    earliest = last - timedelta(days=LONGEST_DAYS - 1)
+    first = earliest if wanted.first is None else max(earliest, wanted.first)
+    is_cut = paid.filter(created_at__lt=beginning_of(first)).exists()
+    rows = (
+        paid.filter(created_at__gte=beginning_of(first))
+        .annotate(day=TruncDate("created_at", tzinfo=timezone.get_default_timezone()))
+        .values_list("currency", "day", "pay_system_id", "kind")
+        .annotate(total=Sum("sum"), count=Count("pk"))
+        .order_by("day")
+    )
+    found: dict[str, CurrencyTotals] = {}
+    for currency, day, system_id, kind, total, count in rows:
+        one = found.setdefault(currency, CurrencyTotals(currency))
+        amount = total.quantize(MONEY_STEP)
+        one.all.add(kind, amount, count)
+        one.days.setdefault(day, Amount()).add(kind, amount, count)
+        one.by_system.setdefault(system_id, Amount()).add(kind, amount, count)
+    # Most used first: sums of different currencies cannot be compared.
+    ordered = sorted(found.values(), key=lambda one: (-one.all.count, one.currency))
+    for one in ordered:
+        one.systems = _largest_first(one.by_system, systems)
+    shown = ordered[:MOST_CURRENCIES]
+    left_out = tuple(one.currency for one in ordered[MOST_CURRENCIES:])
+    return Totals(shown, first, last, is_cut, left_out)
+
+
+def _largest_first(
+    by_system: Mapping[int, Amount], names: Mapping[int, str]
+) -> list[tuple[str | None, Amount]]:
+    largest = sorted(by_system.items(), key=lambda pair: -pair[1].sum)
+    found: list[tuple[str | None, Amount]] = [
+        (names.get(system_id) or system_name(system_id, ""), amount)
+        for system_id, amount in largest[:MOST_SYSTEMS]
+    ]
+    others = Amount()
+    for _system_id, amount in largest[MOST_SYSTEMS:]:
+        others.paid += amount.paid
+        others.marked += amount.marked
+        others.count += amount.count
+    if others.count:
+        found.append((None, others))
+    return found

@@ -1,0 +1,45 @@
+"""Mark one payment as paid by hand: for pay systems that take no payments from an app."""
+
+from __future__ import annotations
+
+from payments import policy, reasons
+from payments.carrying import carry_out
+from payments.guards import Stopped
+from payments.models import Attempt, Kind
+from payments.offer import Offer
+from payments.pay import read_unpaid
+from payments.payer import Payer
+from payments.systems import Systems
+
+
+def mark(person: Payer, offer: Offer) -> Attempt:
+    """Mark what was offered as paid, by the pay system it is bound to: the money came another way
+    (cash, a bank transfer, an acquirer), and none moves by this. Waits for the portal.
+
+    Always answers an attempt, as `pay` does. Bitrix24 asks for the right to change the deal or
+    invoice; the order right is asked here, as for paying. Raises Missing for an offer that is not
+    this person's.
+    """
+    return carry_out(
+        person, offer, kind=Kind.MARK, pay_system_id=offer.pay_system_id, prepare=_prepare
+    )
+
+
+def _prepare(person: Payer, offer: Offer, attempt: Attempt) -> None:
+    standing = read_unpaid(person, offer, attempt)
+    _check_system(standing.systems, attempt)
+    attempt.approval = policy.check(
+        person, offer, pay_system_id=attempt.pay_system_id, kind=attempt.kind
+    )
+
+
+def _check_system(systems: Systems | None, attempt: Attempt) -> None:
+    """What can be paid is paid: a mark would leave the money where it is."""
+    if systems is None:
+        raise Stopped(reasons.SYSTEMS_UNKNOWN)
+    system = systems.find(attempt.pay_system_id)
+    if system is None:
+        return
+    if systems.can_be_paid(system):
+        raise Stopped(reasons.CAN_BE_PAID)
+    attempt.pay_system_name = system.name

@@ -1,0 +1,87 @@
+"""The ledger's entries: appended, never changed, each sealed together with the one before it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NoReturn
+
+from django.db import models
+
+from payments import sealing
+
+
+class AppendOnly(TypeError):
+    """Somebody tried to change or delete what was written down; only `ledger.py` removes entries,
+    and then says so in the chain."""
+
+
+class EntryQuerySet(models.QuerySet["Entry"]):
+    def update(self, **kwargs: Any) -> NoReturn:
+        raise AppendOnly("entries are not changed")
+
+    def bulk_update(self, *args: Any, **kwargs: Any) -> NoReturn:
+        raise AppendOnly("entries are not changed")
+
+    def delete(self) -> NoReturn:
+        raise AppendOnly("entries are not deleted")
+
+    def of(self, portal_id: int) -> EntryQuerySet:
+        return self.filter(portal_id=portal_id).order_by("number")
+
+
+class Entry(models.Model):
+    """One thing that happened to money in a portal. People and objects stand in it as ids."""
+
+    portal = models.ForeignKey("b24app.Portal", on_delete=models.PROTECT, related_name="+")
+    number = models.PositiveBigIntegerField()  # 1, 2, 3 ... in each portal
+    at = models.DateTimeField()
+    event = models.CharField(max_length=40)
+    # No foreign key: an entry stands whatever becomes of the working row.
+    attempt_id = models.PositiveBigIntegerField(null=True, db_index=True)
+    actor_id = models.PositiveBigIntegerField(null=True)
+    facts = models.JSONField()
+    # What may name people. Erased, it leaves its digest, so that the chain can still be checked.
+    texts = models.JSONField(null=True)
+    texts_digest = models.CharField(max_length=64, blank=True)
+    previous = models.CharField(max_length=64)
+    hash = models.CharField(max_length=64)
+
+    objects = EntryQuerySet.as_manager()
+
+    class Meta:
+        verbose_name_plural = "entries"
+        constraints = [
+            models.UniqueConstraint(fields=["portal", "number"], name="one_entry_a_number")
+        ]
+        indexes = [models.Index(fields=["portal", "at"], name="entries_by_age")]
+
+    def __str__(self) -> str:
+        return f"entry {self.number}: {self.event}"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        if not self._state.adding:
+            raise AppendOnly("entries are not changed")
+        super().save(*args, **kwargs)
+
+    def delete(self, *args: Any, **kwargs: Any) -> NoReturn:
+        raise AppendOnly("entries are not deleted")
+
+    def sealed(self, member_id: str) -> str:
+        """The hash that this entry should have."""
+        return sealing.seal(
+            member_id=member_id,
+            number=self.number,
+            at=self.at,
+            event=self.event,
+            attempt_id=self.attempt_id,
+            actor_id=self.actor_id,
+            facts=self.facts,
+            texts_digest=self.texts_digest,
+            previous=self.previous,
+        )
+
+
+def unguarded(entries: Iterable[int] | None = None, *, portal_id: int) -> models.QuerySet[Entry]:
+    """A portal's entries without the guard against changing them: for `ledger.py` alone."""
+    rows: models.QuerySet[Entry] = models.QuerySet(Entry).filter(portal_id=portal_id)
+    return rows if entries is None else rows.filter(number__in=list(entries))

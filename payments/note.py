@@ -1,0 +1,26 @@
+"""What a person has to write where they overrule what is known of a payment."""
+
+from __future__ import annotations
+
+import unicodedata
+
+from django.utils.translation import gettext_lazy as _
+
+from b24app.errors import BadInput
+
+MAX_LENGTH = 255  # as long as its column
+
+
+class NoteNeeded(BadInput):
+    sentence_by_default = _("Say why, in one line of at most 255 characters. Nothing was done.")
+
+
+def clean_note(text: str) -> str:
+    """In one line, without blanks around it. Raises NoteNeeded where nothing is left, it is too
+    long, or it holds characters that are none."""
+    note = " ".join(text.split())
+    if not 0 < len(note) <= MAX_LENGTH:
+        raise NoteNeeded(f"a note of {len(note)} characters")
+    if any(unicodedata.category(character) in ("Cc", "Cs") for character in note):
+        raise NoteNeeded("a note with control characters")
+    return note

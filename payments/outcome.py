@@ -1,0 +1,83 @@
+"""How a row looks once a button was pressed: what has become of it, and what can be done next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from b24app.client import run_together
+from b24app.errors import B24Error
+from b24app.opening import PROFILE
+from payments import reasons
+from payments.models import Attempt, Kind, State
+from payments.offer import Offer
+from payments.payer import Payer
+from payments.policy import policy_of
+from payments.screens import Status, can_be_paid_after, offer_after, status_after
+from payments.systems import Systems, SystemsReading
+from payments.undo import may_undo
+from payments.visible import Choice, choice_of
+from payments.visible.rules import rule_of
+
+# After these refusals of an undoing, the same would be refused again.
+_UNDOING_IS_OVER = frozenset(
+    {
+        reasons.SUM_CHANGED,
+        reasons.CURRENCY_CHANGED,
+        reasons.PAYMENT_GONE,
+        reasons.NOT_READABLE,
+        reasons.NO_ORDER_RIGHT,
+        reasons.NOT_PAID_ANY_MORE,
+        reasons.PAID_ANEW,
+        reasons.UNDO_NOT_ALLOWED,
+    }
+)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """`choice` is what the payment can be paid by where it is unpaid."""
+
+    status: Status
+    choice: Choice | None
+
+
+def outcome_of(person: Payer, offer: Offer, attempt: Attempt | None) -> Outcome:
+    """`attempt` is what Pay, Mark, Undo or Check now answered. Asks Bitrix24 for the pay systems
+    where they are not cached, and whether this is an administrator where the rules need to know:
+    without an answer there is a button less, for what was done has to be shown."""
+    choice = None
+    if attempt is None or can_be_paid_after(attempt):
+        standing = offer_after(offer, attempt)
+        choice = choice_of(standing, _systems(person), rule_of(person, standing))
+    can_undo = _can_undo(person, attempt)
+    return Outcome(status_after(offer, attempt, choice=choice, can_undo=can_undo), choice)
+
+
+def _systems(person: Payer) -> Systems | None:
+    reading = SystemsReading(person.portal)
+    run_together(*reading.own_batches())
+    return reading.result()
+
+
+def _can_undo(person: Payer, attempt: Attempt | None) -> bool:
+    paid = _what_made_it_paid(attempt)
+    if paid is None:
+        return False
+    rules = policy_of(person.portal)
+    if may_undo(person.user_id, paid, rules=rules, is_admin=False):
+        return True
+    if not may_undo(person.user_id, paid, rules=rules, is_admin=True):
+        return False
+    try:
+        return person.client.read(PROFILE).is_admin
+    except B24Error:
+        return False
+
+
+def _what_made_it_paid(attempt: Attempt | None) -> Attempt | None:
+    if attempt is None:
+        return None
+    if attempt.kind != Kind.UNDO:
+        return attempt if attempt.state == State.PAID else None
+    is_over = attempt.reason in _UNDOING_IS_OVER
+    return attempt.undoes if attempt.state == State.REFUSED and not is_over else None

@@ -1,0 +1,121 @@
+"""The rules of a portal: read anew each time they decide, for they are about money and rights."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.db.models import Exists
+from django.utils import timezone
+
+from b24app.errors import FrameError
+from b24app.models import Portal
+from payments import ledger, reasons
+from payments.guards import Stopped
+from payments.models import Approval, Attempt, Policy
+from payments.offer import Offer
+from payments.payer import Payer
+
+# From a portal to its rules, which only this app knows of.
+_AS_RELATED = Policy._meta.get_field("portal").remote_field
+
+
+class ChangedMeanwhile(FrameError):
+    """Somebody else has saved rules since this person looked at them."""
+
+    status = 409
+    sentence_by_default = reasons.RULES_CHANGED
+
+
+def policy_of(portal: Portal) -> Policy:
+    """The portal's rules, the defaults where it has none. One statement, never cached."""
+    return Policy.objects.filter(portal=portal).first() or Policy(portal=portal)
+
+
+def policy_and_attempts(portal: Portal, payment_ids: Collection[int]) -> tuple[Policy, bool]:
+    """The rules, and whether the app has ever tried anything with these payments: all that nearly
+    every screen needs to know, in one statement."""
+    attempts = Attempt.objects.filter(portal_id=portal.pk, payment_id__in=payment_ids)
+    rules = [f"payment_policy__{field.name}" for field in Policy._meta.concrete_fields]
+    row = (
+        Portal.objects.filter(pk=portal.pk)
+        .annotate(has_attempts=Exists(attempts))
+        .select_related("payment_policy")
+        .only("pk", *rules)
+        .get()
+    )
+    found = _AS_RELATED.get_cached_value(row, default=None)
+    policy = found if isinstance(found, Policy) else Policy(portal=portal)
+    return policy, bool(row.has_attempts)
+
+
+def check(person: Payer, offer: Offer, *, pay_system_id: int, kind: str) -> Approval | None:
+    """May this person pay what was offered, by this pay system, as far as the rules go?
+
+    Called before anything is sent. Answers the approval that the payment goes by, to be kept on its
+    attempt; None where it needs none. Raises Stopped where the rules forbid it.
+    """
+    policy = policy_of(person.portal)
+    if not policy.allows_system(pay_system_id):
+        raise Stopped(reasons.POLICY_SYSTEM)
+    if not policy.needs_approval(offer.sum, offer.currency):
+        return None
+    approval = Approval.objects.of_requester(
+        person.user_id,
+        portal_id=offer.portal_id,
+        payment_ids=[offer.payment_id],
+        now=timezone.now(),
+    ).first()
+    if approval is None:
+        raise Stopped(reasons.NEEDS_APPROVAL)
+    if approval.is_waiting:
+        raise Stopped(reasons.APPROVAL_WAITS)
+    if not approval.binds(
+        sum=offer.sum, currency=offer.currency, pay_system_id=pay_system_id, kind=kind
+    ):
+        raise Stopped(reasons.APPROVED_OTHERWISE)
+    return approval
+
+
+def change(portal: Portal, *, actor_id: int, version: int, values: dict[str, Any]) -> Policy:
+    """Store new rules, and in the ledger what they were and are. `values` are fields of Policy.
+
+    Raises ChangedMeanwhile where `version` is not the stored one: then nothing is stored.
+    """
+    with transaction.atomic():
+        before = policy_of(portal)
+        if before.version != version:
+            raise ChangedMeanwhile(f"version {before.version} is stored, {version} was seen")
+        is_first = before._state.adding
+        after = Policy(
+            pk=before.pk,
+            portal=portal,
+            version=version + 1,
+            changed_by=actor_id,
+            changed_at=timezone.now(),
+            **values,
+        )
+        _store(after, is_first=is_first, seen_version=version)
+        ledger.record(
+            portal,
+            "policy",
+            actor_id=actor_id,
+            facts={"before": before.as_facts(), "after": after.as_facts()},
+        )
+    return after
+
+
+def _store(policy: Policy, *, is_first: bool, seen_version: int) -> None:
+    """By the database's own comparison: two people may have read the same version just now."""
+    if is_first:
+        try:
+            with transaction.atomic():
+                policy.save(force_insert=True)
+        except IntegrityError as error:
+            raise ChangedMeanwhile("the first rules were stored just now") from error
+        return
+    fields = [field for field in Policy._meta.concrete_fields if field.name not in ("id", "portal")]
+    values = {field.name: getattr(policy, field.attname) for field in fields}
+    if not Policy.objects.filter(pk=policy.pk, version=seen_version).update(**values):
+        raise ChangedMeanwhile("other rules were stored just now")

@@ -1,0 +1,72 @@
+"""The portal's rules, for its administrators: shown, and changed."""
+
+from __future__ import annotations
+
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_http_methods
+
+from b24app import repairs
+from b24app.client import run_together
+from b24app.forms import check_body_size
+from b24app.session import Person, PortalRequest, portal_required
+from payments import people
+from payments.gateway import PaySystem
+from payments.models import Policy
+from payments.policy import change, policy_of
+from payments.rules_form import RulesForm
+from payments.systems import SystemsReading
+
+# To choose from, those who used the app last; a portal with more lets everybody or nobody.
+PEOPLE_SHOWN = 200
+
+
+@require_http_methods(["GET", "POST"])
+@portal_required
+def policy(request: PortalRequest) -> HttpResponse:
+    """Fields that are wrong come back with a word beside each, and nothing is stored."""
+    check_body_size(request)
+    person = request.person
+    repairs.require_administrator(person)
+    stored = policy_of(person.portal)
+    systems, known = _systems(person), _people(person, stored)
+    form = RulesForm(
+        stored,
+        systems=systems,
+        people=known,
+        posted=request.POST if request.method == "POST" else None,
+    )
+    is_saved = form.is_bound and form.is_valid()
+    if is_saved:
+        stored = change(
+            person.portal,
+            actor_id=person.user_id,
+            version=form.cleaned_data["version"],
+            values=form.values(),
+        )
+        form = RulesForm(stored, systems=systems, people=known)
+    context = {"form": form, "stored": stored, "is_saved": is_saved}
+    if stored.changed_by is not None:
+        context["changed_by"] = known.get(stored.changed_by, "")
+    return render(request, "payments/screens/policy.html", context)
+
+
+def _systems(person: Person) -> list[PaySystem] | None:
+    """What payments of orders go through, in the portal's order; None where it cannot be read."""
+    reading = SystemsReading(person.portal)
+    run_together(*reading.own_batches())
+    systems = reading.result_for_admin(person.client)
+    if systems is None:
+        return None
+    usable = [one for one in systems.all if one.active and one.registry == "ORDER"]
+    return sorted(usable, key=lambda one: (one.sort, one.id))
+
+
+def _people(person: Person, stored: Policy) -> dict[int, str]:
+    """Whoever has opened the app, beside those who are named in the rules."""
+    rows = person.portal.tokens.order_by("-refreshed_at").values_list("user_id", flat=True)
+    ids = {*rows[:PEOPLE_SHOWN], *stored.undo_people, *stored.bulk_people}
+    if stored.changed_by is not None:
+        ids.add(stored.changed_by)
+    names = people.names(person, ids)
+    return dict(sorted(names.items(), key=lambda pair: (pair[1].casefold(), pair[0])))

@@ -1,0 +1,111 @@
+"""What an unpaid payment can be paid by, and whether it can be marked as paid by hand instead."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from payments import guards, reasons
+from payments.gateway import Order, PaySystem
+from payments.offer import Offer
+from payments.systems import Systems
+from payments.visible.rules import Rule
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
+
+
+@dataclass(frozen=True)
+class Choice:
+    """`systems` are those to choose from, the bound one first; where `bound_fits` is false, that
+    one cannot be paid from here, for the reason whose code is `bound_against`. `why_not` is a
+    sentence where nothing can be chosen, or somebody else has to agree first: then `can_ask`, or
+    `can_ask_to_mark`, where nobody was asked yet."""
+
+    offer: Offer
+    systems: list[PaySystem]
+    bound_fits: bool
+    bound_against: str
+    why_not: StrOrPromise
+    can_ask: bool
+    markable: bool
+    can_ask_to_mark: bool
+
+    @property
+    def bound_words(self) -> StrOrPromise:
+        """As a row's."""
+        return reasons.IN_CHOICE.get(self.bound_against, "")
+
+
+def choice_of(
+    offer: Offer,
+    systems: Systems | None,
+    rule: Rule,
+    *,
+    order: Order | None = None,
+    paid: bool = False,
+) -> Choice:
+    """Whether this person may pay orders at all is not asked here."""
+    listed, bound_fits = rule.choice(*_listed(offer, systems, order=order, paid=paid))
+    why_not = "" if bound_fits or len(listed) > 1 else rule.no_choice
+    bound = systems.find(offer.pay_system_id) if systems else None
+    by_hand = not paid and systems is not None and bound is not None and systems.needs_mark(bound)
+    return Choice(
+        offer,
+        listed,
+        bound_fits,
+        bound_against="" if paid or bound_fits else _against(bound, systems, rule),
+        why_not=why_not or rule.why_not,
+        can_ask=not why_not and rule.wants_approval,
+        markable=by_hand and rule.may_mark,
+        can_ask_to_mark=by_hand and rule.may_ask_to_mark,
+    )
+
+
+def _against(bound: PaySystem | None, systems: Systems | None, rule: Rule) -> str:
+    against = guards.reason_against(bound, systems) if systems is not None else ""
+    if not against:
+        return rule.against_bound
+    if against == reasons.PAY_SYSTEM_BUILT_IN and bound is not None and systems is not None:
+        return against if systems.needs_mark(bound) else reasons.PAY_SYSTEM_UNFIT
+    return against
+
+
+def _listed(
+    offer: Offer, systems: Systems | None, *, order: Order | None, paid: bool
+) -> tuple[list[PaySystem], bool]:
+    """The bound one first, and whether that one can be paid from here, as far as Bitrix24 goes."""
+    bound_by_name = _bound_by_name(offer)
+    if systems is None:
+        return [bound_by_name], bool(offer.pay_system_id)
+    bound = systems.find(offer.pay_system_id)
+    if paid:
+        return [bound or bound_by_name], False
+    person_type_id = _person_type(order, bound)
+    others = [
+        system for system in systems.fitting(person_type_id) if system.id != offer.pay_system_id
+    ]
+    bound_fits = bound is not None and systems.can_be_paid(bound)
+    return [bound or bound_by_name, *others], bound_fits
+
+
+def _person_type(order: Order | None, bound: PaySystem | None) -> int | None:
+    """Whom the order is for. A deal's list of payments does not name the order; then what it was
+    bound to shows it."""
+    if order is not None:
+        return order.person_type_id
+    return bound.person_type_id if bound is not None else None
+
+
+def _bound_by_name(offer: Offer) -> PaySystem:
+    """All that is known of a pay system where the portal's list cannot be had."""
+    return PaySystem(
+        id=offer.pay_system_id,
+        name=offer.pay_system_name,
+        active=True,
+        registry="ORDER",
+        person_type_id=None,
+        action_file="",
+        is_cash=False,
+        sort=0,
+    )

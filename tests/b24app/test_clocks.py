@@ -1,0 +1,106 @@
+"""The portal's clock, as its answers tell it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from b24app import transport
+from b24app.answers import Answer
+from b24app.client import Client, Query
+from b24app.clocks import moment_of
+from sandbox import seed
+from sandbox.app import Sandbox
+from sandbox.installing import begin_installation
+from sandbox.world import Portal
+from tests.b24app.servers import Telling
+
+TIME = Query("server.time", lambda answer: answer)
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("time", "moment"),
+    [
+        ({"start": Decimal("1772366400.5")}, NOON + timedelta(seconds=0.5)),
+        ({"start": 1772366400, "date_start": "1999-01-01T00:00:00+00:00"}, NOON),
+        ({"date_start": "2026-03-01T15:00:00+03:00"}, NOON),
+        ({"start": "soon", "date_start": "2026-03-01T12:00:00+00:00"}, NOON),
+        ({"start": 10**30, "date_start": "2026-03-01T12:00:00+00:00"}, NOON),
+        ({"start": True}, None),
+        ({"date_start": "2026-03-01T12:00:00"}, None),
+        ({"date_start": "noon"}, None),
+        ({"date_start": None}, None),
+        ({}, None),
+        ([], None),
+        (None, None),
+    ],
+)
+def test_the_moment_is_read_wherever_it_stands_and_never_guessed(
+    time: object, moment: datetime | None
+) -> None:
+    assert moment_of(time) == moment
+
+
+class Given:
+    """Credentials that are one token."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def access_token(self) -> str:
+        return self._token
+
+    def renew(self, stale: str) -> str:
+        raise NotImplementedError
+
+
+@pytest.fixture
+def client(sandbox: Sandbox, alpha: Portal) -> Client:
+    begin_installation(sandbox.world, alpha, seed.OUR_CLIENT_ID).finished = True
+    token = sandbox.world.issue(seed.OUR_CLIENT_ID, alpha.member_id, seed.MANAGER)
+    return Client(f"{alpha.url}/rest/", Given(token.access))
+
+
+def seconds(skew: timedelta | None) -> int:
+    assert skew is not None
+    return round(skew.total_seconds())
+
+
+@pytest.mark.parametrize("ahead", [-400, 0, 90])
+def test_an_answer_tells_how_far_the_portals_clock_is_ahead(
+    sandbox: Sandbox, client: Client, ahead: int
+) -> None:
+    sandbox.world.advance(ahead)
+
+    answer = client.read(TIME)
+
+    assert seconds(answer.skew) == ahead
+    assert answer.at is not None
+    assert abs(answer.at.timestamp() - sandbox.log[0].at) < 1
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_batch_tells_it_too(sandbox: Sandbox, client: Client, count: int) -> None:
+    sandbox.world.advance(-90)
+    batch = client.batch()
+    asked = [batch.add(TIME) for _ in range(count)]
+    assert batch.skew is None
+
+    batch.run()
+
+    assert seconds(batch.skew) == -90
+    assert all(isinstance(one.get(), Answer) and one.get().at for one in asked)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_answers_without_a_time_tell_nothing(count: int) -> None:
+    body = {"result": {"result": {"q0": 1, "q1": 2}, "result_error": [], "result_time": []}}
+    batch = Client("https://alpha.example.com/rest/", Given("a-token")).batch()
+    for _ in range(count):
+        batch.add(TIME)
+    with transport.use_adapter(Telling(body)):
+        batch.run()
+    assert batch.skew is None

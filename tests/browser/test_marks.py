@@ -1,0 +1,227 @@
+"""Marking as paid by hand and undoing, in the browser of the manager or administrator who does."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, FrameLocator, Locator, expect
+
+from sandbox import seed
+from sandbox.demo import Stage
+from sandbox.faults import Fault
+from tests.browser.test_layout import NARROW, PORTAL_ON_A_PHONE
+from tests.browser.visit import Visit, press_pay, row_of
+
+MARK, UNPAY = "crm.item.payment.pay", "crm.item.payment.unpay"
+# Names, labels and ids, as a program that reads pages aloud needs them.
+TROUBLES = """() => {
+  const ids = [...document.querySelectorAll("[id]")].map((element) => element.id);
+  const twice = ids.filter((id, place) => ids.indexOf(id) !== place);
+  const described = [...document.querySelectorAll("[aria-describedby], [aria-labelledby]")];
+  const lost = described
+    .flatMap((element) => ["aria-describedby", "aria-labelledby"]
+      .flatMap((name) => element.getAttribute(name)?.split(" ") ?? []))
+    .filter((id) => !document.getElementById(id));
+  const unnamed = [...document.querySelectorAll("button, input:not([type=hidden]), select")]
+    .filter((element) => !element.textContent.trim()
+      && !element.labels?.length && !element.getAttribute("aria-label"))
+    .map((element) => element.outerHTML);
+  return [...twice, ...lost, ...unnamed];
+}"""
+
+
+@pytest.fixture
+def admin(browser: Browser, stage: Stage, installed: None) -> Iterator[Visit]:
+    with Visit.of(browser, stage.alpha, seed.ADMIN) as visit:
+        yield visit
+
+
+def press(app: FrameLocator, payment_id: int, name: str) -> Locator:
+    """A button of the row: the question that comes."""
+    row_of(app, payment_id).get_by_role("button", name=name).click()
+    question = app.get_by_role("dialog")
+    expect(question).to_be_visible()
+    return question
+
+
+def state(row: Locator, words: str) -> Locator:
+    return row.locator(".pill").get_by_text(words, exact=True)
+
+
+def calls_of(stage: Stage, method: str) -> int:
+    return sum(method in call.methods for call in stage.sandbox.log)
+
+
+def test_a_manager_marks_cash_and_undoes_it_with_a_reason(manager: Visit, stage: Stage) -> None:
+    undoings = calls_of(stage, UNPAY)
+    app = manager.deal(seed.CASH_DEAL)
+    row = row_of(app, seed.CASH_PAYMENT)
+    question = press(app, seed.CASH_PAYMENT, "Mark as paid")
+    expect(question.get_by_role("heading")).to_have_text(
+        "Mark 310.00\xa0EUR by Cash for order 166/1 as paid?"
+    )
+    expect(question).to_contain_text("No money moves by this.")
+    question.get_by_role("button", name="Mark as paid").click()
+
+    expect(state(row, "Marked as paid")).to_be_visible()
+    expect(app.get_by_role("dialog")).to_have_count(0)
+    expect(row.locator("[data-state='marked']")).to_be_focused()
+    expect(row.get_by_role("button")).to_have_text(["Undo…"])
+    in_crm = manager.in_crm(seed.CASH_PAYMENT)
+    expect(in_crm).to_contain_text("Max Manager")
+    payment = stage.alpha.payments[seed.CASH_PAYMENT]
+    assert (payment.paid, payment.emp_paid_id, payment.times_paid) == (True, seed.MANAGER, 1)
+
+    app = manager.deal(seed.CASH_DEAL)
+    row = row_of(app, seed.CASH_PAYMENT)
+    expect(state(row, "Marked as paid")).to_be_visible()
+    question = press(app, seed.CASH_PAYMENT, "Undo…")
+    expect(question).to_contain_text("No money is sent back by this")
+    reason = question.get_by_label("Reason")
+    expect(reason).to_be_focused()
+    # Enter still held down from the row's button must not undo.
+    manager.page.keyboard.press("Enter")
+    question.get_by_role("button", name="Undo").click()
+    expect(question).to_be_visible()
+    expect(reason).to_have_js_property("validity.valueMissing", True)
+    assert calls_of(stage, UNPAY) == undoings
+
+    reason.fill("The customer took the tools back")
+    question.get_by_role("button", name="Undo").click()
+    expect(state(row, "Undone")).to_be_visible()
+    expect(row.locator("[data-state='undone']")).to_be_focused()
+    expect(row.get_by_role("button")).to_have_text(["Mark as paid", "Pay"])
+    assert not payment.paid
+
+    row.get_by_role("combobox").select_option(label="Acme Pay")
+    press_pay(app, seed.CASH_PAYMENT).get_by_role("button", name="Pay").click()
+    expect(state(row, "Paid")).to_be_visible()
+    assert (payment.pay_system_id, payment.times_paid) == (seed.ACME_PAY, 2)
+
+
+def test_escape_gives_the_focus_back_to_the_button_that_was_pressed(
+    manager: Visit, stage: Stage
+) -> None:
+    app = manager.deal(seed.BUILT_IN_DEAL)
+    question = press(app, seed.DOCUMENT_PAYMENT, "Mark as paid")
+    expect(question.get_by_role("button", name="Cancel")).to_be_focused()
+    manager.page.keyboard.press("Escape")
+    expect(app.get_by_role("dialog")).to_have_count(0)
+    row = row_of(app, seed.DOCUMENT_PAYMENT)
+    expect(row.get_by_role("button", name="Mark as paid")).to_be_focused()
+    assert not stage.alpha.payments[seed.DOCUMENT_PAYMENT].paid
+
+
+def test_a_double_click_marks_once_and_waits_with_words(manager: Visit, stage: Stage) -> None:
+    held = stage.sandbox.faults.add(Fault("hold", method=MARK))
+    marks = calls_of(stage, MARK)
+    app = manager.deal(seed.BUILT_IN_DEAL)
+    question = press(app, seed.ON_DELIVERY_PAYMENT, "Mark as paid")
+    mark = question.get_by_role("button", name="Mark as paid")
+    mark.dblclick()
+    expect(question.get_by_role("status")).to_have_text("Marking…")
+    expect(mark).to_be_disabled()
+    for _ in range(3):
+        manager.page.keyboard.press("Escape")
+    expect(question).to_be_visible()
+    held.release.set()
+    expect(state(row_of(app, seed.ON_DELIVERY_PAYMENT), "Marked as paid")).to_be_visible()
+    assert calls_of(stage, MARK) == marks + 1
+
+
+def test_enter_held_down_in_the_reason_undoes_once(manager: Visit, stage: Stage) -> None:
+    payment_id = seed.PLAIN_PAYMENTS[6]
+    app = manager.deal(seed.PLAIN_DEALS[2])
+    press_pay(app, payment_id).get_by_role("button", name="Pay").click()
+    row = row_of(app, payment_id)
+    expect(state(row, "Paid")).to_be_visible()
+    held = stage.sandbox.faults.add(Fault("hold", method=UNPAY))
+    undoings = calls_of(stage, UNPAY)
+    question = press(app, payment_id, "Undo…")
+    question.get_by_label("Reason").fill("Wrong order")
+    for _ in range(3):
+        manager.page.keyboard.press("Enter")
+    expect(question.get_by_role("status")).to_have_text("Undoing…")
+    held.release.set()
+    expect(state(row, "Undone")).to_be_visible()
+    assert calls_of(stage, UNPAY) == undoings + 1
+    assert not stage.alpha.payments[payment_id].paid
+
+
+def test_after_its_time_a_payment_stays_paid(manager: Visit, stage: Stage) -> None:
+    payment_id = seed.PLAIN_PAYMENTS[7]
+    app = manager.deal(seed.PLAIN_DEALS[2])
+    press_pay(app, payment_id).get_by_role("button", name="Pay").click()
+    row = row_of(app, payment_id)
+    expect(row.get_by_role("button", name="Undo…")).to_be_visible()
+    let_a_day_pass(stage, payment_id)
+
+    manager.expected.add(409)
+    row.get_by_role("button", name="Undo…").click()
+    expect(row.get_by_role("alert")).to_contain_text("The time for undoing this payment is over.")
+    expect(app.get_by_role("dialog")).to_have_count(0)
+    row = row_of(manager.deal(seed.PLAIN_DEALS[2]), payment_id)
+    expect(state(row, "Paid")).to_be_visible()
+    expect(row.get_by_role("button")).to_have_count(0)
+    assert stage.alpha.payments[payment_id].paid
+
+
+def let_a_day_pass(stage: Stage, payment_id: int) -> None:
+    assert stage.app is not None
+    database = sqlite3.connect(stage.app.log.parent / "db.sqlite3", timeout=20)
+    with database:
+        changed = database.execute(
+            "UPDATE payments_attempt SET settled_at = datetime(settled_at, '-25 hours')"
+            " WHERE payment_id = ?",
+            (payment_id,),
+        )
+        assert changed.rowcount == 1
+    database.close()
+
+
+def test_an_administrator_marks_and_undoes_on_the_main_page(admin: Visit, stage: Stage) -> None:
+    app = admin.main_page()
+    row = row_of(app, seed.ACQUIRER_PAYMENT)
+    question = press(app, seed.ACQUIRER_PAYMENT, "Mark as paid")
+    question.get_by_role("button", name="Mark as paid").click()
+    expect(state(row, "Marked as paid")).to_be_visible()
+    assert stage.alpha.payments[seed.ACQUIRER_PAYMENT].emp_paid_id == seed.ADMIN
+
+    question = press(app, seed.ACQUIRER_PAYMENT, "Undo…")
+    question.get_by_label("Reason").fill("Marked in the wrong row")
+    question.get_by_role("button", name="Undo").click()
+    expect(state(row, "Undone")).to_be_visible()
+    expect(row.get_by_role("combobox")).to_be_visible()
+    assert not stage.alpha.payments[seed.ACQUIRER_PAYMENT].paid
+
+
+def test_somebody_elses_payment_says_so_and_can_be_undone(
+    manager: Visit, admin: Visit, stage: Stage
+) -> None:
+    payment_id = seed.PLAIN_PAYMENTS[8]
+    app = manager.deal(seed.PLAIN_DEALS[2])
+    press_pay(app, payment_id).get_by_role("button", name="Pay").click()
+    expect(state(row_of(app, payment_id), "Paid")).to_be_visible()
+    row = row_of(admin.deal(seed.PLAIN_DEALS[2]), payment_id)
+    expect(row).to_contain_text("Paid by somebody else.")
+    expect(row.get_by_role("button", name="Undo…")).to_be_visible()
+
+
+@pytest.mark.parametrize("width", [320, 390, 1280])
+def test_the_questions_are_named_and_fit_from_a_phone_to_a_desk(
+    manager: Visit, stage: Stage, width: int
+) -> None:
+    app = manager.deal(seed.BUILT_IN_DEAL)
+    manager.page.set_viewport_size({"width": width, "height": 844})
+    if width < 1280:
+        manager.page.add_style_tag(content=PORTAL_ON_A_PHONE)
+    question = press(app, seed.DOCUMENT_PAYMENT, "Mark as paid")
+    frame = manager.frame()
+    frame.wait_for_function(NARROW)
+    assert frame.evaluate(TROUBLES) == []
+    expect(question).to_have_accessible_name(re.compile("^Mark 13.00.EUR by Invoice document"))
+    question.get_by_role("button", name="Cancel").click()
+    expect(app.get_by_role("dialog")).to_have_count(0)

@@ -1,0 +1,79 @@
+"""Entries and attempts as tests need them, and ways round the guard to spoil them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from b24app import models
+from payments import ledger
+from payments.models import Attempt, Entry, State
+from payments.verification import verify
+
+
+def an_attempt(portal: models.Portal, **values: Any) -> Attempt:
+    """A payment that was paid, on a working row alone."""
+    return Attempt.objects.create(
+        **{
+            "portal": portal,
+            "payment_id": 271,
+            "account_number": "163/1",
+            "order_id": 163,
+            "owner_type": 2,
+            "owner_id": 8061,
+            "pay_system_id": 11,
+            "pay_system_name": "Acme Pay of Jo Doe",
+            "bound_pay_system_id": 11,
+            "sum": Decimal("100.50"),
+            "currency": "EUR",
+            "user_id": 3,
+            "state": State.PAID,
+            "settled_at": timezone.now(),
+            **values,
+        }
+    )
+
+
+def paid(portal: models.Portal, count: int = 1, **values: Any) -> list[Attempt]:
+    """Payments with their entries."""
+    attempts = [an_attempt(portal, **values) for _ in range(count)]
+    for attempt in attempts:
+        ledger.record(portal, attempt.state, actor_id=3, attempt=attempt)
+    return attempts
+
+
+def entries(portal: models.Portal) -> list[Entry]:
+    return list(Entry.objects.of(portal.pk))
+
+
+def open_to_change(portal: models.Portal, *numbers: int) -> QuerySet[Entry]:
+    """What somebody with the database's password has: rows that know no guard."""
+    rows: QuerySet[Entry] = QuerySet(Entry).filter(portal=portal)
+    return rows.filter(number__in=numbers) if numbers else rows
+
+
+def aged(portal: models.Portal, at: datetime, *numbers: int) -> None:
+    """Give entries another age, and seal the whole chain anew as if it had always been so."""
+    open_to_change(portal, *numbers).update(at=at)
+    reseal(portal)
+
+
+def reseal(portal: models.Portal, *, since: int = 1) -> None:
+    previous = ""
+    for entry in entries(portal):
+        if entry.number >= since:
+            previous = previous or entry.previous
+            entry.previous = previous
+            hash_ = entry.sealed(portal.member_id)
+            open_to_change(portal, entry.number).update(previous=previous, hash=hash_)
+            previous = hash_
+
+
+def findings(portal: models.Portal, noted: tuple[int, str] | None = None) -> list[str]:
+    told: list[str] = []
+    verify(portal, tell=told.append, noted=noted)
+    return [line.split(": ", 1)[1] for line in told]

@@ -1,0 +1,266 @@
+"""The history as a file: whose, which rows, safe to open, and as long as it may be."""
+
+from __future__ import annotations
+
+import csv
+import io
+import tracemalloc
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from b24app import models
+from b24app.session import Person
+from payments import export, reasons
+from payments.history import Filter, visible_to
+from payments.models import Attempt, Kind, State
+from sandbox import seed
+from sandbox.app import Sandbox
+from sandbox.world import Portal
+from tests.payments import attempts, stage
+from tests.payments.frames import Frame
+
+pytestmark = pytest.mark.django_db
+
+EXPORT = "/payments/history/export/"
+MEGABYTE = 1024 * 1024
+
+
+@pytest.fixture
+def portal(sandbox: Sandbox, alpha: Portal) -> models.Portal:
+    return stage.install(sandbox, alpha)
+
+
+@pytest.fixture
+def manager(client: Client, sandbox: Sandbox, alpha: Portal, portal: models.Portal) -> Frame:
+    return Frame(client, sandbox, alpha, seed.MANAGER)
+
+
+@pytest.fixture
+def admin(client: Client, sandbox: Sandbox, alpha: Portal, portal: models.Portal) -> Frame:
+    return Frame(client, sandbox, alpha, seed.ADMIN)
+
+
+def sent(frame: Frame, **fields: object) -> Any:
+    """As the form sends it: a plain POST with the session among its fields."""
+    answer = frame.client.post(EXPORT, {"frame_session": frame.session, **fields})
+    assert answer.status_code == 200
+    assert answer.streaming
+    return answer
+
+
+def saved(frame: Frame, **fields: object) -> list[dict[str, str]]:
+    content = b"".join(sent(frame, **fields).streaming_content)
+    assert content.startswith(b"\xef\xbb\xbf")
+    return list(csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline="")))
+
+
+def numbers(rows: list[dict[str, str]]) -> list[str]:
+    return [row["Payment"] for row in rows]
+
+
+# ---- whose, and which
+
+
+def test_a_manager_takes_their_own_and_the_administrator_all(
+    portal: models.Portal, manager: Frame, admin: Frame
+) -> None:
+    attempts.keep(portal, account_number="1/1")
+    attempts.keep(portal, account_number="2/1", user_id=seed.READER)
+    assert numbers(saved(manager)) == ["1/1"]
+    assert numbers(saved(manager, person=seed.READER)) == []
+    assert numbers(saved(admin)) == ["2/1", "1/1"]
+    assert numbers(saved(admin, person=seed.READER)) == ["2/1"]
+
+
+def test_nothing_of_another_portal_is_in_it(
+    sandbox: Sandbox, beta: Portal, portal: models.Portal, admin: Frame
+) -> None:
+    attempts.keep(stage.install(sandbox, beta))
+    assert saved(admin) == []
+
+
+def test_the_file_has_the_rows_of_the_filter_in_their_order(
+    portal: models.Portal, admin: Frame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export, "CHUNK", 3)
+    for number in range(8):
+        attempts.keep(
+            portal,
+            account_number=f"{number}/1",
+            created_at=attempts.NOON - timedelta(minutes=number // 3),
+            state=State.REFUSED if number == 4 else State.PAID,
+        )
+    paid = ["2/1", "1/1", "0/1", "5/1", "3/1", "7/1", "6/1"]
+    assert numbers(saved(admin, outcome="paid")) == paid
+    assert numbers(saved(admin, to="2026-11-19")) == []
+
+
+def test_the_session_is_asked_for_in_the_body_and_nowhere_else(
+    client: Client, portal: models.Portal, manager: Frame
+) -> None:
+    assert client.post(EXPORT).status_code == 401
+    assert client.post(f"{EXPORT}?frame_session={manager.session}").status_code == 401
+    assert client.get(EXPORT, {"frame_session": manager.session}).status_code == 405
+
+
+# ---- what is in a row
+
+
+def test_a_row_has_ids_names_dates_with_offsets_and_plain_sums(
+    portal: models.Portal, admin: Frame
+) -> None:
+    attempts.keep(portal, sum=Decimal("1234567.5"), reason=reasons.PAID_BY_OTHER)
+    (row,) = saved(admin)
+    assert row["Begun"] == "2026-11-20T12:00:00+00:00"
+    assert row["Paid on"] == "2026-11-20T15:00:01+03:00"
+    assert (row["Person's number"], row["Person"]) == ("3", "Max Manager")
+    assert (row["Paid by number"], row["Paid by"]) == ("3", "Max Manager")
+    assert (row["Sum"], row["Currency"]) == ("1234567.50", "EUR")
+    assert (row["Tried"], row["Outcome"]) == ("Pay", "Paid")
+    assert row["Why"] == "It is paid, but somebody else paid it at the same time."
+    assert row["Answer"] == "Bitrix24 answered that it was done."
+    assert (row["CRM type"], row["CRM number"]) == ("2", str(seed.DEAL))
+
+
+def test_signs_of_every_alphabet_come_through(portal: models.Portal, admin: Frame) -> None:
+    undone = attempts.keep(portal)
+    note = 'Größe "M", 東京, Ёж; a,b'
+    attempts.keep(portal, kind=Kind.UNDO, state=State.UNDONE, undoes=undone, note=note)
+    row, _undone = saved(admin)
+    assert row["Note"] == note
+    assert row["Takes back attempt"] == str(undone.pk)
+
+
+@pytest.mark.parametrize(
+    "beginning", ["=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠"]
+)
+def test_what_a_spreadsheet_would_carry_out_is_text(
+    portal: models.Portal, admin: Frame, beginning: str
+) -> None:
+    formula = f"{beginning}HYPERLINK(0)"
+    attempts.keep(
+        portal, note=formula, account_number=formula, pay_system_name=formula, currency=beginning
+    )
+    (row,) = saved(admin)
+    for column in ("Note", "Payment", "Payment system"):
+        assert row[column] == f"'{formula}"
+    assert row["Currency"] == f"'{beginning}"
+
+
+def test_what_people_are_called_is_no_formula_either(
+    alpha: Portal, portal: models.Portal, admin: Frame
+) -> None:
+    alpha.users[seed.MANAGER].name = '=cmd|"/c calc"!A1'
+    attempts.keep(portal)
+    assert saved(admin)[0]["Person"].startswith("'=cmd")
+
+
+@pytest.mark.parametrize(
+    ("cell", "text"),
+    [
+        (Decimal("-12.5"), "-12.50"),
+        (Decimal("1E+3"), "1000.00"),
+        (Decimal("0.0001"), "0.0001"),
+        (-5, "-5"),
+        ("-5", "-5"),
+        ("-12.50", "-12.50"),
+        ("-5+A1", "'-5+A1"),
+        ("a=b", "a=b"),
+        ("", ""),
+        (None, ""),
+        (datetime(2026, 1, 2, 3, 4, 5, 678, tzinfo=UTC), "2026-01-02T03:04:05+00:00"),
+        (
+            datetime(2026, 1, 2, tzinfo=timezone(timedelta(hours=-3))),
+            "2026-01-02T00:00:00-03:00",
+        ),
+    ],
+)
+def test_numbers_stay_numbers_and_dates_dates(cell: export.Cell, text: str) -> None:
+    assert export.as_text(cell) == text
+
+
+@pytest.mark.parametrize(
+    ("fields", "name"),
+    [
+        (
+            {"from": "2026-11-01", "to": "2026-11-24"},
+            "payments_alpha.example.com_2026-11-01_2026-11-24.csv",
+        ),
+        ({"to": "2026-11-24"}, "payments_alpha.example.com_beginning_2026-11-24.csv"),
+    ],
+)
+def test_the_name_says_which_portal_and_which_days(
+    admin: Frame, fields: dict[str, str], name: str
+) -> None:
+    answer = sent(admin, **fields)
+    assert answer["Content-Disposition"] == f'attachment; filename="{name}"'
+    assert answer["Content-Type"] == "text/csv; charset=utf-8"
+    assert answer["Cache-Control"] == "no-store"
+    assert "Content-Length" not in answer
+
+
+# ---- as long as it may be
+
+
+def many(portal: models.Portal, count: int) -> None:
+    Attempt.objects.bulk_create(
+        (
+            attempts.made(portal, created_at=attempts.NOON - timedelta(seconds=number))
+            for number in range(count)
+        ),
+        batch_size=5000,
+    )
+
+
+def test_nothing_is_read_before_somebody_takes_it_and_hanging_up_ends_it(
+    portal: models.Portal, admin: Frame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export, "CHUNK", 100)
+    many(portal, 1000)
+    answer = sent(admin)
+    parts: Iterator[bytes] = iter(answer.streaming_content)
+    with CaptureQueriesContext(connection) as queries:
+        heading = next(parts)
+        assert not queries
+        first = next(parts)
+        assert heading.count(b"\r\n") == 1
+        assert first.count(b"\r\n") == 100
+        before = len(queries)
+        next(parts)
+        assert len(queries) == before + 1
+        answer.close()
+        assert list(parts) == []
+        assert len(queries) == before + 1
+
+
+def test_seven_times_the_rows_take_no_more_memory(
+    sandbox: Sandbox, portal: models.Portal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More than one chunk of either, so that what one chunk takes is in both."""
+    monkeypatch.setattr(export, "CHUNK", 500)
+    person: Person = stage.person(sandbox, portal, seed.ADMIN)
+    visible = visible_to(portal, seed.ADMIN, is_admin=True)
+    many(portal, 14_000)
+    Attempt.objects.filter(pk__in=visible.order_by("-pk").values("pk")[:2_000]).update(user_id=77)
+
+    def taken(wanted: Filter) -> tuple[int, int]:
+        """How many rows came, and the most bytes that were held at one time."""
+        tracemalloc.start(1)
+        try:
+            count = sum(part.count("\r\n") for part in export.rows(visible, wanted, person))
+            return count - 1, tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    taken(Filter(user_id=77))  # What is made once and kept, whoever comes first.
+    few, small = taken(Filter(user_id=77))
+    all_, large = taken(Filter())
+    assert (few, all_) == (2_000, 14_000)
+    assert large < small + MEGABYTE / 2

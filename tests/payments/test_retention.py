@@ -1,0 +1,243 @@
+"""How the ledger ends: by age, with the portal, without the names; and what can be checked then."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import pytest
+from django.test import override_settings
+from django.utils import timezone
+
+from b24app import models
+from b24app.signals import portal_uninstalled, pruning
+from payments import ledger, retention
+from payments.models import Attempt, Comment, Entry, Kind, State
+from sandbox.app import Sandbox
+from sandbox.world import Portal
+from tests.payments import ledgers, stage
+
+pytestmark = pytest.mark.django_db
+
+DAY = timedelta(days=1)
+YEARS = 3650 * DAY
+
+
+@pytest.fixture
+def portal(sandbox: Sandbox, alpha: Portal) -> models.Portal:
+    return stage.install(sandbox, alpha)
+
+
+def long_ago(portal: models.Portal, *numbers: int) -> datetime:
+    """Make these entries and their attempts older than the history is kept."""
+    at = timezone.now() - YEARS - DAY
+    ids = ledgers.open_to_change(portal, *numbers).values("attempt_id")
+    Attempt.objects.filter(pk__in=ids).update(settled_at=at, created_at=at)
+    # Sealed by what the rows say now.
+    for entry in ledgers.open_to_change(portal, *numbers):
+        ledgers.open_to_change(portal, entry.number).update(at=at)
+    ledgers.reseal(portal)
+    return at
+
+
+def numbers(portal: models.Portal) -> list[int]:
+    return [entry.number for entry in ledgers.entries(portal)]
+
+
+def test_what_is_past_its_time_goes_and_the_rest_can_be_checked(portal: models.Portal) -> None:
+    attempts = ledgers.paid(portal, 5)
+    long_ago(portal, 1, 2, 3)
+    hash_ = ledgers.entries(portal)[2].hash
+
+    assert retention.forget_history() == (3, 3)
+
+    assert numbers(portal) == [4, 5, 6]
+    removed = ledgers.entries(portal)[-1]
+    assert (removed.event, removed.actor_id) == ("removed", None)
+    assert (removed.facts["up_to"], removed.facts["hash"], removed.facts["count"]) == (3, hash_, 3)
+    assert list(Attempt.objects.order_by("pk")) == attempts[3:]
+    assert ledgers.findings(portal) == []
+    assert retention.forget_history() == (0, 0)
+
+
+def test_a_head_noted_before_can_be_checked_as_long_as_it_is_there(portal: models.Portal) -> None:
+    ledgers.paid(portal, 5)
+    long_ago(portal, 1, 2, 3)
+    heads = [(entry.number, entry.hash) for entry in ledgers.entries(portal)]
+    retention.forget_history()
+    assert ledgers.findings(portal, heads[4]) == []
+    assert ledgers.findings(portal, heads[2]) == []
+    (finding,) = ledgers.findings(portal, heads[1])
+    assert "removed past its time" in finding
+
+
+def test_a_cut_goes_on_where_an_earlier_one_ended(portal: models.Portal) -> None:
+    ledgers.paid(portal, 4)
+    long_ago(portal, 1, 2)
+    retention.forget_history()
+    assert numbers(portal) == [3, 4, 5]
+    ledgers.paid(portal, 1)
+    long_ago(portal, 3)
+    retention.forget_history()
+    assert numbers(portal) == [4, 5, 6, 7]
+    assert ledgers.findings(portal) == []
+
+
+def test_everything_can_be_past_its_time(portal: models.Portal) -> None:
+    ledgers.paid(portal, 3)
+    long_ago(portal)
+    assert retention.forget_history() == (3, 3)
+    assert numbers(portal) == [4]
+    assert ledgers.findings(portal) == []
+    ledgers.paid(portal, 1)
+    assert ledgers.findings(portal) == []
+
+
+def test_many_go_in_several_transactions(
+    portal: models.Portal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "_CHUNK", 2)
+    ledgers.paid(portal, 6)
+    long_ago(portal, 1, 2, 3, 4, 5)
+    assert retention.forget_history() == (5, 5)
+    removed = [entry for entry in ledgers.entries(portal) if entry.event == "removed"]
+    assert [entry.facts["up_to"] for entry in removed] == [2, 4, 5]
+    assert ledgers.findings(portal) == []
+
+
+def test_broken_off_after_a_part_nothing_is_found_wrong(
+    portal: models.Portal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Entries are gone, their attempts are not yet: the next run takes them."""
+    ledgers.paid(portal, 3)
+    long_ago(portal, 1, 2)
+    with monkeypatch.context() as broken:
+        broken.setattr(retention, "_sweep", lambda *args: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            retention.forget_history()
+    assert Attempt.objects.count() == 3
+    assert ledgers.findings(portal) == []
+    assert retention.forget_history() == (0, 2)
+    assert ledgers.findings(portal) == []
+
+
+def test_an_open_attempt_keeps_its_entries_and_what_follows(portal: models.Portal) -> None:
+    ledgers.paid(portal, 1)
+    ledgers.paid(portal, 1, state=State.UNKNOWN, payment_id=5)
+    ledgers.paid(portal, 2)
+    long_ago(portal)
+    retention.forget_history()
+    assert numbers(portal) == [2, 3, 4, 5]
+    assert Attempt.objects.filter(state=State.UNKNOWN).exists()
+    assert Attempt.objects.count() == 3
+    assert ledgers.findings(portal) == []
+
+
+def test_an_attempt_with_a_newer_entry_stays(portal: models.Portal) -> None:
+    (attempt,) = ledgers.paid(portal, 1)
+    ledger.record(portal, "closed", actor_id=1, attempt=attempt)
+    long_ago(portal, 1)
+    assert retention.forget_history() == (0, 0)
+    assert numbers(portal) == [1, 2]
+
+
+def test_what_was_undone_lately_stays_with_its_undoing(portal: models.Portal) -> None:
+    (attempt,) = ledgers.paid(portal, 1)
+    ledgers.paid(portal, 1, kind=Kind.UNDO, state=State.UNDONE, undoes=attempt)
+    long_ago(portal, 1)
+    assert retention.forget_history() == (0, 0)
+    assert Attempt.objects.count() == 2
+    long_ago(portal, 1, 2)
+    assert retention.forget_history() == (2, 2)
+    assert not Attempt.objects.exists()
+    assert ledgers.findings(portal) == []
+
+
+def test_for_ever_is_for_ever(portal: models.Portal) -> None:
+    ledgers.paid(portal, 1)
+    long_ago(portal, 1)
+    with override_settings(B24_HISTORY_DAYS=0):
+        assert retention.forget_history() == (0, 0)
+    with override_settings(B24_HISTORY_DAYS=4000):
+        assert retention.forget_history() == (0, 0)
+    pruning.send(sender=None)
+    assert numbers(portal) == [2]
+
+
+def test_one_portals_history_is_not_anothers(
+    sandbox: Sandbox, portal: models.Portal, beta: Portal
+) -> None:
+    other = stage.install(sandbox, beta)
+    for row in (portal, other):
+        ledgers.paid(row, 2)
+    long_ago(other, 1)
+    retention.forget_history()
+    assert numbers(portal) == [1, 2]
+    assert numbers(other) == [2, 3]
+    assert Attempt.objects.filter(portal=portal).count() == 2
+
+
+def test_an_uninstalled_portals_ledger_keeps_no_names_and_stays_whole(
+    portal: models.Portal,
+) -> None:
+    ledgers.paid(
+        portal, 2, note="asked by Jo Doe", evidence={"error": {"code": "X", "description": "Jo"}}
+    )
+
+    portal_uninstalled.send(sender=models.Portal, portal=portal, clean=False)
+
+    assert "Jo" not in str(list(Entry.objects.values()))
+    assert "Jo" not in str(list(Attempt.objects.values()))
+    assert "Acme" not in str(list(Entry.objects.values()))
+    erased = ledgers.entries(portal)[-1]
+    assert (erased.event, erased.facts) == ("texts_erased", {"up_to": 2})
+    assert ledgers.findings(portal) == []
+    owed = Comment.objects.values_list("due_at", "given_up")
+    assert list(owed) == [(None, True), (None, True)]
+
+
+def test_texts_written_after_an_erasure_are_not_covered_by_it(portal: models.Portal) -> None:
+    ledgers.paid(portal, 1)
+    ledger.erase_texts(portal)
+    ledgers.paid(portal, 1)
+    ledgers.open_to_change(portal, 3).update(texts=None)
+    assert ledgers.findings(portal) == ["the texts of entry 3 were erased, and no entry says so"]
+
+
+def test_nothing_to_erase_says_nothing(portal: models.Portal) -> None:
+    ledger.record(portal, "noted", actor_id=3)
+    assert ledger.erase_texts(portal) == 0
+    assert numbers(portal) == [1]
+
+
+def test_many_texts_are_erased_in_parts(
+    portal: models.Portal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ledger, "_AT_ONCE", 2)
+    ledgers.paid(portal, 5)
+    assert ledger.erase_texts(portal) == 5
+    assert numbers(portal) == list(range(1, 9))
+    assert ledgers.findings(portal) == []
+
+
+@pytest.mark.parametrize("in_time", [False, True])
+def test_a_portal_that_goes_with_its_data_leaves_nothing(
+    sandbox: Sandbox, portal: models.Portal, beta: Portal, in_time: bool
+) -> None:
+    """At once where its administrator asked for that, else when it has stayed away for long."""
+    other = stage.install(sandbox, beta)
+    (attempt,) = ledgers.paid(portal, 1)
+    Comment.objects.create(attempt=attempt)
+    ledgers.paid(portal, 1, kind=Kind.UNDO, state=State.UNDONE, undoes=attempt)
+    ledgers.paid(other, 1)
+
+    if in_time:
+        gone_at = timezone.now() - 366 * DAY
+        models.Portal.objects.filter(pk=portal.pk).update(uninstalled_at=gone_at)
+        assert retention.forget_uninstalled() == 2
+    else:
+        portal_uninstalled.send(sender=models.Portal, portal=portal, clean=True)
+
+    assert numbers(portal) == []
+    assert Attempt.objects.get().portal == other
+    assert not Comment.objects.exists()
+    assert ledgers.findings(other) == []

@@ -1,0 +1,266 @@
+"""A ledger that somebody has changed is found out, whatever they changed."""
+
+from __future__ import annotations
+
+import tracemalloc
+from collections.abc import Callable
+from io import StringIO
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from b24app import models
+from payments import ledger, sealing
+from payments.models import Attempt, Entry, State
+from sandbox.app import Sandbox
+from sandbox.world import Portal
+from tests.payments import ledgers, stage
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def portal(sandbox: Sandbox, alpha: Portal) -> models.Portal:
+    """A portal with five payments, whose entries are numbered 1 to 5."""
+    row = stage.install(sandbox, alpha)
+    ledgers.paid(row, 5)
+    return row
+
+
+def run(**options: object) -> str:
+    out = StringIO()
+    call_command("verify_ledger", stdout=out, **options)
+    return out.getvalue()
+
+
+def test_a_ledger_that_nobody_touched_has_no_findings(portal: models.Portal) -> None:
+    head = ledgers.entries(portal)[-1]
+    assert run() == (
+        f"{portal.member_id} ({portal.domain}): 5 entries, 0 findings, head 5:{head.hash}\n"
+    )
+
+
+def test_findings_are_told_and_end_with_1(portal: models.Portal) -> None:
+    ledgers.open_to_change(portal, 3).update(event="refused")
+    out = StringIO()
+    with pytest.raises(CommandError) as error:
+        call_command("verify_ledger", stdout=out)
+    assert error.value.returncode == 1
+    assert f"{portal.member_id}: entry 3 does not match its own hash" in out.getvalue()
+
+
+def swap(portal: models.Portal, one: int, other: int) -> None:
+    for before, after in ((one, 99), (other, one), (99, other)):
+        ledgers.open_to_change(portal, before).update(number=after)
+
+
+CHANGES: dict[str, tuple[Callable[[models.Portal], object], str]] = {
+    "facts": (
+        lambda portal: ledgers.open_to_change(portal, 2).update(facts={"sum": "1.0000"}),
+        "entry 2 does not match its own hash",
+    ),
+    "facts that no entry has": (
+        lambda portal: ledgers.open_to_change(portal, 2).update(facts={"sum": 1.5}),
+        "entry 2 does not match its own hash",
+    ),
+    "person": (
+        lambda portal: ledgers.open_to_change(portal, 2).update(actor_id=1),
+        "entry 2 does not match its own hash",
+    ),
+    "attempt": (
+        lambda portal: ledgers.open_to_change(portal, 2).update(attempt_id=None),
+        "entry 2 does not match its own hash",
+    ),
+    "texts": (
+        lambda portal: ledgers.open_to_change(portal, 2).update(texts={"note": "X"}),
+        "the texts of entry 2 were changed",
+    ),
+    "texts erased": (
+        lambda portal: ledgers.open_to_change(portal, 2).update(texts=None),
+        "the texts of entry 2 were erased, and no entry says so",
+    ),
+    "texts and their digest": (
+        lambda portal: ledgers.open_to_change(portal, 2).update(texts=None, texts_digest=""),
+        "entry 2 does not match its own hash",
+    ),
+    "hash": (
+        lambda portal: ledgers.open_to_change(portal, 2).update(hash="0" * 64),
+        "entry 3 does not follow the entry before it",
+    ),
+    "removed from the middle": (
+        lambda portal: ledgers.open_to_change(portal, 2, 3).delete(),
+        "entries 2 to 3 are missing",
+    ),
+    "removed from the beginning": (
+        lambda portal: ledgers.open_to_change(portal, 1, 2).delete(),
+        "entries 1 to 2 are missing, and no entry says that they were removed",
+    ),
+    "removed from the end": (
+        lambda portal: ledgers.open_to_change(portal, 5).delete(),
+        "on payment 271 is paid, and no entry says so",
+    ),
+    "swapped": (lambda portal: swap(portal, 2, 3), "moved from another place"),
+    "renumbered to close a gap": (
+        lambda portal: (
+            ledgers.open_to_change(portal, 5).delete(),
+            ledgers.open_to_change(portal, 4).update(number=5),
+        ),
+        "entry 5 does not match its own hash",
+    ),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_change_is_found(portal: models.Portal, change: str) -> None:
+    spoil, expected = CHANGES[change]
+    spoil(portal)
+    assert any(expected in finding for finding in ledgers.findings(portal))
+
+
+def test_a_cut_that_does_not_fit_is_found(portal: models.Portal) -> None:
+    """Whoever takes the beginning away and says so has to know the last hash that went."""
+    ledgers.open_to_change(portal, 1, 2).delete()
+    facts = {"up_to": 2, "hash": "0" * 64, "count": 2, "before": "2026-01-01T00:00:00+00:00"}
+    ledger.record(portal, ledger.REMOVED, actor_id=None, facts=facts)
+    found = ledgers.findings(portal)
+    assert "entry 3 does not follow what was removed before it" in found
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({"state": State.REFUSED}, "says state refused, but entry 1 says paid"),
+        ({"sum": "1.00"}, "says sum 1.0000, but entry 1 says 100.5000"),
+        ({"payment_id": 999}, "says payment_id 999, but entry 1 says 271"),
+        ({"user_id": 7}, "says user_id 7, but entry 1 says 3"),
+        ({"currency": "USD"}, "says currency USD, but entry 1 says EUR"),
+    ],
+)
+def test_a_working_row_that_says_otherwise_is_found(
+    portal: models.Portal, values: dict[str, object], expected: str
+) -> None:
+    first = ledgers.entries(portal)[0]
+    Attempt.objects.filter(pk=first.attempt_id or 0).update(**values)
+    (finding,) = ledgers.findings(portal)
+    assert expected in finding
+
+
+def test_only_the_last_entry_of_an_attempt_is_compared(portal: models.Portal) -> None:
+    attempt = ledgers.an_attempt(portal, state=State.UNKNOWN, payment_id=5, settled_at=None)
+    ledger.record(portal, "unknown", actor_id=3, attempt=attempt)
+    attempt.state = State.PAID
+    attempt.save()
+    assert len(ledgers.findings(portal)) == 1
+    ledger.record(portal, "paid", actor_id=None, attempt=attempt)
+    assert ledgers.findings(portal) == []
+
+
+def test_a_working_row_that_is_gone_is_found(portal: models.Portal) -> None:
+    first = ledgers.entries(portal)[0]
+    Attempt.objects.filter(pk=first.attempt_id or 0).delete()
+    assert ledgers.findings(portal) == [f"entry 1: its attempt {first.attempt_id} is missing"]
+
+
+def test_an_outcome_without_an_entry_is_found_and_an_open_attempt_needs_none(
+    portal: models.Portal,
+) -> None:
+    ledgers.an_attempt(portal, state=State.PAYING, payment_id=5, settled_at=None)
+    assert ledgers.findings(portal) == []
+    attempt = ledgers.an_attempt(portal)
+    (finding,) = ledgers.findings(portal)
+    assert finding == f"attempt {attempt.pk} on payment 271 is paid, and no entry says so"
+
+
+def test_a_head_that_was_noted_finds_an_end_that_is_gone(portal: models.Portal) -> None:
+    """Also where whoever did it took the working rows too, and left no other trace."""
+    entries = ledgers.entries(portal)
+    noted = (5, entries[-1].hash)
+    assert ledgers.findings(portal, noted) == []
+    assert ledgers.findings(portal, (4, entries[3].hash)) == []
+    Attempt.objects.filter(pk=entries[4].attempt_id or 0).delete()
+    ledgers.open_to_change(portal, 5).delete()
+    assert ledgers.findings(portal) == []
+    (finding,) = ledgers.findings(portal, noted)
+    assert "its end is missing" in finding
+
+
+def test_a_head_that_was_noted_finds_a_chain_that_was_written_anew(portal: models.Portal) -> None:
+    noted = (5, ledgers.entries(portal)[-1].hash)
+    ledgers.open_to_change(portal, 4).update(actor_id=1)
+    ledgers.reseal(portal)
+    assert ledgers.findings(portal) == []
+    (finding,) = ledgers.findings(portal, noted)
+    assert "written anew" in finding
+
+
+def test_the_head_is_given_on_the_command_line(portal: models.Portal) -> None:
+    head = ledgers.entries(portal)[-1].hash
+    assert "0 findings" in run(portal=portal.domain, head=(5, head))
+    assert "0 findings" in run(portal=portal.member_id)
+    with pytest.raises(CommandError):
+        run(portal=portal.domain, head=(5, "0" * 64))
+    for mistake in ({"head": (5, head)}, {"portal": "nobody.example.com"}):
+        with pytest.raises(CommandError):
+            run(**mistake)
+
+
+@pytest.mark.parametrize("text", ["", "5", "5:abc", f"-1:{'0' * 64}", f"x:{'0' * 64}"])
+def test_a_head_that_is_none_is_not_taken(portal: models.Portal, text: str) -> None:
+    with pytest.raises(CommandError):
+        call_command("verify_ledger", "--portal", portal.domain, "--head", text)
+
+
+def test_one_portals_faults_are_not_anothers(
+    sandbox: Sandbox, portal: models.Portal, beta: Portal
+) -> None:
+    other = stage.install(sandbox, beta)
+    ledgers.paid(other, 2)
+    ledgers.open_to_change(other, 1).update(actor_id=1)
+    assert ledgers.findings(portal) == []
+    assert len(ledgers.findings(other)) == 1
+    assert "0 findings" in run(portal=portal.domain)
+
+
+def test_an_entry_of_another_portal_is_found(
+    sandbox: Sandbox, portal: models.Portal, beta: Portal
+) -> None:
+    other = stage.install(sandbox, beta)
+    ledgers.open_to_change(portal, 1).update(portal=other)
+    assert any("entry 1 does not match" in finding for finding in ledgers.findings(other))
+
+
+def many(portal: models.Portal, count: int) -> None:
+    """A long chain in one statement."""
+    previous = sealing.GENESIS
+    rows = []
+    at = timezone.now()
+    for number in range(1, count + 1):
+        entry = Entry(
+            portal=portal,
+            number=number,
+            at=at,
+            event="noted",
+            facts={"words": "x" * 500},
+            previous=previous,
+        )
+        previous = entry.hash = entry.sealed(portal.member_id)
+        rows.append(entry)
+    Entry.objects.bulk_create(rows, batch_size=500)
+
+
+def test_a_long_chain_takes_no_more_memory_and_few_queries(sandbox: Sandbox, beta: Portal) -> None:
+    row = stage.install(sandbox, beta)
+    many(row, 5_000)
+    tracemalloc.start()
+    try:
+        with CaptureQueriesContext(connection) as queries:
+            assert ledgers.findings(row) == []
+        _now, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(queries) < 50
+    # One chunk of 500 entries at a time, of 5,000 with 500 bytes of facts and their indexes.
+    assert peak < 8_000_000

@@ -1,0 +1,114 @@
+"""`crm.timeline.comment.add` and `.list`, as api-reference/crm/timeline/comments/ has them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from sandbox import seed
+from sandbox.faults import Fault
+from tests.sandbox.asking import Refusal, ask, envelope, refused
+from tests.sandbox.wire import Wire, in_process
+
+ADD, LIST = "crm.timeline.comment.add", "crm.timeline.comment.list"
+
+
+def fields(**values: Any) -> dict[str, Any]:
+    usual = {"ENTITY_ID": seed.DEAL, "ENTITY_TYPE": "deal", "COMMENT": "New comment was added"}
+    return {"fields": {**usual, **values}}
+
+
+def on_deal(**params: Any) -> dict[str, Any]:
+    return {"filter": {"ENTITY_ID": seed.DEAL, "ENTITY_TYPE": "deal"}, **params}
+
+
+def add_many(wire: Wire, count: int) -> None:
+    wire.alpha.bucket_size = count + 50
+    for place in range(count):
+        ask(wire, ADD, fields(COMMENT=f"Comment {place}"), user=seed.MANAGER)
+
+
+def test_a_comment_is_added_and_listed_with_ids_as_text() -> None:
+    wire = in_process()
+    number = ask(wire, ADD, fields(), user=seed.MANAGER)
+    assert isinstance(number, int)
+    answer = envelope(wire, LIST, on_deal(), user=seed.READER)
+    (row,) = answer["result"]
+    assert answer["total"] == 1
+    assert row.pop("CREATED").endswith("+03:00")
+    assert row == {
+        "ID": str(number),
+        "ENTITY_ID": str(seed.DEAL),
+        "ENTITY_TYPE": "deal",
+        "COMMENT": "New comment was added",
+        "AUTHOR_ID": str(seed.MANAGER),
+        "FILES": [],  # an empty array has no difference in PHP
+    }
+
+
+@pytest.mark.parametrize("name", ["smart_invoice", "SMART_INVOICE", "dynamic_31"])
+def test_new_invoices_have_comments_too(name: str) -> None:
+    wire = in_process()
+    given = fields(ENTITY_TYPE=name, ENTITY_ID=str(seed.INVOICE))
+    ask(wire, ADD, given, user=seed.MANAGER)
+    named = {"filter": {"ENTITY_TYPE": name, "ENTITY_ID": seed.INVOICE}}
+    assert len(ask(wire, LIST, named, user=seed.MANAGER)) == 1
+    assert ask(wire, LIST, on_deal(), user=seed.MANAGER) == []
+
+
+@pytest.mark.parametrize(
+    ("params", "code"),
+    [
+        ({}, 100),
+        ({"FIELDS": fields()["fields"]}, 100),
+        (fields(ENTITY_ID=""), 100),
+        (fields(ENTITY_TYPE=None), 100),
+        (fields(COMMENT="  "), "INVALID_ARG_VALUE"),
+        (fields(ENTITY_ID=10**6), "OWNER_NOT_FOUND"),
+        (fields(ENTITY_TYPE="dynamic_999"), "OWNER_NOT_FOUND"),
+    ],
+)
+def test_what_cannot_be_added_is_refused(params: dict[str, Any], code: str | int) -> None:
+    wire = in_process()
+    refusal = refused(wire, ADD, params, user=seed.ADMIN)
+    assert (refusal.status, refusal.code) == (400, code)
+    assert wire.alpha.comments == []
+
+
+def test_whoever_may_not_see_the_deal_may_neither_comment_nor_read() -> None:
+    wire = in_process()
+    hidden = fields(ENTITY_ID=seed.HIDDEN_DEAL)
+    refusal = refused(wire, ADD, hidden, user=seed.OWN_MANAGER)
+    assert refusal == Refusal(400, "ACCESS_DENIED", "Access denied")
+    listed = {"filter": {"ENTITY_ID": seed.HIDDEN_DEAL, "ENTITY_TYPE": "deal"}}
+    refusal = refused(wire, LIST, listed, user=seed.OWN_MANAGER)
+    assert refusal == Refusal(400, "", "Access denied.")
+    for method in (ADD, LIST):
+        assert refused(wire, method, user=seed.EXTRANET).code == "allowed_only_intranet_user"
+
+
+def test_a_list_names_its_object() -> None:
+    wire = in_process()
+    add_many(wire, 1)
+    assert refused(wire, LIST, user=seed.ADMIN) == Refusal(400, "", "Access denied.")
+
+
+def test_a_list_is_selected_ordered_and_paged() -> None:
+    wire = in_process()
+    add_many(wire, 51)
+    params = on_deal(order={"ID": "DESC"}, select=["ID", "COMMENT"])
+    answer = envelope(wire, LIST, params, user=seed.MANAGER)
+    assert (len(answer["result"]), answer["total"], answer["next"]) == (50, 51, 50)
+    assert answer["result"][0] == {"ID": "51", "COMMENT": "Comment 50"}
+    last = envelope(wire, LIST, {**params, "start": 50}, user=seed.MANAGER)
+    assert [row["ID"] for row in last["result"]] == ["1"]
+    assert "next" not in last
+
+
+@pytest.mark.parametrize(("when", "count"), [("before", 0), ("after", 1)])
+def test_a_fault_strikes_before_the_comment_stands_or_after(when: str, count: int) -> None:
+    wire = in_process()
+    wire.sandbox.faults.add(Fault("status500", method=ADD, when=when))
+    assert refused(wire, ADD, fields(), user=seed.MANAGER).status == 500
+    assert len(wire.alpha.comments) == count
