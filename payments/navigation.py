@@ -24,6 +24,7 @@ class Screen:
 
 SCREENS = (
     Screen("unpaid", _("Unpaid payments")),
+    Screen("bulk", _("Several at once")),
     Screen("approvals", _("Approvals"), badge="approvals-waiting"),
     Screen("history", _("History"), badge="waiting"),
     Screen("policy", _("Rules"), admins_only=True),

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from django.urls import include, path
 
-from payments.views import approvals, history, home, listing, marks, pay, policy, waiting
+from payments.views import approvals, bulk, history, home, listing, marks, pay, policy, waiting
 
 payments = (
     [
@@ -30,6 +30,14 @@ payments = (
         path("history/waiting/", waiting.waiting, name="waiting"),
         path("history/waiting/check/", waiting.check, name="waiting-check"),
         path("history/waiting/close/", waiting.close, name="waiting-close"),
+        path("runs/", bulk.bulk, name="bulk"),
+        path("runs/new/", bulk.dry_run, name="bulk_dry_run"),
+        path("runs/<int:run_id>/", bulk.shown, name="bulk_run"),
+        path("runs/<int:run_id>/start/", bulk.start, name="bulk_start"),
+        path("runs/<int:run_id>/step/", bulk.step, name="bulk_step"),
+        path("runs/<int:run_id>/pause/", bulk.pause, name="bulk_pause"),
+        path("runs/<int:run_id>/resume/", bulk.resume, name="bulk_resume"),
+        path("runs/<int:run_id>/stop/", bulk.stop, name="bulk_stop"),
     ],
     "payments",
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from django.utils import timezone
+
 from b24app.errors import Missing
 from b24app.models import Portal
 from b24app.session import Person
@@ -41,4 +43,5 @@ def offer_for(person: Person, attempt: Attempt) -> Offer:
         currency=attempt.currency,
         pay_system_id=attempt.bound_pay_system_id,
         pay_system_name=attempt.pay_system_name,
+        made_at=timezone.now(),
     )

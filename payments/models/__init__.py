@@ -21,13 +21,16 @@ from payments.models.attempt import (
 from payments.models.comment import Comment
 from payments.models.entry import AppendOnly, Entry
 from payments.models.policy import MAX_UNDO_HOURS, Limit, Policy, Who
+from payments.models.run import ACTIVE_STATES, OVER_STATES, RowState, Run, RunRow, RunState
 
 __all__ = [
+    "ACTIVE_STATES",
     "APPROVAL_LASTS",
     "LIVE_STATES",
     "MAX_UNDO_HOURS",
     "NOTE_LENGTH",
     "OPEN_STATES",
+    "OVER_STATES",
     "SETTLE_AFTER",
     "STALE_CLAIM",
     "AppendOnly",
@@ -40,6 +43,10 @@ __all__ = [
     "Kind",
     "Limit",
     "Policy",
+    "RowState",
+    "Run",
+    "RunRow",
+    "RunState",
     "State",
     "Who",
 ]

@@ -42,5 +42,11 @@ def home(request: HttpRequest) -> HttpResponseBase:
     person = opening.prove()
     listing = reading.listing(person, is_admin=opening.is_admin)
     lines = screens.lines(listing, person.portal)
-    context = {"listing": listing, "lines": lines, "is_admin": opening.is_admin}
+    may_bulk = listing.rules.may_bulk(person.user_id, is_admin=opening.is_admin)
+    context = {
+        "listing": listing,
+        "lines": lines,
+        "is_admin": opening.is_admin,
+        "may_bulk": listing.may_pay and may_bulk,
+    }
     return render(request, template, context)

@@ -10,7 +10,7 @@ from b24app.client import run_together
 from b24app.session import PortalRequest, portal_required
 from payments import screens
 from payments.forms import read_search
-from payments.visible import MainReading
+from payments.visible import Listing, MainReading
 
 
 @require_GET
@@ -22,7 +22,12 @@ def unpaid(request: PortalRequest) -> HttpResponse:
     run_together(*reading.batches)
     found = reading.listing(person)
     lines = screens.lines(found, person.portal)
-    context = {"listing": found, "lines": lines, "is_admin": reading.is_admin}
+    context = {
+        "listing": found,
+        "lines": lines,
+        "is_admin": reading.is_admin,
+        "may_bulk": _may_bulk(request, found, reading),
+    }
     return render(request, "payments/screens/unpaid.html", context)
 
 
@@ -41,5 +46,15 @@ def listing(request: PortalRequest) -> HttpResponse:
     run_together(*reading.batches)
     found = reading.listing(person)
     lines = screens.lines(found, person.portal)
-    context = {"listing": found, "lines": lines, "search": search}
+    context = {
+        "listing": found,
+        "lines": lines,
+        "search": search,
+        "may_bulk": _may_bulk(request, found, reading),
+    }
     return render(request, "payments/_fragments/rows.html", context)
+
+
+def _may_bulk(request: PortalRequest, found: Listing, reading: MainReading) -> bool:
+    may_bulk = found.rules.may_bulk(request.person.user_id, is_admin=reading.is_admin)
+    return found.may_pay and may_bulk

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from payments import reasons
 from payments.gateway import Order, Owner, Payment, PaySystem
-from payments.models import Approval, Attempt
+from payments.models import Approval, Attempt, Policy
 from payments.offer import Offer
 from payments.payer import Payer
 from payments.policy import policy_and_attempts
@@ -62,12 +62,13 @@ class Row:
 class Listing:
     """`may_pay` is the person's order right; without it no row is payable. `next_before` goes into
     the next reading for Show more. `systems_known` is false where the portal's own token does not
-    work, so that only the bound pay system can be offered."""
+    work, so that only the bound pay system can be offered. `rules` are the portal's."""
 
     rows: list[Row]
     may_pay: bool
     next_before: int | None
     systems_known: bool
+    rules: Policy
     names: dict[int, str] = field(default_factory=dict)
 
 
@@ -111,7 +112,7 @@ def listing(
         for one in seen
     ]
     names = names_of_approvers(person, approvals.values())
-    return Listing(rows, may_pay, next_before, systems is not None, names)
+    return Listing(rows, may_pay, next_before, systems is not None, policy, names)
 
 
 def _row(

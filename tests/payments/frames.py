@@ -32,12 +32,12 @@ class Frame:
         return text_of(self.opened(DEAL_TAB, str(deal_id)))
 
     def post(self, path: str, **fields: object) -> Any:
-        return self.client.post(path, fields, headers=self._headers())
+        return self.client.post(path, fields, headers=self.headers())
 
     def get(self, **fields: str) -> Any:
-        return self.client.get("/payments/", fields, headers=self._headers())
+        return self.client.get("/payments/", fields, headers=self.headers())
 
-    def _headers(self) -> dict[str, str]:
+    def headers(self) -> dict[str, str]:
         return {"x-frame-session": self.session, "hx-request": "true"}
 
 

@@ -1,0 +1,33 @@
+"""Who may pay several at once, as the portal's administrator has decided."""
+
+from __future__ import annotations
+
+from django.utils.translation import gettext_lazy as _
+
+from b24app.errors import FrameError
+from b24app.opening import PROFILE
+from b24app.session import Person
+from payments.policy import policy_of
+
+
+class NotAllowed(FrameError):
+    status = 403
+    sentence_by_default = _(
+        "Your portal's administrator does not let you pay several payments at once. "
+        "Nothing was paid. You can pay them one by one."
+    )
+
+
+def may_bulk(person: Person) -> bool:
+    """Asks Bitrix24 whether this is an administrator only where that makes a difference."""
+    policy = policy_of(person.portal)
+    if policy.may_bulk(person.user_id, is_admin=False):
+        return True
+    if not policy.may_bulk(person.user_id, is_admin=True):
+        return False
+    return person.client.read(PROFILE).is_admin
+
+
+def require_may_bulk(person: Person) -> None:
+    if not may_bulk(person):
+        raise NotAllowed(f"user {person.user_id} may not pay several at once")

@@ -1,0 +1,123 @@
+"""Which payments a run would be of: those that were ticked, or all that a search finds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
+
+from b24app.client import Batch, Client, portal_client, run_together
+from b24app.errors import AccessDenied, ChainBroken, TokenRejected
+from b24app.opening import PROFILE
+from b24app.session import Person
+from payments import gateway
+from payments.gateway import PAGE, Payment
+from payments.systems import Systems, SystemsReading
+from payments.visible.pages import AskedPages, Page
+from payments.visible.rows import Seen
+from payments.visible.sight import seen_of
+
+T = TypeVar("T")
+
+# At the portal's pace this is a quarter of an hour of paying; nobody looks on for longer.
+MOST = 500
+
+# Two hundred payments each, at three requests: fifteen of the fifty that the portal's bucket holds.
+_ROUNDS = 5
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What Bitrix24 says of the person, and the portal's pay systems, None where unknown."""
+
+    may_pay: bool
+    is_admin: bool
+    systems: Systems | None
+
+
+def standing_of(person: Person) -> Standing:
+    batch = person.client.batch()
+    right, profile = batch.add(gateway.order_right()), batch.add(PROFILE)
+    reading = SystemsReading(person.portal)
+    run_together(batch, *reading.own_batches())
+    is_admin = profile.get().is_admin
+    systems = reading.result_for_admin(person.client) if is_admin else reading.result()
+    return Standing(right.get(), is_admin, systems)
+
+
+@dataclass(frozen=True)
+class Found:
+    """`missing`: so many of the ticked ones are not there for this person. `is_cut`: there are, or
+    may be, more than are here."""
+
+    seen: list[Seen]
+    missing: int = 0
+    is_cut: bool = False
+
+
+class Finding:
+    """Reads with the portal's token or, where that does not work, the person's; what they may see
+    is asked with their own in any case."""
+
+    def __init__(self, person: Person, *, is_admin: bool) -> None:
+        self._person, self._is_admin = person, is_admin
+        try:
+            self._source = portal_client(person.portal)
+        except ChainBroken:
+            self._source = person.client
+
+    def ticked(self, payment_ids: Sequence[int]) -> Found:
+        """In the list's order, newest first; ten requests' worth of them travel as one."""
+        payments = self._read(partial(_asked_by_id, payment_ids=payment_ids))
+        wanted = set(payment_ids)
+        found = {payment.id: payment for payment in payments if payment.id in wanted}
+        seen = self._seen([found[number] for number in sorted(found, reverse=True)])
+        return Found(seen, missing=len(wanted) - len(seen))
+
+    def all(self, number: str) -> Found:
+        """What the list shows for this search, an empty one included, page after page."""
+        seen: list[Seen] = []
+        before: int | None = None
+        for _ in range(_ROUNDS):
+            page = self._read(partial(_asked_pages, before=before, number=number))
+            seen += self._seen(page.payments)
+            before = page.next_before
+            if before is None or len(seen) > MOST:
+                break
+        return Found(seen[:MOST], is_cut=before is not None or len(seen) > MOST)
+
+    def _seen(self, payments: Sequence[Payment]) -> list[Seen]:
+        return seen_of(
+            payments,
+            portal=self._person.portal,
+            source=self._source,
+            person_client=self._person.client,
+            is_admin=self._is_admin,
+        )
+
+    def _read(self, ask: Callable[[Client], T]) -> T:
+        try:
+            return ask(self._source)
+        except (ChainBroken, TokenRejected, AccessDenied):
+            if self._source is self._person.client:
+                raise
+        self._source = self._person.client
+        return ask(self._source)
+
+
+def _asked_by_id(client: Client, *, payment_ids: Sequence[int]) -> list[Payment]:
+    batch = client.batch()
+    asked = [
+        batch.add(gateway.payments_with_ids(payment_ids[first : first + PAGE]))
+        for first in range(0, len(payment_ids), PAGE)
+    ]
+    batch.run()
+    return [payment for pending in asked for payment in pending.get()]
+
+
+def _asked_pages(client: Client, *, before: int | None, number: str) -> Page:
+    batch: Batch = client.batch()
+    asked = AskedPages(batch, before=before, number=number, ahead=True)
+    batch.run()
+    return asked.get()

@@ -1,0 +1,99 @@
+"""A run's own life: started, paused, taken up again, stopped. Each is one conditional statement."""
+
+from __future__ import annotations
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from b24app.errors import FrameError, Missing
+from b24app.session import Person
+from payments.bulk import words
+from payments.models import ACTIVE_STATES, Run, RunState
+
+
+class RunUnfinished(FrameError):
+    status = 409
+    sentence_by_default = _(
+        "You have an unfinished run. Open Several at once and resume or stop it first. "
+        "Nothing else was started."
+    )
+
+
+class NoSuchRun(Missing):
+    sentence_by_default = _(
+        "There is no such run of yours any more. Nothing was done. Open Several at once again."
+    )
+
+
+def run_of(person: Person, run_id: int) -> Run:
+    """Raises NoSuchRun for another person's, which does not exist for this one."""
+    run = Run.objects.filter(pk=run_id, portal=person.portal, user_id=person.user_id).first()
+    if run is None:
+        raise NoSuchRun(f"run {run_id}")
+    run.portal = person.portal
+    return run
+
+
+def current_run(person: Person) -> Run | None:
+    """The one that is active or, without such a one, shown and not started."""
+    own = Run.objects.filter(portal=person.portal, user_id=person.user_id)
+    return (
+        own.filter(state__in=ACTIVE_STATES).first()
+        or own.filter(state=RunState.READY).order_by("-pk").first()
+    )
+
+
+def require_none_active(person: Person) -> None:
+    own = Run.objects.filter(portal=person.portal, user_id=person.user_id)
+    if own.filter(state__in=ACTIVE_STATES).exists():
+        raise RunUnfinished("one run at a time")
+
+
+def start(run: Run) -> None:
+    """Raises RunUnfinished where another one of this person is active."""
+    now = timezone.now()
+    try:
+        with transaction.atomic():
+            Run.objects.filter(pk=run.pk, state=RunState.READY).update(
+                state=RunState.RUNNING, started_at=now, next_step_at=now
+            )
+    except IntegrityError as error:
+        raise RunUnfinished("one run at a time") from error
+    run.refresh_from_db()
+
+
+def pause(run: Run, reason: str = words.BY_PERSON) -> None:
+    Run.objects.filter(pk=run.pk, state=RunState.RUNNING).update(
+        state=RunState.PAUSED, reason=reason
+    )
+    run.refresh_from_db()
+
+
+def resume(run: Run) -> None:
+    """The pace goes on where it was: a step that was not due yet is not due earlier now."""
+    now = timezone.now()
+    due = max(run.next_step_at or now, now)
+    Run.objects.filter(pk=run.pk, state=RunState.PAUSED).update(
+        state=RunState.RUNNING, reason="", unconfirmed_in_a_row=0, next_step_at=due
+    )
+    run.refresh_from_db()
+
+
+def stop(run: Run) -> None:
+    """For good: what waits is never paid by this run. The row that is being paid ends as it does.
+
+    The other way to end, `finish`, is for a run that has no row left.
+    """
+    _end(run, RunState.STOPPED)
+
+
+def finish(run: Run) -> None:
+    _end(run, RunState.FINISHED)
+
+
+def _end(run: Run, state: RunState) -> None:
+    Run.objects.filter(pk=run.pk, state__in=ACTIVE_STATES).update(
+        state=state, reason="", finished_at=timezone.now()
+    )
+    run.refresh_from_db()

@@ -1,0 +1,61 @@
+"""Which outcomes of a row would be the next row's as well, so that the run had better pause."""
+
+from __future__ import annotations
+
+from b24app.errors import (
+    AccessDenied,
+    B24Error,
+    ChainBroken,
+    QueryLimit,
+    Refused,
+    ScopeMissing,
+    TokenExpired,
+    TokenRejected,
+    error_from_answer,
+)
+from payments import reasons
+from payments.bulk import words
+from payments.models import Attempt
+
+_ALL_MEET = frozenset(
+    {
+        reasons.NO_ORDER_RIGHT,
+        reasons.PORTAL_MOVED,
+        reasons.NOT_REACHED,
+        reasons.READ_FAILED,
+    }
+)
+# A method that took too much of the server's time is turned away for some minutes.
+_OPERATION_LIMIT = "OPERATION_TIME_LIMIT"
+
+
+def reason_to_pause(attempt: Attempt) -> str:
+    """A code of words.PAUSE_SENTENCES, or "" where this is the row's own affair."""
+    if attempt.reason in _ALL_MEET:
+        return attempt.reason
+    kept = attempt.evidence.get("error")
+    if attempt.reason != reasons.REFUSED_BY_BITRIX24 or not kept:
+        return ""
+    return _of(error_from_answer(kept["code"], kept["description"], kept["status"]))
+
+
+def is_of_every_row(reason: str) -> bool:
+    """No row's own affair at all. What could not be read may be, and would stop the run again and
+    again if it were tried first each time."""
+    return reason not in ("", reasons.READ_FAILED)
+
+
+def _of(error: B24Error) -> str:
+    match error:
+        case QueryLimit():
+            return words.LIMIT
+        case TokenExpired() | TokenRejected() | ScopeMissing():
+            return words.TOKEN
+        case ChainBroken():
+            return words.PLAN if error.code.upper() == "PAYMENT_REQUIRED" else words.TOKEN
+        case AccessDenied():
+            return words.PLAN if error.is_about_plan else ""
+        case Refused() if error.code.upper() == _OPERATION_LIMIT:
+            return words.LIMIT
+        case _:
+            return ""

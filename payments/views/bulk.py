@@ -1,0 +1,116 @@
+"""Several at once: the dry run, and the run that the person's open page takes step by step."""
+
+from __future__ import annotations
+
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_GET, require_POST
+
+from b24app.session import PortalRequest, portal_required
+from payments.bulk import drafting, running, showing, stepping
+from payments.bulk.allowed import may_bulk, require_may_bulk
+from payments.bulk.forms import read_selection
+from payments.models import Run, RunRow
+
+
+@require_GET
+@portal_required
+def bulk(request: PortalRequest) -> HttpResponse:
+    """What is unfinished, and what was done before."""
+    return _screen(request, running.current_run(request.person))
+
+
+@require_GET
+@portal_required
+def shown(request: PortalRequest, run_id: int) -> HttpResponse:
+    return _screen(request, running.run_of(request.person, run_id))
+
+
+@require_POST
+@portal_required
+def dry_run(request: PortalRequest) -> HttpResponse:
+    """What would be paid of the ticked payments, or of all that the search finds."""
+    selection = read_selection(request)
+    if selection.payment_ids is None:
+        run = drafting.draft_all(request.person, selection.number)
+    else:
+        run = drafting.draft_ticked(request.person, selection.payment_ids)
+    return _screen(request, run)
+
+
+@require_POST
+@portal_required
+def start(request: PortalRequest, run_id: int) -> HttpResponse:
+    require_may_bulk(request.person)
+    run = running.run_of(request.person, run_id)
+    running.start(run)
+    return _screen(request, run, is_worked=True)
+
+
+@require_POST
+@portal_required
+def step(request: PortalRequest, run_id: int) -> HttpResponse:
+    """At most one payment; the answer asks for the next step when that is due."""
+    run = running.run_of(request.person, run_id)
+    row = stepping.step(request.person, run)
+    return _progress(request, run, is_worked=True, row=row)
+
+
+@require_POST
+@portal_required
+def pause(request: PortalRequest, run_id: int) -> HttpResponse:
+    """Also what Stop does first: while the person is asked, nothing more is paid."""
+    run = running.run_of(request.person, run_id)
+    running.pause(run)
+    return _progress(request, run, asks_to_stop="stop" in request.POST)
+
+
+@require_POST
+@portal_required
+def resume(request: PortalRequest, run_id: int) -> HttpResponse:
+    require_may_bulk(request.person)
+    run = running.run_of(request.person, run_id)
+    running.resume(run)
+    return _progress(request, run, is_worked=True)
+
+
+@require_POST
+@portal_required
+def stop(request: PortalRequest, run_id: int) -> HttpResponse:
+    run = running.run_of(request.person, run_id)
+    running.stop(run)
+    return _screen(request, run)
+
+
+def _screen(request: PortalRequest, run: Run | None, *, is_worked: bool = False) -> HttpResponse:
+    person = request.person
+    context = {
+        "may_bulk": may_bulk(person),
+        "past": showing.past_runs(person.portal, person.user_id),
+        "is_worked": is_worked,
+    }
+    if run is not None:
+        context["progress"] = showing.progress_of(run)
+        context["rows"] = showing.rows_shown(run, person.portal)
+    return render(request, "payments/screens/bulk.html", context)
+
+
+def _progress(
+    request: PortalRequest,
+    run: Run,
+    *,
+    is_worked: bool = False,
+    asks_to_stop: bool = False,
+    row: RunRow | None = None,
+) -> HttpResponse:
+    """`is_worked`: this page takes the steps. `row` is the one that changed; at the end all are
+    shown anew, since another tab may have taken steps as well."""
+    person = request.person
+    changed = None if run.is_over else [row] if row else []
+    context = {
+        "progress": showing.progress_of(run),
+        "is_worked": is_worked,
+        "asks_to_stop": asks_to_stop,
+        "changed": showing.rows_shown(run, person.portal, changed),
+    }
+    return render(request, "payments/_fragments/bulk_step.html", context)

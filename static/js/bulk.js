@@ -1,0 +1,42 @@
+/* Several at once: which rows are ticked, and a run whose step brought no answer. */
+(() => {
+  "use strict";
+
+  const boxes = () => [...document.querySelectorAll("#rows .ticking input")];
+
+  // A row that was paid or refused meanwhile has no Pay, and nothing to be ticked for.
+  function look() {
+    const form = document.getElementById("bulk");
+    if (!form) return;
+    const open = boxes().filter((box) => {
+      box.disabled = !box.closest("tr").querySelector(".settle .button-main");
+      if (box.disabled) box.checked = false;
+      return !box.disabled;
+    });
+    const ticked = open.filter((box) => box.checked).length;
+    const all = form.querySelector("[data-tick-all]");
+    all.disabled = open.length === 0;
+    all.checked = ticked > 0 && ticked === open.length;
+    all.indeterminate = ticked > 0 && ticked < open.length;
+    form.querySelector("[data-ticked]").disabled = ticked === 0;
+    form.querySelector("[data-count]").textContent = `(${ticked})`;
+  }
+
+  document.addEventListener("change", ({ target }) => {
+    if (target.matches("[data-tick-all]")) {
+      for (const box of boxes()) if (!box.disabled) box.checked = target.checked;
+    }
+    if (target.matches("[data-tick-all], .ticking input")) look();
+  });
+
+  document.addEventListener("htmx:afterSettle", look);
+
+  // The run stands still then; the message says what is known, and this goes on with it.
+  document.addEventListener("htmx:afterRequest", ({ detail }) => {
+    if (!detail.elt.matches("[data-step], [data-go-on]") || detail.xhr.status === 200) return;
+    const button = document.querySelector("[data-go-on]");
+    if (button) button.hidden = false;
+  });
+
+  look();
+})();

@@ -1,0 +1,59 @@
+"""A process of its own that takes steps of a run: `python -m tests.payments.stepping_process`.
+
+It reads what to do as a line of JSON, says "ready", and makes one step for each further line.
+`dies_at` names a place in the code, as module:function; when that is reached, the process kills
+itself as the operating system does when memory runs out: nothing is cleaned up.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import signal
+import sys
+from typing import Any
+
+import django
+
+
+def main() -> None:
+    os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
+    task = json.loads(sys.stdin.readline())
+    from django.conf import settings
+
+    settings.DATABASES["default"]["NAME"] = task["database"]
+    django.setup()
+    from django.utils import timezone
+
+    from b24app.models import Portal
+    from b24app.session import Person
+    from payments.bulk.running import run_of
+    from payments.bulk.stepping import step
+
+    person = Person(Portal.objects.get(), task["user_id"], proved_at=timezone.now())
+    run = run_of(person, task["run"])
+    if task["dies_at"]:
+        _die_at(*task["dies_at"].split(":"))
+    say("ready")
+    for _ in sys.stdin:
+        row = step(person, run)
+        say(json.dumps({"payment": row.payment_id if row else None, "state": run.state}))
+
+
+def _die_at(module_name: str, name: str) -> None:
+    def die(*args: Any, **kwargs: Any) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    module = importlib.import_module(module_name)
+    assert callable(getattr(module, name))
+    setattr(module, name, die)
+
+
+def say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,275 @@
+"""Two tabs, two processes, a process killed in the middle of a step: nothing is paid twice."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+import pytest
+from django.conf import settings
+from django.db import connection
+from django.utils import timezone
+
+from b24app.session import Person
+from payments.bulk import running
+from payments.bulk.showing import progress_of
+from payments.bulk.stepping import LEASE, step
+from payments.models import STALE_CLAIM, Attempt, RowState, Run, RunRow, RunState, State
+from payments.offer import open_offer
+from payments.pay import check
+from sandbox import seed
+from sandbox.app import Sandbox
+from sandbox.faults import Fault
+from sandbox.server import Doors
+from sandbox.server import running as serving
+from sandbox.world import Portal
+from tests.payments import runs, stage
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+THREE = seed.PLAIN_PAYMENTS[:3]
+
+
+@pytest.fixture
+def manager(sandbox: Sandbox, alpha: Portal) -> Person:
+    return stage.person(sandbox, stage.install(sandbox, alpha), seed.MANAGER)
+
+
+def test_two_tabs_make_one_step(sandbox: Sandbox, alpha: Portal, manager: Person) -> None:
+    run = runs.started(manager, *THREE)
+    reached = threading.Event()
+    held = sandbox.faults.add(Fault("hold", method=stage.PAY, on_hit=reached))
+
+    def other_tab() -> RunRow | None:
+        try:
+            assert reached.wait(10)
+            return runs.next_step(manager, Run.objects.get())
+        finally:
+            held.release.set()
+
+    first, second = stage.together(lambda: runs.next_step(manager, run), other_tab)
+
+    assert first is not None
+    assert second is None
+    assert stage.sent_payments(sandbox) == 1
+
+
+def test_a_step_that_took_too_long_is_overtaken_and_its_row_left_alone(
+    sandbox: Sandbox, alpha: Portal, manager: Person
+) -> None:
+    run = runs.started(manager, *THREE)
+    reached = threading.Event()
+    held = sandbox.faults.add(Fault("hold", method=stage.PAY, on_hit=reached))
+
+    def later() -> RunRow | None:
+        try:
+            assert reached.wait(10)
+            mine = Run.objects.get()
+            runs.died(mine)
+            overtaken = step(manager, mine)
+            assert overtaken is not None
+            assert overtaken.state == RowState.TRIED
+            runs.next_step(manager, mine)
+            assert Run.objects.get().stepping_until is None
+            # Somebody is making a step while the slow one ends.
+            Run.objects.update(stepping_until=timezone.now() + LEASE)
+            return overtaken
+        finally:
+            held.release.set()
+
+    slow, overtaken = stage.together(lambda: runs.next_step(manager, run), later)
+
+    assert slow is not None
+    assert overtaken is not None
+    assert slow.pk == overtaken.pk
+    assert stage.sent_payments(sandbox) == 2
+    # It gave nothing back that was not its own.
+    assert runs.next_step(manager, run) is None
+    runs.died(run)
+    runs.worked(manager, run)
+    assert progress_of(run).words == "3 of 3 paid"
+    assert [alpha.payments[number].times_paid for number in THREE] == [1, 1, 1]
+
+
+def test_two_runs_of_one_person_cannot_start_at_once(sandbox: Sandbox, manager: Person) -> None:
+    ready = [Run.objects.create(portal=manager.portal, user_id=seed.MANAGER) for _ in range(2)]
+    start = threading.Barrier(2)
+
+    def begin(run: Run) -> str:
+        start.wait(10)
+        try:
+            running.start(run)
+        except running.RunUnfinished:
+            return "refused"
+        return "started"
+
+    outcomes = stage.together(lambda: begin(ready[0]), lambda: begin(ready[1]))
+
+    assert sorted(outcomes) == ["refused", "started"]
+
+
+# ---- killed
+
+
+@pytest.fixture
+def on_ports() -> Iterator[Sandbox]:
+    """A Bitrix24 that other processes can call."""
+    doors = Doors((0, 0, 0))
+    oauth_url, *portal_urls = (f"http://127.0.0.1:{port}" for port in doors.ports)
+    world = seed.demo_world(
+        oauth_url=oauth_url,
+        portal_urls=(portal_urls[0], portal_urls[1]),
+        app_url="http://localhost:8000",
+    )
+    stage_of_ports = Sandbox(world)
+    with serving(stage_of_ports, doors):
+        yield stage_of_ports
+
+
+@contextmanager
+def process_of(who: Person, run: Run, *, dies_at: str = "") -> Iterator[subprocess.Popen[str]]:
+    task = {
+        "database": connection.settings_dict["NAME"],
+        "user_id": who.user_id,
+        "run": run.pk,
+        "dies_at": dies_at,
+    }
+    with subprocess.Popen(
+        [sys.executable, "-m", "tests.payments.stepping_process"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        cwd=settings.BASE_DIR,
+        text=True,
+    ) as process:
+        try:
+            tell(process, json.dumps(task, default=str))
+            assert heard(process) == "ready"
+            yield process
+        finally:
+            process.kill()
+
+
+def tell(process: subprocess.Popen[str], line: str) -> None:
+    assert process.stdin is not None
+    process.stdin.write(line + "\n")
+    process.stdin.flush()
+
+
+def heard(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    return process.stdout.readline().strip()
+
+
+def taken_up_again(run: Run, who: Person) -> None:
+    """As after a restart: the person opens the screen, and goes on once the lease is over."""
+    run.refresh_from_db()
+    assert run.state == RunState.RUNNING
+    runs.died(run)
+    runs.worked(who, run)
+
+
+def settled(run: Run, who: Person) -> None:
+    """What is still open is looked at, as Check now does, when it is old enough to be final."""
+    long_ago = timezone.now() - STALE_CLAIM - timedelta(seconds=1)
+    Attempt.objects.filter(sent_at__isnull=False).update(sent_at=long_ago)
+    Attempt.objects.update(created_at=long_ago)
+    for row in run.rows.all():
+        check(who, open_offer(row.offer, who))
+
+
+STEPPING, PAYING = "payments.bulk.stepping", "payments.pay"
+# Where the process ends, whether the payment has been sent by then, and how the row ends.
+PLACES = {
+    "lease taken": (f"{STEPPING}:_carry_out", 0, State.PAID),
+    "row marked, before the claim": (f"{STEPPING}:pay", 0, State.PAID),
+    "after the claim": (f"{PAYING}:_carry_out", 0, State.REFUSED),
+    "before sent_at": (f"{PAYING}:mark_sent", 0, State.REFUSED),
+    "before the call": (f"{PAYING}:_send", 0, State.REFUSED),
+    "after the answer": (f"{PAYING}:settle", 1, State.PAID),
+    "before the row is written": (f"{STEPPING}:_note", 1, State.PAID),
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_killed_anywhere_in_our_code_nothing_is_paid_twice(on_ports: Sandbox, place: str) -> None:
+    dies_at, sent, ends = PLACES[place]
+    alpha = on_ports.world.portals[seed.ALPHA]
+    who = stage.person(on_ports, stage.install(on_ports, alpha), seed.MANAGER)
+    run = runs.started(who, *THREE)
+    first = run.rows.order_by("position")[0].payment_id
+
+    with process_of(who, run, dies_at=dies_at) as process:
+        tell(process, "step")
+        assert process.wait(30) == -9
+    assert stage.sent_payments(on_ports) == sent
+    # Until the lease of the dead one is over, nobody steps.
+    assert runs.next_step(who, run) is None
+
+    taken_up_again(run, who)
+    settled(run, who)
+
+    assert_true(on_ports, run, first, ends)
+
+
+@pytest.mark.parametrize(("when", "ends"), [("before", State.REFUSED), ("after", State.PAID)])
+def test_killed_during_the_call_nothing_is_paid_twice(
+    on_ports: Sandbox, when: str, ends: State
+) -> None:
+    alpha = on_ports.world.portals[seed.ALPHA]
+    who = stage.person(on_ports, stage.install(on_ports, alpha), seed.MANAGER)
+    run = runs.started(who, *THREE)
+    first = run.rows.order_by("position")[0].payment_id
+
+    with process_of(who, run) as process:
+        on_ports.faults.add(Fault("drop", method=stage.PAY, when=when, on_hit=process.kill))
+        tell(process, "step")
+        assert process.wait(30) == -9
+
+    taken_up_again(run, who)
+    settled(run, who)
+
+    assert_true(on_ports, run, first, ends)
+
+
+def assert_true(on_ports: Sandbox, run: Run, first: int, ends: State) -> None:
+    """The portal's own count, and that each row says what the portal says."""
+    alpha = on_ports.world.portals[seed.ALPHA]
+    rows = runs.rows(run)
+    assert run.state == RunState.FINISHED
+    assert {row.state for row in rows.values()} == {RowState.TRIED}
+    for payment_id, row in rows.items():
+        assert row.attempt is not None
+        expected = ends if payment_id == first else State.PAID
+        assert row.attempt.state == expected
+        assert alpha.payments[payment_id].paid == (expected == State.PAID)
+        assert alpha.payments[payment_id].times_paid <= 1
+    assert stage.sent_payments(on_ports) <= len(THREE)
+    assert Attempt.objects.count() == len(THREE)
+
+
+def test_two_processes_make_one_step(on_ports: Sandbox) -> None:
+    alpha = on_ports.world.portals[seed.ALPHA]
+    who = stage.person(on_ports, stage.install(on_ports, alpha), seed.MANAGER)
+    run = runs.started(who, *THREE)
+    reached = threading.Event()
+
+    with process_of(who, run) as first, process_of(who, run) as second:
+        held = on_ports.faults.add(Fault("hold", method=stage.PAY, on_hit=reached))
+        tell(first, "step")
+        assert reached.wait(20)
+        tell(second, "step")
+        assert json.loads(heard(second)) == {"payment": None, "state": "running"}
+        held.release.set()
+        assert json.loads(heard(first))["payment"] is not None
+
+    assert stage.sent_payments(on_ports) == 1
+    run.refresh_from_db()
+    assert run.next_step_at is not None
+    assert run.stepping_until is None
+    assert run.next_step_at < timezone.now() + LEASE
