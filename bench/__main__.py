@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 
 from bench import report
-from bench.rows import browser, connections, crowd, own_cost, round_trips
+from bench.rows import browser, bulk, connections, crowd, growth, own_cost, round_trips
 from bench.stage import Stage, built
 
 ROWS: dict[int, Callable[[Stage], report.Row]] = {
@@ -16,7 +16,9 @@ ROWS: dict[int, Callable[[Stage], report.Row]] = {
     2: connections.measure,
     3: own_cost.measure,
     4: crowd.measure,
+    5: growth.measure,
     6: browser.measure,
+    7: bulk.measure,
 }
 
 
