@@ -89,6 +89,15 @@ class Systems:
         return sorted(fitting, key=lambda system: (system.sort, system.id))
 
 
+def forget(portal: Portal) -> None:
+    """They have been changed: the next screen asks for them anew."""
+    cache.delete(_cache_key(portal))
+
+
+def _cache_key(portal: Portal) -> str:
+    return f"payments.systems.{portal.pk}"
+
+
 def takes_buyer(system: PaySystem, person_type_id: int | None) -> bool:
     """A pay system without a buyer type takes all; so does, to us, an order whose type we do not
     know."""
@@ -103,7 +112,7 @@ class SystemsReading:
 
     def __init__(self, portal: Portal, *, fresh: bool = False) -> None:
         self._portal = portal
-        self._key = f"payments.systems.{portal.pk}"
+        self._key = _cache_key(portal)
         self._known: Systems | None = cache.get(self._key)
         self._fresh = fresh
         self._systems: Pending[tuple[PaySystem, ...]] | None = None

@@ -2,7 +2,22 @@ from __future__ import annotations
 
 from django.urls import include, path
 
-from payments.views import approvals, bulk, history, home, listing, marks, pay, policy, waiting
+from payments.views import (
+    approvals,
+    bulk,
+    checkout,
+    handlers,
+    history,
+    home,
+    listing,
+    marks,
+    pay,
+    policy,
+    provider,
+    settings,
+    systems,
+    waiting,
+)
 
 payments = (
     [
@@ -38,6 +53,19 @@ payments = (
         path("runs/<int:run_id>/pause/", bulk.pause, name="bulk_pause"),
         path("runs/<int:run_id>/resume/", bulk.resume, name="bulk_resume"),
         path("runs/<int:run_id>/stop/", bulk.stop, name="bulk_stop"),
+        path("systems/", systems.systems, name="systems"),
+        path("systems/new/", systems.system, name="system-new"),
+        path("systems/<int:pay_system_id>/", systems.system, name="system"),
+        path("systems/<int:pay_system_id>/switch/", systems.switch, name="system-switch"),
+        path("systems/<int:pay_system_id>/delete/", systems.delete, name="system-delete"),
+        path("systems/<int:pay_system_id>/settings/", settings.settings, name="system-settings"),
+        path("provider/create/", provider.create, name="provider-create"),
+        path("provider/ask-removal/", provider.ask_removal, name="provider-ask-removal"),
+        path("provider/remove/", provider.remove, name="provider-remove"),
+        path("handlers/new/", handlers.handler, name="handler-new"),
+        path("handlers/<int:handler_id>/", handlers.handler, name="handler"),
+        path("handlers/<int:handler_id>/delete/", handlers.delete, name="handler-delete"),
+        path("systems/<int:pay_system_id>/effective/", settings.effective, name="effective"),
     ],
     "payments",
 )
@@ -45,4 +73,6 @@ payments = (
 urlpatterns = [
     path("", home.home, name="home"),
     path("payments/", include(payments)),
+    path("checkout/", checkout.checkout, name="checkout"),
+    path("checkout/<str:sealed>/", checkout.bill, name="bill"),
 ]

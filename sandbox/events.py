@@ -122,7 +122,7 @@ class Courier:
 def post(delivery: Delivery) -> int:
     """Deliver once and answer the status. Raises ValueError for an address off this machine."""
     parts = urlsplit(delivery.url)
-    if parts.scheme != "http" or not _is_loopback(parts.hostname or ""):
+    if parts.scheme != "http" or not is_loopback(parts.hostname or ""):
         raise ValueError(f"{delivery.url} is not http on a loopback address")
     connection = http.client.HTTPConnection(
         parts.hostname or "", parts.port, timeout=HANDLER_SECONDS
@@ -139,7 +139,7 @@ def post(delivery: Delivery) -> int:
         connection.close()
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
     addresses = {info[4][0] for info in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)}
     return bool(addresses) and all(
         ipaddress.ip_address(address).is_loopback for address in addresses

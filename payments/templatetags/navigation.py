@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django import template
+from django.template import Context
 from django.urls import reverse
 
 from payments import navigation
@@ -10,9 +11,12 @@ from payments import navigation
 register = template.Library()
 
 
-@register.simple_tag
-def screens_for(is_admin: bool) -> list[navigation.Screen]:
-    return navigation.screens_for(is_admin=is_admin)
+@register.simple_tag(takes_context=True)
+def screens_for(context: Context) -> list[navigation.Screen]:
+    """Those that this person has links to, by what the opening found out of them."""
+    return navigation.screens_for(
+        is_admin=bool(context.get("is_admin")), may_set_up=bool(context.get("may_set_up"))
+    )
 
 
 @register.simple_tag

@@ -48,5 +48,6 @@ def home(request: HttpRequest) -> HttpResponseBase:
         "lines": lines,
         "is_admin": opening.is_admin,
         "may_bulk": listing.may_pay and may_bulk,
+        "may_set_up": isinstance(reading, MainReading) and reading.may_set_up,
     }
     return render(request, template, context)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from django.utils import timezone
 
 from b24app.client import Client, Pending, portal_client
-from b24app.errors import AccessDenied, ChainBroken, TokenRejected
+from b24app.errors import AccessDenied, B24Error, ChainBroken, TokenRejected
 from b24app.models import Portal
 from b24app.opening import PROFILE, Profile
 from b24app.session import Person
 from payments import gateway
+from payments.gateway import administration
 from payments.systems import SystemsReading
 from payments.visible.pages import AskedPages, Page
 from payments.visible.rows import Listing, Seen, listing
@@ -37,8 +38,11 @@ class MainReading:
         self.user_batch = client.batch()
         self._right = self.user_batch.add(gateway.order_right())
         self._profile: Pending[Profile] | None = None
+        self._may_set_up: Pending[bool] | None = None
         if ask_profile:
             self._profile = self.user_batch.add(PROFILE)
+        else:
+            self._may_set_up = self.user_batch.add(administration.may_set_up())
         self._systems = SystemsReading(portal)
         self.batches = [self.user_batch]
         # Managers may often, but not everywhere, list payments themselves; the portal's token can.
@@ -85,6 +89,15 @@ class MainReading:
         if self._profile is None:
             raise RuntimeError("whether this is an administrator was neither told nor asked")
         return self._profile.get().is_admin
+
+    @property
+    def may_set_up(self) -> bool:
+        """May this person set up pay systems? Found out at an opening, only for a link there: where
+        it is not known, there is none."""
+        try:
+            return self._may_set_up is not None and self._may_set_up.get()
+        except B24Error:
+            return False
 
     def _first_page(self) -> Page:
         try:

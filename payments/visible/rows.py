@@ -62,12 +62,14 @@ class Row:
 class Listing:
     """`may_pay` is the person's order right; without it no row is payable. `next_before` goes into
     the next reading for Show more. `systems_known` is false where the portal's own token does not
-    work, so that only the bound pay system can be offered. `rules` are the portal's."""
+    work, so that only the bound pay system can be offered; `can_pay_at_all` is false where the
+    portal has no pay system that Pay works with. `rules` are the portal's."""
 
     rows: list[Row]
     may_pay: bool
     next_before: int | None
     systems_known: bool
+    can_pay_at_all: bool
     rules: Policy
     names: dict[int, str] = field(default_factory=dict)
 
@@ -111,8 +113,15 @@ def listing(
         )
         for one in seen
     ]
-    names = names_of_approvers(person, approvals.values())
-    return Listing(rows, may_pay, next_before, systems is not None, policy, names)
+    return Listing(
+        rows,
+        may_pay,
+        next_before,
+        systems_known=systems is not None,
+        can_pay_at_all=systems is None or bool(systems.fitting(None)),
+        rules=policy,
+        names=names_of_approvers(person, approvals.values()),
+    )
 
 
 def _row(

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
+from sandbox.checkout import ask_provider, request_fields
 from sandbox.host import crm, market, panel, people, queries
 from sandbox.host.rendering import render, static_file
 from sandbox.host.shell import DEALS_PATH, INVOICES_PATH, MARKET_PATH, bare_page
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from sandbox.app import Sandbox
 
 _ASSETS = "/_host/assets/"
+_BUYERS_PAGE = re.compile(r"/pay/([0-9]{1,9})/")
 _NO_STORE = {"Cache-Control": "no-store"}
 _OUTSIDERS = {
     Role.DISMISSED: "This account belongs to somebody who has left. It cannot sign in.",
@@ -31,11 +33,26 @@ def respond(sandbox: Sandbox, portal: Portal, request: Request) -> Response | No
     """The page, or None where the portal has none at this address."""
     if request.path.startswith(_ASSETS):
         return static_file(request.path.removeprefix(_ASSETS))
+    if found := _BUYERS_PAGE.fullmatch(request.path):
+        return _buyers_page(sandbox, portal, int(found[1]))
     with sandbox.world.lock:
         answer = _respond(sandbox, portal, request)
     if answer is None:
         return None
     return Response(answer.status, answer.body, {**_NO_STORE, **answer.headers}, answer.close)
+
+
+def _buyers_page(sandbox: Sandbox, portal: Portal, payment_id: int) -> Response:
+    """Where a buyer ends up who pays: at the provider, or before its errors."""
+    with sandbox.world.lock:
+        payment = portal.payments.get(payment_id)
+        asked = request_fields(portal, payment) if payment else None
+    if asked is None:
+        return html_response(render("notice", title="Not found", text="Nothing to pay here."), 404)
+    page, errors = ask_provider(*asked)
+    if page:
+        return redirect(page)
+    return html_response(render("notice", title="Not paid", text=" ".join(errors)), 409)
 
 
 def script(request: Request) -> Response:

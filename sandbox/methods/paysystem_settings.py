@@ -27,7 +27,7 @@ def get_settings(call: Call) -> dict[str, dict[str, Any]]:
     check_access(call, system)
     return {
         code: {"TYPE": setting.get("TYPE"), "VALUE": setting.get("VALUE")}
-        for code, setting in system.settings.items()
+        for code, setting in system.settings_for(to_int(params["PERSON_TYPE_ID"])).items()
     }
 
 
@@ -43,10 +43,12 @@ def update_settings(call: Call) -> bool:
         # The server's own choice of code.
         raise RestError("ERROR_HANDLER_NOT_FOUND", "Parameter SETTINGS is not defined or empty")
     check_access(call, system)
+    payer = to_int(params.get("PERSON_TYPE_ID"))
+    kept = system.settings_of_payers.setdefault(payer, {}) if payer else system.settings
     for code, value in settings.items():
         if not isinstance(value, dict):
             raise check_failure(f"The value of SETTINGS[{code}] is not valid")
-        system.settings[code] = {"TYPE": value.get("TYPE"), "VALUE": value.get("VALUE")}
+        kept[code] = {"TYPE": value.get("TYPE"), "VALUE": value.get("VALUE")}
     return True
 
 
@@ -64,7 +66,8 @@ def get_payment_settings(call: Call) -> dict[str, Any]:
     order = call.portal.orders.get(payment.order_id)
     if order is None:
         raise RestError("ERROR_INTERNAL_ORDER_NOT_FOUND", f"Order #{payment.order_id} not found")
-    return {code: _value(setting, payment, order) for code, setting in system.settings.items()}
+    settings = system.settings_for(order.person_type_id)
+    return {code: setting_value(setting, payment, order) for code, setting in settings.items()}
 
 
 def _found(call: Call, pay_system_id: object) -> PaySystem:
@@ -74,7 +77,7 @@ def _found(call: Call, pay_system_id: object) -> PaySystem:
     return system
 
 
-def _value(setting: dict[str, Any], payment: Payment, order: Order) -> Any:
+def setting_value(setting: dict[str, Any], payment: Payment, order: Order) -> Any:
     """A setting is a value of its own or names a field of the payment or the order."""
     known = {
         ("PAYMENT", "ID"): payment.id,

@@ -20,6 +20,6 @@
     shown(screen);
     const heading = screen.querySelector("h1");
     heading?.setAttribute("tabindex", "-1");
-    heading?.focus({ preventScroll: true });
+    heading?.focus();
   });
 })();

@@ -45,18 +45,18 @@ def install(sandbox: Sandbox, portal: Portal) -> models.Portal:
         app_code=seed.OUR_CLIENT_ID,
         installed_at=timezone.now(),
     )
-    tokens.store_portal_pair(row, _pair(sandbox, portal, seed.ADMIN))
+    tokens.store_portal_pair(row, pair(sandbox, portal, seed.ADMIN))
     return row
 
 
 def person(sandbox: Sandbox, row: models.Portal, user_id: int) -> Person:
     """Somebody who has opened the app."""
     portal = sandbox.world.portals[row.member_id]
-    tokens.store_user_pair(row, _pair(sandbox, portal, user_id))
+    tokens.store_user_pair(row, pair(sandbox, portal, user_id))
     return Person(row, user_id, proved_at=timezone.now())
 
 
-def _pair(sandbox: Sandbox, portal: Portal, user_id: int) -> TokenPair:
+def pair(sandbox: Sandbox, portal: Portal, user_id: int) -> TokenPair:
     token = sandbox.world.issue(seed.OUR_CLIENT_ID, portal.member_id, user_id)
     return TokenPair(
         access=token.access,

@@ -183,7 +183,7 @@ def settled(run: Run, who: Person) -> None:
         check(who, open_offer(row.offer, who))
 
 
-STEPPING, PAYING = "payments.bulk.stepping", "payments.pay"
+STEPPING, PAYING = "payments.bulk.stepping", "payments.carrying"
 # Where the process ends, whether the payment has been sent by then, and how the row ends.
 PLACES = {
     "lease taken": (f"{STEPPING}:_carry_out", 0, State.PAID),

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import io
 import logging
-import os
 import sys
-from argparse import ArgumentTypeError
-from contextlib import redirect_stderr, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from django.core.management.base import BaseCommand, CommandParser
-from django.utils import timezone
+from django.core.management.base import CommandParser
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 
-from b24app import webhook
-from b24app.errors import AccessDenied, B24Error, BadInput, ChainBroken, ScopeMissing
-from b24app.named import NoSuchPortal, portal_named
-from b24app.session import Person
+from b24app.errors import AccessDenied, B24Error, ScopeMissing
 from payments import reasons
 from payments.direct import choose, read_payment
+from payments.management import caller
 from payments.models import Attempt, State
 from payments.pay import check, pay
 from payments.payer import Payer
@@ -33,20 +26,12 @@ if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
 
 PAID, REFUSED, NOT_CONFIRMED, NOTHING_TRIED = range(4)
-# Not a setting: a webhook is somebody's own key, and the app itself has no use for it.
-WEBHOOK_VARIABLE = "B24_WEBHOOK"
 _EXIT_CODES = {State.PAID: PAID, State.REFUSED: REFUSED}
 
 logger = logging.getLogger(__name__)
 
 
-class NobodyNamed(BadInput):
-    sentence_by_default = gettext_lazy(
-        "Say who pays: --portal, --webhook, or B24_WEBHOOK in the environment. Nothing was done."
-    )
-
-
-class Command(BaseCommand):
+class Command(caller.CallingCommand):
     help = (
         "Pay one payment of an order, once, and read back what has become of it. "
         "Exit codes: 0 paid; 1 refused, nothing was paid; 2 not confirmed, it may have been paid: "
@@ -54,43 +39,19 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        whose = parser.add_mutually_exclusive_group()
-        whose.add_argument("--portal", help="host or member_id of a portal that has the app")
-        whose.add_argument(
-            "--webhook",
-            help="an incoming webhook, https://host/rest/<user>/<code>/. Other people of this "
-            f"machine can read it in the list of processes: better put it into {WEBHOOK_VARIABLE} "
-            "in the environment, which is read where neither this nor --portal is given",
+        caller.add_arguments(parser)
+        parser.add_argument(
+            "--payment", type=caller.positive, required=True, help="id of the payment"
         )
         parser.add_argument(
-            "--user",
-            type=_positive,
-            help="with --portal: as whom to pay, by their id; they must have opened the app. "
-            "Without it, as the administrator who serves the portal",
-        )
-        parser.add_argument("--payment", type=_positive, required=True, help="id of the payment")
-        parser.add_argument(
-            "--pay-system", type=_positive, required=True, help="id of the payment system"
+            "--pay-system", type=caller.positive, required=True, help="id of the payment system"
         )
         parser.add_argument("--yes", action="store_true", help="do not ask before paying")
-
-    def run_from_argv(self, argv: list[str]) -> None:
-        # argparse leaves with 2, which would say here that a payment is not confirmed; and it
-        # repeats what it does not understand, which may be a webhook in the wrong place.
-        self._called_from_command_line = True
-        said = io.StringIO()
-        try:
-            with redirect_stderr(said):
-                self.create_parser(argv[0], argv[1]).parse_args(argv[2:])
-        except SystemExit as stop:
-            self.stderr.write(webhook.shown(said.getvalue()), ending="")
-            sys.exit(NOTHING_TRIED if stop.code else 0)
-        super().run_from_argv(argv)
 
     def handle(self, *args: Any, **options: Any) -> None:
         payer: Payer
         try:
-            payer = _payer(options)
+            payer = caller.named(options)
             row, may_pay = read_payment(payer, options["payment"])
         except (AccessDenied, ScopeMissing) as error:
             self._leave(REFUSED, error.sentence)
@@ -169,33 +130,6 @@ class Command(BaseCommand):
         plain = text.replace(NO_BREAK_SPACE, " ").encode(encoding, "replace").decode(encoding)
         with suppress(OSError):
             self.stdout.write(plain, ending=ending)
-
-
-def _positive(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and 0 < int(text) < 2**63):
-        raise ArgumentTypeError("a positive number is needed")
-    return int(text)
-
-
-def _payer(options: dict[str, Any]) -> Payer:
-    if options["portal"]:
-        return _person(options["portal"], options["user"])
-    address = options["webhook"] or os.environ.get(WEBHOOK_VARIABLE, "")
-    if not address:
-        raise NobodyNamed("neither a portal nor a webhook")
-    return webhook.identify(webhook.parse(address))
-
-
-def _person(name: str, user_id: int | None) -> Person:
-    portal = portal_named(name)
-    if portal.installed_at is None or portal.uninstalled_at is not None:
-        raise NoSuchPortal(name)
-    if user_id is None:
-        serving = portal.tokens.filter(serves_portal=True).first()
-        if serving is None:
-            raise ChainBroken("NOT_INSTALLED", "nobody serves the portal")
-        user_id = serving.user_id
-    return Person(portal, user_id, proved_at=timezone.now())
 
 
 def _heading(row: Row) -> str:

@@ -1,0 +1,129 @@
+"""What goes wrong when an administrator saves something, and which field it is about."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from django import forms
+from django.utils.crypto import constant_time_compare, salted_hmac
+from django.utils.translation import gettext_lazy as _
+
+from b24app.errors import AccessDenied, Refused
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
+
+# The parameter that the server misses or rejects: SETTINGS[FORM_DATA][ACTION_URI].
+_PARAMETER = re.compile(r"Parameter(?: value)? ([A-Z_]+(?:\[[A-Z_]+\])*)")
+
+CHANGED_MEANWHILE = _(
+    "Somebody else changed this meanwhile, so nothing was saved. What is marked below is what it "
+    "says now. Save again to put yours in its place."
+)
+NOT_THERE = _("Bitrix24 did not answer clearly, and nothing was saved. Try again.")
+TAKEN_AWAY = _("It was deleted meanwhile, so nothing was saved.")
+OUT_OF_REACH = _(
+    "Bitrix24 lets only the app that made it change it, and built-in ones only in its own "
+    "settings. Nothing was saved."
+)
+HANDLER_TAKEN = _(
+    "A handler with this code is there already, perhaps another app's. Choose another."
+)
+HANDLER_GONE = _("This handler is not there any more. Choose another one.")
+PAYER_UNFIT = _("This payer type does not belong to the chosen kind of document. Choose another.")
+
+_SENTENCES: dict[str, StrOrPromise] = {
+    "ERROR_HANDLER_ALREADY_EXIST": HANDLER_TAKEN,
+    "ERROR_HANDLER_NOT_FOUND": HANDLER_GONE,
+    "ERROR_PERSON_TYPE_NOT_FOUND": PAYER_UNFIT,
+    "ERROR_PAY_SYSTEM_NOT_FOUND": TAKEN_AWAY,
+}
+
+
+class NotSaved(Exception):
+    """Nothing was saved; `field` is the form's field that it is about, None where it is about all
+    of it."""
+
+    def __init__(self, sentence: StrOrPromise, *, field: str | None = None) -> None:
+        super().__init__(str(sentence))
+        self.sentence = sentence
+        self.field = field
+
+
+class ChangedMeanwhile(NotSaved):
+    """It is not what the editor was shown."""
+
+    def __init__(self) -> None:
+        super().__init__(CHANGED_MEANWHILE)
+
+
+@contextmanager
+def told_beside(fields: Mapping[str, str]) -> Iterator[None]:
+    """Turn a refusal into NotSaved. `fields` names the form's field for each error code, and for
+    each parameter that the server may complain of, by its own name: {"NAME": "name"}."""
+    try:
+        yield
+    except AccessDenied as error:
+        if error.is_about_plan:
+            raise
+        raise NotSaved(OUT_OF_REACH) from error
+    except Refused as error:
+        code = error.code.upper()
+        found = _PARAMETER.search(error.description)
+        named = found[1] if found else ""
+        field = fields.get(code) or fields.get(named)
+        if code in _SENTENCES:
+            raise NotSaved(_SENTENCES[code], field=field) from error
+        if field is not None:
+            raise NotSaved(_("Bitrix24 needs this, or needs it otherwise."), field=field) from error
+        raise
+
+
+def offered_again(form: forms.Form, current: forms.Form) -> dict[str, StrOrPromise]:
+    """After CHANGED_MEANWHILE: let the bound form stand for what it says now, so that saving again
+    is meant; answers by field what that is, where it is not what was typed."""
+    data = {name: form.data[name] for name in form.data}
+    form.data = data | {form.add_prefix("shown"): current["shown"].value()}
+    now: dict[str, StrOrPromise] = {}
+    for bound in form.visible_fields():
+        kept = current[bound.name].value()
+        if _as_text(bound.value()) != _as_text(kept):
+            now[bound.name] = _("Now it says: %(value)s") % {"value": _words(bound.field, kept)}
+    return now
+
+
+def _as_text(value: object) -> str:
+    return "" if value in (None, False) else str(value)
+
+
+def _words(field: forms.Field, value: object) -> str:
+    """A choice by what it is called, a tick as yes or no."""
+    if isinstance(field, forms.BooleanField):
+        return str(_("yes") if value else _("no"))
+    for choice, words in _flat(getattr(field, "choices", ())):
+        if str(choice) == str(value):
+            return str(words)
+    return str(value)
+
+
+def _flat(choices: Any) -> Iterator[tuple[Any, Any]]:
+    for choice, words in choices:
+        if isinstance(words, list | tuple):
+            yield from _flat(words)
+        else:
+            yield choice, words
+
+
+def fingerprint(*values: Any) -> str:
+    """Of what an editor was shown, so that what has changed meanwhile is noticed; keyed, because
+    secrets may be among it."""
+    return salted_hmac("payments.administration", repr(values)).hexdigest()
+
+
+def check_unchanged(shown: str, *values: Any) -> None:
+    """Raises ChangedMeanwhile where this is not what the editor was shown."""
+    if not constant_time_compare(shown, fingerprint(*values)):
+        raise ChangedMeanwhile

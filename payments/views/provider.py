@@ -1,0 +1,54 @@
+"""Manual settlement: created or removed by whoever may set up pay systems."""
+
+from __future__ import annotations
+
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_GET, require_POST
+
+from b24app.session import PortalRequest, portal_required
+from payments import systems as cached
+from payments.administration import provider
+from payments.administration.saving import NotSaved
+from payments.administration.setup import read_setup
+from payments.administration.systems import unpaid_payments
+from payments.views.systems import listed
+
+
+@require_POST
+@portal_required
+def create(request: PortalRequest) -> HttpResponse:
+    person = request.person
+    try:
+        provider.create(person.client, person.portal)
+    except NotSaved as error:
+        return listed(request, read_setup(person.client), problem=error.sentence)
+    cached.forget(person.portal)
+    done = _("Manual settlement is set up. Choose it for a payment, and Pay works at once.")
+    return listed(request, read_setup(person.client), done=done)
+
+
+@require_GET
+@portal_required
+def ask_removal(request: PortalRequest) -> HttpResponse:
+    """What depends on it."""
+    client = request.person.client
+    found = provider.find(read_setup(client))
+    counts = [unpaid_payments(client, system.details.id) for system in found.systems]
+    unpaid = None if None in counts else sum(count or 0 for count in counts)
+    context = {"provider": found, "unpaid": unpaid}
+    return render(request, "payments/screens/provider_remove.html", context)
+
+
+@require_POST
+@portal_required
+def remove(request: PortalRequest) -> HttpResponse:
+    person = request.person
+    try:
+        provider.remove(person.client)
+    except NotSaved as error:
+        return listed(request, read_setup(person.client), problem=error.sentence)
+    finally:
+        cached.forget(person.portal)
+    return listed(request, read_setup(person.client), done=_("Manual settlement is removed."))

@@ -1,0 +1,366 @@
+"""A Bitrix24 on ports, the app's processes beside it, and the hand that kills them."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import connection
+from django.db.models import DateTimeField, F
+from django.utils import timezone
+
+from b24app import tokens
+from b24app.session import Person
+from payments.gateway import DEAL, Owner
+from payments.models import Attempt
+from payments.offer import Offer, seal
+from payments.screens import status_of
+from sandbox import seed
+from sandbox.app import Sandbox
+from sandbox.faults import Fault
+from sandbox.http import Request, Response
+from sandbox.server import Doors, running
+from sandbox.world import Payment, Portal
+from sandbox.wsgi import Pause
+from tests.payments import stage
+
+# Longer than a loaded machine needs for an answer; how long an answer is waited for where a run is
+# about its not coming.
+PATIENCE, IMPATIENCE = 15.0, 0.3
+DEATH_SECONDS = 10
+
+Task = dict[str, Any]
+
+
+class WatchedSandbox(Sandbox):
+    """Remembers what it said of each payment, and knows when no request is under way."""
+
+    def __init__(self, oauth_url: str, portal_urls: tuple[str, str]) -> None:
+        super().__init__(
+            seed.demo_world(
+                oauth_url=oauth_url, portal_urls=portal_urls, app_url="http://localhost:8000"
+            )
+        )
+        # When it last said of a payment that it is paid ("Y"), or is not, by the machine's clock.
+        self.said_at: dict[tuple[int, str], float] = {}
+        self._under_way = 0
+        self._ended = threading.Condition()
+
+    def respond(self, request: Request, pause: Pause) -> Response:
+        with self._ended:
+            self._under_way += 1
+        try:
+            response = super().respond(request, pause)
+            if not response.close:
+                self.said_at |= dict.fromkeys(_said_in(response.body), time.time())
+            return response
+        finally:
+            with self._ended:
+                self._under_way -= 1
+                self._ended.notify_all()
+
+    def wait_until_quiet(self) -> None:
+        """Until what was asked by those who are dead by now has been carried out as well."""
+        with self._ended:
+            assert self._ended.wait_for(lambda: self._under_way == 0, timeout=DEATH_SECONDS)
+
+
+def _said_in(body: bytes) -> set[tuple[int, str]]:
+    """The payments that an answer speaks of, with what it says of each."""
+    try:
+        return set(_payment_rows(json.loads(body)))
+    except ValueError:
+        return set()
+
+
+def _payment_rows(value: Any) -> Iterator[tuple[int, str]]:
+    if isinstance(value, dict):
+        if "paid" in value and "id" in value:
+            yield int(value["id"]), value["paid"]
+        value = list(value.values())
+    if isinstance(value, list):
+        for part in value:
+            yield from _payment_rows(part)
+
+
+@dataclass
+class Child:
+    """One process of the app; `killed` and what it said are known once it was waited for."""
+
+    pid: int
+    killed: bool = False
+    said: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def answer(self) -> Any:
+        assert "answer" in self.said, self.said
+        return self.said["answer"]
+
+
+class Processes:
+    """Processes of the app, each new, one for each task."""
+
+    def __init__(self) -> None:
+        self.errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the others
+        self._process = subprocess.Popen(
+            [sys.executable, "-W", "error", "-m", "tests.payments.killed_process"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self.errors,
+            cwd=settings.BASE_DIR,
+            text=True,
+        )
+        self._said: dict[int, dict[str, Any]] = {}
+
+    def start(self, task: Task) -> Child:
+        self._tell({"run": task})
+        return Child(self._heard("pid")["pid"])
+
+    def end(self, child: Child) -> Child:
+        """Wait until it has ended, one way or the other."""
+        self._tell({"wait": child.pid})
+        child.killed = self._heard("ended")["killed"]
+        child.said = self._said.pop(child.pid, {})
+        return child
+
+    def run(self, task: Task) -> Child:
+        return self.end(self.start(task))
+
+    def logged(self) -> str:
+        self.errors.seek(0)
+        return self.errors.read().decode()
+
+    def close(self) -> None:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.close()
+        self._process.wait(DEATH_SECONDS)
+        self._process.stdout.close()
+        self.errors.close()
+
+    def _tell(self, order: dict[str, Any]) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(order) + "\n")
+        self._process.stdin.flush()
+
+    def _heard(self, key: str) -> dict[str, Any]:
+        """The next line with this key; what children say meanwhile is kept for them."""
+        assert self._process.stdout is not None
+        while True:
+            line = self._process.stdout.readline()
+            assert line, f"the process is gone: {self.logged()}"
+            words: dict[str, Any] = json.loads(line)
+            if key in words:
+                return words
+            self._said[words["of"]] = words
+
+
+def kill(pid: int) -> None:
+    """Kill a process and return when it is dead."""
+    watched = os.pidfd_open(pid)
+    try:
+        os.kill(pid, signal.SIGKILL)
+        assert select.select([watched], [], [], DEATH_SECONDS)[0], "it does not die"
+    finally:
+        os.close(watched)
+
+
+def killer(pid: Future[int]) -> Callable[[], None]:
+    """What a fault does when it is hit by a process whose number will be known in a moment."""
+    return lambda: kill(pid.result(DEATH_SECONDS))
+
+
+@dataclass(frozen=True)
+class Due:
+    """One unpaid payment of a deal of its own."""
+
+    payment: Payment
+    owner: Owner
+
+
+class Scene:
+    """The app installed on that Bitrix24, with people who pay in processes that can be killed."""
+
+    def __init__(self, sandbox: WatchedSandbox, processes: Processes) -> None:
+        self.sandbox = sandbox
+        self.processes = processes
+        self.alpha: Portal = sandbox.world.portals[seed.ALPHA]
+        self.row = stage.install(sandbox, self.alpha)
+        self.manager = stage.person(sandbox, self.row, seed.MANAGER)
+        self.admin = stage.person(sandbox, self.row, seed.ADMIN)
+        # Every process of this machine calls as fast as it can.
+        self.alpha.bucket_size = 10**6
+
+    def reopen(self) -> None:
+        """Everybody opens the app anew, which mends tokens that were lost with a process."""
+        tokens.store_portal_pair(self.row, stage.pair(self.sandbox, self.alpha, seed.ADMIN))
+        for who in (self.manager, self.admin):
+            stage.person(self.sandbox, self.row, who.user_id)
+
+    def due(self, *, pay_system_id: int = seed.ACME_PAY) -> Due:
+        with self.sandbox.world.lock:
+            payment = self.alpha.payments[seed.fill(self.alpha, 1)[0]]
+            payment.pay_system_id = pay_system_id
+            (type_id, deal_id), *_ = self.alpha.orders[payment.order_id].bindings
+            assert type_id == DEAL
+            title = self.alpha.items[type_id, deal_id].title
+        return Due(payment, Owner(DEAL, deal_id, title))
+
+    def offer(self, due: Due, who: Person) -> Offer:
+        """What the deal's tab offers this person to pay."""
+        payment = due.payment
+        return Offer(
+            portal_id=self.row.pk,
+            user_id=who.user_id,
+            payment_id=payment.id,
+            account_number=payment.account_number,
+            order_id=None,
+            owner=due.owner,
+            sum=payment.sum,
+            currency=payment.currency,
+            pay_system_id=payment.pay_system_id,
+            pay_system_name=self.alpha.pay_systems[payment.pay_system_id].name,
+            made_at=timezone.now(),
+        )
+
+    def task(self, do: str, due: Due, who: Person | None = None, **more: Any) -> Task:
+        who = who or self.manager
+        return {
+            "do": do,
+            "database": str(connection.settings_dict["NAME"]),
+            "oauth_url": self.sandbox.world.oauth_url,
+            "patience": PATIENCE,
+            "user_id": who.user_id,
+            "payment_id": due.payment.id,
+            "offer": seal(self.offer(due, who)),
+            "pay_system_id": due.payment.pay_system_id,
+            **more,
+        }
+
+    def run(self, task: Task, *, kill_at: Fault | None = None, once: str | None = None) -> Child:
+        """Carry it out in a new process, killed when it meets the fault (once the method `once` has
+        been carried out), and wait for the portal to end what it was asked."""
+        if kill_at is None:
+            child = self.processes.run(task)
+        else:
+            pid: Future[int] = Future()
+            kill_at.on_hit = killer(pid)
+            self._add(kill_at, once)
+            child = self.processes.start(task)
+            pid.set_result(child.pid)
+            self.processes.end(child)
+        self.sandbox.wait_until_quiet()
+        return child
+
+    def _add(self, fault: Fault, once: str | None) -> None:
+        def add() -> None:
+            self.sandbox.faults.add(fault)
+
+        if once is None:
+            add()
+        else:
+            self.sandbox.faults.add(Fault("delay", once, "after", seconds=0, on_hit=add))
+
+    def reconcile_as_command(self) -> None:
+        """`manage.py reconcile` as cron starts it: the program itself, in a process of its own."""
+        done = subprocess.run(
+            [sys.executable, "manage.py", "reconcile"],
+            cwd=settings.BASE_DIR,
+            env={
+                **os.environ,
+                "DJANGO_SETTINGS_MODULE": "tests.settings",
+                "DATABASE_URL": _database_url(),
+            },
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert done.returncode == 0, done.stderr
+
+    def shown(self, due: Due) -> str:
+        """How the payment stands in the deal's tab."""
+        listing = stage.tab(self.manager, due.owner.id)
+        row = stage.row_of(listing, due.payment.id)
+        return status_of(row, may_pay=listing.may_pay, names=listing.names).state
+
+    def told(self, method: str, *, since: int = 0) -> int:
+        """How often the portal was asked for this, with an effect or without."""
+        return sum(method in call.methods for call in self.sandbox.log[since:])
+
+
+def _database_url() -> str:
+    """The tests' database, for a program that takes its own from the environment."""
+    name = str(connection.settings_dict["NAME"])
+    if connection.vendor == "sqlite":
+        return f"sqlite:///{name}"
+    return f"{os.environ['DATABASE_URL'].rpartition('/')[0]}/{name}"
+
+
+def move_on(by: timedelta) -> None:
+    """Let time pass: whatever was written down about an open attempt, was so much earlier.
+
+    The rows are moved instead of the clock, so that the processes that come next run as they are,
+    and their clock is the machine's.
+    """
+    moved = {
+        column.name: F(column.name) - by
+        for column in Attempt._meta.get_fields()
+        if isinstance(column, DateTimeField)
+    }
+    Attempt.objects.still_open().update(**moved)
+
+
+def attempts_on(due: Due) -> list[Attempt]:
+    return list(Attempt.objects.filter(payment_id=due.payment.id).order_by("pk"))
+
+
+@contextmanager
+def app_processes() -> Iterator[Processes]:
+    processes = Processes()
+    try:
+        yield processes
+    finally:
+        processes.close()
+
+
+@contextmanager
+def scene(processes: Processes) -> Iterator[Scene]:
+    doors = Doors((0, 0, 0))
+    oauth_url, *portal_urls = (f"http://127.0.0.1:{port}" for port in doors.ports)
+    sandbox = WatchedSandbox(oauth_url, (portal_urls[0], portal_urls[1]))
+    with running(sandbox, doors):
+        yield Scene(sandbox, processes)
+
+
+# As cron has it. An attempt is looked at again and again, and the first that nobody stops settles
+# it; one that died holds it up for its lease.
+LOOKS = 12
+LOOK_EVERY = timedelta(minutes=4)
+
+
+def settle(scene: Scene, due: Due, *, as_command: bool = True) -> int:
+    """Let time pass and reconcile as cron does, until no attempt on the payment is open; answers
+    how many passes it took."""
+    for passes in range(LOOKS):
+        if not Attempt.objects.filter(payment_id=due.payment.id).still_open().exists():
+            return passes
+        move_on(LOOK_EVERY)
+        if as_command:
+            scene.reconcile_as_command()
+        else:
+            scene.run(scene.task("reconcile", due)).answer  # noqa: B018
+    raise AssertionError(f"open for ever: {attempts_on(due)}")
