@@ -263,7 +263,7 @@ class Near(Way):
 
     def __init__(self, network: Network, inner: str) -> None:
         super().__init__(network)
-        self.inner = inner
+        self.inner, self.under_way = inner, False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -282,10 +282,11 @@ class Near(Way):
 
     def _pass_on(self, name: str, *values: bytes) -> None:
         if name == "write":
-            # Each burst of a client's bytes is one request under way, until it is answered.
-            self.network.busy += 1
-            self.network.most_at_once = max(self.network.most_at_once, self.network.busy)
-            self.under_way = getattr(self, "under_way", 0) + 1
+            # A connection is under way from its client's first bytes until it is answered.
+            if not self.under_way:
+                self.under_way = True
+                self.network.busy += 1
+                self.network.most_at_once = max(self.network.most_at_once, self.network.busy)
         else:
             self._settle()
         super()._pass_on(name, *values)
@@ -295,8 +296,8 @@ class Near(Way):
         super().write(data)
 
     def _settle(self) -> None:
-        self.network.busy -= getattr(self, "under_way", 0)
-        self.under_way = 0
+        self.network.busy -= self.under_way
+        self.under_way = False
 
 
 def serve(pipe: Connection, count: int, folder: str) -> None:
