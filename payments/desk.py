@@ -47,6 +47,10 @@ def read_desk(person: Person) -> Desk:
     right = batch.add(gateway.order_right())
     profile = batch.add(PROFILE)
     readable = ask_readable(batch, _owners_of([*found[:SHOWN], *own]))
+    named = {approval.requested_by for approval in found[:SHOWN]}
+    named |= {approval.decided_by for approval in own if approval.decided_by is not None}
+    names = people.NamesReading(person.portal, named, asker_id=person.user_id)
+    names.ask(batch)
     batch.run()
     owners = {owner.key: owner for answer in readable for owner in answer.get()}
     is_admin = profile.get().is_admin
@@ -55,14 +59,12 @@ def read_desk(person: Person) -> Desk:
         for approval in found[:SHOWN]
         if (key_of(approval) in owners if key_of(approval) is not None else is_admin)
     ]
-    ids = {approval.requested_by for approval in waiting}
-    ids |= {approval.decided_by for approval in own if approval.decided_by is not None}
     return Desk(
         may_decide=right.get(),
         waiting=waiting,
         own=own,
         owners=owners,
-        names=people.names(person, ids) if ids else {},
+        names=names.result(),
         goes_on=len(found) > SHOWN,
     )
 

@@ -7,10 +7,8 @@ from typing import TYPE_CHECKING, Any
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_GET, require_POST
 
-from b24app.errors import BadInput
 from b24app.forms import check_body_size, positive_id
 from b24app.repairs import require_administrator
 from b24app.session import PortalRequest, portal_required
@@ -19,22 +17,13 @@ from payments import pay, reconcile
 from payments.history import Sight
 from payments.history.waiting import MOST_SHOWN, find_waiting, offer_for, waiting_in
 from payments.models import Attempt
+from payments.note import MAX_LENGTH, clean_note
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
 
-# What the ledger keeps of it.
-LONGEST_NOTE = 255
 # More than a badge has room for.
 MOST_COUNTED = 99
-
-
-class NoteMissing(BadInput):
-    """A decision without its reason."""
-
-    sentence_by_default = gettext_lazy(
-        "Write down why this attempt is closed, in at most 255 letters. Nothing was closed."
-    )
 
 
 @require_GET
@@ -64,9 +53,7 @@ def check(request: PortalRequest) -> HttpResponse:
 @portal_required
 def close(request: PortalRequest) -> HttpResponse:
     """Let one go without an answer, with the reason in `note`."""
-    note = " ".join(request.POST.get("note", "").split())
-    if not 0 < len(note) <= LONGEST_NOTE:
-        raise NoteMissing("no note, or too long a one")
+    note = clean_note(request.POST.get("note", ""))
     attempt = _chosen(request)
     return _waiting(
         request, _settled(reconcile.close_by_hand(attempt, by=request.person, note=note))
@@ -102,5 +89,5 @@ def waiting_context(sight: Sight) -> dict[str, Any]:
     return {
         "waiting": past.lines_of(shown, sight.person.portal, names=names),
         "more_wait": len(attempts) > MOST_SHOWN,
-        "longest_note": LONGEST_NOTE,
+        "longest_note": MAX_LENGTH,
     }

@@ -533,9 +533,11 @@ def test_only_an_administrator_decides(portal: models.Portal, manager: Reader) -
 
 
 def test_closing_keeps_the_reason_and_asks_the_others_to_look_again(
-    portal: models.Portal, admin: Reader
+    sandbox: Sandbox, portal: models.Portal, admin: Reader
 ) -> None:
     waits = attempts.handed_over(portal)
+    for method in (stage.KEPT, stage.READ_BACK):
+        sandbox.faults.add(Fault("status500", method=method, times=None))
     answer = admin.post(CLOSE, attempt=waits.pk, note="  The bank\nsays no  ")
     assert "Payment 163/1 is settled: Closed by hand." in text_of(answer)
     assert answer["HX-Trigger"] == "badges, attempts"
@@ -550,7 +552,7 @@ def test_nothing_is_closed_without_a_reason(
 ) -> None:
     waits = attempts.handed_over(portal)
     since = len(sandbox.log)
-    assert "Write down why" in admin.send(CLOSE, 400, attempt=waits.pk, note=note)
+    assert "Say why" in admin.send(CLOSE, 400, attempt=waits.pk, note=note)
     assert len(sandbox.log) == since
     waits.refresh_from_db()
     assert waits.state == State.UNKNOWN
