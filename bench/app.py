@@ -118,9 +118,7 @@ def prepare(database: str, portals: Sequence[Mapping[str, Any]], *, scheme: str,
 
 
 @contextmanager
-def running(
-    database: str, *, application: str = "b24app.wsgi", **more: str
-) -> Iterator[App]:
+def running(database: str, *, application: str = "b24app.wsgi", **more: str) -> Iterator[App]:
     """Serve until the block ends. Raises AppFailed where it does not answer."""
     with (
         tempfile.TemporaryDirectory(prefix="bench-app-") as folder,

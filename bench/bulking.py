@@ -45,7 +45,11 @@ def main() -> None:
     sandbox = Sandbox(world)
     portal = world.portals[seed.ALPHA]
     waited: list[float] = []
-    rest.pause = waited.append
+
+    def pause(seconds: float) -> None:
+        waited.append(seconds)
+
+    rest.pause = pause
     with transport.use_adapter(SandboxAdapter(sandbox)):
         row = stage.install(sandbox, portal)
         person = stage.person(sandbox, row, seed.MANAGER)
@@ -60,9 +64,7 @@ def main() -> None:
         for _ in range(2 * count):
             if run.state != RunState.RUNNING:
                 break
-            Run.objects.filter(pk=run.pk).update(
-                next_step_at=timezone.now() - timedelta(seconds=1)
-            )
+            Run.objects.filter(pk=run.pk).update(next_step_at=timezone.now() - timedelta(seconds=1))
             before, started = timezone.now(), time.perf_counter()
             step(person, run)
             own += time.perf_counter() - started

@@ -50,9 +50,9 @@ def listening_sockets(count: int) -> tuple[list[socket.socket], int]:
         first = socket.create_server((address_of(1), 0), backlog=BACKLOG)
         port = first.getsockname()[1]
         made = [first]
+        others = (address_of(number) for number in range(2, count + 1))
         try:
-            for number in range(2, count + 1):
-                made.append(socket.create_server((address_of(number), port), backlog=BACKLOG))
+            made.extend(socket.create_server((other, port), backlog=BACKLOG) for other in others)
         except OSError:
             for each in made:
                 each.close()
@@ -270,11 +270,10 @@ class Near(Way):
         self.network.connections[transport.get_extra_info("sockname")[0]] += 1
         self.leaves_at = self.network.loop.time() + self.network.delay
         self.last = self.leaves_at
-        self.other = Way(self.network, self)
-        self.task = self.network.loop.create_task(self._join())
+        self.other = far = Way(self.network, self)
+        self.task = self.network.loop.create_task(self._join(far))
 
-    async def _join(self) -> None:
-        far = self.other
+    async def _join(self, far: Way) -> None:
         try:
             await self.network.loop.create_unix_connection(lambda: far, self.inner)
         except OSError:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from multiprocessing.connection import Connection
 from typing import Any, Protocol
@@ -112,9 +112,7 @@ class Fast:
         client = BitrixAsync(
             f"https://{self.host}/rest/", token_func=token, verbose=False, request_pool_size=_POOL
         )
-        joined = {
-            f"c{place}": call for place, call in enumerate(calls) if call[0] != RIGHT
-        }
+        joined = {f"c{place}": call for place, call in enumerate(calls) if call[0] != RIGHT}
         waits = [self._alone(client, RIGHT, {}) for call in calls if call[0] == RIGHT]
         if len(joined) == 1:
             ((name, (method, params)),) = joined.items()
@@ -146,7 +144,7 @@ class Fast:
             return None
 
 
-SIDES = {
+SIDES: dict[str, Callable[[str, Mapping[str, Any]], Side]] = {
     "b24pysdk, call by call": Sdk,
     "b24pysdk, batch": SdkBatch,
     "fast-bitrix24": Fast,
@@ -177,9 +175,7 @@ def open_main(side: Side) -> int:
             ("crm.orderentity.list", {"filter": {"@orderId": orders}}),
         ]
     )[1]
-    deals = [
-        row["ownerId"] for row in bound["orderEntity"] if int(row["ownerTypeId"]) == DEAL_TYPE
-    ]
+    deals = [row["ownerId"] for row in bound["orderEntity"] if int(row["ownerTypeId"]) == DEAL_TYPE]
     side.together(
         [("crm.item.list", {"entityTypeId": DEAL_TYPE, "filter": {"@id": deals}, "start": -1})]
     )
@@ -209,10 +205,7 @@ class Peers:
     """What the parent may ask for: the seconds that a piece of work took, and what it found."""
 
     def __init__(self, host: str, token: Mapping[str, Any]) -> None:
-        self.sides: dict[str, Side] = {
-            name: made(host, token)  # type: ignore[abstract]
-            for name, made in SIDES.items()
-        }
+        self.sides: dict[str, Side] = {name: made(host, token) for name, made in SIDES.items()}
 
     def run(self, name: str, work: str, *values: int) -> tuple[float, Any]:
         function: Any = {"tab": open_tab, "main": open_main, "pay": pay}[work]

@@ -104,4 +104,3 @@ def _certificates(folder: Path, count: int) -> None:
     for blob in issued.cert_chain_pems:
         blob.write_to_path(folder / "certificate.pem", append=True)
     issued.private_key_pem.write_to_path(folder / "key.pem")
-

@@ -198,12 +198,10 @@ def demo_world(*, oauth_url: str, portal_urls: tuple[str, str], app_url: str) ->
     return world
 
 
-def add_portal(world: World, member_id: str, url: str, title: str, *, factor: int = 1) -> Portal:
+def add_portal(world: World, member_id: str, url: str, title: str, *, factor: int = 1) -> None:
     """One more portal with the same cast; `factor` multiplies its sums."""
-    portal = _portal(member_id, url, title, factor)
-    world.portals[member_id] = portal
-    install_other_app(world, portal)
-    return portal
+    world.portals[member_id] = _portal(member_id, url, title, factor)
+    install_other_app(world, world.portals[member_id])
 
 
 def install_other_app(world: World, portal: Portal) -> None:

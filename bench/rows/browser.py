@@ -151,13 +151,14 @@ def _main_thread(trace: Any, app_url: str) -> float:
         for event in events
         if event["name"] == "thread_name" and event["args"]["name"] == "CrRendererMain"
     }
-    return sum(
-        event.get("dur", 0) / 1e6
+    spent = sum(
+        event.get("dur", 0)
         for event in events
         if event["name"] == "RunTask"
         and event["pid"] in asking
         and (event["pid"], event["tid"]) in threads
     )
+    return float(spent) / 1e6  # A trace counts microseconds.
 
 
 def _tell(row: Row, loads: list[Load]) -> None:

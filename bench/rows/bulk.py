@@ -18,9 +18,7 @@ def measure(stage: Stage) -> Row:
     env = apps.environment(database, B24_REST_LOG_DAYS="0", B24_EVENT_THREADS="0")
     del env["B24_OAUTH_URL"]
     told = json.dumps({"quick": stage.quick})
-    found = json.loads(
-        apps.run_python(["-m", "bench.bulking"], env, stdin=told, seconds=SECONDS)
-    )
+    found = json.loads(apps.run_python(["-m", "bench.bulking"], env, stdin=told, seconds=SECONDS))
     rows, seconds, requests = found["rows"], found["seconds"], found["requests"]
     fastest = found["of_all"] / found["drain"]
     row.add(

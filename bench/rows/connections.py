@@ -27,9 +27,7 @@ def measure(stage: Stage) -> Row:
             requests = stage.openings(app.host, keep=False)
             for place in range(2):
                 stage.network.reset()
-                result = stage.load.run(
-                    app.port, requests, PEOPLE, openings, SECONDS, 0.0, False
-                )
+                result = stage.load.run(app.port, requests, PEOPLE, openings, SECONDS, 0.0, False)
                 if result.failed or len(result.latencies) != openings:
                     raise RuntimeError(f"openings failed: {result.statuses}")
                 opened, shaken = stage.network.opened(), stage.network.shaken()

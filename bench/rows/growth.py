@@ -40,8 +40,9 @@ def measure(stage: Stage) -> Row:
         )
     columns = " / ".join(f"{size['portals']:,} and {size['rows']:,}" for size in sizes)
     row.notes.append(
-        f"Portals and rows of the history, column by column: {columns}. A hundredth of the rows, and "
-        f"a thousand more, are of the portal that is looked at. {found['sealed']:,} entries are in "
+        f"Portals and rows of the history, column by column: {columns}. A hundredth of the rows, "
+        "and a thousand more, are of the portal that is looked at. "
+        f"{found['sealed']:,} entries are in "
         "the sealed ledger. EXPLAIN was asked of every statement at the largest size. Times are of "
         "the whole work in one process, with the sandbox's answers (1 to 3 ms a request) in it."
     )

@@ -39,9 +39,7 @@ def measure(stage: Stage) -> Row:
     try:
         for name, database in (("SQLite", None), ("PostgreSQL", "server")):
             with _database(stage, database) as url:
-                apps.prepare(
-                    url, stage.portals.installed(), scheme="http", port=stage.near_port
-                )
+                apps.prepare(url, stage.portals.installed(), scheme="http", port=stage.near_port)
                 _beside_the_floor(stage, row, name, url)
                 if database:
                     _memory(stage, row, url)
@@ -85,9 +83,7 @@ def _beside_the_floor(stage: Stage, row: Row, name: str, url: str) -> None:
             for served, costs in ((app, app_costs), (floor, floor_costs)):
                 before, result = served.cpu_seconds(), _openings(stage, served, seconds=seconds)
                 count = len(result.latencies)
-                costs.append(
-                    Cost(count / result.seconds, (served.cpu_seconds() - before) / count)
-                )
+                costs.append(Cost(count / result.seconds, (served.cpu_seconds() - before) / count))
         rate = statistics.mean(cost.rate for cost in app_costs)
         half = _openings(stage, app, seconds=seconds, rate=rate / 2)
     floor_rate = statistics.mean(cost.rate for cost in floor_costs)
@@ -118,9 +114,7 @@ def _openings(
     stage: Stage, served: apps.App, *, seconds: float, rate: float = 0.0, total: int = 0
 ) -> Result:
     requests = stage.openings(served.host)
-    result: Result = stage.load.run(
-        served.port, requests, PEOPLE, total, seconds, rate, True
-    )
+    result: Result = stage.load.run(served.port, requests, PEOPLE, total, seconds, rate, True)
     if result.failed:
         raise RuntimeError(f"openings failed: {result.statuses}")
     return result

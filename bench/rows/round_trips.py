@@ -53,9 +53,7 @@ def measure(stage: Stage) -> Row:
     taken: dict[tuple[float, str, str], Taken] = defaultdict(Taken)
     trips = {}
     with (
-        apps.running(
-            database, application="bench.wsgi", BENCH_AUTHORITY=stage.authority
-        ) as app,
+        apps.running(database, application="bench.wsgi", BENCH_AUTHORITY=stage.authority) as app,
         part(peers.serve, stage.host(1), token, stage.authority) as others,
     ):
         person = Person(stage, app)
@@ -197,9 +195,7 @@ def _found(pattern: str, page: str) -> str:
     return found[1]
 
 
-def _tell(
-    row: Row, delay: float, trip: float, taken: dict[tuple[float, str, str], Taken]
-) -> None:
+def _tell(row: Row, delay: float, trip: float, taken: dict[tuple[float, str, str], Taken]) -> None:
     distance = f"{delay * 1000:.0f} ms"
     row.add(f"{distance}: a round trip on a kept connection", f"{trip * 1000:.1f} ms")
     for work, words in WORKS.items():

@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
+import requests
 from django.contrib.staticfiles import finders
 from django.core.cache import cache
 from django.db import connection
@@ -31,7 +32,8 @@ from tests.payments.frames import DEAL_TAB, Frame, offer_in, text_of
 
 pytestmark = pytest.mark.django_db
 
-SQL_AN_OPENING, SQL_A_PAYMENT = 6, 10
+# Paying itself takes ten; the eleventh asks the rules whether to offer Undo on what is shown then.
+SQL_AN_OPENING, SQL_A_PAYMENT = 6, 11
 BYTES_OF_OUR_OWN = 60 * 1024
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -109,8 +111,8 @@ def test_the_floor_asks_no_more_than_the_app(frame: Frame, sandbox: Sandbox) -> 
         "/", urlencode(fields), content_type="application/x-www-form-urlencoded"
     )
     cache.set(f"floor.{stage_portal_pk()}", [], 60)
-    floor._kept.session = session = floor.requests.Session()
-    session.mount("https://", transport.mounted_adapter())  # type: ignore[arg-type]
+    floor._kept.session = session = requests.Session()
+    session.mount("https://", transport.mounted_adapter())
     try:
         with CaptureQueriesContext(connection) as theirs:
             html = floor.tab(request).content.decode()
