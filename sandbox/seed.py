@@ -199,7 +199,7 @@ def demo_world(*, oauth_url: str, portal_urls: tuple[str, str], app_url: str) ->
 
 
 def add_portal(world: World, member_id: str, url: str, title: str, *, factor: int = 1) -> None:
-    """One more portal with the same cast; `factor` multiplies its sums."""
+    """The same cast again; `factor` makes the same id other money on another portal."""
     world.portals[member_id] = _portal(member_id, url, title, factor)
     install_other_app(world, world.portals[member_id])
 
@@ -251,7 +251,6 @@ def _application(
 
 
 def _portal(member_id: str, url: str, title: str, factor: int) -> Portal:
-    """`factor` multiplies the sums, so that the same id is other money on the other portal."""
     portal = Portal(member_id, url, title)
     portal.users = {person.id: replace(person) for person in _PEOPLE}
     portal.handlers = {handler.id: deepcopy(handler) for handler in _HANDLERS}
