@@ -73,9 +73,7 @@ def tab(request: HttpRequest) -> HttpResponse:
     answers = _ask(endpoint, token, commands)
     rows = answers["q1"]
     user_id = int(answers["q3"]["ID"])
-    own = tokens.filter(user_id=user_id, serves_portal=False)
-    list(own.values_list("pk", "user_id"))
-    own.update(broken_code="")
+    tokens.filter(user_id=user_id, serves_portal=False).update(broken_code="")
     payment_ids = [row["id"] for row in rows]
     list(
         Attempt.objects.filter(portal_id=pk, payment_id__in=payment_ids).values_list("pk", "state")
