@@ -24,7 +24,7 @@ from bench.stage import ADMIN, MAIN, MANAGER, QUERY, TAB, Stage
 from sandbox import seed
 
 DELAYS = (0.05, 0.15)
-ROUNDS, QUICK_ROUNDS = 7, 1
+ROUNDS, QUICK_ROUNDS = 5, 1
 WARMING = 24  # openings beforehand: each worker meets each screen a few times
 APP = "this app"
 WORKS = {"tab": "Open the deal tab", "main": "Open the main page", "pay": "Pay"}
