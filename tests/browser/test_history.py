@@ -13,10 +13,7 @@ from playwright.sync_api import Browser, FrameLocator, expect
 
 from sandbox import seed
 from sandbox.demo import Stage
-from tests.browser.visit import Visit, press_pay, row_of
-
-NARROW = "() => document.documentElement.scrollWidth <= document.documentElement.clientWidth"
-PORTAL_ON_A_PHONE = ".menu { display: none } .page { margin: 0; padding: 0 }"
+from tests.browser.visit import NARROW, PORTAL_ON_A_PHONE, Visit, press_pay, row_of
 
 
 def history_of(visit: Visit) -> FrameLocator:
