@@ -9,13 +9,15 @@ from typing import Any
 import pytest
 
 from payments import reasons
-from payments.models import Kind, State
+from payments.models import Entry, Kind, State
 from payments.reconcile import LEASE
+from payments.verification import verify
 from sandbox import seed
 from sandbox.faults import Fault
 from tests.payments import stage
 from tests.payments.killing import (
     LOOK_EVERY,
+    PAID_STATES,
     Due,
     Processes,
     Scene,
@@ -227,7 +229,19 @@ def assert_settled(scene: Scene, due: Due) -> None:
         assert (payment.id, said) in scene.sandbox.said_at
     if paid:
         assert paid[-1].user_id == payment.emp_paid_id
-    assert scene.shown(due) == ("paid" if payment.paid else "due")
+    assert_in_the_ledger(scene, due)
+    is_marked = bool(paid) and paid[-1].kind == Kind.MARK
+    assert scene.shown(due) == (PAID_STATES[is_marked] if payment.paid else "due")
+
+
+def assert_in_the_ledger(scene: Scene, due: Due) -> None:
+    """Row and entry were written together, whatever was killed: each attempt ended once."""
+    findings: list[str] = []
+    verify(scene.row, tell=findings.append)
+    assert not findings
+    for attempt in attempts_on(due):
+        entries = Entry.objects.filter(attempt_id=attempt.pk, event=attempt.state)
+        assert [entry.facts["payment_id"] for entry in entries] == [due.payment.id]
 
 
 def assert_payable_once(scene: Scene, due: Due) -> None:
