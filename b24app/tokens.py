@@ -47,6 +47,12 @@ def store_user_pair(portal: Portal, pair: Pair) -> UserToken:
     return row
 
 
+def replace_user_pair(portal: Portal, pair: Pair) -> bool:
+    """The same in one statement, for a person who has one; False where they have none."""
+    own = UserToken.objects.filter(portal=portal, user_id=pair.user_id, serves_portal=False)
+    return bool(own.update(**_columns(pair)))
+
+
 def store_portal_pair(portal: Portal, pair: Pair) -> UserToken:
     """Keep the pair that serves the whole portal, in place of the one it had."""
     row, _ = UserToken.objects.update_or_create(

@@ -176,11 +176,17 @@ def _record(
         **more,
     }
     still_open = Attempt.objects.filter(pk=attempt.pk, state__in=OPEN_STATES)
-    actor_id = attempt.user_id
-    if not _write(attempt, still_open, values, event=_EVENTS[state], actor_id=actor_id):
+    if attempt.sent_at is None:
+        # Found, and not used: the row does not name it, nor does the ledger.
+        attempt.approval = None
+    with transaction.atomic():
+        written = _write(
+            attempt, still_open, values, event=_EVENTS[state], actor_id=attempt.user_id
+        )
+        if written and reason == reasons.NOT_REACHED and attempt.approval_id is not None:
+            Approval.objects.give_back(attempt.approval_id)
+    if not written:
         attempt.refresh_from_db()
-    elif reason == reasons.NOT_REACHED and attempt.approval_id is not None:
-        Approval.objects.give_back(attempt.approval_id)
     return attempt
 
 
