@@ -47,10 +47,12 @@ def store_user_pair(portal: Portal, pair: Pair) -> UserToken:
     return row
 
 
-def replace_user_pair(portal: Portal, pair: Pair) -> bool:
-    """The same in one statement, for a person who has one; False where they have none."""
+def replace_user_pair(portal: Portal, pair: Pair) -> None:
+    """As `store_user_pair`, in one statement where there is one to be replaced: every opening is
+    such a case but a person's first."""
     own = UserToken.objects.filter(portal=portal, user_id=pair.user_id, serves_portal=False)
-    return bool(own.update(**_columns(pair)))
+    if not own.update(**_columns(pair)):
+        store_user_pair(portal, pair)
 
 
 def store_portal_pair(portal: Portal, pair: Pair) -> UserToken:

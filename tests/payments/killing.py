@@ -26,9 +26,9 @@ from django.utils import timezone
 from b24app import tokens
 from b24app.session import Person
 from payments.gateway import DEAL, Owner
-from payments.models import Attempt, State
+from payments.models import Attempt
 from payments.offer import Offer, seal
-from payments.screens import MARKED, status_of
+from payments.screens import status_of
 from sandbox import seed
 from sandbox.app import Sandbox
 from sandbox.faults import Fault
@@ -41,9 +41,9 @@ from tests.payments import stage
 # Longer than a loaded machine needs for an answer; how long an answer is waited for where a run is
 # about its not coming.
 PATIENCE, IMPATIENCE = 15.0, 0.3
+# How a row says that its payment is paid.
+SHOWN_AS_PAID = ("paid", "marked")
 DEATH_SECONDS = 10
-# How a row stands that is paid: by a pay system or by somebody, or by a mark of the app.
-PAID_STATES = (State.PAID.value, MARKED)
 
 Task = dict[str, Any]
 

@@ -36,8 +36,8 @@ from tests.payments.killing import (
     IMPATIENCE,
     LOOK_EVERY,
     LOOKS,
-    PAID_STATES,
     PATIENCE,
+    SHOWN_AS_PAID,
     Child,
     Due,
     Scene,
@@ -336,7 +336,7 @@ class Run:
         for child in children:
             processes.end(child)
             self._after(child)
-            if not child.killed and child.answer["shown"] in PAID_STATES:
+            if not child.killed and child.answer["shown"] in SHOWN_AS_PAID:
                 assert self._was_said("Y"), "shown Paid, which the portal has not said"
 
     def _look(self, do: str) -> None:
@@ -412,7 +412,7 @@ class Run:
         for attempt in paid:
             if not paid_by_app:
                 assert attempt.reason == reasons.PAID_BY_OTHER
-        assert (self.scene.shown(self.due) in PAID_STATES) == payment.paid
+        assert (self.scene.shown(self.due) in SHOWN_AS_PAID) == payment.paid
         self._check_ledger(attempts)
         self._check_approvals(attempts)
         self._check_secrets(attempts)
