@@ -28,9 +28,7 @@ def mark(person: Payer, offer: Offer) -> Attempt:
 def _prepare(person: Payer, offer: Offer, attempt: Attempt) -> None:
     standing = read_unpaid(person, offer, attempt)
     _check_system(standing.systems, attempt)
-    attempt.approval = policy.check(
-        person, offer, pay_system_id=attempt.pay_system_id, kind=attempt.kind
-    )
+    policy.apply(person, offer, attempt)
 
 
 def _check_system(systems: Systems | None, attempt: Attempt) -> None:

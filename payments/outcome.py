@@ -63,7 +63,8 @@ def _can_undo(person: Payer, attempt: Attempt | None) -> bool:
     paid = _what_made_it_paid(attempt)
     if paid is None:
         return False
-    rules = policy_of(person.portal)
+    # Only a button: whoever presses it is judged by the rules of that moment.
+    rules = (attempt and attempt.rules_read) or policy_of(person.portal)
     if may_undo(person.user_id, paid, rules=rules, is_admin=False):
         return True
     if not may_undo(person.user_id, paid, rules=rules, is_admin=True):

@@ -45,9 +45,7 @@ def _prepare(person: Payer, offer: Offer, attempt: Attempt) -> None:
     guards.check_pay_system(
         attempt.pay_system_id, offer=offer, systems=standing.systems, order=standing.order
     )
-    attempt.approval = policy.check(
-        person, offer, pay_system_id=attempt.pay_system_id, kind=attempt.kind
-    )
+    policy.apply(person, offer, attempt)
     chosen = standing.systems.find(attempt.pay_system_id) if standing.systems else None
     if chosen is not None:
         attempt.pay_system_name = chosen.name

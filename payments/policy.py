@@ -50,13 +50,28 @@ def policy_and_attempts(portal: Portal, payment_ids: Collection[int]) -> tuple[P
     return policy, bool(row.has_attempts)
 
 
-def check(person: Payer, offer: Offer, *, pay_system_id: int, kind: str) -> Approval | None:
+def apply(person: Payer, offer: Offer, attempt: Attempt) -> None:
+    """`check` for an attempt that is to be sent: the approval that it goes by is kept on it, and so
+    are the rules, for what its page offers next. Raises Stopped."""
+    attempt.rules_read = policy_of(person.portal)
+    attempt.approval = check(
+        person,
+        offer,
+        pay_system_id=attempt.pay_system_id,
+        kind=attempt.kind,
+        rules=attempt.rules_read,
+    )
+
+
+def check(
+    person: Payer, offer: Offer, *, pay_system_id: int, kind: str, rules: Policy | None = None
+) -> Approval | None:
     """May this person pay what was offered, by this pay system, as far as the rules go?
 
     Called before anything is sent. Answers the approval that the payment goes by, to be kept on its
     attempt; None where it needs none. Raises Stopped where the rules forbid it.
     """
-    policy = policy_of(person.portal)
+    policy = rules or policy_of(person.portal)
     if not policy.allows_system(pay_system_id):
         raise Stopped(reasons.POLICY_SYSTEM)
     if not policy.needs_approval(offer.sum, offer.currency):

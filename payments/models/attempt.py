@@ -14,6 +14,8 @@ from payments import sentences
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
 
+    from payments.models.policy import Policy
+
 # A claim that was never sent is given up after this: longer than the reads before a payment can
 # take with all their retries, so that only a process that died leaves one behind.
 STALE_CLAIM = timedelta(minutes=5)
@@ -102,6 +104,9 @@ class Attempt(models.Model):
     note = models.CharField(max_length=255, blank=True)
     reason = models.CharField(max_length=40, blank=True)  # a code of reasons.py
     evidence = models.JSONField(default=dict)  # what the portal said
+
+    # Of this request alone, not of the row: the portal's rules by which it was sent.
+    rules_read: Policy | None = None
 
     objects = AttemptQuerySet.as_manager()
 

@@ -32,8 +32,7 @@ from tests.payments.frames import DEAL_TAB, Frame, offer_in, text_of
 
 pytestmark = pytest.mark.django_db
 
-# Paying itself takes ten; the eleventh asks the rules whether to offer Undo on what is shown then.
-SQL_AN_OPENING, SQL_A_PAYMENT = 6, 11
+SQL_AN_OPENING, SQL_A_PAYMENT = 6, 10
 BYTES_OF_OUR_OWN = 60 * 1024
 ROOT = Path(__file__).resolve().parents[2]
 

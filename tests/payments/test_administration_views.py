@@ -78,7 +78,7 @@ def test_each_system_says_whose_it_is_and_whether_pay_works(frame: Frame) -> Non
     assert "This app&#x27;s" in acme
     assert "Yes" in acme
     assert "Individual" in acme
-    assert "ORDER" in acme
+    assert "Deals, new invoices" in acme
     assert "Another app&#x27;s" in other
     assert "Edit" not in other
     assert "Built in" in row(seed.CASH)
