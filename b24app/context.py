@@ -11,16 +11,14 @@ from b24app import session
 
 
 def frame(request: HttpRequest) -> dict[str, Any]:
-    """`frame_session` and `frame_person` for the page's body, `portal`, `bx24_script_url`, and
-    whether the page `looks_after_bindings`.
+    """`frame_session` for the page's body, `portal`, `bx24_script_url`, and whether the
+    page `looks_after_bindings`.
 
-    The first two are empty and the third None until a person is known. `frame_person` names them
-    to the page's own memory and proves nothing.
+    The first is empty and the second None until a person is known.
     """
     person: session.Person | None = getattr(request, "person", None)
     return {
         "frame_session": session.issue(person) if person else "",
-        "frame_person": f"{person.portal.pk}.{person.user_id}" if person else "",
         "portal": person.portal if person else None,
         "bx24_script_url": settings.B24_JS_URL,
         "looks_after_bindings": getattr(request, "looks_after_bindings", False),

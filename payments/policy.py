@@ -42,7 +42,8 @@ def policy_and_attempts(
     rules = [f"payment_policy__{field.name}" for field in Policy._meta.concrete_fields]
     row = (
         Portal.objects.filter(pk=portal.pk)
-        .annotate(has_attempts=Exists(attempts), **_last_choices(portal, person_id))
+        .annotate(**_last_choices(portal, person_id))
+        .annotate(has_attempts=Exists(attempts))
         .select_related("payment_policy")
         .only("pk", *rules)
         .get()

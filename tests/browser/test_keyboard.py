@@ -81,14 +81,20 @@ def test_the_slash_is_a_slash_where_one_types(manager: Visit) -> None:
 
 def test_the_search_outlives_a_reload_of_the_portals_page(manager: Visit) -> None:
     app = manager.main_page()
-    app.get_by_role("searchbox").fill("186")
     rows = app.locator("tr[data-payment]")
+    with manager.page.expect_response("**/user-option"):
+        app.get_by_role("searchbox").fill("186")
     expect(app.locator("[data-shown]")).to_have_text("Payments shown: 3")
     manager.page.reload()
     app = manager.app()
     expect(app.get_by_role("searchbox")).to_have_value("186")
     expect(rows).to_have_count(3)
-    app.get_by_role("searchbox").fill("")
+    session = manager.frame().evaluate("() => document.body.dataset.session")
+    kept = manager.frame().evaluate("() => BX24.userOption.get('search')")
+    assert "186" in kept
+    assert session not in kept
+    with manager.page.expect_response("**/user-option"):
+        app.get_by_role("searchbox").fill("")
     expect(rows.nth(5)).to_be_visible()
     manager.page.reload()
     app = manager.app()
@@ -102,21 +108,24 @@ def test_the_filter_of_the_history_comes_back_and_can_be_cleared(manager: Visit)
     link.click()
     app.get_by_label("Outcome").select_option("Refused")
     app.get_by_label("Order or payment number").fill("9999999")
-    app.get_by_role("button", name="Show", exact=True).click()
+    with manager.page.expect_response("**/user-option"):
+        app.get_by_role("button", name="Show", exact=True).click()
     expect(app.get_by_role("heading", name="Nothing was found")).to_be_visible()
     manager.page.reload()
     app = manager.app()
     app.get_by_role("navigation").get_by_role("link", name="History").click()
     expect(app.get_by_label("Order or payment number")).to_have_value("9999999")
     expect(app.get_by_role("heading", name="Nothing was found")).to_be_visible()
-    app.get_by_role("button", name="Clear").click()
+    with manager.page.expect_response("**/user-option"):
+        app.get_by_role("button", name="Clear").click()
     expect(app.get_by_label("Order or payment number")).to_have_value("")
     expect(app.get_by_role("heading", name="Nothing was found")).to_have_count(0)
-    # Nothing of who is there is kept beside it.
-    kept = manager.frame().evaluate("() => JSON.stringify(sessionStorage)")
-    assert "9999999" not in kept
-    session = manager.frame().evaluate("() => document.body.dataset.session")
-    assert session not in kept
+    # Cleared is cleared, also after the next reload.
+    manager.page.reload()
+    app = manager.app()
+    app.get_by_role("navigation").get_by_role("link", name="History").click()
+    expect(app.get_by_role("button", name="Clear")).to_be_visible()
+    expect(app.get_by_label("Order or payment number")).to_have_value("")
 
 
 def test_what_was_paid_by_last_is_chosen_already(manager: Visit) -> None:
