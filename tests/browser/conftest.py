@@ -81,9 +81,11 @@ def installed(browser: Browser, stage: Stage) -> None:
 @pytest.fixture(autouse=True)
 def nothing_remembered(request: pytest.FixtureRequest) -> Iterator[None]:
     """What one test searched for, the portal keeps for the person and not for the next test."""
-    yield
+    stage: Stage | None = None
     if "stage" in request.fixturenames:
-        stage: Stage = request.getfixturevalue("stage")
+        stage = request.getfixturevalue("stage")
+    yield
+    if stage is not None:
         memory_of(stage.sandbox.world).user_options.clear()
 
 
