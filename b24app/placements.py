@@ -1,19 +1,51 @@
-"""Where the app stands in a portal: its tabs and its events, each bound exactly once."""
+"""Where the app stands in a portal: its places and its events, each bound exactly once."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
-from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
-from b24app.client import Answer, Client, Query
-from b24app.errors import OutcomeUnknown, Refused
+from b24app.client import Answer, Client, Pending, Query
+from b24app.errors import B24Error, OutcomeUnknown, Refused
 
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Place:
+    """What stands in a place of the portal's, and what the portal says about it. A `required` one
+    is there in every portal that this app works in; another is bound where the portal offers it."""
+
+    title: StrOrPromise
+    description: StrOrPromise
+    required: bool = False
+
+
+_TAB = _("Payments")
+_MENU = _("Pay…")
 # https://apidocs.bitrix24.com/api-reference/widgets/crm/detail-tab.html
-PLACEMENTS = ("CRM_DEAL_DETAIL_TAB", "CRM_SMART_INVOICE_DETAIL_TAB")
+# https://apidocs.bitrix24.com/api-reference/widgets/crm/list-menu.html
+PLACEMENTS = {
+    "CRM_DEAL_DETAIL_TAB": Place(
+        _TAB, _("What is due on this deal, and how to pay it."), required=True
+    ),
+    "CRM_SMART_INVOICE_DETAIL_TAB": Place(
+        _TAB, _("What is due on this invoice, and how to pay it."), required=True
+    ),
+    "CRM_ORDER_DETAIL_TAB": Place(_TAB, _("What is due on this order, and how to pay it.")),
+    "CRM_DEAL_LIST_MENU": Place(_MENU, _("Shows what is due on this deal, to be paid.")),
+    "CRM_SMART_INVOICE_LIST_MENU": Place(
+        _MENU, _("Shows what is due on this invoice, to be paid.")
+    ),
+}
 # https://apidocs.bitrix24.com/api-reference/sale/events/on-payment-entity-saved.html
 EVENTS = ("ONAPPINSTALL", "ONAPPUPDATE", "ONAPPUNINSTALL", "ONPAYMENTENTITYSAVED")
 
@@ -34,39 +66,63 @@ def bind_all(client: Client) -> None:
     that is not the present one is one that we had before. Raises what the portal answers; a second
     call takes up where the first one stopped.
     """
-    wanted, bound = _wanted(), _bound(client)
+    wanted, bound = _wanted_and_bound(client)
     if missing := wanted - bound:
         # First the new, then the old: a tab is never missing in between.
         refusals = [error for binding in missing if (error := _bind(client, binding))]
-        bound = _bound(client)
+        _, bound = _wanted_and_bound(client)
         # Binding twice is refused: another click of the installer's may have been faster.
         if wanted - bound:
             raise refusals[0] if refusals else OutcomeUnknown("bound, but not in the list")
-    for binding in bound - wanted:
+    for binding in _old(bound):
         _unbind(client, binding)
 
 
 def standing(client: Client) -> tuple[frozenset[Binding], frozenset[Binding]]:
     """What is not bound and should be, and what is and points to an old address of this app."""
-    wanted, bound = _wanted(), _bound(client)
-    return wanted - bound, bound - wanted
+    wanted, bound = _wanted_and_bound(client)
+    return wanted - bound, _old(bound)
 
 
-def _wanted() -> frozenset[Binding]:
-    tabs = {Binding("placement", code, f"{settings.APP_URL}/") for code in PLACEMENTS}
-    events = {Binding("event", code, f"{settings.APP_URL}/event/") for code in EVENTS}
-    return frozenset(tabs | events)
+def _old(bound: frozenset[Binding]) -> frozenset[Binding]:
+    """A place that the portal does not offer at the moment is none that points elsewhere."""
+    return bound - _wanted(frozenset(PLACEMENTS))
 
 
-def _bound(client: Client) -> frozenset[Binding]:
-    """The handlers of our placements and events, in one request."""
+def _wanted_and_bound(client: Client) -> tuple[frozenset[Binding], frozenset[Binding]]:
+    """The handlers of our placements and events as they should be and as they are, in one
+    request."""
     batch = client.batch()
-    tabs, events = batch.add(_PLACEMENT_GET), batch.add(_EVENT_GET)
+    offered, tabs, events = (
+        batch.add(_PLACEMENT_LIST),
+        batch.add(_PLACEMENT_GET),
+        batch.add(_EVENT_GET),
+    )
     batch.run()
-    return frozenset(
+    bound = frozenset(
         [binding for binding in tabs.get() if binding.code in PLACEMENTS]
         + [binding for binding in events.get() if binding.code in EVENTS]
     )
+    return _wanted(_codes_offered(offered)), bound
+
+
+def _codes_offered(offered: Pending[frozenset[str]]) -> frozenset[str]:
+    """None of them where the portal does not say: then what is not required has to wait."""
+    try:
+        return offered.get()
+    except B24Error as error:
+        logger.warning("the portal's places could not be read: %s", error)
+        return frozenset()
+
+
+def _wanted(offered: frozenset[str]) -> frozenset[Binding]:
+    places = {
+        Binding("placement", code, f"{settings.APP_URL}/")
+        for code, place in PLACEMENTS.items()
+        if place.required or code in offered
+    }
+    events = {Binding("event", code, f"{settings.APP_URL}/event/") for code in EVENTS}
+    return frozenset(places | events)
 
 
 def _rows(answer: Answer) -> Iterable[dict[str, Any]]:
@@ -74,6 +130,12 @@ def _rows(answer: Answer) -> Iterable[dict[str, Any]]:
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise OutcomeUnknown("handlers: an unknown shape")
     return rows
+
+
+def _offered(answer: Answer) -> frozenset[str]:
+    if not isinstance(answer.result, list):
+        raise OutcomeUnknown("places: an unknown shape")
+    return frozenset(str(code) for code in answer.result)
 
 
 def _placements(answer: Answer) -> list[Binding]:
@@ -92,6 +154,8 @@ def _events(answer: Answer) -> list[Binding]:
     ]
 
 
+# https://apidocs.bitrix24.com/api-reference/widgets/placement-list.html
+_PLACEMENT_LIST = Query("placement.list", _offered)
 # https://apidocs.bitrix24.com/api-reference/widgets/placement-get.html
 _PLACEMENT_GET = Query("placement.get", _placements)
 # https://apidocs.bitrix24.com/api-reference/events/event-get.html
@@ -102,8 +166,9 @@ def _bind(client: Client, binding: Binding) -> Refused | None:
     """Returns a refusal, for the list to tell whether it matters."""
     params = _address(binding)
     if binding.kind == "placement":
-        params["TITLE"] = gettext("Payments")
-        params["DESCRIPTION"] = gettext("What is due on this deal or invoice, and how to pay it.")
+        place = PLACEMENTS[binding.code]
+        params["TITLE"] = str(place.title)
+        params["DESCRIPTION"] = str(place.description)
     try:
         client.write(f"{binding.kind}.bind", params)
     except Refused as error:

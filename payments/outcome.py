@@ -17,6 +17,7 @@ from payments.systems import Systems, SystemsReading
 from payments.undo import may_undo
 from payments.visible import Choice, choice_of
 from payments.visible.rules import rule_of
+from payments.visible.usual import choice_with_usual
 
 # After these refusals of an undoing, the same would be refused again.
 _UNDOING_IS_OVER = frozenset(
@@ -48,7 +49,9 @@ def outcome_of(person: Payer, offer: Offer, attempt: Attempt | None) -> Outcome:
     choice = None
     if attempt is None or can_be_paid_after(attempt):
         standing = offer_after(offer, attempt)
-        choice = choice_of(standing, _systems(person), rule_of(person, standing))
+        choice = choice_with_usual(
+            person, choice_of(standing, _systems(person), rule_of(person, standing))
+        )
     can_undo = _can_undo(person, attempt)
     return Outcome(status_after(offer, attempt, choice=choice, can_undo=can_undo), choice)
 

@@ -24,7 +24,7 @@ from payments.gateway.reads import (
     unpaid_payments,
     unpaid_payments_numbered,
 )
-from payments.gateway.selected import payments_with_ids
+from payments.gateway.selected import payments_of_order, payments_with_ids
 from payments.gateway.shapes import (
     DEAL,
     SMART_INVOICE,
@@ -68,6 +68,7 @@ __all__ = [
     "pay_systems",
     "payment",
     "payments_of_item",
+    "payments_of_order",
     "payments_with_ids",
     "people",
     "readable_items",

@@ -10,6 +10,7 @@ from payments.models.approval import (
     ApprovalState,
 )
 from payments.models.attempt import (
+    LAST_CHOICES,
     OPEN_STATES,
     SETTLE_AFTER,
     STALE_CLAIM,
@@ -26,6 +27,7 @@ from payments.models.run import ACTIVE_STATES, OVER_STATES, RowState, Run, RunRo
 __all__ = [
     "ACTIVE_STATES",
     "APPROVAL_LASTS",
+    "LAST_CHOICES",
     "LIVE_STATES",
     "MAX_UNDO_HOURS",
     "NOTE_LENGTH",

@@ -24,6 +24,10 @@ STALE_CLAIM = timedelta(minutes=5)
 # A payment still unpaid this long after it was sent has not been carried out.
 SETTLE_AFTER = timedelta(seconds=120)
 
+# Of a person's last payments, so many pay systems are remembered to be offered first: more would
+# make every opening dearer, and who has not paid by it for so long has no habit worth a guess.
+LAST_CHOICES = 5
+
 
 class Kind(models.TextChoices):
     """What was tried: to pay through the pay system; to mark as paid, with no money moved by it; to
@@ -58,6 +62,13 @@ class AttemptQuerySet(models.QuerySet["Attempt"]):
 
     def latest_on(self, payment_id: int, *, portal_id: int) -> Attempt | None:
         return self.on(payment_id, portal_id=portal_id).order_by("-pk").first()
+
+    def paid_by_person(self, user_id: int, *, portal_id: int) -> AttemptQuerySet:
+        """What they have paid through the app themselves, the last first: what was paid otherwise
+        meanwhile, or marked by hand, was no choice of theirs."""
+        return self.filter(
+            portal_id=portal_id, user_id=user_id, kind=Kind.PAY, state=State.PAID, reason=""
+        ).order_by("-created_at", "-id")
 
 
 class Attempt(models.Model):

@@ -1,4 +1,4 @@
-"""The address that a portal opens: the main page or, in a card of the CRM, the payments of that."""
+"""The address that a portal opens: the main page, or the payments of one item of the CRM."""
 
 from __future__ import annotations
 
@@ -8,18 +8,23 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
 from b24app.client import run_together
-from b24app.opening import read_opening
+from b24app.opening import Opening, read_opening
 from b24app.views.plain import where_to_open
 from payments import screens
 from payments.forms import read_item_id
 from payments.gateway import DEAL, SMART_INVOICE
-from payments.visible import MainReading, TabReading
+from payments.visible import MainReading, OrderReading, TabReading
 
 # Every other placement, and none (DEFAULT, LEFT_MENU), gets the main page.
-TABS = {
+OWNERS = {
     "CRM_DEAL_DETAIL_TAB": DEAL,
+    "CRM_DEAL_LIST_MENU": DEAL,
     "CRM_SMART_INVOICE_DETAIL_TAB": SMART_INVOICE,
+    "CRM_SMART_INVOICE_LIST_MENU": SMART_INVOICE,
 }
+ORDER_TAB = "CRM_ORDER_DETAIL_TAB"
+
+Reading = MainReading | TabReading | OrderReading
 
 
 @csrf_exempt  # Its proof is the posted token, which no other site has.
@@ -28,15 +33,8 @@ def home(request: HttpRequest) -> HttpResponseBase:
     if request.method != "POST":
         return where_to_open(request)
     opening = read_opening(request)
-    owner_type = TABS.get(opening.placement)
-    reading: MainReading | TabReading
-    if owner_type is None:
-        template = "payments/main.html"
-        reading = MainReading(opening.portal, opening.client)
-    else:
-        template = "payments/tab.html"
-        item_id = read_item_id(opening.options)
-        reading = TabReading(opening.portal, opening.client, owner_type, item_id)
+    reading = _reading(opening)
+    is_main = isinstance(reading, MainReading)
     opening.add_proof(reading.user_batch)
     run_together(*reading.batches)
     person = opening.prove()
@@ -48,6 +46,18 @@ def home(request: HttpRequest) -> HttpResponseBase:
         "lines": lines,
         "is_admin": opening.is_admin,
         "may_bulk": listing.may_pay and may_bulk,
+        "is_order": isinstance(reading, OrderReading),
         "may_set_up": isinstance(reading, MainReading) and reading.may_set_up,
     }
-    return render(request, template, context)
+    return render(request, "payments/main.html" if is_main else "payments/tab.html", context)
+
+
+def _reading(opening: Opening) -> Reading:
+    """Raises BadInput where a card or a list does not say on what it was opened."""
+    if opening.placement == ORDER_TAB:
+        return OrderReading(opening.portal, opening.client, read_item_id(opening.options))
+    owner_type = OWNERS.get(opening.placement)
+    if owner_type is None:
+        return MainReading(opening.portal, opening.client)
+    item_id = read_item_id(opening.options)
+    return TabReading(opening.portal, opening.client, owner_type, item_id)

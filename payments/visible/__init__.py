@@ -1,4 +1,4 @@
-"""Which payments a person may see: the reading behind the two screens.
+"""Which payments a person may see: the reading behind the screens.
 
 A reading is made in three steps, so that one round trip serves several needs: make it, run its
 `batches` together (an opening adds its proof to `user_batch` first), ask it for its `listing`.
@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from payments.visible.choices import Choice, choice_of
 from payments.visible.main import MainReading
+from payments.visible.order import OrderReading
 from payments.visible.rows import Listing, Row
 from payments.visible.tab import TabReading
 
-__all__ = ["Choice", "Listing", "MainReading", "Row", "TabReading", "choice_of"]
+__all__ = ["Choice", "Listing", "MainReading", "OrderReading", "Row", "TabReading", "choice_of"]

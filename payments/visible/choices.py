@@ -30,6 +30,7 @@ class Choice:
     can_ask: bool
     markable: bool
     can_ask_to_mark: bool
+    usual_id: int = 0
 
     @property
     def bound_words(self) -> StrOrPromise:

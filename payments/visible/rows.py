@@ -18,6 +18,7 @@ from payments.visible.attempts import is_marked, is_undoable
 from payments.visible.choices import choice_of
 from payments.visible.past import attempts_on, paid_back_words
 from payments.visible.rules import Rule, approvals_of, names_of_approvers
+from payments.visible.usual import usual_of
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
@@ -33,7 +34,8 @@ class Row:
     has asked for or been given, and `can_ask` says that they still have to ask. `markable`: the
     bound pay system takes nothing from an app, so that the payment may be marked as paid by hand,
     and `can_ask_to_mark` that they have to ask for that. `marked`: it was; `undoable`: this person
-    may take back, now, what made it paid."""
+    may take back, now, what made it paid. `usual_id` is what they are likely to choose, 0 where
+    nothing is to be chosen or nothing is known."""
 
     payment: Payment
     owner: Owner | None
@@ -51,6 +53,7 @@ class Row:
     can_ask_to_mark: bool = False
     marked: bool = False
     undoable: bool = False
+    usual_id: int = 0
 
     @property
     def bound_words(self) -> StrOrPromise:
@@ -96,7 +99,9 @@ def listing(
     """`made_at` is when reading began, by our clock: what is paid and paid back from then on, the
     page does not show."""
     payment_ids = [one.payment.id for one in seen]
-    policy, has_attempts = policy_and_attempts(person.portal, payment_ids)
+    policy, has_attempts, recent = policy_and_attempts(
+        person.portal, payment_ids, person_id=person.user_id
+    )
     still_open, ended = attempts_on(payment_ids if has_attempts else [], portal=person.portal)
     approvals = approvals_of(person, [one.payment for one in seen], policy)
     rows = [
@@ -110,6 +115,7 @@ def listing(
             may_pay=may_pay,
             is_admin=is_admin,
             made_at=made_at,
+            recent=recent,
         )
         for one in seen
     ]
@@ -135,12 +141,14 @@ def _row(
     may_pay: bool,
     is_admin: bool,
     made_at: datetime,
+    recent: Sequence[int],
 ) -> Row:
     payment = seen.payment
     offer = _offer(person, payment, seen.owner, made_at)
     why_not = _why_not(payment, seen.order, attempt)
     is_possible = may_pay and not why_not
     choice = choice_of(offer, systems, rule, order=seen.order, paid=payment.paid)
+    has_choice = is_possible and not choice.bound_fits and (not choice.why_not or choice.can_ask)
     return Row(
         payment=payment,
         owner=seen.owner,
@@ -156,6 +164,9 @@ def _row(
         approval=rule.approval,
         markable=is_possible and choice.markable,
         can_ask_to_mark=is_possible and choice.can_ask_to_mark,
+        usual_id=usual_of(recent, choice.systems, bound_id=payment.pay_system_id)
+        if has_choice
+        else 0,
         marked=is_marked(payment, ended),
         undoable=may_pay
         and is_undoable(

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
-from sandbox.host.frame import app_frame, may_use
+from sandbox.host.places import Bound, chosen_tab, frame_at, row_menu, tab_links, tabs_at
 from sandbox.host.rendering import Html, join, render
 from sandbox.host.shell import full_name, notice, page
 from sandbox.host.visit import Visit
 from sandbox.http import Response, json_response
-from sandbox.world import DEAL, SMART_INVOICE, Installation, Item, Payment
+from sandbox.world import DEAL, SMART_INVOICE, Item, Payment
 
 ROWS = 50
 COMMENTS = 20
@@ -49,21 +49,15 @@ def card(visit: Visit, type_id: int, item_id: int) -> Response:
     if not visit.portal.may_read(visit.user, item):
         text = "You have no permission to see this item. Ask your CRM administrator."
         return notice(visit, "Access denied", text, status=403)
-    tabs = _tabs(visit, type_id)
-    chosen = str(visit.request.query.get("tab", ""))
+    tabs = tabs_at(visit, _PLACEMENTS[type_id])
     path = _PATHS[type_id].format(item_id)
-    links = [_tab_link(path, "", "General", chosen if chosen in tabs else "")]
-    links += [
-        _tab_link(path, key, str(bound.get("title") or "Application"), chosen)
-        for key, (_, bound) in tabs.items()
-    ]
     content = render(
         "card",
         title=item.title,
         number=item.id,
         kind="Deal" if type_id == DEAL else "Invoice",
-        tabs=join(links),
-        body=_tab_body(visit, item, path, tabs.get(chosen)),
+        tabs=tab_links(visit, path, tabs),
+        body=_tab_body(visit, item, path, tabs.get(chosen_tab(visit))),
         source=f"/_host/payments?type={type_id}&id={item_id}",
         timeline=_timeline(visit, item),
     )
@@ -81,7 +75,7 @@ def payments_json(visit: Visit) -> Response:
     if item is None or not visit.portal.may_read(visit.user, item):
         return json_response({}, 404)
     payments = visit.portal.payments_of(*key)
-    return json_response({"payments": [_payment(visit, payment) for payment in payments]})
+    return json_response({"payments": [payment_shown(visit, payment) for payment in payments]})
 
 
 def money(amount: Decimal) -> str:
@@ -91,28 +85,25 @@ def money(amount: Decimal) -> str:
     return f"{amount:,.{places}f}"
 
 
-def _tabs(visit: Visit, type_id: int) -> dict[str, tuple[Installation, dict[str, Any]]]:
-    """Bound tabs of finished installations that this person may use, by the name in the address."""
-    code = _PLACEMENTS[type_id]
-    found = [
-        (installation, bound)
-        for installation in visit.portal.installations.values()
-        if installation.finished and not installation.removed and may_use(visit, installation)
-        for bound in installation.placements
-        if bound["placement"] == code
-    ]
-    return {f"rest_{place}": pair for place, pair in enumerate(found, start=1)}
+def payment_shown(visit: Visit, payment: Payment) -> dict[str, Any]:
+    """As the list below a card has it."""
+    system = visit.portal.pay_systems.get(payment.pay_system_id)
+    payer = visit.portal.users.get(payment.emp_paid_id or 0)
+    date_paid = payment.date_paid.strftime("%d %b %Y %H:%M") if payment.date_paid else ""
+    return {
+        "id": payment.id,
+        "account_number": payment.account_number,
+        "sum": money(payment.sum),
+        "currency": payment.currency,
+        "pay_system": system.name if system else "",
+        "paid": payment.paid,
+        "paid_by": full_name(payer) if payer and payment.paid else "",
+        "date_paid": date_paid,
+        "times_paid": payment.times_paid,
+    }
 
 
-def _tab_link(path: str, key: str, title: str, chosen: str) -> Html:
-    current = Html(' aria-current="page"') if key == chosen else Html("")
-    address = f"{path}?tab={key}" if key else path
-    return render("link", address=address, text=title, current=current)
-
-
-def _tab_body(
-    visit: Visit, item: Item, path: str, tab: tuple[Installation, dict[str, Any]] | None
-) -> Html:
+def _tab_body(visit: Visit, item: Item, path: str, tab: Bound | None) -> Html:
     if tab is None:
         responsible = visit.portal.users[item.responsible_id]
         return render(
@@ -122,14 +113,8 @@ def _tab_body(
             title=item.title,
             number=item.id,
         )
-    installation, bound = tab
-    frame = app_frame(
-        visit,
-        installation,
-        url=str(bound["handler"]),
-        placement=_PLACEMENTS[item.type_id],
-        options={"ID": str(item.id), "URI": path},
-    )
+    code = _PLACEMENTS[item.type_id]
+    frame = frame_at(visit, tab, code=code, item_id=item.id, path=path)
     return render("card_frame", frame=frame)
 
 
@@ -176,6 +161,7 @@ def _row(visit: Visit, item: Item, counts: tuple[int, int]) -> Html:
         responsible=full_name(visit.portal.users[item.responsible_id]),
         pill="pill success" if every and paid == every else "pill",
         state=state,
+        menu=row_menu(visit, item.type_id, item.id),
     )
 
 
@@ -190,20 +176,3 @@ def _pager(current: int, last: int) -> Html:
 
 def _page_link(number: int, text: str) -> Html:
     return render("link", address=f"?page={number}", text=text, current=Html(""))
-
-
-def _payment(visit: Visit, payment: Payment) -> dict[str, Any]:
-    system = visit.portal.pay_systems.get(payment.pay_system_id)
-    payer = visit.portal.users.get(payment.emp_paid_id or 0)
-    date_paid = payment.date_paid.strftime("%d %b %Y %H:%M") if payment.date_paid else ""
-    return {
-        "id": payment.id,
-        "account_number": payment.account_number,
-        "sum": money(payment.sum),
-        "currency": payment.currency,
-        "pay_system": system.name if system else "",
-        "paid": payment.paid,
-        "paid_by": full_name(payer) if payer and payment.paid else "",
-        "date_paid": date_paid,
-        "times_paid": payment.times_paid,
-    }

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 from sandbox.checkout import ask_provider, request_fields
-from sandbox.host import crm, market, panel, people, queries
+from sandbox.host import crm, market, orders, panel, people, places, queries
 from sandbox.host.rendering import render, static_file
 from sandbox.host.shell import DEALS_PATH, INVOICES_PATH, MARKET_PATH, bare_page
 from sandbox.host.visit import Visit, signed_in
@@ -99,6 +99,18 @@ _PAGES = (
     _page(
         r"/crm/type/31/details/(\d+)/",
         lambda visit, found: crm.card(visit, SMART_INVOICE, int(found[1])),
+    ),
+    _page(
+        r"/crm/type/(\d+)/menu/(\d+)/(\d+)/",
+        lambda visit, found: places.menu_page(visit, int(found[1]), int(found[2]), int(found[3])),
+    ),
+    _page(
+        r"/shop/orders/details/(\d+)/",
+        lambda visit, found: orders.card(visit, int(found[1])),
+    ),
+    _page(
+        r"/_host/order/(\d+)/payments",
+        lambda visit, found: orders.payments_json(visit, int(found[1])),
     ),
     _page(MARKET_PATH, lambda visit, _: market.market(visit)),
     _page(f"{MARKET_PATH}install/", lambda visit, _: market.install(visit), method="POST"),

@@ -56,7 +56,7 @@ class Visit:
 
     @property
     def memory(self) -> Memory:
-        return _MEMORIES.setdefault(self.sandbox.world, Memory())
+        return memory_of(self.sandbox.world)
 
     @property
     def in_slider(self) -> bool:
@@ -64,6 +64,10 @@ class Visit:
 
 
 _MEMORIES: WeakKeyDictionary[World, Memory] = WeakKeyDictionary()
+
+
+def memory_of(world: World) -> Memory:
+    return _MEMORIES.setdefault(world, Memory())
 
 
 def cookie_name(portal: Portal) -> str:

@@ -22,8 +22,10 @@ BY_SCOPE: dict[str | None, tuple[str, ...]] = {
         "CRM_DEAL_DETAIL_TOOLBAR",
         "CRM_DEAL_DETAIL_TAB",
         "CRM_SMART_INVOICE_LIST_TOOLBAR",
+        "CRM_SMART_INVOICE_LIST_MENU",
         "CRM_SMART_INVOICE_DETAIL_TOOLBAR",
         "CRM_SMART_INVOICE_DETAIL_TAB",
+        "CRM_ORDER_DETAIL_TAB",
     ),
 }
 _ONCE_ONLY = frozenset({"REST_APP_URI"})

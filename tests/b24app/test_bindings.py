@@ -15,6 +15,7 @@ from sandbox import installing, seed
 from sandbox.app import Sandbox
 from sandbox.events import form_body
 from sandbox.faults import Fault
+from sandbox.methods import placement
 from sandbox.world import Installation, Portal, Role
 from tests.b24app.portal_posts import FORM, install, opening_fields, post
 from tests.b24app.test_install import ALL, bindings
@@ -204,3 +205,46 @@ def test_an_update_installed_by_another_administrator(
     serving = models.UserToken.objects.get(serves_portal=True)
     assert serving.user_id == seed.MANAGER
     assert not asks_to_bind(open_app(client, sandbox, alpha, seed.ADMIN))
+
+
+def test_a_portal_of_before_gets_the_new_places_by_its_daily_look(
+    client: Client, sandbox: Sandbox, alpha: Portal, installation: Installation
+) -> None:
+    """It was installed when there were two tabs and no more."""
+    old = ("CRM_DEAL_DETAIL_TAB", "CRM_SMART_INVOICE_DETAIL_TAB")
+    installation.placements[:] = [row for row in installation.placements if row["placement"] in old]
+    yesterday = timezone.now() - CHECK_BINDINGS_AFTER - timedelta(seconds=1)
+    models.Portal.objects.update(bindings_checked_at=yesterday)
+    since = len(sandbox.log)
+    assert bind(client, open_app(client, sandbox, alpha)) == 204
+    assert bindings(installation) == ALL
+    assert placed_and_heard(sandbox, since) == ["placement.bind"] * 3
+    titles = {row["placement"]: row["title"] for row in installation.placements}
+    assert titles["CRM_DEAL_LIST_MENU"] == titles["CRM_SMART_INVOICE_LIST_MENU"] == "Pay…"
+    assert titles["CRM_ORDER_DETAIL_TAB"] == "Payments"
+
+
+def test_what_a_portal_does_not_offer_is_not_missed(
+    client: Client,
+    sandbox: Sandbox,
+    alpha: Portal,
+    installation: Installation,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An older box knows neither an order's tab nor an invoice's menu."""
+    kept = ("CRM_DEAL_DETAIL_TAB", "CRM_SMART_INVOICE_DETAIL_TAB", "CRM_DEAL_LIST_MENU")
+    monkeypatch.setitem(placement.BY_SCOPE, "crm", kept)
+    installation.placements.clear()
+    models.Portal.objects.update(bindings_checked_at=None)
+    assert bind(client, open_app(client, sandbox, alpha)) == 204
+    assert {row["placement"] for row in installation.placements} == set(kept)
+    assert not models.Portal.objects.get().bindings_are_due
+
+
+def test_what_stands_already_is_kept_where_the_portal_does_not_say_what_it_offers(
+    client: Client, sandbox: Sandbox, alpha: Portal, installation: Installation
+) -> None:
+    models.Portal.objects.update(bindings_checked_at=None)
+    sandbox.faults.add(Fault("operation_limit", method="placement.list", times=None))
+    assert bind(client, open_app(client, sandbox, alpha)) == 204
+    assert bindings(installation) == ALL

@@ -268,7 +268,7 @@ def test_a_plain_browser_is_told_where_the_app_is(client: Client, method: str, p
         assert "Bitrix24" in answer.content.decode()
 
 
-def test_finishing_takes_one_reading_and_five_bindings(
+def test_finishing_takes_two_readings_and_each_binding(
     client: Client, sandbox: Sandbox, alpha: Portal, installation: Installation
 ) -> None:
     page = start(client, sandbox, alpha)
@@ -278,4 +278,6 @@ def test_finishing_takes_one_reading_and_five_bindings(
     sandbox.log.clear()
     finish(client, page.context["frame_session"])
     assert len(sandbox.log) == 1
-    assert json.dumps([call.batch for call in sandbox.log]) == '[["placement.get", "event.get"]]'
+    assert json.dumps([call.batch for call in sandbox.log]) == (
+        '[["placement.list", "placement.get", "event.get"]]'
+    )

@@ -15,6 +15,7 @@ from playwright.sync_api import Browser, expect, sync_playwright
 
 from sandbox import seed
 from sandbox.demo import Stage, on_stage
+from sandbox.host.visit import memory_of
 from tests.browser.visit import Visit, install
 
 HERE = Path(__file__).parent
@@ -76,6 +77,17 @@ def installed(browser: Browser, stage: Stage) -> None:
     if stage.alpha.installations.get(seed.OUR_CLIENT_ID) is None:
         with Visit.of(browser, stage.alpha, seed.ADMIN) as visit:
             install(visit)
+
+
+@pytest.fixture(autouse=True)
+def nothing_remembered(request: pytest.FixtureRequest) -> Iterator[None]:
+    """What one test searched for, the portal keeps for the person and not for the next test."""
+    stage: Stage | None = None
+    if "stage" in request.fixturenames:
+        stage = request.getfixturevalue("stage")
+    yield
+    if stage is not None:
+        memory_of(stage.sandbox.world).user_options.clear()
 
 
 @pytest.fixture

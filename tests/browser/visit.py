@@ -69,6 +69,22 @@ class Visit:
         self.page.goto(f"{self.portal.url}/crm/type/31/details/{invoice_id}/")
         return self.tab()
 
+    def order(self, order_id: int) -> FrameLocator:
+        self.page.goto(f"{self.portal.url}/shop/orders/details/{order_id}/")
+        return self.tab()
+
+    def from_list(self, path: str, title: str) -> FrameLocator:
+        """By the menu of a row: the app in a slider over the list."""
+        self.page.goto(f"{self.portal.url}{path}")
+        row = self.page.get_by_role("row").filter(has_text=title)
+        row.locator("summary").click()
+        row.get_by_role("button", name="Pay…").click()
+        slider = self.page.frame_locator("iframe.slider-page")
+        app = slider.frame_locator("iframe.app-frame")
+        expect(app.locator("body[data-session]")).to_be_attached()
+        self.frame().wait_for_load_state()
+        return app
+
     def tab(self) -> FrameLocator:
         self.page.get_by_role("navigation", name="Tabs").get_by_role("link").last.click()
         return self.app()

@@ -92,7 +92,9 @@ def test_the_rules_are_one_statement(portal: models.Portal, django_assert_num_qu
         assert policy.needs_approval(Decimal(101), "EUR")
         assert [limit.currency for limit in policy.limit_rows()] == ["EUR", "USD"]
     with django_assert_num_queries(1):
-        policy, has_attempts = policy_and_attempts(portal, [seed.PAYMENT])
+        policy, has_attempts, _ = policy_and_attempts(
+            portal, [seed.PAYMENT], person_id=seed.MANAGER
+        )
         assert policy.systems == [11]
         assert not has_attempts
 
@@ -103,7 +105,7 @@ def test_rules_are_not_those_of_another_portal(
     rules(portal, systems=[])
     other = stage.install(sandbox, beta)
     assert policy_of(other).systems is None
-    assert policy_and_attempts(other, [])[0].systems is None
+    assert policy_and_attempts(other, [], person_id=seed.MANAGER)[0].systems is None
 
 
 @pytest.mark.parametrize(

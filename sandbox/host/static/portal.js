@@ -53,6 +53,12 @@
     document.addEventListener("keydown", (event) => {
       if (event.key === "Escape") close();
     });
+    document.addEventListener("click", ({ target }) => {
+      const item = target.closest("[data-slider]");
+      if (!item) return;
+      item.closest("details").open = false;
+      window.portalSliders.open(item.dataset.slider);
+    });
   }
 
   // ---- polling

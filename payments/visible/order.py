@@ -1,0 +1,83 @@
+"""The payments of one order, as far as the person who looks may see them."""
+
+from __future__ import annotations
+
+from django.utils import timezone
+
+from b24app.client import Client, portal_client
+from b24app.errors import AccessDenied, ChainBroken, TokenRejected
+from b24app.models import Portal
+from b24app.session import Person
+from payments import gateway
+from payments.gateway import Payment
+from payments.systems import SystemsReading
+from payments.visible.rows import Listing, listing
+from payments.visible.sight import seen_of
+
+
+class OrderReading:
+    """Three requests deep for a manager: payments, the order's deals, which of those this person
+    may read.
+
+    A right to one order cannot be asked for, so the rule is that of the main page: its payments are
+    seen by whoever may read what it belongs to, and by a portal admin.
+    """
+
+    def __init__(self, portal: Portal, client: Client, order_id: int) -> None:
+        """`client` speaks for the person who looks."""
+        self._portal, self._client, self._order_id = portal, client, order_id
+        self._made_at = timezone.now()
+        self.user_batch = client.batch()
+        self._right = self.user_batch.add(gateway.order_right())
+        self._systems = SystemsReading(portal)
+        self.batches = [self.user_batch]
+        # Not every manager may list payments; the portal's token can.
+        try:
+            self._source = portal_client(portal)
+        except ChainBroken:
+            self._source = client
+            batch = self.user_batch
+        else:
+            batch = self._source.batch()
+            self.batches.append(batch)
+            self._systems.ask(batch)
+        self._payments = batch.add(gateway.payments_of_order(order_id))
+
+    def listing(self, person: Person, *, is_admin: bool | None = None) -> Listing:
+        """Once `run_together(*reading.batches)` has run; waits for the portal again. `is_admin` is
+        what an opening found out. Of an order that this person may not see, and of one that is not
+        there, nothing is listed: nobody is told which.
+
+        Raises the B24Error of what could not be read.
+        """
+        may_pay = self._right.get()
+        seen = seen_of(
+            self._of_order(),
+            portal=self._portal,
+            source=self._source,
+            person_client=self._client,
+            is_admin=bool(is_admin),
+        )
+        systems = self._systems
+        return listing(
+            person,
+            seen,
+            may_pay=may_pay,
+            systems=systems.result_for_admin(self._client) if is_admin else systems.result(),
+            made_at=self._made_at,
+            is_admin=bool(is_admin),
+        )
+
+    def _of_order(self) -> list[Payment]:
+        """A filter that was not understood brings everybody's payments."""
+        return [payment for payment in self._read() if payment.order_id == self._order_id]
+
+    def _read(self) -> tuple[Payment, ...]:
+        try:
+            return self._payments.get()
+        except (ChainBroken, TokenRejected, AccessDenied):
+            if self._source is self._client:
+                raise
+        # The installer's pair or rights are gone; perhaps this person may list payments.
+        self._source = self._client
+        return self._client.read(gateway.payments_of_order(self._order_id))

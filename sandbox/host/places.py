@@ -1,0 +1,89 @@
+"""Where an application stands in the CRM: tabs in a card, items in the menu of a list's row."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sandbox.host.frame import app_frame, application_of, may_use
+from sandbox.host.rendering import Html, join, render
+from sandbox.host.shell import notice, page
+from sandbox.host.visit import Visit
+from sandbox.http import Response
+from sandbox.world import DEAL, SMART_INVOICE, Installation
+
+Bound = tuple[Installation, dict[str, Any]]
+
+_MENUS = {DEAL: "CRM_DEAL_LIST_MENU", SMART_INVOICE: "CRM_SMART_INVOICE_LIST_MENU"}
+_LISTS = {DEAL: "/crm/deal/list/", SMART_INVOICE: "/crm/type/31/list/"}
+
+
+def bound_at(visit: Visit, code: str) -> list[Bound]:
+    """What finished installations that this person may use show at a place, the oldest first."""
+    return [
+        (installation, bound)
+        for installation in visit.portal.installations.values()
+        if installation.finished and not installation.removed and may_use(visit, installation)
+        for bound in installation.placements
+        if bound["placement"] == code
+    ]
+
+
+def tabs_at(visit: Visit, code: str) -> dict[str, Bound]:
+    """By the name in the address."""
+    return {f"rest_{place}": pair for place, pair in enumerate(bound_at(visit, code), start=1)}
+
+
+def tab_links(visit: Visit, path: str, tabs: dict[str, Bound]) -> Html:
+    chosen = chosen_tab(visit)
+    links = [_tab_link(path, "", "General", chosen if chosen in tabs else "")]
+    links += [
+        _tab_link(path, key, str(bound.get("title") or "Application"), chosen)
+        for key, (_, bound) in tabs.items()
+    ]
+    return join(links)
+
+
+def chosen_tab(visit: Visit) -> str:
+    return str(visit.request.query.get("tab", ""))
+
+
+def frame_at(visit: Visit, at: Bound, *, code: str, item_id: int, path: str) -> Html:
+    """The application's frame, told on which item of which page it was opened."""
+    installation, bound = at
+    return app_frame(
+        visit,
+        installation,
+        url=str(bound["handler"]),
+        placement=code,
+        options={"ID": str(item_id), "URI": path},
+    )
+
+
+def row_menu(visit: Visit, type_id: int, item_id: int) -> Html:
+    """The menu of a row; no menu where no application has put anything into it."""
+    items = [
+        render(
+            "row_menu_item",
+            address=f"/crm/type/{type_id}/menu/{place}/{item_id}/",
+            text=str(bound.get("title") or "Application"),
+        )
+        for place, (_, bound) in enumerate(bound_at(visit, _MENUS[type_id]))
+    ]
+    return render("row_menu", items=join(items), number=item_id) if items else Html("")
+
+
+def menu_page(visit: Visit, type_id: int, place: int, item_id: int) -> Response:
+    """What an item of the menu opens, laid over the list."""
+    code = _MENUS.get(type_id, "")
+    found = bound_at(visit, code)
+    if place >= len(found):
+        return notice(visit, "Not found", "There is no such item in the menu.", status=404)
+    frame = frame_at(visit, found[place], code=code, item_id=item_id, path=_LISTS[type_id])
+    title = application_of(visit, found[place][0]).title
+    return page(visit, title, render("app_page", title=title, frame=frame))
+
+
+def _tab_link(path: str, key: str, title: str, chosen: str) -> Html:
+    current = Html(' aria-current="page"') if key == chosen else Html("")
+    address = f"{path}?tab={key}" if key else path
+    return render("link", address=address, text=title, current=current)

@@ -1,0 +1,141 @@
+"""An order's tab and the menus of the lists: the same rows, and nothing that Bitrix24 hides."""
+
+from __future__ import annotations
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from b24app import models
+from sandbox import seed
+from sandbox.app import Sandbox
+from sandbox.faults import Fault
+from sandbox.world import Portal
+from tests.payments import stage
+from tests.payments.frames import DEAL_TAB, INVOICE_TAB, Frame, offer_in, text_of
+from tests.payments.test_cost import SQL_AN_OPENING, statements
+
+pytestmark = pytest.mark.django_db
+
+ORDER_TAB = "CRM_ORDER_DETAIL_TAB"
+DEAL_MENU, INVOICE_MENU = "CRM_DEAL_LIST_MENU", "CRM_SMART_INVOICE_LIST_MENU"
+HIDDEN_ORDER, OWN_ORDER = 177, 176
+
+
+@pytest.fixture
+def portal(sandbox: Sandbox, alpha: Portal) -> models.Portal:
+    return stage.install(sandbox, alpha)
+
+
+@pytest.fixture
+def manager(client: Client, sandbox: Sandbox, alpha: Portal, portal: models.Portal) -> Frame:
+    return Frame(client, sandbox, alpha, seed.MANAGER)
+
+
+@pytest.fixture
+def own_manager(client: Client, sandbox: Sandbox, alpha: Portal, portal: models.Portal) -> Frame:
+    return Frame(client, sandbox, alpha, seed.OWN_MANAGER)
+
+
+@pytest.fixture
+def admin(client: Client, sandbox: Sandbox, alpha: Portal, portal: models.Portal) -> Frame:
+    return Frame(client, sandbox, alpha, seed.ADMIN)
+
+
+def payments_in(html: str) -> set[int]:
+    return {int(part.split('"')[0]) for part in html.split('<tr data-payment="')[1:]}
+
+
+def test_an_orders_tab_shows_its_payments_and_no_others(manager: Frame) -> None:
+    html = text_of(manager.opened(ORDER_TAB, str(seed.SEVERAL_ORDERS[0])))
+    # One of the two is paid already: a card shows what was paid as well.
+    assert payments_in(html) == set(seed.SEVERAL_PAYMENTS[:2])
+    assert 'class="screen-tab"' in html
+
+
+def test_a_filter_that_was_not_understood_shows_nobody_elses_payments(
+    manager: Frame, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """sale.payment.list drops what it does not know, and answers with everything."""
+    monkeypatch.setattr("sandbox.methods.listing.filtered", lambda rows, *_, **__: rows)
+    html = text_of(manager.opened(ORDER_TAB, str(seed.ORDER)))
+    assert payments_in(html) == {seed.PAYMENT}
+
+
+def test_an_orders_payment_is_paid_from_its_tab(
+    manager: Frame, sandbox: Sandbox, alpha: Portal
+) -> None:
+    html = text_of(manager.opened(ORDER_TAB, str(seed.ORDER)))
+    answer = manager.post("/payments/pay/", offer=offer_in(html), pay_system_id=seed.ACME_PAY)
+    assert 'data-state="paid"' in text_of(answer)
+    assert alpha.payments[seed.PAYMENT].times_paid == 1
+
+
+def test_an_order_of_a_hidden_deal_looks_like_one_that_is_not_there(own_manager: Frame) -> None:
+    hidden = text_of(own_manager.opened(ORDER_TAB, str(HIDDEN_ORDER)))
+    missing = text_of(own_manager.opened(ORDER_TAB, "99999"))
+    for html in (hidden, missing):
+        assert not payments_in(html)
+        assert "There is nothing to pay here that you may see" in html
+    assert payments_in(text_of(own_manager.opened(ORDER_TAB, str(OWN_ORDER)))) == {seed.OWN_PAYMENT}
+
+
+def test_an_order_without_a_deal_is_for_an_administrator(manager: Frame, admin: Frame) -> None:
+    assert not payments_in(text_of(manager.opened(ORDER_TAB, str(seed.LOOSE_ORDER))))
+    html = text_of(admin.opened(ORDER_TAB, str(seed.LOOSE_ORDER)))
+    assert payments_in(html) == {seed.LOOSE_PAYMENT}
+
+
+def test_a_cancelled_order_says_so_in_its_tab(manager: Frame) -> None:
+    html = text_of(manager.opened(ORDER_TAB, str(seed.CANCELED_ORDER)))
+    assert "cancelled" in html
+    assert "/payments/question/" not in html
+
+
+@pytest.mark.django_db(transaction=True)
+def test_without_the_portals_token_the_persons_own_reads_the_order(
+    manager: Frame, sandbox: Sandbox, portal: models.Portal
+) -> None:
+    stage.break_portal_token(sandbox, portal)
+    html = text_of(manager.opened(ORDER_TAB, str(seed.ORDER)))
+    assert payments_in(html) == {seed.PAYMENT}
+
+
+@pytest.mark.parametrize(
+    ("menu", "tab", "item_id"),
+    [(DEAL_MENU, DEAL_TAB, seed.SEVERAL_DEAL), (INVOICE_MENU, INVOICE_TAB, seed.INVOICE)],
+)
+def test_the_menu_of_a_list_opens_what_the_tab_shows(
+    manager: Frame, menu: str, tab: str, item_id: int
+) -> None:
+    from_menu = text_of(manager.opened(menu, str(item_id)))
+    assert payments_in(from_menu) == payments_in(text_of(manager.opened(tab, str(item_id))))
+    assert payments_in(from_menu)
+
+
+def test_the_menu_hides_what_the_person_may_not_read(own_manager: Frame) -> None:
+    assert own_manager.opened(DEAL_MENU, str(seed.HIDDEN_DEAL)).status_code == 403
+
+
+@pytest.mark.parametrize("placement", [ORDER_TAB, DEAL_MENU, INVOICE_MENU])
+@pytest.mark.parametrize("item_id", [None, "0", "x", ["1"]])
+def test_a_place_that_names_no_item_is_bad_input(
+    manager: Frame, sandbox: Sandbox, placement: str, item_id: object
+) -> None:
+    since = len(sandbox.log)
+    assert manager.opened(placement, item_id).status_code == 400
+    assert len(sandbox.log) == since
+
+
+def test_an_orders_tab_takes_as_few_statements_as_any_opening(manager: Frame) -> None:
+    manager.opened(ORDER_TAB, str(seed.ORDER))
+    with CaptureQueriesContext(connection) as queries:
+        manager.opened(ORDER_TAB, str(seed.ORDER))
+    told = [sql for sql in statements(queries) if "b24app_" in sql or "payments_" in sql]
+    assert 0 < len(told) <= SQL_AN_OPENING, told
+
+
+def test_an_orders_tab_that_cannot_be_read_says_so(manager: Frame, sandbox: Sandbox) -> None:
+    sandbox.faults.add(Fault("operation_limit", method="crm.orderentity.list", times=None))
+    assert manager.opened(ORDER_TAB, str(seed.ORDER)).status_code >= 400
