@@ -38,7 +38,8 @@ test: $(DEVELOPMENT) ## Run the whole suite, on SQLite and on PostgreSQL
 AS_DEPLOYED = APP_URL=https://pay.example.com \
 	SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(50))') \
 	B24_TOKEN_KEYS=$$($(BIN)/python -c 'from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())') \
-	B24_CLIENT_ID=local.1 B24_CLIENT_SECRET=secret
+	B24_CLIENT_ID=local.1 B24_CLIENT_SECRET=secret \
+	PUBLISHER_NAME=Publisher PUBLISHER_ADDRESS=Street PUBLISHER_EMAIL=publisher@example.com
 
 lint: $(DEVELOPMENT) ## Check style, types, layers, migrations and settings
 	$(BIN)/ruff check .
