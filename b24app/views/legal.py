@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from csp.decorators import csp_replace
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -11,10 +10,9 @@ from django.utils.cache import patch_vary_headers
 from django.views.decorators.http import require_safe
 
 from b24app import legal
+from b24app.middleware import framed_by
 
 
-# It holds no action and nobody's data, and a portal may show it beside the app.
-@csp_replace({"frame-ancestors": ["*"]})
 @require_safe
 def page(request: HttpRequest, kind: str) -> HttpResponse:
     """Renders legal/<kind>/<language>.html with `publisher`, `title`, `kind`, `others` (the same
@@ -40,6 +38,8 @@ def page(request: HttpRequest, kind: str) -> HttpResponse:
     }
     with translation.override(language.code):
         response = render(request, f"legal/{kind}/{language.code}.html", context)
+    # It holds no action and nobody's data, and a portal may show it beside the app.
+    framed_by(response, request, "*")
     response["Content-Language"] = language.code
     patch_vary_headers(response, ["Accept-Language"])
     return response
