@@ -19,10 +19,10 @@ APP_PORT ?= 8000
 PAYMENTS ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo smoke test lint format lock clean
+.PHONY: help demo smoke test moderation screenshots lint format lock clean
 
 help: ## Show this list
-	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(RUNTIME) ## Start two portals and the app, and say which address to open
 	@$(BIN)/python -m sandbox --port $(PORT) --portals $(PORTALS) --app $(APP_PORT) --payments $(PAYMENTS)
@@ -33,6 +33,12 @@ smoke: $(RUNTIME) ## Install, open, pay and read back, without a browser
 test: $(DEVELOPMENT) ## Run the whole suite, on SQLite and on PostgreSQL
 	DATABASE_URL=sqlite:///$(CURDIR)/var/tests.sqlite3 $(BIN)/python -m pytest -n $(WORKERS)
 	$(BIN)/python -m tests.postgresql $(BIN)/python -m pytest -n $(WORKERS)
+
+moderation: $(DEVELOPMENT) ## Try what the Marketplace's moderators test, against a running app
+	$(BIN)/python manage.py moderation_check
+
+screenshots: $(DEVELOPMENT) ## Make the pictures in docs/ anew, from the sandbox (needs Chromium)
+	$(BIN)/python -m tests.screenshots
 
 # As it would be deployed, with secrets made up on the spot: what `check --deploy` is to look at.
 AS_DEPLOYED = APP_URL=https://pay.example.com \

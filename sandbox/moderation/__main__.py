@@ -30,9 +30,7 @@ ORDER = (
     "D1.1 D2.1 D1.2 D1.3 D2.2 D2.4 D2.5 D2.6 D5.1 D5.2 D5.4 D6.1 D6.2 D3.2 D4.1 D4.2 D4.3 D5.6 "
     "D2.3 D4.4 D5.5 D5.7 D5.8 D3.1 D4.5 D2.8 D5.3"
 ).split()
-_BY_NAME = {
-    line.name: line for part in (life, behaviour, security, pages) for line in part.LINES
-}
+_BY_NAME = {line.name: line for part in (life, behaviour, security, pages) for line in part.LINES}
 LINES = tuple(_BY_NAME[name] for name in ORDER)
 _ANY_PORT = 0
 # The walk is many people in few seconds from one address, which no portal's bucket is made for.
@@ -48,9 +46,7 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="for a program")
     parser.add_argument("--no-tests", action="store_true", help="leave the tests beside it out")
     arguments = parser.parse_args()
-    chosen = [
-        line for line in LINES if arguments.only in (None, line.name) or line.name == "D2.1"
-    ]
+    chosen = [line for line in LINES if arguments.only in (None, line.name) or line.name == "D2.1"]
     tests = () if arguments.no_tests else [test for line in chosen for test in line.tests]
     proofs = Proofs(tests)
     try:

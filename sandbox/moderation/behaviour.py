@@ -96,7 +96,9 @@ def lists_are_cached_and_batched(stand: Stand) -> str:
     expect(requests <= MOST_REQUESTS, f"a screen takes a few requests, not {requests}")
     first = stand.first_questions
     expect(max(counts) < first, f"later openings ask less than the very first: {first}, {counts}")
-    return f"{OPENINGS} openings: at most {requests} requests; {first} questions, then {max(counts)}"
+    return (
+        f"{OPENINGS} openings: at most {requests} requests; {first} questions, then {max(counts)}"
+    )
 
 
 def limits_are_waited_for(stand: Stand) -> str:
@@ -169,7 +171,9 @@ def calls_are_logged_and_masked(stand: Stand) -> str:
     expect(before - 1 <= left, f"prune keeps what is younger than three days: {left} of {before}")
     old = "SELECT count(*) FROM b24app_restcall WHERE at < datetime('now', '-4 days')"
     expect(not stand.count(old), "and deletes what is older")
-    return f"{before} calls searched for {len(stand.secrets)} secrets and {len(_NAMES)} names; pruned"
+    return (
+        f"{before} calls searched for {len(stand.secrets)} secrets and {len(_NAMES)} names; pruned"
+    )
 
 
 _NAMES = ("Max Manager", "Ada Admin", "Rita Reader", "Office chairs", "Coffee machines")

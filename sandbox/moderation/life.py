@@ -26,7 +26,9 @@ def posted_addresses_are_not_called(stand: Stand) -> str:
     fields = {**stand.opening(seed.MANAGER), "SERVER_ENDPOINT": "http://127.0.0.1:9/rest/"}
     fields["AUTH_ID"] = "0" * 70
     status = stand.open_with(fields).status_code
-    expect(status in REFUSED, f"an opening that names its own OAuth server is refused, not {status}")
+    expect(
+        status in REFUSED, f"an opening that names its own OAuth server is refused, not {status}"
+    )
     return "an opening with an http address of its own as OAuth server; certificates by the tests"
 
 

@@ -20,7 +20,9 @@ def every_link_leads_somewhere(stand: Stand) -> str:
     page = stand.main_page(seed.ADMIN)
     expect(page.broken_assets() == [], "scripts and styles of the page answer")
     images = [i.attributes.get("src", "") for i in page.tree.all("img")]
-    expect(not [i for i in images if not i.startswith("data:") and not _answers(stand, i)], "images")
+    expect(
+        not [i for i in images if not i.startswith("data:") and not _answers(stand, i)], "images"
+    )
     links = {
         element.attributes[name]
         for element in page.tree

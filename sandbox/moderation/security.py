@@ -47,8 +47,9 @@ def frames_are_proved(stand: Stand) -> str:
     expect(kept == pairs, "no token was stored for any of them")
     stand.wait(
         "each is in the security log",
-        lambda: sum("opening refused" in line for line in stand.security_log()[noted:])
-        >= len(forged),
+        lambda: (
+            sum("opening refused" in line for line in stand.security_log()[noted:]) >= len(forged)
+        ),
     )
     return ", ".join(forged)
 
@@ -118,7 +119,9 @@ def logs_are_masked(stand: Stand) -> str:
         if word not in text
     ]  # fmt: skip
     expect(not missing, f"failures, limits and denials are in the security log: {missing} are not")
-    return f"the log searched for {len(secrets)} secrets; {len(stand.security_log())} security lines"
+    return (
+        f"the log searched for {len(secrets)} secrets; {len(stand.security_log())} security lines"
+    )
 
 
 def events_are_queued(stand: Stand) -> str:
@@ -129,9 +132,11 @@ def events_are_queued(stand: Stand) -> str:
     with ThreadPoolExecutor(max_workers=8) as threads:
         answers = list(
             threads.map(
-                lambda number: stand.event(
-                    "ONPAYMENTENTITYSAVED", token, **{"data[FIELDS][ID]": str(number)}
-                ).status_code,
+                lambda number: (
+                    stand.event(
+                        "ONPAYMENTENTITYSAVED", token, **{"data[FIELDS][ID]": str(number)}
+                    ).status_code
+                ),
                 [_NOBODY_PAYS] * BURST,
             )
         )

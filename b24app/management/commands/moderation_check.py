@@ -46,7 +46,9 @@ class Command(BaseCommand):
             raise CommandError("--app, --portals and --oauth go together.")
         if not (settings.BASE_DIR / "sandbox" / "moderation").is_dir():
             raise CommandError("The sandbox is not here: run this from the repository.")
-        arguments = [f"--{name}={options[name]}" for name in ("app", "portals", "oauth") if any(named)]
+        arguments = [
+            f"--{name}={options[name]}" for name in ("app", "portals", "oauth") if any(named)
+        ]
         if options["no_tests"]:
             arguments.append("--no-tests")
         done = subprocess.run(  # noqa: S603 - our own program
