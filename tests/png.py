@@ -1,4 +1,4 @@
-"""PNG files as far as pictures of ours need it: their size and kind, and smaller ones of the same."""
+"""PNG files as far as our pictures need it: their size and kind, and packed ones of the same."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`make screenshots`: each screen of the app in the sandbox's portal, and the pictures of the listing.
+"""`make screenshots`: each screen in the sandbox's portal, and the pictures of the listing.
 
 Into docs/images at 1280 and 390 pixels, into docs/marketplace/screenshots at 1280 × 720, and the
 icon from its SVG. People, deals and sums are the sandbox's, all of them made up.
@@ -35,7 +35,7 @@ _BUSY = ".htmx-request"
 
 @dataclass(frozen=True)
 class Shot:
-    """A picture's name and words, whose screen it is, how to get there, its place in the listing."""
+    """A picture's name and words, whose screen it is, the way to it, its place in the listing."""
 
     name: str
     words: str
@@ -114,9 +114,7 @@ def main() -> int:
 
 def write_page() -> None:
     """docs/screens.md: what there are pictures of."""
-    parts = [
-        "# The screens\n\nMade by `make screenshots` from the sandbox; everybody in it is made up.\n"
-    ]
+    parts = ["# The screens\n\nMade by `make screenshots` in the sandbox; all in it is made up.\n"]
     for shot in SHOTS:
         desk, phone = (f"{shot.name}-{width}.png" for width in (DESK[0], PHONE[0]))
         if not (IMAGES / desk).exists():

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,14 +28,17 @@ from sandbox.visitor import Unexpected
 # A fresh portal first; then what works with one payment made; last what looks at the whole walk,
 # and what moves the sandbox's clock.
 ORDER = (
-    "D1.1 D2.1 D1.2 D1.3 D2.2 D2.4 D2.5 D2.6 D5.1 D5.2 D5.4 D6.1 D6.2 D3.2 D4.1 D4.2 D4.3 D5.6 "
-    "D2.3 D4.4 D5.5 D5.7 D5.8 D3.1 D4.5 D2.8 D5.3"
-).split()
+    "D1.1", "D2.1", "D1.2", "D1.3", "D2.2", "D2.4", "D2.5", "D2.6", "D5.1", "D5.2", "D5.4",
+    "D6.1", "D6.2", "D3.2", "D4.1", "D4.2", "D4.3", "D5.6", "D2.3", "D4.4", "D5.5", "D5.7",
+    "D5.8", "D3.1", "D4.5", "D2.8", "D5.3",
+)  # fmt: skip
 _BY_NAME = {line.name: line for part in (life, behaviour, security, pages) for line in part.LINES}
 LINES = tuple(_BY_NAME[name] for name in ORDER)
 _ANY_PORT = 0
 # The walk is many people in few seconds from one address, which no portal's bucket is made for.
 _BUCKET = 100_000
+# What the checklist asks of a published app, whatever our caller runs its own with.
+_AS_PUBLISHED = {"B24_EVENT_THREADS": "2", "B24_REST_LOG_DAYS": "3"}
 
 
 def main() -> int:
@@ -49,6 +53,7 @@ def main() -> int:
     chosen = [line for line in LINES if arguments.only in (None, line.name) or line.name == "D2.1"]
     tests = () if arguments.no_tests else [test for line in chosen for test in line.tests]
     proofs = Proofs(tests)
+    os.environ.update(_AS_PUBLISHED)
     try:
         with _stand(arguments) as stand:
             verdicts = [_tried(line, stand) for line in chosen]

@@ -141,9 +141,7 @@ def pay(stand: Stand, *, deal_id: int = seed.DEAL, payment_id: int = seed.PAYMEN
     row = page.payment_rows()[payment_id]
     asked = elements.read(page.post("/payments/question/", row.fields).text)
     form = found(asked.first("form"), f"the app asks before it pays, not {asked.text}")
-    answers = []
-    for _ in range(2):
-        answers.append(page.post(form.attributes["hx-post"], form.fields))
+    answers = [page.post(form.attributes["hx-post"], form.fields) for _ in range(2)]
     told = elements.read(answers[0].text)
     expect(told.first("td", data_state="paid") is not None, f"it is paid, not {told.text}")
 
@@ -198,11 +196,14 @@ LINES = (
     Line("D3.2", "widgets declared are the placements bound", widgets_are_those_declared),
     Line("D4.1", "invalid input is refused before any call; a 4xx answer is never re-sent",
          bad_input_is_refused_unasked),
-    Line("D4.2", "lists are cached within a session; series use batch", lists_are_cached_and_batched),
+    Line("D4.2", "lists are cached within a session; series use batch",
+         lists_are_cached_and_batched),
     Line("D4.3", "503 is waited for, longer each time, with an end; limit hits are logged",
          limits_are_waited_for,
-         ("tests/b24app/test_client.py::test_too_many_requests_are_asked_again_after_growing_pauses",)),
-    Line("D4.4", "calls are logged masked for three days, then pruned", calls_are_logged_and_masked),
+         ("tests/b24app/test_client.py::"
+          "test_too_many_requests_are_asked_again_after_growing_pauses",)),
+    Line("D4.4", "calls are logged masked for three days, then pruned",
+         calls_are_logged_and_masked),
     Line("D3.1", "every scope is documented and used", scopes_are_used),
     Line("D4.5", "no refresh by timer", tokens_are_renewed_when_they_expire),
 )  # fmt: skip

@@ -113,7 +113,7 @@ def removal_forgets(stand: Stand) -> str:
     admin = stand.visitor(seed.ADMIN)
     admin.submit("/marketplace/remove/", {"client_id": seed.OUR_CLIENT_ID})
     _install(stand, admin)
-    return "a removal with its data after a payment; rows counted in every table that belongs to a portal"
+    return "a removal with its data, after a payment; rows counted in every table of a portal"
 
 
 # Receipts hold ids of events, the log of calls is masked and past in three days.

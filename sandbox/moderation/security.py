@@ -164,11 +164,12 @@ def _payments_sent(stand: Stand) -> int:
 def everything_has_an_end(stand: Stand) -> str:
     tables = stand.portal_tables()
     expect(tables == set(RETENTION), f"each table's end is known: {tables ^ set(RETENTION)}")
-    newest = "(SELECT max(id) FROM b24app_eventreceipt WHERE handled_at IS NOT NULL)"
+    newest = stand.count("SELECT max(id) FROM b24app_eventreceipt WHERE handled_at IS NOT NULL")
     total = stand.count("SELECT count(*) FROM b24app_eventreceipt")
     stand.rows(
         "UPDATE b24app_eventreceipt SET received_at = datetime(received_at, '-91 days'), "
-        f"handled_at = datetime(handled_at, '-91 days') WHERE id = {newest}"  # noqa: S608
+        "handled_at = datetime(handled_at, '-91 days') WHERE id = ?",
+        newest,
     )
     said = stand.manage("prune")
     left = stand.count("SELECT count(*) FROM b24app_eventreceipt")
