@@ -158,6 +158,7 @@ def both_kinds_of_people(stand: Stand) -> str:
 
 
 def no_login_is_asked_for(stand: Stand) -> str:
+    expect(any("data-payment" in text for text in stand.sent), "the walk was shown payments")
     pages = [elements.read(text) for text in stand.sent]
     pages.append(elements.read(stand.request("GET", "/oauth/start/").text))
     for page in pages:

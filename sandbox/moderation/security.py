@@ -81,6 +81,7 @@ def browser_gets_no_secret(stand: Stand) -> str:
     leaked = [text[:80] for text in stand.sent if any(secret in text for secret in secrets)]
     expect(not leaked, f"no answer holds one: {leaked}")
     expect(len(secrets) > len(FROM_ENVIRONMENT), "tokens were given out in this walk")
+    expect(any("data-payment" in text for text in stand.sent), "and payments were shown")
     return f"{len(stand.sent)} answers searched for {len(secrets)} secrets"
 
 
