@@ -56,6 +56,7 @@ def main() -> int:
     os.environ.update(_AS_PUBLISHED)
     try:
         with _stand(arguments) as stand:
+            stand.control("POST", "bucket", data={"size": _BUCKET})
             verdicts = [_tried(line, stand) for line in chosen]
         if not arguments.no_tests:
             verdicts = [_proved(v, line, proofs) for v, line in zip(verdicts, chosen, strict=True)]
@@ -80,8 +81,6 @@ def _stand(arguments: argparse.Namespace) -> Iterator[Stand]:
     with on_stage(port=0, portal_ports=ports, app_port=0, say=lambda _: None) as stage:
         if stage.app is None:
             raise AppFailed("the app was not started")
-        for portal in stage.sandbox.world.portals.values():
-            portal.bucket_size = _BUCKET
         app, folder = stage.app, Path(stage.app.log).parent
         yield Stand(app.url, stage.portal_urls, stage.oauth_url, folder, app.environment)
 
