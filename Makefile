@@ -24,10 +24,10 @@ APP_PORT ?= 8000
 PAYMENTS ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo smoke test bench lint format lock clean
+.PHONY: help demo smoke test moderation screenshots bench lint format lock clean
 
 help: ## Show this list
-	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(RUNTIME) ## Start two portals and the app, and say which address to open
 	@$(BIN)/python -m sandbox --port $(PORT) --portals $(PORTALS) --app $(APP_PORT) --payments $(PAYMENTS)
@@ -44,11 +44,18 @@ ROWS ?=
 bench: $(BENCH) ## Measure the app beside others and beside the floor; see bench/RESULTS.md
 	@$(BIN)/python -m bench $(if $(ROWS),--rows $(ROWS))
 
+moderation: $(DEVELOPMENT) ## Try what the Marketplace's moderators test, against a running app
+	$(BIN)/python manage.py moderation_check
+
+screenshots: $(DEVELOPMENT) ## Make the pictures in docs/ anew, from the sandbox (needs Chromium)
+	$(BIN)/python -m tests.screenshots
+
 # As it would be deployed, with secrets made up on the spot: what `check --deploy` is to look at.
 AS_DEPLOYED = APP_URL=https://pay.example.com \
 	SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(50))') \
 	B24_TOKEN_KEYS=$$($(BIN)/python -c 'from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())') \
-	B24_CLIENT_ID=local.1 B24_CLIENT_SECRET=secret
+	B24_CLIENT_ID=local.1 B24_CLIENT_SECRET=secret \
+	PUBLISHER_NAME=Publisher PUBLISHER_ADDRESS=Street PUBLISHER_EMAIL=publisher@example.com
 
 lint: $(DEVELOPMENT) ## Check style, types, layers, migrations and settings
 	$(BIN)/ruff check .

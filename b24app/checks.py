@@ -5,6 +5,7 @@ E002  APP_URL is http                    E006  http to the OAuth server is not a
 E003  the built-in SECRET_KEY            E007  B24_TOKEN_KEYS is malformed
 E004  the built-in B24_TOKEN_KEYS        E008  no client id or secret
                                          E009  B24_PRIVATE_NETWORKS is malformed
+W011  the made-up publisher in the licence agreement and the privacy policy
 E010  B24_TOKEN_KEYS does not open what is stored; `wsgi.py` asks, and `check --database default`
 """
 
@@ -19,12 +20,19 @@ from urllib.parse import SplitResult, urlsplit
 
 from django.apps import AppConfig
 from django.conf import settings
+from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.db import DatabaseError
 
 from b24app.crypto import WrongKey
 from b24app.models import UserToken
-from b24app.settings import INSECURE_SECRET_KEY, INSECURE_TOKEN_KEY
+from b24app.settings import (
+    EXAMPLE_PUBLISHER,
+    EXAMPLE_PUBLISHER_ADDRESS,
+    EXAMPLE_PUBLISHER_EMAIL,
+    INSECURE_SECRET_KEY,
+    INSECURE_TOKEN_KEY,
+)
 
 # What a Fernet key is made of: 16 bytes to sign with and 16 to encrypt with.
 KEY_BYTES = 32
@@ -32,7 +40,7 @@ KEY_BYTES = 32
 
 @register(Tags.security)
 def settings_can_work(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    return [*_addresses(), *_secrets(), *_keys(), *_networks()]
+    return [*_addresses(), *_secrets(), *_keys(), *_networks(), *_publisher()]
 
 
 @register(Tags.database)
@@ -141,6 +149,27 @@ def _networks() -> Iterator[CheckMessage]:
                 hint="Write networks as 10.0.0.0/8, separated by commas.",
                 id="b24app.E009",
             )
+
+
+def _publisher() -> Iterator[CheckMessage]:
+    """A warning: no money is in danger, but moderation reads both texts."""
+    if not settings.APP_URL.startswith("https://"):
+        return
+    made_up = [
+        name
+        for name, example in (
+            ("PUBLISHER_NAME", EXAMPLE_PUBLISHER),
+            ("PUBLISHER_ADDRESS", EXAMPLE_PUBLISHER_ADDRESS),
+            ("PUBLISHER_EMAIL", EXAMPLE_PUBLISHER_EMAIL),
+        )
+        if getattr(settings, name) in ("", example)
+    ]
+    if made_up:
+        yield checks.Warning(
+            f"The licence agreement and the privacy policy name nobody: {', '.join(made_up)}.",
+            hint="Set it to whoever publishes the app, as .env.example shows.",
+            id="b24app.W011",
+        )
 
 
 def _address(value: str) -> SplitResult | None:

@@ -20,10 +20,20 @@ environ.Env.read_env(BASE_DIR / ".env")
 INSECURE_SECRET_KEY = "insecure-" + "development-only-" * 3
 INSECURE_TOKEN_KEY = "aW5zZWN1cmUtZGV2ZWxvcG1lbnQtb25seS1rZXktMDE="  # noqa: S105
 
+# Made up, so that `checks.py` knows that nobody has written their own.
+EXAMPLE_PUBLISHER = "Example Publisher"
+EXAMPLE_PUBLISHER_EMAIL = "support@example.com"
+EXAMPLE_PUBLISHER_ADDRESS = "1 Example Street, Example City"
+
 DEBUG = env.bool("DEBUG", default=False)
 SECRET_KEY = env.str("SECRET_KEY", default=INSECURE_SECRET_KEY)
 APP_URL = env.str("APP_URL", default="http://localhost:8000").rstrip("/")
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[urlsplit(APP_URL).hostname or "localhost"])
+
+# Whoever publishes the app: in the licence agreement and the privacy policy, at /legal/.
+PUBLISHER_NAME = env.str("PUBLISHER_NAME", default=EXAMPLE_PUBLISHER)
+PUBLISHER_EMAIL = env.str("PUBLISHER_EMAIL", default=EXAMPLE_PUBLISHER_EMAIL)
+PUBLISHER_ADDRESS = env.str("PUBLISHER_ADDRESS", default=EXAMPLE_PUBLISHER_ADDRESS)
 
 # Where Bitrix24 is, and who we are to it.
 B24_CLIENT_ID = env.str("B24_CLIENT_ID", default="")

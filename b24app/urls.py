@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import include, path
 
 from b24app import admin
-from b24app.views import doctor, event, health, install, metrics, oauth, session
+from b24app.views import doctor, event, health, install, legal, metrics, oauth, session
 
 urlpatterns = [
     path("", include("payments.urls")),
@@ -18,6 +18,7 @@ urlpatterns = [
     path("event/", event.receive, name="event"),
     path("oauth/start/", oauth.start, name="oauth-start"),
     path("oauth/callback/", oauth.callback, name="oauth-callback"),
+    path("legal/<str:kind>/", legal.page, name="legal"),
     path("healthz/", health.alive, name="healthz"),
     path("readyz/", health.ready, name="readyz"),
     path("admin/", admin.site.urls),

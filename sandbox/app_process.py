@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
@@ -25,7 +25,8 @@ ROOT = Path(__file__).resolve().parent.parent
 VAR = ROOT / "var"
 STATIC_BUILT = ROOT / "static_built"
 # New at each start, as the portals are: those that it would remember are gone.
-_DATABASE_FILES = ("db.sqlite3", "db.sqlite3-wal", "db.sqlite3-shm")
+DATABASE = "db.sqlite3"
+_DATABASE_FILES = (DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm")
 # As in production: several processes, several threads in each.
 WORKERS, THREADS = 2, 8
 START_SECONDS = 30  # how long the app may take until it answers
@@ -45,6 +46,8 @@ class App:
     url: str
     log: Path
     process: subprocess.Popen[bytes]
+    # With which its own commands run beside it.
+    environment: Mapping[str, str] = field(repr=False)
 
     @property
     def has_ended(self) -> bool:
@@ -68,7 +71,7 @@ def running_app(listener: socket.socket, *, oauth_url: str, folder: Path) -> Ite
     for name in _DATABASE_FILES:
         (folder / name).unlink(missing_ok=True)
     url = f"http://localhost:{port}"
-    environment = _environment(url, oauth_url, folder / "db.sqlite3")
+    environment = environment_of(url, oauth_url, folder)
     log = folder / "app.log"
     with log.open("wb") as output:
         _manage("migrate", environment, output)
@@ -81,7 +84,7 @@ def running_app(listener: socket.socket, *, oauth_url: str, folder: Path) -> Ite
             stderr=output,
             pass_fds=(listener.fileno(),),
         )
-    app = App(url, log, process)
+    app = App(url, log, process, environment)
     try:
         _wait_until_healthy(app, port)
         yield app
@@ -138,7 +141,7 @@ def _gunicorn(listener: socket.socket) -> list[str]:
     ]
 
 
-def _environment(app_url: str, oauth_url: str, database: Path) -> Mapping[str, str]:
+def environment_of(app_url: str, oauth_url: str, folder: Path) -> Mapping[str, str]:
     """As production would have it, but for plain http to this machine's own addresses."""
     return {
         **os.environ,
@@ -147,7 +150,7 @@ def _environment(app_url: str, oauth_url: str, database: Path) -> Mapping[str, s
         "DEBUG": "False",
         "ALLOWED_HOSTS": "localhost",
         "APP_URL": app_url,
-        "DATABASE_URL": f"sqlite:///{database}",
+        "DATABASE_URL": f"sqlite:///{folder / DATABASE}",
         "B24_CLIENT_ID": OUR_CLIENT_ID,
         "B24_CLIENT_SECRET": OUR_SECRET,
         "B24_OAUTH_URL": oauth_url,

@@ -19,7 +19,7 @@ _FAULT_FIELDS = ("kind", "method", "when", "times", "seconds", "user_id", "host"
 
 
 def respond(sandbox: Sandbox, request: Request) -> Response:
-    """`log`, `faults`, `payment` and `advance`; everything here is JSON."""
+    """`log`, `faults`, `payment`, `advance` and `bucket`; everything here is JSON."""
     asked = (request.method, request.path.removeprefix(PREFIX).rstrip("/"))
     match asked:
         case ("GET", "log"):
@@ -35,6 +35,8 @@ def respond(sandbox: Sandbox, request: Request) -> Response:
             return _payment(sandbox, request)
         case ("POST", "advance"):
             return _advance(sandbox, request)
+        case ("POST", "bucket"):
+            return _bucket(sandbox, request)
     return _refused("no such control", 404)
 
 
@@ -101,6 +103,17 @@ def _advance(sandbox: Sandbox, request: Request) -> Response:
     with sandbox.world.lock:
         sandbox.world.advance(seconds)
         return json_response({"now": sandbox.world.now()})
+
+
+def _bucket(sandbox: Sandbox, request: Request) -> Response:
+    """How many requests every portal takes at once, for many people in few seconds."""
+    size = str(request.params.get("size", ""))
+    if not size.isdigit():
+        return _refused("size is a number of requests")
+    with sandbox.world.lock:
+        for portal in sandbox.world.portals.values():
+            portal.bucket_size = int(size)
+    return json_response({"size": int(size)})
 
 
 def _portal(sandbox: Sandbox, name: str) -> Portal | None:

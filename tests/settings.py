@@ -19,6 +19,9 @@ os.environ["ALLOWED_HOSTS"] = "pay.example.com,localhost,127.0.0.1,testserver"
 os.environ["B24_CLIENT_ID"] = seed.OUR_CLIENT_ID
 os.environ["B24_CLIENT_SECRET"] = seed.OUR_SECRET
 os.environ["B24_TOKEN_KEYS"] = "dGVzdHMtdGVzdHMtdGVzdHMtdGVzdHMtdGVzdHMtMDE="
+os.environ["PUBLISHER_NAME"] = "Publisher of the tests"
+os.environ["PUBLISHER_ADDRESS"] = "2 Test Street, Test Town"
+os.environ["PUBLISHER_EMAIL"] = "publisher@example.com"
 os.environ["B24_ALLOW_HTTP"] = "True"
 # A thread cannot see what a test has not committed; tests of the threads switch them on.
 os.environ["B24_EVENT_THREADS"] = "0"

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from b24app import models
 from b24app.checks import keys_open_what_is_stored, settings_can_work
-from b24app.settings import BASE_DIR, INSECURE_SECRET_KEY, INSECURE_TOKEN_KEY
+from b24app.settings import BASE_DIR, EXAMPLE_PUBLISHER, INSECURE_SECRET_KEY, INSECURE_TOKEN_KEY
 
 OTHER_KEY = "b3RoZXItb3RoZXItb3RoZXItb3RoZXItb3RoZXItMDE="
 
@@ -53,6 +53,13 @@ def test_a_fresh_clone_starts_on_this_machine() -> None:
         "b24app.E004",
         "b24app.E008",
     ]
+
+
+def test_a_published_app_without_a_publisher_is_told() -> None:
+    nobody = {"PUBLISHER_NAME": EXAMPLE_PUBLISHER}
+    assert found(**nobody) == ["b24app.W011"]
+    assert found(PUBLISHER_EMAIL="") == ["b24app.W011"]
+    assert found(APP_URL="http://localhost:8000", **nobody) == []
 
 
 @pytest.mark.parametrize(

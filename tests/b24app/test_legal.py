@@ -1,0 +1,81 @@
+"""The licence agreement and the privacy policy: for anybody, in eight languages, with our name."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from django.test import Client, override_settings
+
+from b24app.legal import KINDS, LANGUAGES, language_for
+from b24app.settings import BASE_DIR
+
+PUBLISHER = {
+    "PUBLISHER_NAME": "Nordlicht & Söhne",
+    "PUBLISHER_ADDRESS": "3 Made-up Road",
+    "PUBLISHER_EMAIL": "law@example.com",
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("code", LANGUAGES)
+def test_each_opens_in_a_plain_browser_and_names_the_publisher(kind: str, code: str) -> None:
+    with override_settings(**PUBLISHER):
+        answer = Client().get(f"/legal/{kind}/", {"lang": code})
+    text = answer.content.decode()
+    assert answer.status_code == 200
+    assert answer["Content-Type"] == "text/html; charset=utf-8"
+    assert answer["Content-Language"] == code
+    assert f'<html lang="{code}">' in text
+    assert LANGUAGES[code].title(kind) in text
+    for said in ("Nordlicht &amp; Söhne", "3 Made-up Road", "law@example.com", "Pay for Bitrix24"):
+        assert said in text
+    others = set(re.findall(r'hreflang="([a-z-]+)"', text))
+    assert others == set(LANGUAGES) - {code}
+    assert not answer.cookies
+
+
+def test_each_text_has_the_same_sections_in_every_language() -> None:
+    for kind in KINDS:
+        sections = {
+            code: Path(BASE_DIR, f"templates/legal/{kind}/{code}.html").read_text().count("<h2>")
+            for code in LANGUAGES
+        }
+        assert len(set(sections.values())) == 1, sections
+
+
+@pytest.mark.parametrize(
+    "asked, accepted, code",
+    [
+        ("de", "fr", "de"),
+        ("la", "", "es"),
+        ("br", "", "pt-br"),
+        ("", "pt-PT,en;q=0.5", "pt-br"),
+        ("", "nl, tr;q=0.8, en;q=0.4", "tr"),
+        ("../../etc", "", "en"),
+        ("", "", "en"),
+    ],
+)
+def test_the_language_is_the_one_asked_for_or_accepted(
+    asked: str, accepted: str, code: str
+) -> None:
+    assert language_for(asked=asked, accepted=accepted).code == code
+    headers = {"Accept-Language": accepted}
+    answer = Client().get("/legal/privacy/", {"lang": asked}, headers=headers)
+    assert answer["Content-Language"] == code
+
+
+def test_how_long_is_what_the_settings_say() -> None:
+    with override_settings(B24_HISTORY_DAYS=700, B24_LEDGER_RETENTION_DAYS=41):
+        text = Client().get("/legal/privacy/").content.decode()
+    assert "700 days" in text
+    assert "41 days" in text
+    with override_settings(B24_HISTORY_DAYS=0):
+        assert "as long as the app" in Client().get("/legal/privacy/").content.decode()
+
+
+def test_there_is_no_other_kind() -> None:
+    assert Client().get("/legal/nothing/").status_code == 404
+    assert Client().post("/legal/privacy/").status_code == 405
+    assert Client().head("/legal/license/").status_code == 200
