@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
+from django.utils import translation
 from django.utils.translation import gettext
 
+from b24app import languages
 from b24app.client import Answer, Client, Query
 from b24app.errors import OutcomeUnknown, Refused
 
@@ -100,10 +102,9 @@ _EVENT_GET = Query("event.get", _events)
 
 def _bind(client: Client, binding: Binding) -> Refused | None:
     """Returns a refusal, for the list to tell whether it matters."""
-    params = _address(binding)
+    params: dict[str, Any] = _address(binding)
     if binding.kind == "placement":
-        params["TITLE"] = gettext("Payments")
-        params["DESCRIPTION"] = gettext("What is due on this deal or invoice, and how to pay it.")
+        params |= _titles() | {"LANG_ALL": _titles_by_language()}
     try:
         client.write(f"{binding.kind}.bind", params)
     except Refused as error:
@@ -111,9 +112,25 @@ def _bind(client: Client, binding: Binding) -> Refused | None:
     return None
 
 
+def _titles() -> dict[str, Any]:
+    return {
+        "TITLE": gettext("Payments"),
+        "DESCRIPTION": gettext("What is due on this deal or invoice, and how to pay it."),
+    }
+
+
+def _titles_by_language() -> dict[str, Any]:
+    """Each person reads the tab's name in the language of their own Bitrix24."""
+    titles = {}
+    for code, language in languages.BY_PORTALS_CODE.items():
+        with translation.override(language):
+            titles[code] = _titles()
+    return titles
+
+
 def _unbind(client: Client, binding: Binding) -> None:
     client.write(f"{binding.kind}.unbind", _address(binding))
 
 
-def _address(binding: Binding) -> dict[str, str]:
+def _address(binding: Binding) -> dict[str, Any]:
     return {binding.kind.upper(): binding.code, "HANDLER": binding.handler}

@@ -439,7 +439,7 @@ def test_a_chart_says_it_in_words_and_patterns_and_has_no_style(
     assert "<title>Nov. 20, 2026: 150.00\xa0EUR</title>" in chart
     assert 'fill="url(#marked-eur)"' in chart
     assert ">150.00</text>" in chart
-    assert ">20 Nov</text>" in chart
+    assert ">Nov 20</text>" in chart
     assert "style=" not in html
     table = words(html.split('<table class="numbers">')[1].split("</table>")[0])
     assert "Nov. 18, 2026 1 75.00 0.00" in table
