@@ -29,7 +29,7 @@ class NotPossible(FrameError):
 
     status = 409
 
-    def __init__(self, sentence: StrOrPromise) -> None:
+    def __init__(self, sentence: StrOrPromise = reasons.NOT_POSSIBLE) -> None:
         super().__init__(str(sentence))
         self._sentence = sentence
 

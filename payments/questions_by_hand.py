@@ -37,7 +37,7 @@ class NothingToUndo(FrameError):
 
     status = 409
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str = reasons.NOT_PAID_HERE) -> None:
         super().__init__(reason)
         self.reason = reason
 

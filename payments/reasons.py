@@ -70,6 +70,7 @@ CLOSED_BY_HAND = "closed_by_hand"
 # Beside the reason, where the payment was bound to another pay system before it failed.
 REBOUND = _("The payment system of this payment was changed as you chose, but nothing was paid.")
 
+NOT_POSSIBLE = _("This cannot be done. Nothing was done.")
 NO_FITTING_SYSTEM = _(
     "No payment system of this portal can be used here. "
     "Ask the portal's administrator to set one up."

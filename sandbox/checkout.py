@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from sandbox.events import form_body, is_loopback
 from sandbox.loose import mapping, to_text
 from sandbox.methods.paysystem_access import handler_of
-from sandbox.methods.paysystem_settings import setting_value
+from sandbox.methods.paysystem_settings import setting_value, settings_for
 from sandbox.world import Payment, Portal
 
 PROVIDER_SECONDS = 20  # a provider that answers later has lost its buyer
@@ -30,7 +30,7 @@ def request_fields(portal: Portal, payment: Payment) -> tuple[str, dict[str, Any
     if system is None or not checkout:
         return None
     order = portal.orders[payment.order_id]
-    settings = system.settings_for(order.person_type_id)
+    settings = settings_for(system, order.person_type_id)
     fields: dict[str, Any] = {
         "BX_SYSTEM_PARAMS": {
             "RETURN_URL": f"{portal.url}/pay/{payment.id}/",

@@ -103,9 +103,6 @@ class PaySystem:
     # By payer type, where one has a setting of its own.
     settings_of_payers: dict[int, dict[str, dict[str, Any]]] = field(default_factory=dict)
 
-    def settings_for(self, person_type_id: int) -> dict[str, dict[str, Any]]:
-        return {**self.settings, **self.settings_of_payers.get(person_type_id, {})}
-
 
 @dataclass
 class Order:

@@ -101,11 +101,10 @@ def facts(handler: Handler) -> tuple[Any, ...]:
 
 
 def in_use(use: HandlerUse) -> str:
-    names = ", ".join(details.name for details in use.used_by)
     return _(
         "Payment systems use it: %(names)s. Its code can be changed, and it can be deleted, once "
         "they use another one or are deleted."
-    ) % {"names": names}
+    ) % {"names": use.names_of_users}
 
 
 def check_free(setup: Setup, values: Mapping[str, Any], *, besides: int | None = None) -> None:

@@ -78,6 +78,10 @@ class HandlerUse:
     used_by: tuple[PaySystemDetails, ...]
 
     @property
+    def names_of_users(self) -> str:
+        return ", ".join(details.name for details in self.used_by)
+
+    @property
     def can_be_changed(self) -> bool:
         return self.whose in (Whose.OURS, Whose.AN_APPS)
 

@@ -27,7 +27,7 @@ def get_settings(call: Call) -> dict[str, dict[str, Any]]:
     check_access(call, system)
     return {
         code: {"TYPE": setting.get("TYPE"), "VALUE": setting.get("VALUE")}
-        for code, setting in system.settings_for(to_int(params["PERSON_TYPE_ID"])).items()
+        for code, setting in settings_for(system, to_int(params["PERSON_TYPE_ID"])).items()
     }
 
 
@@ -66,8 +66,13 @@ def get_payment_settings(call: Call) -> dict[str, Any]:
     order = call.portal.orders.get(payment.order_id)
     if order is None:
         raise RestError("ERROR_INTERNAL_ORDER_NOT_FOUND", f"Order #{payment.order_id} not found")
-    settings = system.settings_for(order.person_type_id)
+    settings = settings_for(system, order.person_type_id)
     return {code: setting_value(setting, payment, order) for code, setting in settings.items()}
+
+
+def settings_for(system: PaySystem, person_type_id: int) -> dict[str, dict[str, Any]]:
+    """What a payer type has no setting of its own for, it has from all."""
+    return {**system.settings, **system.settings_of_payers.get(person_type_id, {})}
 
 
 def _found(call: Call, pay_system_id: object) -> PaySystem:

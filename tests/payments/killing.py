@@ -41,6 +41,8 @@ from tests.payments import stage
 # Longer than a loaded machine needs for an answer; how long an answer is waited for where a run is
 # about its not coming.
 PATIENCE, IMPATIENCE = 15.0, 0.3
+# How a row says that its payment is paid.
+SHOWN_AS_PAID = ("paid", "marked")
 DEATH_SECONDS = 10
 
 Task = dict[str, Any]

@@ -16,6 +16,7 @@ from sandbox.faults import Fault
 from tests.payments import stage
 from tests.payments.killing import (
     LOOK_EVERY,
+    SHOWN_AS_PAID,
     Due,
     Processes,
     Scene,
@@ -227,7 +228,7 @@ def assert_settled(scene: Scene, due: Due) -> None:
         assert (payment.id, said) in scene.sandbox.said_at
     if paid:
         assert paid[-1].user_id == payment.emp_paid_id
-    assert scene.shown(due) == ("paid" if payment.paid else "due")
+    assert scene.shown(due) in (SHOWN_AS_PAID if payment.paid else ["due"])
 
 
 def assert_payable_once(scene: Scene, due: Due) -> None:
