@@ -142,7 +142,7 @@ def _head_of(catalogue: Catalogue) -> bytes:
 
 
 def _sources() -> Iterator[io.BytesIO]:
-    """Python as it is, and templates as Python that calls gettext; in one order on every machine."""
+    """Python as it is, and templates as Python that calls gettext; always in one order."""
     for package in PACKAGES:
         for path in sorted((settings.BASE_DIR / package).rglob("*.py")):
             yield io.BytesIO(path.read_bytes())

@@ -7,6 +7,7 @@ from datetime import timedelta
 from django.dispatch import receiver
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext_lazy
 
 from b24app.doctor import Line
 from b24app.models import Portal
@@ -58,7 +59,11 @@ def examine(*, portal: Portal, **kwargs: object) -> list[Line]:
             Line(
                 _("Payments in doubt"),
                 False,
-                _("%(count)s not confirmed, the last ones: %(numbers)s.")
+                ngettext_lazy(
+                    "%(count)s not confirmed: %(numbers)s.",
+                    "%(count)s not confirmed, the last ones: %(numbers)s.",
+                    "count",
+                )
                 % {"count": doubtful.count(), "numbers": ", ".join(numbers)},
                 _("Press Check now beside each of them."),
             )

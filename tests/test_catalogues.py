@@ -97,7 +97,7 @@ def faults(source: str, string: str, language: str = "de") -> list[str]:
         ("Paid ", "Bezahlt", "space"),
         ("Paid.", "Bezahlt", "ends"),
         ("Paid", "Bezahlt!", "ends"),
-        ("“Paid”", "\"Bezahlt\"", "marks"),
+        ("“Paid”", '"Bezahlt"', "marks"),
         ("“Paid”", "»Bezahlt«", "marks"),
         ("“Paid”", "„Bezahlt", "close"),
     ],
