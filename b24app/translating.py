@@ -48,13 +48,12 @@ def faults_of(language: str) -> list[str]:
         f"{fault}: {message.id!r} -> {message.string!r}"
         for message in catalogue
         if message.id
-        for fault in _faults(message, language, plurals=plurals)
+        for fault in faults_of_message(message, language, plurals=plurals)
     ]
 
 
-def _faults(message: Message, language: str, *, plurals: int) -> Iterator[str]:
-    ids = message.id if isinstance(message.id, tuple) else (message.id,)
-    strings = message.string if isinstance(message.string, tuple) else (message.string,)
+def faults_of_message(message: Message, language: str, *, plurals: int) -> Iterator[str]:
+    ids, strings = _texts(message.id), _texts(message.string)
     if message.fuzzy:
         yield "only guessed (fuzzy)"
     if message.pluralizable and len(strings) != plurals:
@@ -84,6 +83,10 @@ def _faults_of_text(sources: Sequence[str], string: str, language: str) -> Itera
         yield "a quotation that does not close"
     if language == "fr" and _CROWDED.search(string):
         yield "no unbroken space at a mark of two parts"
+
+
+def _texts(one_or_more: object) -> tuple[str, ...]:
+    return tuple(one_or_more) if isinstance(one_or_more, tuple | list) else (str(one_or_more),)
 
 
 def _placeholders(text: str) -> Counter[str]:

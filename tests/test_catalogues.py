@@ -14,7 +14,7 @@ from django.utils import translation
 
 from b24app import catalogues, languages
 from b24app.catalogues import Catalogue, key_of, words_of_sources
-from b24app.translating import faults_of
+from b24app.translating import faults_of, faults_of_message
 from payments.templatetags.money import money
 
 LANGUAGES = catalogues.languages()
@@ -80,9 +80,7 @@ def test_every_translated_tag_of_a_template_is_found(sources: Catalogue) -> None
 
 
 def faults(source: str, string: str, language: str = "de") -> list[str]:
-    from b24app.translating import _faults
-
-    return list(_faults(Message(source, string), language, plurals=2))
+    return list(faults_of_message(Message(source, string), language, plurals=2))
 
 
 @pytest.mark.parametrize(
@@ -158,5 +156,5 @@ def test_a_currency_has_its_decimals_and_nothing_is_rounded(
 def test_plural_forms_are_the_languages_own(language: str) -> None:
     """Every form that the head of the catalogue can choose is one that is there."""
     catalogue = catalogues.stored(language)
-    chosen = {catalogue.num_plurals, *(len(m.string) for m in catalogue if m.pluralizable)}
-    assert chosen == {Catalogue(locale=catalogue.locale).num_plurals}
+    forms = {len(list(message.string or ())) for message in catalogue if message.pluralizable}
+    assert {catalogue.num_plurals, *forms} == {Catalogue(locale=catalogue.locale).num_plurals}

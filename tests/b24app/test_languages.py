@@ -112,7 +112,7 @@ def test_a_file_that_is_read_after_its_request_is_in_the_language_of_its_request
 ) -> None:
     answer = client.post("/payments/history/export/", {session.FIELD: german})
     assert translation.get_language() == "en"
-    text = b"".join(answer).decode()  # type: ignore[arg-type]
+    text = b"".join(answer).decode()
     assert german_words("Payment system") in text.splitlines()[0]
     assert translation.get_language() == "en"
 
