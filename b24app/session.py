@@ -32,6 +32,7 @@ ABSOLUTE_LIFETIME = timedelta(hours=12)
 MAX_LENGTH = 512
 
 _SALT = "b24app.session"
+_PARTS = 6
 
 
 @dataclass(frozen=True)
@@ -135,7 +136,8 @@ def _opened(value: str) -> list[Any] | None:
         content: list[Any] = signing.Signer(salt=_SALT).unsign_object(value)
     except signing.BadSignature:
         return None
-    return content
+    # One of an older version of the app says less; its tab is asked to reopen.
+    return content if len(content) == _PARTS else None
 
 
 def renewed(request: HttpRequest) -> str | None:

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from django.core import signing
 from django.http import HttpRequest
 from django.test import Client, RequestFactory
 from django.utils import timezone, translation
@@ -144,6 +145,27 @@ def test_a_session_that_is_over_is_reopened_in_its_language(
         "/session/", opening_fields(sandbox, alpha, seed.MANAGER), headers={session.HEADER: over}
     )
     assert session.language_in(answer.json()["session"]) == "pl"
+
+
+@pytest.mark.django_db
+def test_a_session_of_an_older_version_is_over(
+    client: Client, sandbox: Sandbox, alpha: Portal
+) -> None:
+    portal = install(client, sandbox, alpha)
+    now = int(timezone.now().timestamp())
+    old = signing.Signer(salt="b24app.session").sign_object([portal.pk, seed.ADMIN, now, now, 0])
+    answer = client.post("/install/finish/", headers={session.HEADER: old})
+    assert answer.status_code == 401
+
+
+@pytest.mark.django_db
+def test_a_tab_is_named_in_the_language_of_whoever_looks(
+    client: Client, sandbox: Sandbox, alpha: Portal
+) -> None:
+    alpha.language = "de"
+    install(client, sandbox, alpha)
+    titles = {row["title"] for row in alpha.installations[seed.OUR_CLIENT_ID].placements}
+    assert titles == {german_words("Payments")}
 
 
 @pytest.mark.django_db
