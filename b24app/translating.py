@@ -16,7 +16,7 @@ _BRACES = re.compile(r"\{[a-z_]*\}")
 _TAG = re.compile(r"<[^<>]*>|&[a-z]+;")
 _ENDS = ".!?:…"
 # French sets these off with a space that does not break.
-_CROWDED = re.compile("[^\u00a0\u202f:;!?][:;!?»]|«[^\u00a0\u202f]")
+_CROWDED = re.compile("[^\u00a0\u202f:;!?](?::(?!//)|[;!?»])|«[^\u00a0\u202f]")
 # Typewriter marks, and the quotation marks that another language uses.
 _FOREIGN_MARKS = {
     "de": "\"'”«»‹›",
