@@ -6,8 +6,13 @@ BIN := $(VENV)/bin
 # pip's own packages come first; a stamp says for which lock file the environment was made.
 RUNTIME := $(VENV)/.runtime
 DEVELOPMENT := $(VENV)/.development
+BENCH := $(VENV)/.bench
 
-PACKAGES := b24app payments sandbox tests
+# A lock file names everything, so nothing is resolved: pip, asked for hashes, would stumble over an
+# extra of which a newer version has come out since.
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r
+
+PACKAGES := b24app bench payments sandbox tests
 # Tests wait for the network and for locks more than they compute.
 WORKERS ?= 2
 TEMPLATES = $(shell find templates -name '*.html' | sort)
@@ -19,7 +24,7 @@ APP_PORT ?= 8000
 PAYMENTS ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo smoke test lint format messages lock clean
+.PHONY: help demo smoke test bench lint format messages lock clean
 
 help: ## Show this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,6 +38,11 @@ smoke: $(RUNTIME) ## Install, open, pay and read back, without a browser
 test: $(DEVELOPMENT) ## Run the whole suite, on SQLite and on PostgreSQL
 	DATABASE_URL=sqlite:///$(CURDIR)/var/tests.sqlite3 $(BIN)/python -m pytest -n $(WORKERS)
 	$(BIN)/python -m tests.postgresql $(BIN)/python -m pytest -n $(WORKERS)
+
+# ROWS=1,3 measures these rows of the table alone, and leaves bench/RESULTS.md as it is.
+ROWS ?=
+bench: $(BENCH) ## Measure the app beside others and beside the floor; see bench/RESULTS.md
+	@$(BIN)/python -m bench $(if $(ROWS),--rows $(ROWS))
 
 # As it would be deployed, with secrets made up on the spot: what `check --deploy` is to look at.
 AS_DEPLOYED = APP_URL=https://pay.example.com \
@@ -64,6 +74,8 @@ COMPILE := uv pip compile --universal --python-version 3.11 --generate-hashes \
 lock: ## Bring the lock files in step with pyproject.toml (needs uv)
 	$(COMPILE) pyproject.toml --output-file requirements.lock
 	$(COMPILE) pyproject.toml --group dev --output-file requirements-dev.lock
+	$(COMPILE) pyproject.toml --group bench --constraint requirements-dev.lock \
+		--output-file requirements-bench.lock
 
 clean: ## Remove the environment and everything that was made
 	rm -rf $(VENV) var static_built test-results .coverage .pytest_cache .mypy_cache .ruff_cache \
@@ -75,9 +87,13 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(RUNTIME): requirements.lock | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(INSTALL) requirements.lock
 	@touch $@
 
 $(DEVELOPMENT): requirements-dev.lock $(RUNTIME)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	$(INSTALL) requirements-dev.lock
+	@touch $@
+
+$(BENCH): requirements-bench.lock $(DEVELOPMENT)
+	$(INSTALL) requirements-bench.lock
 	@touch $@

@@ -26,7 +26,8 @@ MAX_DEPTH = 12
 _SIGNS = re.compile(r"[^a-z0-9]")
 # What holds a secret or leads to a person, whatever else the name looks like.
 _PRIVATE = re.compile(
-    r"auth|token|secret|refresh|passw|sess|sign|phone|mail|birth|personal|^uf|^code$"
+    r"auth|token|secret|refresh|pass|pwd|key|salt|hash|cert|private|credential|login|sess|sign|"
+    r"phone|mail|birth|personal|^uf|^code$"
 )
 _SUMS = frozenset(
     {"sum", "price", "opportunity", "psstatussum", "pssum", "total", "next", "start", "limit"}

@@ -146,7 +146,7 @@ class Opening:
         if serving is not None and constant_time_compare(serving.refresh, pair.refresh):
             return
         if not profile.is_admin or (serving is not None and not serving.broken_code):
-            tokens.store_user_pair(portal, pair)
+            tokens.replace_user_pair(portal, pair)
             return
         security.warning(
             "user %s serves the portal from now on (member_id %s)",

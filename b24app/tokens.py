@@ -47,6 +47,14 @@ def store_user_pair(portal: Portal, pair: Pair) -> UserToken:
     return row
 
 
+def replace_user_pair(portal: Portal, pair: Pair) -> None:
+    """As `store_user_pair`, in one statement where there is one to be replaced: every opening is
+    such a case but a person's first."""
+    own = UserToken.objects.filter(portal=portal, user_id=pair.user_id, serves_portal=False)
+    if not own.update(**_columns(pair)):
+        store_user_pair(portal, pair)
+
+
 def store_portal_pair(portal: Portal, pair: Pair) -> UserToken:
     """Keep the pair that serves the whole portal, in place of the one it had."""
     row, _ = UserToken.objects.update_or_create(

@@ -145,6 +145,6 @@ def _seal(bill: Bill) -> str:
 
 def _text(tree: Mapping[str, Any], name: str, length: int, *, cut: bool = False) -> str:
     value = tree.get(name, "")
-    if not isinstance(value, str) or (len(value) > length and not cut):
+    if not isinstance(value, str) or "\0" in value or (len(value) > length and not cut):
         raise BadInput(f"{name} is no text, or too long")
     return value[:length]

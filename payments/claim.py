@@ -7,6 +7,7 @@ back; `due_at` then says when `manage.py reconcile` is to look at it.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from copy import copy
 from datetime import datetime
 from typing import Any
@@ -130,6 +131,12 @@ def leave_open(attempt: Attempt, *, reason: str, evidence: dict[str, Any]) -> At
     return _record(attempt, State.UNKNOWN, reason, evidence)
 
 
+def leave_unheard(attempt: Attempt) -> Attempt:
+    """The same for one that was sent, whose process has not come back to say so; where it has done
+    so meanwhile, what it wrote down stands."""
+    return _record(attempt, State.UNKNOWN, reasons.NO_ANSWER, {}, while_in=(State.PAYING,))
+
+
 def hand_over(attempt: Attempt, *, at: datetime, facts: dict[str, Any]) -> bool:
     """From now on it waits for a person: looking brought no answer for too long. False where it was
     handed over or closed already."""
@@ -166,7 +173,13 @@ def _found_out(attempt: Attempt) -> dict[str, Any]:
 
 
 def _record(
-    attempt: Attempt, state: State, reason: str, evidence: dict[str, Any], **more: Any
+    attempt: Attempt,
+    state: State,
+    reason: str,
+    evidence: dict[str, Any],
+    *,
+    while_in: Collection[State] = OPEN_STATES,
+    **more: Any,
 ) -> Attempt:
     values = {
         **_found_out(attempt),
@@ -175,12 +188,18 @@ def _record(
         "evidence": {**attempt.evidence, **evidence},
         **more,
     }
-    still_open = Attempt.objects.filter(pk=attempt.pk, state__in=OPEN_STATES)
-    actor_id = attempt.user_id
-    if not _write(attempt, still_open, values, event=_EVENTS[state], actor_id=actor_id):
+    still_open = Attempt.objects.filter(pk=attempt.pk, state__in=while_in)
+    if attempt.sent_at is None:
+        # Found, and not used: the row does not name it, nor does the ledger.
+        attempt.approval = None
+    with transaction.atomic():
+        written = _write(
+            attempt, still_open, values, event=_EVENTS[state], actor_id=attempt.user_id
+        )
+        if written and reason == reasons.NOT_REACHED and attempt.approval_id is not None:
+            Approval.objects.give_back(attempt.approval_id)
+    if not written:
         attempt.refresh_from_db()
-    elif reason == reasons.NOT_REACHED and attempt.approval_id is not None:
-        Approval.objects.give_back(attempt.approval_id)
     return attempt
 
 

@@ -21,7 +21,7 @@ from payments.history.lines import TRIED, owner_of, people_in
 from payments.history.names import own_time, system_name
 from payments.history.pages import in_chunks
 from payments.models import Attempt, AttemptQuerySet
-from payments.screens import WORDS
+from payments.screens import WORDS, state_of
 from payments.templatetags.money import LEAST_DECIMALS
 
 # Rows in memory at once: a megabyte or two, and a hundred statements for 100,000 rows.
@@ -162,7 +162,7 @@ def _cells(attempt: Attempt, names: Mapping[int, str]) -> list[Cell]:
         attempt.currency,
         attempt.pay_system_id,
         system_name(attempt.pay_system_id, attempt.pay_system_name),
-        str(WORDS[attempt.state]),
+        str(WORDS[state_of(attempt)]),
         " ".join(map(str, attempt.sentences)),
         _own(attempt.sent_at),
         answer_words(attempt.evidence),

@@ -34,12 +34,15 @@ def _prepare(person: Payer, offer: Offer, attempt: Attempt) -> None:
 
 
 def _check_system(systems: Systems | None, attempt: Attempt) -> None:
-    """What can be paid is paid: a mark would leave the money where it is."""
+    """What can be paid is paid: a mark would leave the money where it is. Nor is anything marked
+    that a page does not offer to mark, such as the buyer's internal account."""
     if systems is None:
         raise Stopped(reasons.SYSTEMS_UNKNOWN)
     system = systems.find(attempt.pay_system_id)
     if system is None:
-        return
+        raise Stopped(reasons.PAY_SYSTEM_GONE)
     if systems.can_be_paid(system):
         raise Stopped(reasons.CAN_BE_PAID)
+    if not systems.needs_mark(system):
+        raise Stopped(reasons.PAY_SYSTEM_UNFIT)
     attempt.pay_system_name = system.name

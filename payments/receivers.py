@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from django.dispatch import receiver
 from django.utils import timezone
@@ -13,8 +14,11 @@ from b24app.doctor import Line
 from b24app.models import Portal
 from b24app.signals import payment_saved, portal_examined, portal_uninstalled, pruning
 from payments import comments, retention
-from payments.models import SETTLE_AFTER, Attempt, State
+from payments.models import SETTLE_AFTER, Attempt, AttemptQuerySet, State
 from payments.settle import settle_saved
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
 
 # What failed longer ago has been seen by whoever it failed for.
 _LOOKED_BACK = timedelta(days=7)
@@ -51,28 +55,36 @@ def prune(**kwargs: object) -> str:
 def examine(*, portal: Portal, **kwargs: object) -> list[Line]:
     """What has become of payments lately: those in doubt, and why the last one failed."""
     attempts, now = Attempt.objects.filter(portal=portal), timezone.now()
-    doubtful = attempts.still_open().filter(sent_at__lt=now - SETTLE_AFTER).order_by("-pk")
-    numbers = [attempt.account_number for attempt in doubtful[:_NUMBERS_SHOWN]]
-    lines = []
-    if numbers:
-        lines.append(
-            Line(
-                _("Payments in doubt"),
-                False,
-                ngettext_lazy(
-                    "%(count)s not confirmed: %(numbers)s.",
-                    "%(count)s not confirmed, the last ones: %(numbers)s.",
-                    "count",
-                )
-                % {"count": doubtful.count(), "numbers": ", ".join(numbers)},
-                _("Press Check now beside each of them."),
-            )
-        )
-    else:
-        lines.append(Line(_("Payments in doubt"), True, _("None.")))
+    doubtful = attempts.still_open().filter(sent_at__lt=now - SETTLE_AFTER)
+    lines = [
+        _in_doubt(
+            _("Payments in doubt"),
+            doubtful.filter(handed_over_at=None),
+            _("Press Check now beside each of them."),
+        ),
+        _in_doubt(
+            _("Payments that wait for a decision"),
+            doubtful.exclude(handed_over_at=None),
+            _("An administrator decides on each of them, at the top of the history."),
+        ),
+    ]
     refused = attempts.filter(state=State.REFUSED, created_at__gt=now - _LOOKED_BACK)
     last = refused.order_by("-pk").first()
     if last is not None:
         words = {"number": last.account_number, "why": " ".join(map(str, last.sentences))}
         lines.append(Line(_("Last refusal"), True, _("%(number)s: %(why)s") % words))
     return lines
+
+
+def _in_doubt(name: StrOrPromise, attempts: AttemptQuerySet, advice: StrOrPromise) -> Line:
+    last = attempts.order_by("-pk").values_list("account_number", flat=True)
+    numbers = list(last[:_NUMBERS_SHOWN])
+    if not numbers:
+        return Line(name, True, _("None."))
+    words = {"count": attempts.count(), "numbers": ", ".join(numbers)}
+    said = ngettext_lazy(
+        "%(count)s not confirmed: %(numbers)s.",
+        "%(count)s not confirmed, the last ones: %(numbers)s.",
+        "count",
+    )
+    return Line(name, False, said % words, advice)

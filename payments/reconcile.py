@@ -17,8 +17,7 @@ from django.db import DatabaseError, connection
 from django.utils import timezone
 
 from b24app.errors import B24Error, ChainBroken
-from payments import reasons
-from payments.claim import give_up, hand_over, leave_open
+from payments.claim import give_up, hand_over, leave_unheard
 from payments.closing import close_by_hand
 from payments.looking import look
 from payments.models import Attempt, State
@@ -153,7 +152,7 @@ def _leave(attempt: Attempt, now: datetime, done: Reconciled, *, failure: Except
         return
     if attempt.state == State.PAYING and attempt.sent_at is not None:
         # Whoever was paying has not come back to say so.
-        leave_open(attempt, reason=reasons.NO_ANSWER, evidence={})
+        leave_unheard(attempt)
     if is_over and attempt.handed_over_at is None:
         facts = {"looks": looks, "failure": type(failure).__name__}
         done.handed_over += hand_over(attempt, at=now, facts=facts)

@@ -204,7 +204,7 @@ def status_after(
         words.append(sentences.PAID_BY_SOMEBODY_ELSE)
     return replace(
         status,
-        state=_state_of(attempt),
+        state=state_of(attempt),
         pay_system_name=attempt.pay_system_name or offer.pay_system_name,
         can_check=attempt.is_open,
         at=attempt.settled_at if is_settled else None,
@@ -233,7 +233,7 @@ def offer_after(offer: Offer, attempt: Attempt | None) -> Offer:
     )
 
 
-def _state_of(attempt: Attempt) -> str:
+def state_of(attempt: Attempt) -> str:
     if attempt.reason in _PAID_OTHERWISE:
         return State.PAID.value
     return _STATES_OF_KIND.get((attempt.kind, attempt.state), attempt.state)

@@ -10,7 +10,7 @@ MASK = "••••••••"
 
 # In the names that merchants' interfaces have: API_KEY, shopPassword, SIGN_SALT, CLIENT_SECRET.
 _SECRET_NAME = re.compile(
-    r"(?<!PROVIDER_)key|secret|passw|pwd|token|sign|salt|hash|private|cert|credential|auth|login",
+    r"(?<!PROVIDER_)key|secret|pass|pwd|\bpin\b|(?<=_)pin\b|token|sign|salt|hash|private|cert|credential|auth|login",
     re.IGNORECASE,
 )
 # A long run of letters and digits without a space is a key, whatever its name says.
@@ -24,15 +24,20 @@ def is_secret(name: str, value: str = "") -> bool:
 def masked(value: Any, *, name: str = "") -> Any:
     """A copy of a JSON value in which secrets are MASK; an empty one stays empty.
 
-    A setting {TYPE, VALUE} is judged by its code. The names of what a handler will ask for are no
-    secrets: only values are.
+    A setting {TYPE, VALUE} is judged by its code, and so is what a handler begins with, {DEFAULT:
+    {PROVIDER_KEY, PROVIDER_VALUE}}. The names of what a handler will ask for are no secrets: only
+    values are.
     """
     if isinstance(value, Mapping):
-        if set(value) == {"TYPE", "VALUE"}:
-            return {"TYPE": value["TYPE"], "VALUE": masked(value["VALUE"], name=name)}
-        return {key: masked(inner, name=str(key)) for key, inner in value.items()}
+        return {key: masked(inner, name=_judged_by(str(key), name)) for key, inner in value.items()}
     if isinstance(value, list):
         return [masked(inner, name=name) for inner in value]
     if value in (None, "") or isinstance(value, bool):
         return value
     return MASK if is_secret(name, str(value)) else value
+
+
+def _judged_by(key: str, outer: str) -> str:
+    """The name that says whether a value is a secret: of some keys, that of the object they are
+    in."""
+    return outer if key in ("VALUE", "DEFAULT", "PROVIDER_VALUE") and outer else key

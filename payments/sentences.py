@@ -14,10 +14,11 @@ if TYPE_CHECKING:
 
     from payments.models import Attempt
 
-# Beside the reason of an open attempt, once looking has brought no answer for too long.
+# Of an open attempt, once looking has brought no answer for too long: waiting two minutes more, as
+# its own reason says, is no advice then.
 HANDED_OVER = _(
-    "Bitrix24 has given no clear answer for too long. Your portal's administrator has to decide "
-    "what became of this; Check now still looks again."
+    "Bitrix24 has given no clear answer for too long, so this may have gone through or not. "
+    "Your portal's administrator has to decide what became of it; Check now still looks again."
 )
 PAID_BY_SOMEBODY_ELSE = _("Paid by somebody else.")
 BY_HAND_ONLY = _(
@@ -105,6 +106,8 @@ _BY_KIND: dict[str, dict[str, StrOrPromise]] = {"mark": MARKING, "undo": UNDOING
 
 def sentences(attempt: Attempt) -> list[StrOrPromise]:
     """What a person reads below the result: nothing where Paid says it all."""
+    if attempt.is_open and attempt.handed_over_at is not None:
+        return [HANDED_OVER]
     found = []
     if attempt.reason == reasons.REFUSED_BY_BITRIX24:
         found.append(_sentence_of(attempt.evidence["error"]))
@@ -112,8 +115,6 @@ def sentences(attempt: Attempt) -> list[StrOrPromise]:
         found.append(sentence(attempt.reason, kind=attempt.kind))
     if attempt.evidence.get("rebound") and attempt.is_refused:
         found.append(reasons.REBOUND)
-    if attempt.is_open and attempt.handed_over_at is not None:
-        found.append(HANDED_OVER)
     return found
 
 

@@ -111,5 +111,7 @@ def _check_payment(payment: Payment, offer: Offer, paid: Attempt) -> None:
         raise Stopped(reasons.SUM_CHANGED)
     if payment.currency != offer.currency:
         raise Stopped(reasons.CURRENCY_CHANGED)
+    if payment.emp_paid_id not in (None, paid.user_id):
+        raise Stopped(reasons.PAID_ANEW)
     if is_dated_otherwise(payment, {paid.evidence.get("readIn"): paid.evidence.get("datePaid")}):
         raise Stopped(reasons.PAID_ANEW)

@@ -193,14 +193,15 @@ def demo_world(*, oauth_url: str, portal_urls: tuple[str, str], app_url: str) ->
     world.applications[OTHER_CLIENT_ID] = _application(
         OTHER_CLIENT_ID, OTHER_SECRET, "Other Demo App", WEBHOOK_SCOPES, "https://other.example.com"
     )
-    for member_id, url, title, factor in (
-        (ALPHA, portal_urls[0], "Alpha Demo Portal", 1),
-        (BETA, portal_urls[1], "Beta Demo Portal", 2),
-    ):
-        portal = _portal(member_id, url, title, factor)
-        world.portals[member_id] = portal
-        install_other_app(world, portal)
+    add_portal(world, ALPHA, portal_urls[0], "Alpha Demo Portal")
+    add_portal(world, BETA, portal_urls[1], "Beta Demo Portal", factor=2)
     return world
+
+
+def add_portal(world: World, member_id: str, url: str, title: str, *, factor: int = 1) -> None:
+    """The same cast again; `factor` makes the same id other money on another portal."""
+    world.portals[member_id] = _portal(member_id, url, title, factor)
+    install_other_app(world, world.portals[member_id])
 
 
 def install_other_app(world: World, portal: Portal) -> None:
@@ -250,7 +251,6 @@ def _application(
 
 
 def _portal(member_id: str, url: str, title: str, factor: int) -> Portal:
-    """`factor` multiplies the sums, so that the same id is other money on the other portal."""
     portal = Portal(member_id, url, title)
     portal.users = {person.id: replace(person) for person in _PEOPLE}
     portal.handlers = {handler.id: deepcopy(handler) for handler in _HANDLERS}

@@ -66,14 +66,19 @@ class Doors:
     """
 
     def __init__(
-        self, ports: Sequence[int], *, host: str = LOOPBACK, tls: Adapter | None = None
+        self,
+        ports: Sequence[int],
+        *,
+        host: str = LOOPBACK,
+        tls: Adapter | None = None,
+        threads: int = THREADS,
     ) -> None:
         self._sandbox: Sandbox | None = None
         self._threads: list[threading.Thread] = []
         self._servers: list[_Server] = []
         try:
             for port in ports:
-                self._servers.append(self._bound(host, port, tls))
+                self._servers.append(self._bound(host, port, tls, threads))
         except OSError:
             self.close()
             raise
@@ -102,11 +107,11 @@ class Doors:
         for thread in self._threads:
             thread.join(STOP_SECONDS)
 
-    def _bound(self, host: str, port: int, tls: Adapter | None) -> _Server:
+    def _bound(self, host: str, port: int, tls: Adapter | None, threads: int) -> _Server:
         server = _Server(
             (host, port),
             self._answer,
-            numthreads=THREADS,
+            numthreads=threads,
             timeout=IDLE_SECONDS,
             shutdown_timeout=STOP_SECONDS,
             request_queue_size=128,

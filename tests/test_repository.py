@@ -19,19 +19,20 @@ def tracked_files() -> list[Path]:
 
 
 def test_lock_files_name_hashes_and_no_download_address() -> None:
-    for name in ("requirements.lock", "requirements-dev.lock"):
+    for name in ("requirements.lock", "requirements-dev.lock", "requirements-bench.lock"):
         text = (ROOT / name).read_text()
         assert "--hash=sha256:" in text
         assert "://" not in text
         assert "index-url" not in text
 
 
-def test_runtime_and_development_locks_agree() -> None:
+def test_the_locks_agree() -> None:
     pin = re.compile(r"^([a-z0-9-]+(?:\[[a-z,]+\])?==\S+)", re.MULTILINE)
     runtime = set(pin.findall((ROOT / "requirements.lock").read_text()))
     development = set(pin.findall((ROOT / "requirements-dev.lock").read_text()))
+    bench = set(pin.findall((ROOT / "requirements-bench.lock").read_text()))
     assert runtime
-    assert runtime <= development
+    assert runtime <= development <= bench
 
 
 def settings_read_from_the_environment() -> set[str]:

@@ -97,9 +97,14 @@ def save_settings(client: Client, settings: Settings, *, shown: str, posted: Que
             )
     except OutcomeUnknown as error:
         now = _read(client, settings.system, payer)
-        if any(now.get(code) != setting for code, setting in changed.items()):
+        if not all(_is_kept(setting, now.get(code)) for code, setting in changed.items()):
             raise NotSaved(NOT_THERE) from error
     return len(changed)
+
+
+def _is_kept(wanted: Setting, found: Setting | None) -> bool:
+    """Of one that was emptied Bitrix24 need not keep anything."""
+    return found == wanted if wanted.value else found is None or not found.value
 
 
 @dataclass(frozen=True)
@@ -173,7 +178,8 @@ def _line(code: str, setting: Setting | None, about: Mapping[str, Any]) -> Setti
 
 
 def _changed(settings: Settings, posted: QueryDict) -> dict[str, Setting]:
-    """By code: what is another source or another value; a secret left empty stays as it is."""
+    """By code: what is another source or another value; a secret left empty stays as it is, unless
+    it is to be removed."""
     changed = {}
     for line in settings.lines:
         type_, value = posted.get(f"type:{line.code}"), posted.get(f"value:{line.code}", "")
@@ -181,7 +187,7 @@ def _changed(settings: Settings, posted: QueryDict) -> dict[str, Setting]:
             continue
         if type_ not in dict(line.sources) or len(value) > _VALUE_LENGTH:
             raise BadInput("no such source, or a value that is too long")
-        if line.is_secret and type_ == VALUE and not value:
+        if line.is_secret and type_ == VALUE and not value and f"clear:{line.code}" not in posted:
             continue
         before = settings.kept.get(line.code, Setting("", ""))
         if (before.type, before.value) != (type_, value) and (value or line.is_set):

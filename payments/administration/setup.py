@@ -55,6 +55,13 @@ class Whose(models.TextChoices):
     BUILT_IN = "built_in", _("Built in")
 
 
+_DOCUMENTS: dict[str, StrOrPromise] = {
+    Registry.ORDER: _("Deals, new invoices and orders"),
+    Registry.OLD_INVOICE: _("Old invoices"),
+    Registry.QUOTE: _("Quotes"),
+}
+
+
 @dataclass(frozen=True)
 class System:
     """`payer` is the payer type's name, empty where it is not known; `handler` is None for one that
@@ -65,6 +72,11 @@ class System:
     handler: Handler | None
     payer: str
     why_not_paid: StrOrPromise
+
+    @property
+    def documents(self) -> StrOrPromise:
+        """The kind of document in words; its code where it is none that this app knows."""
+        return _DOCUMENTS.get(self.details.registry, self.details.registry)
 
     @property
     def can_be_changed(self) -> bool:

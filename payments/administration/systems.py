@@ -19,7 +19,7 @@ from payments.administration.saving import (
     told_beside,
 )
 from payments.administration.setup import NoSuchPaySystem, Setup, System, Whose, read_setup
-from payments.gateway import administration, administration_writes
+from payments.gateway import administration_writes
 from payments.gateway.administration_shapes import Registry
 
 # Columns of the portal's own table.
@@ -135,11 +135,6 @@ def delete(client: Client, system: System) -> None:
     except OutcomeUnknown as error:
         if number in {one.details.id for one in read_setup(client).systems}:
             raise NotSaved(_("Bitrix24 did not answer clearly, and it is still there.")) from error
-
-
-def unpaid_payments(client: Client, pay_system_id: int) -> int | None:
-    """How many depend on it; None where that cannot be told."""
-    return client.read(administration.unpaid_bound_to(pay_system_id))
 
 
 def _update(client: Client, system: System, fields: Mapping[str, Any]) -> None:

@@ -129,7 +129,9 @@ class Progress:
             (_("Refused"), "refused", self.refused),
             (_("Not confirmed"), "unknown", self.unconfirmed),
             (_("Left out"), "skipped", self.left_out),
-            (_("Not paid") if self.run.is_over else _("Waiting"), "due", self.waiting),
+            (_("Not paid"), "due", self.waiting)
+            if self.run.is_over
+            else (_("Waiting"), "waiting", self.waiting),
         ]
         return [line for line in found if line[2].count]
 

@@ -40,8 +40,12 @@ def paid_by(evidence: Mapping[str, Any]) -> int | None:
 
 def date_paid(evidence: Mapping[str, Any]) -> datetime | None:
     """When it was paid, by the portal's clock and with its offset."""
+    return _moment_of(evidence.get("datePaid"))
+
+
+def _moment_of(written: object) -> datetime | None:
     try:
-        return datetime.fromisoformat(str(evidence.get("datePaid") or ""))
+        return datetime.fromisoformat(str(written or ""))
     except ValueError:
         return None
 
@@ -102,14 +106,36 @@ def _evidence(evidence: Mapping[str, Any], names: Mapping[int, str]) -> Iterator
     system_id = evidence.get("paySystemId")
     if isinstance(system_id, int):
         yield Fact(_("Payment system then"), system_name(system_id, ""))
+    before = evidence.get("before")
+    if isinstance(before, Mapping):
+        earlier = next((date for date in map(_moment_of, before.values()) if date), None)
+        said = moment(earlier) if earlier else _("Never")
+        yield Fact(_("Paid before this attempt"), said)
+    apart = evidence.get("clock")
+    if isinstance(apart, int):
+        yield Fact(
+            _("Clock of Bitrix24 against ours"), _("%(seconds)s seconds") % {"seconds": apart}
+        )
     for key, value in evidence.items():
         if key not in _SAID:
             yield Fact(key, _in_words(value))
 
 
-# What has words of its own above.
+# What has words of its own above; which of two lists was read is of no account for a person.
 _SAID = frozenset(
-    {"answer", "error", "failure", "paid", "datePaid", "empPaidId", "paySystemId", "rebound"}
+    {
+        "answer",
+        "before",
+        "clock",
+        "datePaid",
+        "empPaidId",
+        "error",
+        "failure",
+        "paid",
+        "paySystemId",
+        "readIn",
+        "rebound",
+    }
 )
 
 

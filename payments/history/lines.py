@@ -32,7 +32,8 @@ TAKEN_BACK = _("It was undone later, by attempt %(id)s.")
 
 @dataclass(frozen=True)
 class Line:
-    """`waits`: a person has to decide, because looking brought no answer for too long."""
+    """`state` tells a mark from a payment, as in the lists; `waits`: a person has to decide,
+    because looking brought no answer for too long."""
 
     attempt: Attempt
     at: datetime
@@ -40,6 +41,7 @@ class Line:
     owner: OwnerLink | None
     tried: StrOrPromise
     system: str
+    state: str
     words: StrOrPromise
     waits: bool
     sentences: Sequence[StrOrPromise]
@@ -78,6 +80,7 @@ def owner_of(attempt: Attempt) -> Owner | None:
 def _line(
     attempt: Attempt, portal: Portal, names: Mapping[int, str], undone_by: int | None
 ) -> Line:
+    state = screens.state_of(attempt)
     sentences = list(attempt.sentences)
     if undone_by is not None:
         sentences.append(TAKEN_BACK % {"id": undone_by})
@@ -88,7 +91,8 @@ def _line(
         owner=screens.owner_link(owner_of(attempt), portal),
         tried=TRIED[attempt.kind],
         system=system_name(attempt.pay_system_id, attempt.pay_system_name),
-        words=screens.WORDS[attempt.state],
+        state=state,
+        words=screens.WORDS[state],
         waits=attempt.is_open and attempt.handed_over_at is not None,
         sentences=sentences,
         facts=facts_of(attempt, names=names),

@@ -10,9 +10,9 @@ from django.views.decorators.http import require_GET, require_POST
 from b24app.session import PortalRequest, portal_required
 from payments import systems as cached
 from payments.administration import provider
+from payments.administration.dependents import dependents
 from payments.administration.saving import NotSaved
 from payments.administration.setup import read_setup
-from payments.administration.systems import unpaid_payments
 from payments.views.systems import listed
 
 
@@ -35,9 +35,9 @@ def ask_removal(request: PortalRequest) -> HttpResponse:
     """What depends on it."""
     client = request.person.client
     found = provider.find(read_setup(client))
-    counts = [unpaid_payments(client, system.details.id) for system in found.systems]
-    unpaid = None if None in counts else sum(count or 0 for count in counts)
-    context = {"provider": found, "unpaid": unpaid}
+    numbers = [system.details.id for system in found.systems]
+    depending = dependents(client, request.person.portal, numbers)
+    context = {"provider": found, "dependents": depending}
     return render(request, "payments/screens/provider_remove.html", context)
 
 

@@ -48,11 +48,13 @@ def settings(request: PortalRequest, pay_system_id: int) -> HttpResponse:
 @require_POST
 @portal_required
 def effective(request: PortalRequest, pay_system_id: int) -> HttpResponse:
-    found = saving.effective(
-        request.person.client,
-        payment_id=positive_id(request.POST.get("payment_id", "")),
-        pay_system_id=pay_system_id,
-    )
+    """For whoever may set up: Bitrix24 itself would tell everybody who may pay orders, also of
+    payments of deals that they may not read."""
+    check_body_size(request)
+    payment_id = positive_id(request.POST.get("payment_id", ""))
+    client = request.person.client
+    read_setup(client).system(pay_system_id)
+    found = saving.effective(client, payment_id=payment_id, pay_system_id=pay_system_id)
     return render(request, "payments/_fragments/effective.html", {"effective": found})
 
 

@@ -10,11 +10,13 @@ from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from b24app.errors import BadInput
 from b24app.forms import check_body_size
 from b24app.session import PortalRequest, portal_required
 from payments import systems as cached
 from payments.administration import provider
 from payments.administration import systems as saving
+from payments.administration.dependents import dependents
 from payments.administration.saving import ChangedMeanwhile, NotSaved, offered_again
 from payments.administration.setup import Setup, read_setup
 from payments.administration.systems import SystemForm
@@ -60,9 +62,13 @@ def system(request: PortalRequest, pay_system_id: int | None = None) -> HttpResp
 @require_POST
 @portal_required
 def switch(request: PortalRequest, pay_system_id: int) -> HttpResponse:
+    check_body_size(request)
+    wanted = request.POST.get("on")
+    if wanted not in ("yes", "no"):
+        raise BadInput("neither on nor off")
+    on = wanted == "yes"
     client = request.person.client
     found = read_setup(client).system(pay_system_id)
-    on = request.POST.get("on") == "yes"
     try:
         saving.switch(client, found, on=on)
     except NotSaved as error:
@@ -78,7 +84,7 @@ def delete(request: PortalRequest, pay_system_id: int) -> HttpResponse:
     found = read_setup(client).system(pay_system_id)
     context: dict[str, Any] = {
         "system": found,
-        "unpaid": saving.unpaid_payments(client, pay_system_id),
+        "dependents": dependents(client, request.person.portal, [pay_system_id]),
     }
     if request.method == "POST":
         try:

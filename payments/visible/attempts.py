@@ -29,5 +29,7 @@ def _made_paid(payment: Payment, ended: Attempt) -> bool:
     """Is this attempt why the payment is paid, and nothing that came after it?"""
     if not payment.paid or ended.state != State.PAID or ended.reason:
         return False
+    if payment.emp_paid_id not in (None, ended.user_id):
+        return False
     evidence = ended.evidence
     return not is_dated_otherwise(payment, {evidence.get("readIn", ""): evidence.get("datePaid")})

@@ -38,11 +38,13 @@
 
   let fitted = 0;
 
+  // Not fitWindow: it measures the root element, which is never lower than the frame already is, so
+  // a short screen after a long one would leave the frame as tall as the long one.
   function fit() {
-    const height = document.body.offsetHeight;
+    const height = Math.ceil(document.body.getBoundingClientRect().height);
     if (height === fitted) return;
     fitted = height;
-    inPortal(() => window.BX24.fitWindow());
+    inPortal(() => window.BX24.resizeWindow("100%", height));
   }
 
   document.addEventListener("click", (event) => {

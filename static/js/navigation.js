@@ -1,4 +1,4 @@
-/* The screens of the main page: which one is shown, where the focus goes, and their badges. */
+/* The screens of the main page: which one is shown, which is on its way, and where the focus goes. */
 (() => {
   "use strict";
 
@@ -18,8 +18,24 @@
     const screen = document.getElementById("screen");
     if (!screen || detail.elt !== screen) return;
     shown(screen);
-    const heading = screen.querySelector("h1");
-    heading?.setAttribute("tabindex", "-1");
-    heading?.focus();
+    // What has to be mended, or what came of it; and where nothing is said, what this screen is.
+    const led =
+      screen.querySelector("[aria-invalid=true]") ??
+      screen.querySelector(".message[role]") ??
+      screen.querySelector("h1");
+    if (led?.matches("h1, .message")) led.setAttribute("tabindex", "-1");
+    led?.focus();
+  });
+
+  // Another screen may be long in coming; the one that is shown says that it is on its way.
+  document.addEventListener("htmx:beforeRequest", ({ detail }) => {
+    if (detail.target?.id === "screen") detail.target.setAttribute("aria-busy", "true");
+  });
+
+  // Where nothing came of it, the same screen is still there.
+  document.addEventListener("htmx:afterRequest", ({ detail }) => {
+    if (detail.requestConfig.target?.id === "screen") {
+      detail.requestConfig.target.removeAttribute("aria-busy");
+    }
   });
 })();

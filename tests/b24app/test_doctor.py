@@ -119,6 +119,16 @@ def leave_in_doubt(sandbox: Sandbox, portal: models.Portal) -> None:
     )
 
 
+def hand_over(sandbox: Sandbox, portal: models.Portal) -> None:
+    leave_in_doubt(sandbox, portal)
+    Attempt.objects.update(handed_over_at=timezone.now())
+
+
+def test_what_waits_for_a_person_is_told_apart(sandbox: Sandbox, portal: models.Portal) -> None:
+    hand_over(sandbox, portal)
+    assert "ok       Payments in doubt: None." in run()[1]
+
+
 def test_a_portal_in_order_has_no_problem(portal: models.Portal) -> None:
     code, said = run()
     assert code == 0, said
@@ -141,6 +151,7 @@ def test_a_portal_in_order_has_no_problem(portal: models.Portal) -> None:
         (set_the_clock, "Clocks", "seconds ahead of ours"),
         (stop_the_clock, "Clocks", "Nothing can be paid until"),
         (leave_in_doubt, "Payments in doubt", "163/1"),
+        (hand_over, "Payments that wait for a decision", "An administrator decides"),
     ],
 )
 def test_what_is_wrong_is_named_with_what_to_do(

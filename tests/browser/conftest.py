@@ -49,9 +49,10 @@ def chromium() -> str:
     pytest.skip(NO_CHROMIUM)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def stage(chromium: str) -> Iterator[Stage]:
-    """Any free ports; nothing is installed yet. Each test keeps to a payment of its own."""
+    """Any free ports; nothing is installed yet. Within a module each test keeps to a payment of
+    its own; what one module pays, limits or leaves waiting is nothing to the next."""
     with on_stage(port=0, portal_ports=(0, 0), app_port=0, say=lambda _: None) as up:
         for portal in up.sandbox.world.portals.values():
             # Many people in few minutes, all from one address: here the limit is not the subject.
@@ -75,6 +76,12 @@ def installed(browser: Browser, stage: Stage) -> None:
     if stage.alpha.installations.get(seed.OUR_CLIENT_ID) is None:
         with Visit.of(browser, stage.alpha, seed.ADMIN) as visit:
             install(visit)
+
+
+@pytest.fixture
+def admin(browser: Browser, stage: Stage, installed: None) -> Iterator[Visit]:
+    with Visit.of(browser, stage.alpha, seed.ADMIN) as visit:
+        yield visit
 
 
 @pytest.fixture

@@ -9,10 +9,7 @@ from playwright.sync_api import FrameLocator, Locator, expect
 
 from sandbox import seed
 from sandbox.demo import Stage
-from tests.browser.visit import Visit, row_of
-
-NARROW = "() => document.documentElement.scrollWidth <= document.documentElement.clientWidth"
-PORTAL_ON_A_PHONE = ".menu { display: none } .page { margin: 0; padding: 0 }"
+from tests.browser.visit import NARROW, PORTAL_ON_A_PHONE, Visit, row_of
 
 
 @pytest.fixture

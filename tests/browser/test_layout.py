@@ -6,15 +6,18 @@ import pytest
 from playwright.sync_api import expect
 
 from sandbox import seed
-from tests.browser.visit import Visit, press_pay, row_of
+from sandbox.demo import Stage
+from sandbox.faults import Fault
+from tests.browser.visit import NARROW, PORTAL_ON_A_PHONE, Visit, press_pay, row_of
 
 # Wide enough for any content: the difference is a scroll bar.
 FITS = """() => {
   const { scrollWidth, clientWidth, scrollHeight, clientHeight } = document.documentElement;
   return scrollWidth <= clientWidth && scrollHeight <= clientHeight && innerWidth === clientWidth;
 }"""
-PORTAL_ON_A_PHONE = ".menu { display: none } .page { margin: 0; padding: 0 }"
-NARROW = "() => document.documentElement.scrollWidth <= document.documentElement.clientWidth"
+
+# Not a line more, and not one less, than what is in it.
+FILLED = "() => innerHeight === Math.ceil(document.body.getBoundingClientRect().height)"
 
 
 def test_a_tab_has_no_scroll_bar_at_1280_even_with_a_question_open(manager: Visit) -> None:
@@ -33,6 +36,29 @@ def test_the_main_page_has_no_scroll_bar_at_1280(manager: Visit) -> None:
     app = manager.main_page()
     expect(app.locator("tr[data-payment]").first).to_be_visible()
     manager.frame().wait_for_function(FITS)
+
+
+def test_the_frame_is_as_high_as_the_screen_in_it_also_after_a_longer_one(manager: Visit) -> None:
+    app = manager.main_page()
+    expect(app.locator("tr[data-payment]").nth(10)).to_be_visible()
+    frame = manager.frame()
+    frame.wait_for_function(FILLED)
+    long = frame.evaluate("innerHeight")
+    app.get_by_role("link", name="Approvals").click()
+    expect(app.get_by_role("heading", name="Approvals")).to_be_visible()
+    frame.wait_for_function(FILLED)
+    assert frame.evaluate("innerHeight") < long / 2
+
+
+def test_a_screen_that_is_long_in_coming_is_seen_to_come(manager: Visit, stage: Stage) -> None:
+    app = manager.main_page()
+    held = stage.sandbox.faults.add(Fault("hold", method="batch"))
+    app.get_by_role("link", name="Approvals").click()
+    screen = app.locator("#screen")
+    expect(screen).to_have_attribute("aria-busy", "true")
+    held.release.set()
+    expect(app.get_by_role("heading", name="Approvals")).to_be_visible()
+    expect(screen).not_to_have_attribute("aria-busy", "true")
 
 
 @pytest.mark.parametrize("width", [320, 390, 720])

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, FrameLocator, Locator, expect
+from playwright.sync_api import FrameLocator, Locator, expect
 
 from sandbox import seed
 from sandbox.demo import Stage
 from sandbox.faults import Fault
-from tests.browser.test_layout import NARROW, PORTAL_ON_A_PHONE
-from tests.browser.visit import Visit, press_pay, row_of
+from tests.browser.visit import NARROW, PORTAL_ON_A_PHONE, Visit, press_pay, row_of
 
 MARK, UNPAY = "crm.item.payment.pay", "crm.item.payment.unpay"
 # Names, labels and ids, as a program that reads pages aloud needs them.
@@ -31,12 +29,6 @@ TROUBLES = """() => {
     .map((element) => element.outerHTML);
   return [...twice, ...lost, ...unnamed];
 }"""
-
-
-@pytest.fixture
-def admin(browser: Browser, stage: Stage, installed: None) -> Iterator[Visit]:
-    with Visit.of(browser, stage.alpha, seed.ADMIN) as visit:
-        yield visit
 
 
 def press(app: FrameLocator, payment_id: int, name: str) -> Locator:

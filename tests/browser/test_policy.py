@@ -5,20 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, FrameLocator, Page, expect
+from playwright.sync_api import FrameLocator, Page, expect
 
 from sandbox import seed
 from sandbox.demo import Stage
-from tests.browser.visit import Visit, press_pay, row_of
-
-PORTAL_ON_A_PHONE = ".menu { display: none } .page { margin: 0; padding: 0 }"
-NARROW = "() => document.documentElement.scrollWidth <= document.documentElement.clientWidth"
-
-
-@pytest.fixture
-def admin(browser: Browser, stage: Stage, installed: None) -> Iterator[Visit]:
-    with Visit.of(browser, stage.alpha, seed.ADMIN) as visit:
-        yield visit
+from tests.browser.visit import NARROW, PORTAL_ON_A_PHONE, Visit, press_pay, row_of
 
 
 @pytest.fixture
@@ -93,7 +84,7 @@ def test_a_request_is_declined_with_a_reason_or_withdrawn(
     admin: Visit, manager: Visit, stage: Stage, no_rules: None
 ) -> None:
     set_limit(opened(admin, "Rules"), "JPY", "1")
-    ask(manager)
+    ask(manager, seed.JPY_DEAL, seed.JPY_PAYMENT)
     app = opened(admin, "Approvals")
     app.get_by_role("button", name="Decline").click()
     question = app.get_by_role("dialog")
@@ -103,19 +94,36 @@ def test_a_request_is_declined_with_a_reason_or_withdrawn(
 
     app = opened(manager, "Approvals")
     expect(app.get_by_text("Ask for a discount first")).to_be_visible()
-    ask(manager)
-    app = opened(manager, "Approvals")
-    app.get_by_role("button", name="Withdraw").click()
-    app.get_by_role("dialog").get_by_role("button", name="Withdraw").click()
-    expect(app.get_by_text("Withdrawn", exact=True)).to_be_visible()
+    ask(manager, seed.JPY_DEAL, seed.JPY_PAYMENT)
+    withdraw(manager, stage.alpha.payments[seed.JPY_PAYMENT].account_number)
     assert not stage.alpha.payments[seed.JPY_PAYMENT].paid
 
 
-def ask(visit: Visit) -> None:
-    row = row_of(visit.deal(seed.JPY_DEAL), seed.JPY_PAYMENT)
+def ask(visit: Visit, deal_id: int, payment_id: int) -> None:
+    row = row_of(visit.deal(deal_id), payment_id)
     row.get_by_role("button", name="Ask for approval").click()
     visit.app().get_by_role("dialog").get_by_role("button", name="Ask for approval").click()
     expect(row).to_contain_text("Nobody has decided yet")
+
+
+def withdraw(visit: Visit, number: str) -> None:
+    app = opened(visit, "Approvals")
+    app.get_by_role("button", name="Withdraw").click()
+    app.get_by_role("dialog").get_by_role("button", name="Withdraw").click()
+    request = app.locator("tr[data-approval]").filter(has_text=number)
+    expect(request.get_by_text("Withdrawn", exact=True)).to_be_visible()
+
+
+def test_what_came_of_saving_is_what_the_person_is_led_to(admin: Visit, no_rules: None) -> None:
+    app = opened(admin, "Rules")
+    # The words stand at the end of a screen that is higher than the window.
+    app.get_by_role("button", name="Save").click()
+    said = app.get_by_role("status").filter(has_text="Saved.")
+    expect(said).to_be_focused()
+    expect(said).to_be_in_viewport()
+    app.get_by_label("so many hours").fill("9999")
+    app.get_by_role("button", name="Save").click()
+    expect(app.get_by_label("so many hours")).to_be_focused()
 
 
 def test_what_is_wrong_in_the_rules_is_told_beside_it(admin: Visit) -> None:
@@ -145,18 +153,17 @@ def test_only_the_chosen_people_and_systems_are_asked_for(
     expect(choice.locator("option")).to_have_text(["Acme Pay"])
 
 
-def test_both_screens_fit_a_phone(admin: Visit, manager: Visit, no_rules: None) -> None:
-    set_limit(opened(admin, "Rules"), "JPY", "1")
-    ask(manager)
+def test_both_screens_fit_a_phone(
+    admin: Visit, manager: Visit, stage: Stage, no_rules: None
+) -> None:
+    set_limit(opened(admin, "Rules"), "KWD", "1")
+    ask(manager, seed.KWD_DEAL, seed.KWD_PAYMENT)
     for name in ("Rules", "Approvals"):
         admin.page.set_viewport_size({"width": 1280, "height": 900})
         opened(admin, name)
         on_a_phone(admin.page)
         admin.frame().wait_for_function(NARROW)
-    app = opened(manager, "Approvals")
-    app.get_by_role("button", name="Withdraw").click()
-    app.get_by_role("dialog").get_by_role("button", name="Withdraw").click()
-    expect(app.get_by_text("Withdrawn", exact=True).first).to_be_visible()
+    withdraw(manager, stage.alpha.payments[seed.KWD_PAYMENT].account_number)
 
 
 def test_rules_are_not_shown_to_a_manager(manager: Visit) -> None:

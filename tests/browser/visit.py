@@ -11,6 +11,9 @@ from playwright.sync_api import Browser, Frame, FrameLocator, Locator, Page, Res
 from sandbox.world import Portal
 
 WIDTH, HEIGHT = 1280, 900
+# On a phone the portal leaves all of its width to the frame; then nothing may be wider than that.
+PORTAL_ON_A_PHONE = ".menu { display: none } .page { margin: 0; padding: 0 }"
+NARROW = "() => document.documentElement.scrollWidth <= document.documentElement.clientWidth"
 # What the browser itself writes to the console about an answer that a test asked for.
 _ABOUT_STATUS = "Failed to load resource: the server responded with a status of {}"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,17 +13,26 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import pytest
 import requests
 from django.conf import settings
+from django.core.cache import cache
 from django.db import connection
 from django.test import Client, override_settings
 
 from b24app import rest_log, transport
+from b24app.models import Portal as PortalRow
 from b24app.models import RestCall, UserToken
+from payments.administration import provider
+from payments.checkout import proof_of
 from sandbox import seed
 from sandbox.app import Sandbox
+from sandbox.checkout import request_fields
+from sandbox.events import flat_fields
 from sandbox.faults import Fault
 from sandbox.world import Portal
 from tests.b24app.portal_posts import FORM, install, opening_fields, post
 from tests.payments.frames import DEAL_TAB, Frame, offer_in
+
+# One as a provider gives it out, and one of digits only, as ids are.
+MERCHANT_KEYS = {"MERCHANT_KEY": "made-up-entered-key-77Zq", "KEY_ID": "918273645"}
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -42,7 +52,9 @@ class Recorder(Client):
 
 
 @pytest.fixture
-def browser() -> Iterator[Recorder]:
+def browser(alpha: Portal) -> Iterator[Recorder]:
+    for handler in alpha.handlers.values():
+        handler.settings["CODES"]["KEY_ID"] = {"NAME": "Number of the key"}
     with override_settings(B24_REST_LOG_DAYS=3):
         yield Recorder()
     rest_log.flush()
@@ -53,6 +65,7 @@ def walk(browser: Recorder, sandbox: Sandbox, portal: Portal) -> list[str]:
     install(browser, sandbox, portal)
     frame = Frame(browser, sandbox, portal, seed.MANAGER)
     _pay(frame, sandbox)
+    _set_up(Frame(browser, sandbox, portal, seed.SETTINGS_ADMIN), portal)
     _run_into_errors(frame, sandbox)
     _expire_everything(sandbox)
     frame.opened()
@@ -74,6 +87,43 @@ def _pay(frame: Frame, sandbox: Sandbox) -> None:
     frame.post("/payments/question/", **fields)
     frame.post("/payments/pay/", **fields)
     frame.post("/payments/pay/", **fields)
+
+
+def _set_up(frame: Frame, portal: Portal) -> None:
+    """A merchant's keys typed in, kept, shown of one payment; and a checkout with its proof."""
+    path = f"/payments/systems/{seed.ACME_PAY}/settings/"
+    for fails in (True, False):
+        page = frame.client.get(path, headers=frame.headers()).content.decode()
+        shown = re.search(r'name="shown" value="([^"]+)"', page)
+        assert shown is not None
+        keys = {f"value:{code}": value for code, value in MERCHANT_KEYS.items()}
+        sources = dict.fromkeys((f"type:{code}" for code in MERCHANT_KEYS), "VALUE")
+        fault = Fault("status500", "sale.paysystem.settings.update", when="before")
+        if fails:
+            frame.sandbox.faults.add(fault)
+        frame.post(path, payer="0", shown=shown[1], **sources, **keys)
+        frame.sandbox.faults.clear()
+    kept = portal.pay_systems[seed.ACME_PAY].settings
+    assert {code: kept[code]["VALUE"] for code in MERCHANT_KEYS} == MERCHANT_KEYS
+    frame.client.get(path, headers=frame.headers())
+    effective = frame.post(
+        f"/payments/systems/{seed.ACME_PAY}/effective/", payment_id=seed.PLAIN_PAYMENTS[0]
+    )
+    assert "MERCHANT_KEY" in effective.content.decode()
+    frame.post("/payments/provider/create/")
+    manual = next(one for one in portal.pay_systems.values() if one.action_file == provider.CODE)
+    frame.client.get(f"/payments/systems/{manual.id}/settings/", headers=frame.headers())
+    payment = portal.payments[seed.PLAIN_PAYMENTS[1]]
+    payment.pay_system_id = manual.id
+    frame.post(f"/payments/systems/{manual.id}/effective/", payment_id=payment.id)
+    asked = request_fields(portal, payment)
+    assert asked is not None
+    fields = dict(flat_fields(asked[1]))
+    assert manual.settings["PROOF_KEY"]["VALUE"] == fields["proof"]
+    answer = frame.client.post("/checkout/", fields)
+    frame.client.get(urlsplit(answer.json()["PAYMENT_URL"]).path)
+    frame.client.post("/checkout/", fields | {"BX_SYSTEM_PARAMS[SUM]": "1"})
+    frame.client.post("/checkout/", fields | {"BX_SYSTEM_PARAMS[PAYMENT_ID]": "x"})
 
 
 def _run_into_errors(frame: Frame, sandbox: Sandbox) -> None:
@@ -128,6 +178,16 @@ def secrets_of(sandbox: Sandbox) -> list[str]:
     return [*found, settings.SECRET_KEY, *settings.B24_TOKEN_KEYS]
 
 
+def merchants_secrets(portal: Portal) -> list[str]:
+    row = PortalRow.objects.get(member_id=portal.member_id)
+    return [*MERCHANT_KEYS.values(), "made-up-merchant-secret", proof_of(row)]
+
+
+def everything_cached() -> str:
+    """As it lies there; where the cache is a table, `everything_stored` has it."""
+    return repr(getattr(cache, "_cache", {}))
+
+
 def everything_stored() -> str:
     """Every column of every table, as it lies there; of SQLite the very file as well."""
     said: list[str] = []
@@ -149,15 +209,28 @@ def test_no_secret_can_be_read_after_a_whole_walk(
         codes = walk(browser, sandbox, alpha)
         rest_log.flush()
 
-    given = [*secrets_of(sandbox), *codes]
+    given = [*secrets_of(sandbox), *codes, *merchants_secrets(alpha)]
     assert len(given) > 20
     stored, logged, shown = everything_stored(), caplog.text, "\n".join(browser.sent)
-    for where, text in (("database", stored), ("log", logged), ("pages", shown)):
+    cached = everything_cached()
+    for where, text in (
+        ("database", stored),
+        ("log", logged),
+        ("pages", shown),
+        ("cache", cached),
+    ):
         assert not [secret for secret in given if secret in text], where
 
     # The walk has been everywhere, and each place would have shown what is in it.
     noted = {(call.method, call.code) for call in RestCall.objects.all()}
     assert {("sale.paysystem.pay.payment", ""), ("oauth.token", ""), ("batch", "")} <= noted
+    assert {method for method, _ in noted} >= {
+        "sale.paysystem.settings.get",
+        "sale.paysystem.settings.update",
+        "sale.paysystem.settings.payment.get",
+        "sale.paysystem.handler.add",
+        "sale.paysystem.add",
+    }
     assert {code for _, code in noted} >= {"QUERY_LIMIT_EXCEEDED", "OutcomeUnknown", "HTTP 502"}
     assert UserToken.objects.count() > 1
     for text in (stored, logged, shown):

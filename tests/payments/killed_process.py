@@ -22,6 +22,7 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from typing import Any
 
 import django
@@ -116,13 +117,15 @@ def main() -> None:
 
 def import_all() -> None:
     """What a child would otherwise have to load each time."""
-    import b24app.client
-    import payments.pay
-    import payments.reconcile
-    import payments.screens
-    import payments.undo
-
-    assert all((b24app.client, payments.pay, payments.reconcile, payments.screens, payments.undo))
+    for name in (
+        "b24app.client",
+        "payments.bulk.stepping",
+        "payments.pay",
+        "payments.reconcile",
+        "payments.screens",
+        "payments.undo",
+    ):
+        import_module(name)
 
 
 def run(task: Task) -> None:
@@ -164,6 +167,19 @@ def pay(task: Task) -> Any:
     who = person(task)
     offer = open_offer(task["offer"], who)
     return told(offer, pay_one(who, offer, pay_system_id=task["pay_system_id"]))
+
+
+def step(task: Task) -> Any:
+    """One step of a run of several payments; its rows stand in the database."""
+    from payments.bulk.stepping import step as step_once
+    from payments.models import RunRow
+    from payments.offer import open_offer
+
+    who = person(task)
+    row = RunRow.objects.select_related("run").get(pk=task["row"])
+    step_once(who, row.run)
+    row.refresh_from_db()
+    return told(open_offer(row.offer, who), row.attempt)
 
 
 def check(task: Task) -> Any:
@@ -232,6 +248,7 @@ def reconcile(task: Task) -> Any:
 
 TASKS: dict[str, Callable[[Task], Any]] = {
     "pay": pay,
+    "step": step,
     "mark": mark,
     "undo": undo,
     "check": check,

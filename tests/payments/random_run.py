@@ -13,8 +13,21 @@ from typing import Any
 
 from django.utils import timezone
 
-from payments import reasons
-from payments.models import Attempt, Kind, State
+from b24app.session import Person
+from payments import approvals, policy, reasons
+from payments.models import (
+    Approval,
+    ApprovalState,
+    Attempt,
+    Entry,
+    Kind,
+    RowState,
+    RunRow,
+    RunState,
+    State,
+)
+from payments.models import Run as BulkRun
+from payments.offer import seal
 from sandbox import seed
 from sandbox.faults import Fault
 from sandbox.faults import Kind as FaultKind
@@ -118,6 +131,8 @@ class Plan:
     looks: tuple[str, ...]
     kill_of_look: PlannedKill | None
     is_paid_after: bool  # somebody presses Pay once all is settled
+    approval: str  # the rules demand one, which is "given" or "missing"; they do not if empty
+    is_bulk: bool  # the first payer pays by a step of a run of several payments
 
     @property
     def is_slow(self) -> bool:
@@ -127,9 +142,10 @@ class Plan:
 def draw(number: int) -> Plan:
     """The plan of the run with this number: always the same."""
     dice = random.Random(number)
+    kind: Kind
     return Plan(
         number=number,
-        kind=dice.choice((Kind.PAY,) * 8 + (Kind.MARK, Kind.UNDO)),
+        kind=(kind := dice.choice((Kind.PAY,) * 8 + (Kind.MARK, Kind.UNDO))),
         system=dice.choice(("bound",) * 6 + ("rebind", "rebind", "silent", "inactive")),
         payers=dice.choice((1, 1, 2)),
         faults=tuple(_fault(dice) for _ in range(dice.choice((0, 1, 1, 1, 2)))),
@@ -142,6 +158,8 @@ def draw(number: int) -> Plan:
         looks=tuple(dice.choice(("check", "reconcile", "reconcile")) for _ in range(2)),
         kill_of_look=_kill_of_look(dice) if dice.random() < 0.25 else None,
         is_paid_after=dice.random() < 0.3,
+        approval=dice.choice(("",) * 12 + ("given",) * 3 + ("missing",)),
+        is_bulk=dice.random() < 0.25 and kind == Kind.PAY,
     )
 
 
@@ -189,6 +207,7 @@ class Run:
         self.by_hand: Counter[str] = Counter()  # what somebody did in the CRM
         self.known: set[int] = set()  # attempts that were looked at once they were settled
         self.is_mended = False
+        self.row: RunRow | None = None
 
     def carry_out(self) -> None:
         plan, sandbox = self.plan, self.scene.sandbox
@@ -197,6 +216,7 @@ class Run:
         if plan.kind == Kind.UNDO:
             self._after(self.scene.run(self.scene.task("pay", self.due)))
             assert self.due.payment.paid
+        self._set_limits({self.due.payment.currency: "0"} if plan.approval else {})
         tasks = self._tasks()
         self._meddle("before")
         faults = [sandbox.faults.add(fault.switched_on(self.move)) for fault in plan.faults]
@@ -222,7 +242,10 @@ class Run:
         for fault in faults:
             self.numbers[f"struck by {fault.kind}"] += fault.hits
         self._settle()
+        if self.row is not None:
+            self._end_bulk_run(self.row)
         self._check_end()
+        self._set_limits({})
         if plan.is_paid_after and plan.kind == Kind.PAY and plan.system == "bound":
             self._pay_after()
 
@@ -240,8 +263,63 @@ class Run:
             scene.task(plan.kind.value, self.due, who, pay_system_id=chosen, patience=patience)
             for who in people
         ]
+        if plan.approval == "given" and plan.kind != Kind.UNDO:
+            for who in people:
+                self._approve(who, chosen)
+        if plan.is_bulk:
+            self.row = self._bulk_row(people[0], chosen)
+            tasks[0] |= {"do": "step", "row": self.row.pk}
         scene.alpha.pay_systems[seed.ACME_PAY].active = plan.system != "inactive"
         return tasks
+
+    def _set_limits(self, limits: dict[str, str]) -> None:
+        before = policy.policy_of(self.scene.row)
+        if before.limits != limits:
+            values = {**before.as_facts(), "limits": limits}
+            policy.change(
+                self.scene.row, actor_id=seed.ADMIN, version=before.version, values=values
+            )
+
+    def _approve(self, who: Person, pay_system_id: int) -> None:
+        scene = self.scene
+        offer = scene.offer(self.due, who)
+        asked = approvals.ask(
+            who, offer, pay_system_id=pay_system_id, pay_system_name="", kind=self.plan.kind
+        )
+        approvals.approve(scene.admin if who is scene.manager else scene.manager, asked.pk)
+
+    def _bulk_row(self, who: Person, pay_system_id: int) -> RunRow:
+        offer = self.scene.offer(self.due, who)
+        run = BulkRun.objects.create(
+            portal=self.scene.row, user_id=who.user_id, state=RunState.RUNNING
+        )
+        return RunRow.objects.create(
+            run=run,
+            position=1,
+            payment_id=offer.payment_id,
+            account_number=offer.account_number,
+            pay_system_id=pay_system_id,
+            sum=offer.sum,
+            currency=offer.currency,
+            offer=seal(offer),
+        )
+
+    def _end_bulk_run(self, row: RunRow) -> None:
+        """The person opens the page of the run again, and it goes on to its end."""
+        runs = BulkRun.objects.filter(pk=row.run_id)
+        for _ in range(LOOKS):
+            if runs.get().is_over:
+                break
+            runs.update(state=RunState.RUNNING, stepping_until=None, next_step_at=None)
+            who = self.scene.manager
+            task = self.scene.task("step", self.due, who, row=row.pk)
+            self._after(self.scene.run(task))
+            self._settle()
+        row.refresh_from_db()
+        assert runs.get().state == RunState.FINISHED, "a run without an end"
+        assert row.state == RowState.TRIED
+        assert row.attempt in attempts_on(self.due)
+        self.numbers["runs of several payments"] += 1
 
     def _press(self, tasks: list[dict[str, Any]]) -> None:
         kill, pid = self.plan.kill, Future[int]()
@@ -335,6 +413,8 @@ class Run:
             if not paid_by_app:
                 assert attempt.reason == reasons.PAID_BY_OTHER
         assert (self.scene.shown(self.due) in SHOWN_AS_PAID) == payment.paid
+        self._check_ledger(attempts)
+        self._check_approvals(attempts)
         self._check_secrets(attempts)
         self.numbers["runs"] += 1
         self.numbers["paid by the app"] += paid_by_app
@@ -356,6 +436,31 @@ class Run:
         assert self.scene.told(self.move) - told == may_be_paid
         assert payment.times_paid - times_paid == may_be_paid
         self.numbers["paid once settled"] += may_be_paid
+
+    def _check_ledger(self, attempts: list[Attempt]) -> None:
+        """Each outcome is in the chain, and the last entry of each says how it ended."""
+        for attempt in attempts:
+            entries = list(Entry.objects.filter(attempt_id=attempt.pk).order_by("number"))
+            events = [entry.event for entry in entries]
+            assert events, "ended, and no entry says so"
+            assert entries[-1].facts["state"] == attempt.state, "ended otherwise in the ledger"
+            assert events.count(attempt.state) == 1, events
+            self.numbers["entries in the ledger"] += len(events)
+
+    def _check_approvals(self, attempts: list[Attempt]) -> None:
+        """Above the limit nothing leaves us without an approval, nor by one that was used."""
+        if not self.plan.approval or self.plan.kind == Kind.UNDO:
+            return
+        left_us = [one for one in attempts if one.sent_at and one.reason != reasons.NOT_REACHED]
+        used = [one.approval_id for one in left_us]
+        assert None not in used, "sent without an approval"
+        assert len(set(used)) == len(used), "an approval was used twice"
+        states = Approval.objects.filter(pk__in=used).values_list("state", flat=True)
+        assert set(states) <= {ApprovalState.USED}
+        self.numbers["sent by an approval"] += len(used)
+        self.numbers["refused for want of an approval"] += sum(
+            one.reason == reasons.NEEDS_APPROVAL for one in attempts
+        )
 
     def _check_secrets(self, attempts: list[Attempt]) -> None:
         kept = json.dumps([[one.evidence, one.note, one.reason] for one in attempts])

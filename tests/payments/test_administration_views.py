@@ -10,12 +10,16 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from b24app.models import Portal as PortalRow
+from payments.approvals import ask
+from payments.models import Policy
 from payments.secrecy import MASK
 from sandbox import seed
 from sandbox.app import Sandbox
 from sandbox.faults import Fault
+from sandbox.registry import METHODS
 from sandbox.world import Portal
-from tests.payments import stage
+from tests.payments import attempts, stage
 from tests.payments.frames import Frame, text_of
 
 pytestmark = pytest.mark.django_db
@@ -79,7 +83,7 @@ def test_each_system_says_whose_it_is_and_whether_pay_works(frame: Frame) -> Non
     assert "Edit" not in other
     assert "Built in" in row(seed.CASH)
     assert "do not take payments from an app" in row(seed.CASH)
-    assert "old invoices" in row(seed.INVOICE_PAY)
+    assert "for old invoices or quotes, not for deals" in row(seed.INVOICE_PAY)
     assert "switched off" in row(seed.INACTIVE_PAY)
     assert "Legal entity" in row(seed.COMPANY_PAY)
 
@@ -124,6 +128,46 @@ def test_only_payer_types_of_the_documents_are_offered(frame: Frame, alpha: Port
     )
     assert "problem" in text_of(refused)
     assert len(alpha.pay_systems) == before
+
+
+def test_a_portal_without_old_invoices_offers_none_for_them(
+    frame: Frame, alpha: Portal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(METHODS, "crm.persontype.list")
+    html = text_of(got(frame, "systems/new/"))
+    payer = html.split('name="payer"')[1].split("</select>")[0]
+    assert re.findall(r'value="([A-Z_]+:\d+)"', payer) == ["ORDER:1", "ORDER:2"]
+    assert "Saved." in text_of(frame.post("/payments/systems/new/", **system_fields(html)))
+    # One that is there from earlier can still be changed and switched.
+    html = text_of(got(frame, f"systems/{seed.INVOICE_PAY}/"))
+    sent = system_fields(html, name="Old ones", payer="CRM_INVOICE:3")
+    assert "Saved." in text_of(frame.post(f"/payments/systems/{seed.INVOICE_PAY}/", **sent))
+    assert alpha.pay_systems[seed.INVOICE_PAY].name == "Old ones"
+
+
+def test_an_older_build_takes_a_whole_change(frame: Frame, alpha: Portal) -> None:
+    alpha.older_build = True
+    html = text_of(got(frame, f"systems/{seed.ACME_PAY}/"))
+    sent = system_fields(html, name="Acme Older")
+    assert "Saved." in text_of(frame.post(f"/payments/systems/{seed.ACME_PAY}/", **sent))
+    assert alpha.pay_systems[seed.ACME_PAY].name == "Acme Older"
+
+
+@pytest.mark.parametrize("number", [seed.CASH, seed.OTHER_PAY])
+@pytest.mark.parametrize("action", ["", "delete/", "settings/"])
+def test_a_forged_change_of_what_is_not_ours_is_refused_in_words(
+    frame: Frame, alpha: Portal, number: int, action: str
+) -> None:
+    name = alpha.pay_systems[number].name
+    page = text_of(got(frame, f"systems/{number}/"))
+    sent = system_fields(page, name="Taken over") | {"type:MERCHANT_KEY": "VALUE", "payer": "0"}
+    if not action:
+        sent["payer"] = "ORDER:1"
+        # Built-in handlers and another app's are offered to nobody.
+        sent["handler"] = seed.ACME_HANDLER
+    answer = text_of(frame.post(f"/payments/systems/{number}/{action}", **sent))
+    assert "only the app that made it" in answer
+    assert alpha.pay_systems[number].name == name
 
 
 def test_pressing_twice_adds_one(frame: Frame, alpha: Portal) -> None:
@@ -244,6 +288,24 @@ def test_the_question_names_what_depends_on_it(frame: Frame, alpha: Portal) -> N
     assert seed.ACME_PAY in alpha.pay_systems
 
 
+def test_the_question_names_payments_and_approvals_of_this_app_as_well(
+    sandbox: Sandbox, frame: Frame, alpha: Portal, beta: Portal
+) -> None:
+    portal, other = PortalRow.objects.get(), stage.install(sandbox, beta)
+    Policy.objects.create(portal=portal, limits={"EUR": "1000"})
+    max_ = stage.person(sandbox, portal, seed.MANAGER)
+    offer = stage.offer_of(max_)
+    ask(max_, offer, pay_system_id=seed.COMPANY_PAY, pay_system_name="Acme Pay for companies")
+    for number in (1, 2):
+        attempts.handed_over(portal, payment_id=number, pay_system_id=seed.COMPANY_PAY)
+    attempts.handed_over(portal, payment_id=3, pay_system_id=seed.ACME_PAY)
+    attempts.handed_over(other, payment_id=1, pay_system_id=seed.COMPANY_PAY)
+    attempts.keep(portal, payment_id=4, pay_system_id=seed.COMPANY_PAY)
+    html = text_of(got(frame, f"systems/{seed.COMPANY_PAY}/delete/"))
+    assert "2 payments that were sent through it are not confirmed yet" in html
+    assert "1 approval to pay through it is asked for or given" in html
+
+
 def test_one_is_deleted(frame: Frame, alpha: Portal) -> None:
     answer = frame.post(f"/payments/systems/{seed.COMPANY_PAY}/delete/")
     assert "Deleted." in text_of(answer)
@@ -303,6 +365,50 @@ def test_a_new_secret_replaces_the_old_one(frame: Frame, alpha: Portal) -> None:
     )
 
 
+@pytest.mark.parametrize("when", [None, "before", "after"])
+def test_values_are_cleared(
+    sandbox: Sandbox, frame: Frame, alpha: Portal, when: str | None
+) -> None:
+    path = f"systems/{seed.ACME_PAY}/settings/"
+    html = text_of(got(frame, path))
+    fields = {
+        "payer": "0",
+        "shown": hidden(html, "shown"),
+        "type:MERCHANT_KEY": "VALUE",
+        "value:MERCHANT_KEY": "",
+        "clear:MERCHANT_KEY": "on",
+        "type:INVOICE": "PAYMENT",
+        "value:INVOICE": "",
+    }
+    if when is not None:
+        sandbox.faults.add(Fault("drop", method="sale.paysystem.settings.update", when=when))
+    answer = text_of(frame.post(f"/payments/{path}", **fields))
+    assert ("Saved." in answer) is (when != "before")
+    settings = alpha.pay_systems[seed.ACME_PAY].settings
+    kept = [settings[code]["VALUE"] for code in ("MERCHANT_KEY", "INVOICE")]
+    assert kept == ([SECRET, "ACCOUNT_NUMBER"] if when == "before" else ["", ""])
+    if when != "before":
+        assert "kept as it is" not in answer
+
+
+def test_an_emptied_setting_that_is_not_kept_at_all_counts_as_saved(
+    sandbox: Sandbox, frame: Frame, alpha: Portal
+) -> None:
+    path = f"systems/{seed.ACME_PAY}/settings/"
+    fields = {
+        "payer": "0",
+        "shown": hidden(text_of(got(frame, path)), "shown"),
+        "type:INVOICE": "PAYMENT",
+        "value:INVOICE": "",
+    }
+
+    def forget() -> None:
+        del alpha.pay_systems[seed.ACME_PAY].settings["INVOICE"]
+
+    sandbox.faults.add(Fault("drop", method="sale.paysystem.settings.update", on_hit=forget))
+    assert "Saved." in text_of(frame.post(f"/payments/{path}", **fields))
+
+
 def test_settings_changed_meanwhile_are_not_overwritten(frame: Frame, alpha: Portal) -> None:
     path = f"systems/{seed.ACME_PAY}/settings/"
     html = text_of(got(frame, path))
@@ -328,6 +434,25 @@ def test_settings_of_anothers_are_not_shown_and_it_says_why(frame: Frame) -> Non
 
 
 # ---- what one payment is paid with
+
+
+def test_who_may_not_set_up_is_not_shown_what_a_payment_is_paid_with(
+    sandbox: Sandbox, alpha: Portal, client: Client
+) -> None:
+    stage.install(sandbox, alpha)
+    own = Frame(client, sandbox, alpha, seed.OWN_MANAGER)
+    path = f"/payments/systems/{seed.ACME_PAY}/effective/"
+    html = text_of(own.post(path, payment_id=seed.HIDDEN_PAYMENT), 403)
+    assert "Allow to modify settings" in html
+    assert alpha.payments[seed.HIDDEN_PAYMENT].account_number not in html
+
+
+@pytest.mark.parametrize("sent", [{}, {"on": "maybe"}])
+def test_neither_on_nor_off_changes_nothing(
+    sandbox: Sandbox, frame: Frame, alpha: Portal, sent: dict[str, str]
+) -> None:
+    text_of(frame.post(f"/payments/systems/{seed.ACME_PAY}/switch/", **sent), 400)
+    assert alpha.pay_systems[seed.ACME_PAY].active
 
 
 def test_what_one_payment_is_paid_with_is_shown_masked(frame: Frame, alpha: Portal) -> None:

@@ -24,7 +24,16 @@ from payments import approvals, ledger, reasons, retention
 from payments.approvals import NotPossible, approve, ask, decline, withdraw
 from payments.claim import claim, close, mark_sent
 from payments.gateway import DEAL
-from payments.models import APPROVAL_LASTS, Approval, ApprovalState, Attempt, Kind, Policy, State
+from payments.models import (
+    APPROVAL_LASTS,
+    Approval,
+    ApprovalState,
+    Attempt,
+    Entry,
+    Kind,
+    Policy,
+    State,
+)
 from payments.offer import Offer
 from payments.pay import pay
 from sandbox import seed
@@ -430,6 +439,7 @@ def test_what_is_refused_before_sending_leaves_it_good(
     alpha.orders[seed.ORDER].canceled = True
     assert pay(max_, offer, pay_system_id=seed.ACME_PAY).reason == reasons.ORDER_CANCELED
     assert state_of(approval) == APPROVED
+    assert "approval_id" not in Entry.objects.latest("number").facts
     alpha.orders[seed.ORDER].canceled = False
     assert pay(max_, offer, pay_system_id=seed.ACME_PAY).state == State.PAID
 
@@ -449,6 +459,39 @@ def test_what_never_left_us_leaves_it_good(max_: Person, ada: Person, has_asked_
     first = Approval.objects.earliest("pk")
     assert first.state == (USED if has_asked_anew else APPROVED)
     assert Attempt.objects.get().state == State.REFUSED
+
+
+def test_found_and_not_used_it_is_on_no_row_and_in_no_entry(
+    sandbox: Sandbox, max_: Person, ada: Person
+) -> None:
+    """The payment could not be bound to the pay system that was approved."""
+    offer = stage.offer_of(max_)
+    asked = ask(max_, offer, pay_system_id=seed.DEMO_CARD_PAY, pay_system_name="", kind=Kind.PAY)
+    approve(ada, asked.pk)
+    sandbox.faults.add(Fault("drop", method="crm.item.payment.update"))
+    assert pay(max_, offer, pay_system_id=seed.DEMO_CARD_PAY).reason == reasons.REBIND_UNKNOWN
+    assert Attempt.objects.get().approval_id is None
+    assert "approval_id" not in Entry.objects.latest("number").facts
+    assert state_of(asked) == APPROVED
+
+
+@pytest.mark.django_db(transaction=True)
+def test_it_is_given_back_together_with_the_outcome_or_not_at_all(
+    max_: Person, ada: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    approval = approved(max_, ada)
+    attempt, _ = claim(max_, stage.offer_of(max_), kind=Kind.PAY, pay_system_id=seed.ACME_PAY)
+    attempt.approval = approval
+    assert mark_sent(attempt)
+
+    def dies(*_: object, **__: object) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr(type(Approval.objects), "give_back", dies)
+    with pytest.raises(RuntimeError):
+        close(attempt, State.REFUSED, reason=reasons.NOT_REACHED, evidence={})
+    assert Attempt.objects.get().is_open
+    assert not Entry.objects.filter(attempt_id=attempt.pk).exists()
 
 
 def test_what_was_sent_and_not_carried_out_used_it_up(

@@ -6,6 +6,7 @@ import io
 import json
 import logging
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from django.core.management import call_command
@@ -105,7 +106,12 @@ PAYING = [
     "sale.order.update",
     "sale.order.modify",
     "crm.invoice.update",
+    "crm.invoice.recurring.expose",
     "bizproc.workflow.start",
+    "bizproc.event.send",
+    "bizproc.task.complete",
+    "crm.automation.trigger",
+    "crm.automation.trigger.execute",
     "batch",
     "BATCH.json",
 ]
@@ -123,10 +129,46 @@ def test_what_can_pay_is_not_called(sandbox: Sandbox, alpha: Portal, method: str
 
 
 @pytest.mark.parametrize(
-    "method", ["sale.payment.get", "sale.payment.list", "sale.order.list", "crm.item.payment.list"]
+    "method",
+    [
+        "sale.payment.get",
+        "sale.payment.list",
+        "sale.order.list",
+        "crm.item.payment.list",
+        "crm.invoice.getexternallink",
+        "crm.invoice.userfield.add",
+        "bizproc.workflow.instances",
+        "bizproc.workflow.template.list",
+        "crm.automation.trigger.list",
+        "sale.paysystem.settings.payment.get",
+        "event.bind",
+    ],
 )
-def test_what_only_reads_is(method: str) -> None:
-    assert not moving.may_move_money(method)
+def test_what_cannot_pay_is(method: str) -> None:
+    assert not moving.may_move_money(method, {})
+
+
+@pytest.mark.parametrize("method", ["crm.item.update", "crm.item.add", "crm.item.batchimport"])
+@pytest.mark.parametrize("kind", ["entityTypeId=31", "entityTypeId= 31", "entityTypeId=031", "x=1"])
+def test_a_new_invoices_stage_is_not_set(
+    sandbox: Sandbox, alpha: Portal, method: str, kind: str
+) -> None:
+    arguments = (kind, "id=502", "fields[stageId]=DT31_2:P")
+    code, _, said = by_webhook(method, *arguments)
+    assert code == NOTHING_SENT
+    assert "Nothing was sent" in said
+    assert not sandbox.log
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"entityTypeId": "2", "fields": {"stageId": "WON"}},
+        {"entityTypeId": "31", "fields": {"title": "Invoice"}},
+    ],
+)
+def test_other_items_and_other_fields_are(parameters: dict[str, Any]) -> None:
+    assert not moving.may_move_money("crm.item.update", parameters)
 
 
 @pytest.mark.parametrize("method", ["", " ", "../admin", "sale/payment", "a b", "https://x", "1.2"])
@@ -202,6 +244,22 @@ def test_merchants_secrets_are_masked(alpha: Portal) -> None:
     assert "made-up-secret" not in printed
     assert "a1b2c3d4e5f6a7b8c9d0" not in printed
     assert "shop 7" in printed
+
+
+def test_a_secret_within_is_masked_by_its_code() -> None:
+    handler = {
+        "SHOP_PIN": {"TYPE": "VALUE", "VALUE": "4711", "MORE": "x"},
+        "API_KEY": {
+            "NAME": "Key",
+            "DEFAULT": {"PROVIDER_KEY": "VALUE", "PROVIDER_VALUE": "made up"},
+        },
+        "SHOP": {"DEFAULT": {"PROVIDER_KEY": "VALUE", "PROVIDER_VALUE": "Shop 7"}},
+    }
+    told = masked({"CODES": handler})["CODES"]
+    assert told["SHOP_PIN"] == {"TYPE": "VALUE", "VALUE": MASK, "MORE": "x"}
+    assert told["API_KEY"]["NAME"] == "Key"
+    assert told["API_KEY"]["DEFAULT"]["PROVIDER_VALUE"] == MASK
+    assert told["SHOP"]["DEFAULT"]["PROVIDER_VALUE"] == "Shop 7"
 
 
 def test_masking_leaves_what_is_no_secret() -> None:

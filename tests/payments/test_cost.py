@@ -19,6 +19,7 @@ from payments.undo import undo
 from payments.visible import MainReading, TabReading
 from sandbox import seed
 from sandbox.app import Sandbox
+from sandbox.faults import Fault
 from sandbox.world import Portal
 from tests.b24app.portal_posts import opening_fields
 from tests.payments import stage
@@ -163,10 +164,14 @@ def test_marking_and_undoing_take_as_few(manager: Person) -> None:
     assert 0 < len(statements(undoing)) <= SQL_A_PAYMENT
 
 
+@pytest.mark.parametrize("has_tried", [False, True])
 @pytest.mark.parametrize("placement", ["DEFAULT", "CRM_DEAL_DETAIL_TAB"])
 def test_an_opening_takes_few_queries(
-    sandbox: Sandbox, alpha: Portal, manager: Person, placement: str
+    sandbox: Sandbox, alpha: Portal, manager: Person, placement: str, has_tried: bool
 ) -> None:
+    if has_tried:
+        sandbox.faults.add(Fault("true_without_payment", method=stage.PAY))
+        pay(manager, stage.offer_of(manager), pay_system_id=seed.ACME_PAY)
     fields = opening_fields(sandbox, alpha, seed.MANAGER, PLACEMENT=placement)
     request = RequestFactory().post("/", fields)
 

@@ -284,6 +284,14 @@ def test_anothers_is_not_changed(frame: Frame, alpha: Portal) -> None:
 # ---- deleting one
 
 
+def test_anothers_is_not_deleted(frame: Frame, alpha: Portal) -> None:
+    for system in [one for one in alpha.pay_systems.values() if one.action_file == "otherwallet"]:
+        del alpha.pay_systems[system.id]
+    html = text_of(frame.post("/payments/handlers/3/delete/"))
+    assert "only the app that made it" in html
+    assert 3 in alpha.handlers
+
+
 def test_one_in_use_says_by_which_systems_and_is_not_deleted(
     sandbox: Sandbox, frame: Frame, alpha: Portal
 ) -> None:

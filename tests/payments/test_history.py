@@ -188,13 +188,19 @@ def test_evidence_of_any_kind_is_words(portal: models.Portal, admin: Reader) -> 
         evidence={
             "answer": "refused",
             "error": {"code": "ERROR_X", "description": "<b>No</b>", "status": 400},
-            "clock": {"skew": 42, "trusted": False},
+            "clock": 42,
+            "before": {"object": None, "order": "2026-11-01T10:00:00+03:00"},
+            "readIn": "object",
+            "other": {"skew": 42, "trusted": False},
             "empPaidId": "nonsense",
             "datePaid": "yesterday",
         },
     )
     html = admin.look(SCREEN)
     assert "Bitrix24 refused: ERROR_X. &lt;b&gt;No&lt;/b&gt;" in html
+    assert "42 seconds" in html
+    assert "Nov. 1, 2026, 10:00" in html
+    assert not [code for code in ("readIn", ">before<", ">clock<") if code in html]
     assert "skew: 42, trusted: no" in html
     assert "yesterday" not in html
 
@@ -206,6 +212,7 @@ def test_a_mark_an_undoing_and_what_was_undone_say_so(portal: models.Portal, adm
     )
     said = words(admin.look(SCREEN))
     assert "Mark as paid, no money moved" in said
+    assert "Marked as paid" in said
     assert f"It was undone later, by attempt {undo.pk}." in said
     assert f"attempt {mark.pk}" in said
     assert "Paid the wrong bill" in said

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from payments import reasons
-from payments.models import Kind, State
+from payments.models import Entry, Kind, State
 from payments.reconcile import LEASE
+from payments.verification import verify
 from sandbox import seed
 from sandbox.faults import Fault
 from tests.payments import stage
@@ -228,7 +229,18 @@ def assert_settled(scene: Scene, due: Due) -> None:
         assert (payment.id, said) in scene.sandbox.said_at
     if paid:
         assert paid[-1].user_id == payment.emp_paid_id
+    assert_in_the_ledger(scene, due)
     assert scene.shown(due) in (SHOWN_AS_PAID if payment.paid else ["due"])
+
+
+def assert_in_the_ledger(scene: Scene, due: Due) -> None:
+    """Row and entry were written together, whatever was killed: each attempt ended once."""
+    findings: list[str] = []
+    verify(scene.row, tell=findings.append)
+    assert not findings
+    for attempt in attempts_on(due):
+        entries = Entry.objects.filter(attempt_id=attempt.pk, event=attempt.state)
+        assert [entry.facts["payment_id"] for entry in entries] == [due.payment.id]
 
 
 def assert_payable_once(scene: Scene, due: Due) -> None:

@@ -69,6 +69,30 @@ def test_what_can_be_paid_is_not_marked(sandbox: Sandbox, alpha: Portal, manager
     assert not alpha.payments[seed.PAYMENT].paid
 
 
+def test_the_buyers_account_is_never_taken_from(
+    sandbox: Sandbox, alpha: Portal, manager: Person
+) -> None:
+    """Whatever is posted: marking that one would take the money out of it."""
+    offer = stage.offer_of(manager, deal_id=seed.BUILT_IN_DEAL, payment_id=seed.INNER_PAYMENT)
+
+    attempt = mark(manager, offer)
+
+    assert (attempt.state, attempt.reason) == (State.REFUSED, reasons.PAY_SYSTEM_UNFIT)
+    assert calls(sandbox, MARK) == 0
+    assert not alpha.payments[seed.INNER_PAYMENT].paid
+
+
+def test_what_is_switched_off_or_gone_since_the_page_was_opened_is_not_marked(
+    sandbox: Sandbox, alpha: Portal, manager: Person
+) -> None:
+    offer = cash(manager)
+    alpha.pay_systems[seed.CASH].active = False
+    assert mark(manager, offer).reason == reasons.PAY_SYSTEM_UNFIT
+    del alpha.pay_systems[seed.CASH]
+    assert mark(manager, offer).reason == reasons.PAY_SYSTEM_GONE
+    assert calls(sandbox, MARK) == 0
+
+
 def test_where_the_pay_systems_are_not_known_nothing_is_marked(
     sandbox: Sandbox, manager: Person
 ) -> None:

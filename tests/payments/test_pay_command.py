@@ -17,13 +17,16 @@ from django.utils import timezone
 from b24app import client, models
 from b24app.models import Portal as PortalRow
 from payments.management.commands import pay as command
+from payments.mark import mark
 from payments.models import SETTLE_AFTER, Attempt, State
 from payments.pay import pay
+from payments.undo import undo
 from sandbox import seed
 from sandbox.app import Sandbox
 from sandbox.faults import Fault
 from sandbox.world import Portal, Webhook
 from tests.payments import stage
+from tests.payments.unconfirmed import MARK, UNDO, lost
 
 pytestmark = pytest.mark.django_db
 
@@ -290,6 +293,41 @@ def test_a_script_joins_what_a_frame_has_begun(sandbox: Sandbox, alpha: Portal) 
 
     assert code == NOT_CONFIRMED
     assert stage.sent_payments(sandbox) == 1
+
+
+@pytest.mark.parametrize(
+    ("when", "code", "word"),
+    [("before", NOTHING_TRIED, "Refused"), ("after", NOTHING_TRIED, "Undone")],
+)
+def test_an_undoing_it_joins_is_no_payment_of_this_run(
+    sandbox: Sandbox, alpha: Portal, when: str, code: int, word: str
+) -> None:
+    """Whether that was undone or not: nothing was paid or refused here."""
+    manager = stage.person(sandbox, stage.install(sandbox, alpha), seed.MANAGER)
+    offer = stage.offer_of(manager)
+    assert pay(manager, offer, pay_system_id=seed.ACME_PAY).state == State.PAID
+    attempt = lost(sandbox, lambda: undo(manager, offer, note="Wrong"), method=UNDO, when=when)
+    assert attempt.sent_at is not None
+    Attempt.objects.filter(pk=attempt.pk).update(sent_at=attempt.sent_at - timedelta(minutes=3))
+
+    found, said = by_webhook()
+
+    assert (found, stage.sent_payments(sandbox)) == (code, 0)
+    assert word in said
+
+
+@pytest.mark.parametrize(("when", "code"), [("before", REFUSED), ("after", PAID)])
+def test_a_mark_it_joins_says_whether_it_is_paid(
+    sandbox: Sandbox, alpha: Portal, when: str, code: int
+) -> None:
+    manager = stage.person(sandbox, stage.install(sandbox, alpha), seed.MANAGER)
+    offer = stage.offer_of(manager, deal_id=seed.CASH_DEAL, payment_id=seed.CASH_PAYMENT)
+    attempt = lost(sandbox, lambda: mark(manager, offer), method=MARK, when=when)
+    assert attempt.sent_at is not None
+    Attempt.objects.filter(pk=attempt.pk).update(sent_at=attempt.sent_at - timedelta(minutes=3))
+
+    assert by_webhook(payment=seed.CASH_PAYMENT)[0] == code
+    assert stage.sent_payments(sandbox) == 0
 
 
 def test_a_fault_of_ours_after_it_was_sent_is_not_called_refused(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -102,6 +103,16 @@ def test_it_is_removed_whole(frame: Frame, alpha: Portal) -> None:
     assert not systems(alpha)
     assert provider.CODE not in {one.code for one in alpha.handlers.values()}
     assert "is removed" in text_of(frame.post(REMOVE))
+
+
+def test_a_settings_administrator_sets_it_up_and_removes_it(
+    frame: Frame, sandbox: Sandbox, alpha: Portal, client: Client
+) -> None:
+    settings_admin = Frame(client, sandbox, alpha, seed.SETTINGS_ADMIN)
+    assert "is set up" in text_of(settings_admin.post(CREATE))
+    assert len(systems(alpha)) == 2
+    assert "is removed" in text_of(settings_admin.post(REMOVE))
+    assert not systems(alpha)
 
 
 @pytest.mark.parametrize("path", [CREATE, REMOVE])
@@ -228,6 +239,11 @@ def test_what_cannot_be_checked_gets_no_page(
         {"BX_SYSTEM_PARAMS[SUM]": "much"},
         {"BX_SYSTEM_PARAMS[CURRENCY]": "E" * 11},
         {"portal": "p" * 65},
+        {"portal": "a\0"},
+        {"proof": "\0"},
+        {"instructions": "pay\0"},
+        {"BX_SYSTEM_PARAMS[SUM]": "NaN"},
+        {"BX_SYSTEM_PARAMS[SUM]": "1e99999999"},
         {"portal[x]": "1", "portal": None},
         {"BX_SYSTEM_PARAMS": "text"},
     ],
@@ -242,6 +258,49 @@ def test_what_no_portal_sends_is_refused(
     sent = {name: value for name, value in fields.items() if value is not None}
     asked_for(client, sent, status=400)
     assert len(sandbox.log) == since
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [
+        (b'{"BX_SYSTEM_PARAMS": {"PAYMENT_ID": 271}}', "application/json"),
+        (b"BX_SYSTEM_PARAMS[PAYMENT_ID]=271&x=" + b"y" * 70_000, None),
+        (b"\xff\xfe=\x00&[[]=1", None),
+        (b"", None),
+    ],
+)
+def test_a_body_that_is_none_asks_nobody(
+    sandbox: Sandbox, frame: Frame, client: Client, body: bytes, content_type: str | None
+) -> None:
+    kind = content_type or "application/x-www-form-urlencoded"
+    since = len(sandbox.log)
+    assert client.post("/checkout/", body, content_type=kind).status_code == 400
+    assert len(sandbox.log) == since
+
+
+def test_the_same_request_again_gets_the_page_again_and_changes_nothing(
+    frame: Frame, alpha: Portal, client: Client
+) -> None:
+    fields = bound(frame, alpha)
+    before = deepcopy(alpha.payments)
+    answers = [asked_for(client, fields) for _ in range(3)]
+    assert {answer["PAYMENT_ID"] for answer in answers} == {f"manual-{seed.PAYMENT}"}
+    assert alpha.payments == before
+
+
+def test_the_page_runs_and_loads_nothing_of_others(
+    frame: Frame, alpha: Portal, client: Client
+) -> None:
+    answer = asked_for(client, bound(frame, alpha))
+    page = client.get(answer["PAYMENT_URL"].removeprefix(settings.APP_URL))
+    html = text_of(page)
+    policy = page["Content-Security-Policy"]
+    assert "unsafe" not in policy
+    assert "default-src" in policy
+    assert " style=" not in html
+    assert "<script>" not in html
+    assert not page.cookies
+    assert "no-store" in page["Cache-Control"]
 
 
 def test_long_instructions_are_cut_and_the_address_stays_short(

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from payments.verification import verify
 from tests.payments.killing import Processes, app_processes, attempts_on, scene
 from tests.payments.random_numbers import shown
 from tests.payments.random_run import Run, draw
@@ -51,6 +52,10 @@ def test_no_run_pays_twice_or_lies(processes: Processes, numbers: list[int]) -> 
                     f"RANDOM_RUN={number}: {error}\n{run.plan}\n{run.due}\n"
                     + "\n".join(str(vars(attempt)) for attempt in attempts_on(run.due))
                 ) from error
+        findings: list[str] = []
+        report = verify(built.row, tell=findings.append)
+        assert not findings
+        counted["entries verified"] += report.count
         logged = processes.logged()
         for token in built.sandbox.world.tokens.values():
             assert token.access not in logged

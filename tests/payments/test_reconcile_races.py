@@ -10,7 +10,9 @@ import pytest
 from django.utils import timezone
 
 from b24app.session import Person
-from payments.models import STALE_CLAIM, Attempt, Kind, State
+from payments import reasons
+from payments.claim import claim, leave_open, mark_sent
+from payments.models import STALE_CLAIM, Attempt, Entry, Kind, State
 from payments.pay import pay
 from payments.reconcile import LEASE, Reconciled, reconcile
 from payments.undo import undo
@@ -114,6 +116,29 @@ def test_reconciling_leaves_a_payment_under_way_to_its_payer(
     )
     assert pay(manager, offer, pay_system_id=seed.ACME_PAY).state == State.PAID
     assert [done.looked_at for done in looked] == [0]
+
+
+def test_what_the_payer_wrote_down_meanwhile_is_not_overwritten(
+    sandbox: Sandbox, manager: Person
+) -> None:
+    """Back from the portal at last, while reconciling looks in vain."""
+    attempt, _ = claim(manager, stage.offer_of(manager), kind=Kind.PAY, pay_system_id=seed.ACME_PAY)
+    assert mark_sent(attempt)
+    payers = Attempt.objects.get()
+
+    def comes_back() -> None:
+        leave_open(payers, reason=reasons.READ_BACK_FAILED, evidence={"answer": "true"})
+
+    sandbox.faults.add(Fault("drop", method=stage.KEPT, on_hit=comes_back))
+    sandbox.faults.add(Fault("drop", method=stage.KEPT, times=None))
+    sandbox.faults.add(Fault("drop", method=stage.READ_BACK, times=None))
+
+    assert reconcile(now=overdue()).left_open == 1
+
+    stored = Attempt.objects.get()
+    assert (stored.state, stored.reason) == (State.UNKNOWN, reasons.READ_BACK_FAILED)
+    assert stored.evidence["answer"] == "true"
+    assert [entry.event for entry in Entry.objects.all()] == ["unknown"]
 
 
 @pytest.mark.parametrize("method", [stage.KEPT, UNDO], ids=["while read", "while sent"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tracemalloc
 from collections.abc import Callable
+from datetime import timedelta
 from io import StringIO
 
 import pytest
@@ -13,11 +14,17 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from b24app import models
-from payments import ledger, sealing
-from payments.models import Attempt, Entry, State
+from b24app.signals import portal_uninstalled
+from payments import ledger, policy, reasons, retention, sealing
+from payments.approvals import approve, ask
+from payments.mark import mark
+from payments.models import Attempt, Entry, Run, RunState, State
+from payments.pay import pay
+from payments.undo import undo
+from sandbox import seed
 from sandbox.app import Sandbox
 from sandbox.world import Portal
-from tests.payments import ledgers, stage
+from tests.payments import ledgers, runs, stage
 
 pytestmark = pytest.mark.django_db
 
@@ -264,3 +271,47 @@ def test_a_long_chain_takes_no_more_memory_and_few_queries(sandbox: Sandbox, bet
     assert len(queries) < 50
     # One chunk of 500 entries at a time, of 5,000 with 500 bytes of facts and their indexes.
     assert peak < 8_000_000
+
+
+def test_all_that_can_happen_in_a_portal_leaves_it_whole(sandbox: Sandbox, alpha: Portal) -> None:
+    """Rules, approvals, payments, marks, undoings, a run, a removal and a return, history that is
+    past its time: one after the other."""
+    portal = stage.install(sandbox, alpha)
+    manager = stage.person(sandbox, portal, seed.MANAGER)
+    admin = stage.person(sandbox, portal, seed.ADMIN)
+    rules = policy.policy_of(portal).as_facts()
+    limited = {**rules, "limits": {"EUR": "1000"}}
+    policy.change(portal, actor_id=seed.ADMIN, version=0, values=limited)
+    offer = stage.offer_of(manager)
+    assert pay(manager, offer, pay_system_id=seed.ACME_PAY).reason == reasons.NEEDS_APPROVAL
+    asked = ask(manager, offer, pay_system_id=seed.ACME_PAY, pay_system_name="Acme Pay")
+    approve(admin, asked.pk)
+    assert pay(manager, offer, pay_system_id=seed.ACME_PAY).state == State.PAID
+    policy.change(portal, actor_id=seed.ADMIN, version=1, values=rules)
+    cash = stage.offer_of(manager, deal_id=seed.CASH_DEAL, payment_id=seed.CASH_PAYMENT)
+    assert mark(manager, cash).state == State.PAID
+    assert undo(manager, offer, note="Jo Doe asked for it").state == State.UNDONE
+    several = [row.payment.id for row in stage.tab(manager, seed.SEVERAL_DEAL).rows]
+    assert runs.worked(manager, runs.started(manager, *several)).state == RunState.FINISHED
+    assert ledgers.findings(portal) == []
+    number, hash_ = ledgers.entries(portal)[-1].number, ledgers.entries(portal)[-1].hash
+
+    portal_uninstalled.send(models.Portal, portal=portal, clean=False)
+    assert not Run.objects.exists()
+    assert "Jo Doe" not in str([*Entry.objects.values(), *Attempt.objects.values()])
+    assert ledgers.findings(portal) == []
+
+    offer = stage.offer_of(stage.person(sandbox, portal, seed.MANAGER))
+    assert undo(manager, offer, note="Twice").reason == reasons.NOT_PAID_HERE
+    assert pay(manager, offer, pay_system_id=seed.ACME_PAY).state == State.PAID
+    assert ledgers.findings(portal, (number, hash_)) == []
+
+    entries, attempts = retention.forget_history(timezone.now() + timedelta(days=3651))
+    assert entries > number
+    assert (attempts, Attempt.objects.count()) == (attempts, 0)
+    assert ledgers.findings(portal) == []
+    assert [entry.event for entry in ledgers.entries(portal)] == [ledger.REMOVED]
+    # Without its attempt nothing is undone, and it is not paid twice.
+    assert undo(manager, offer, note="Late").reason == reasons.NOT_PAID_HERE
+    assert pay(manager, offer, pay_system_id=seed.ACME_PAY).reason == reasons.ALREADY_PAID
+    assert ledgers.findings(portal) == []

@@ -59,8 +59,8 @@ class Command(caller.CallingCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            method = _method(options["method"])
             parameters = _parameters(options["parameters"])
+            method = _method(options["method"], parameters)
             client = caller.named(options).client
         except B24Error as error:
             self._leave(NOTHING_SENT, str(error.sentence))
@@ -86,11 +86,11 @@ class Command(caller.CallingCommand):
         sys.exit(code)
 
 
-def _method(text: str) -> str:
+def _method(text: str, parameters: dict[str, Any]) -> str:
     name = moving.spelled(text)
     if name is None:
         raise NoMethod("not a method's name")
-    if moving.may_move_money(name):
+    if moving.may_move_money(name, parameters):
         raise MovesMoney(name)
     return name
 

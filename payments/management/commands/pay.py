@@ -14,7 +14,7 @@ from b24app.errors import AccessDenied, B24Error, ScopeMissing
 from payments import reasons
 from payments.direct import choose, read_payment
 from payments.management import caller
-from payments.models import Attempt, State
+from payments.models import Attempt, Kind, State
 from payments.pay import check, pay
 from payments.payer import Payer
 from payments.policy import policy_of
@@ -116,7 +116,11 @@ class Command(caller.CallingCommand):
         state = State(attempt.state)
         amount = money(attempt.sum, attempt.currency)
         line = f"{state.label}: {amount}, {attempt.pay_system_name or attempt.pay_system_id}"
-        self._leave(_EXIT_CODES.get(state, NOT_CONFIRMED), line, *attempt.sentences)
+        code = _EXIT_CODES.get(state, NOT_CONFIRMED)
+        if attempt.kind == Kind.UNDO and not attempt.is_open and state != State.CLOSED:
+            # Somebody's undoing that we joined: refused, it stays paid, and by no try of ours.
+            code = NOTHING_TRIED
+        self._leave(code, line, *attempt.sentences)
 
     def _leave(self, code: int, *sentences: StrOrPromise) -> NoReturn:
         for sentence in sentences:

@@ -1,0 +1,34 @@
+"""What depends on pay systems that somebody wants to delete."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from django.utils import timezone
+
+from b24app.client import Client
+from b24app.models import Portal
+from payments.gateway import administration
+from payments.models import Approval, Attempt
+
+
+@dataclass(frozen=True)
+class Dependents:
+    """How many of each. `unpaid`: payments set to them, None where the portal does not tell;
+    `not_confirmed`: of this app's payments; `approvals`: asked for or given, and not used yet."""
+
+    unpaid: int | None
+    not_confirmed: int
+    approvals: int
+
+
+def dependents(client: Client, portal: Portal, pay_system_ids: Collection[int]) -> Dependents:
+    """Waits for the portal once for each."""
+    counts = [client.read(administration.unpaid_bound_to(one)) for one in pay_system_ids]
+    ours = {"portal": portal, "pay_system_id__in": pay_system_ids}
+    return Dependents(
+        unpaid=None if None in counts else sum(count or 0 for count in counts),
+        not_confirmed=Attempt.objects.still_open().filter(**ours).count(),
+        approvals=Approval.objects.live(timezone.now()).filter(**ours).count(),
+    )

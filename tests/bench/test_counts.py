@@ -1,0 +1,180 @@
+"""What the bench measures, as far as it can be counted: requests, their depth, SQL, connections,
+bytes. No times."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlencode
+
+import pytest
+import requests
+from django.contrib.staticfiles import finders
+from django.core.cache import cache
+from django.db import connection
+from django.test import Client, RequestFactory
+from django.test.utils import CaptureQueriesContext, override_settings
+
+from b24app import transport
+from bench import floor
+from bench.network import Heard
+from bench.rows.round_trips import chain
+from sandbox import seed
+from sandbox.app import Sandbox
+from sandbox.server import Doors, running
+from sandbox.world import Portal
+from tests.b24app.portal_posts import opening_fields
+from tests.payments import stage
+from tests.payments.frames import DEAL_TAB, Frame, offer_in, text_of
+
+pytestmark = pytest.mark.django_db
+
+# Paying itself takes ten; the eleventh asks the rules whether to offer Undo on what is shown then.
+SQL_AN_OPENING, SQL_A_PAYMENT = 6, 11
+BYTES_OF_OUR_OWN = 60 * 1024
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def frame(client: Client, sandbox: Sandbox, alpha: Portal) -> Frame:
+    """A manager's, after a first look at both screens: what is cached is cached."""
+    stage.install(sandbox, alpha)
+    frame = Frame(client, sandbox, alpha, seed.MANAGER)
+    frame.tab()
+    frame.opened()
+    return frame
+
+
+def statements(queries: CaptureQueriesContext) -> list[str]:
+    """Those that do something, without BEGIN, SAVEPOINT and the like around them."""
+    kinds = ("SELECT", "INSERT", "UPDATE", "DELETE")
+    return [query["sql"] for query in queries if query["sql"].startswith(kinds)]
+
+
+def test_a_warm_tab_is_one_request_and_few_statements(frame: Frame, sandbox: Sandbox) -> None:
+    since = len(sandbox.log)
+    with CaptureQueriesContext(connection) as queries:
+        html = frame.tab()
+    assert len(sandbox.log) - since == 1
+    assert len(statements(queries)) <= SQL_AN_OPENING
+    assert f'data-payment="{seed.PAYMENT}"' in html  # in the first answer, no script needed
+
+
+def test_a_warm_main_page_is_two_deep_and_few_statements(frame: Frame, sandbox: Sandbox) -> None:
+    since = len(sandbox.log)
+    stage.meet(sandbox, "profile", "sale.payment.list")
+    stage.meet(sandbox, "sale.order.list", "crm.item.list")
+    with CaptureQueriesContext(connection) as queries:
+        html = text_of(frame.opened())
+    assert len(sandbox.log) - since == 4
+    assert len(statements(queries)) <= SQL_AN_OPENING
+    assert html.count("<tr data-payment=") > 20
+
+
+def test_a_payment_is_three_deep_and_few_statements(frame: Frame, sandbox: Sandbox) -> None:
+    offer = offer_in(frame.tab())
+    since = len(sandbox.log)
+    stage.meet(sandbox, stage.READ_BACK, stage.KEPT)
+    with CaptureQueriesContext(connection) as queries:
+        answer = frame.post("/payments/pay/", offer=offer, pay_system_id=seed.ACME_PAY)
+    assert 'data-state="paid"' in text_of(answer)
+    assert len(sandbox.log) - since == 4
+    assert len(statements(queries)) <= SQL_A_PAYMENT
+
+
+def test_neither_grows_with_the_ledger(frame: Frame, alpha: Portal, sandbox: Sandbox) -> None:
+    """Statements do not; that their plans do not either is row 5 of the bench."""
+    alpha.bucket_size = 1000
+    for payment_id in seed.fill(alpha, 5):
+        deal_id = alpha.orders[alpha.payments[payment_id].order_id].bindings[0][1]
+        offer = offer_in(frame.tab(deal_id), payment_id)
+        frame.post("/payments/pay/", offer=offer, pay_system_id=seed.ACME_PAY)
+    since = len(sandbox.log)
+    with CaptureQueriesContext(connection) as queries:
+        frame.tab()
+    assert len(sandbox.log) - since == 1
+    assert len(statements(queries)) <= SQL_AN_OPENING
+
+
+def test_the_floor_asks_no_more_than_the_app(frame: Frame, sandbox: Sandbox) -> None:
+    with CaptureQueriesContext(connection) as ours:
+        frame.tab(seed.SEVERAL_DEAL)
+    asked = set(sandbox.log[-1].methods)
+    options = json.dumps({"ID": str(seed.SEVERAL_DEAL)})
+    fields = opening_fields(
+        sandbox, frame.portal, seed.MANAGER, PLACEMENT=DEAL_TAB, PLACEMENT_OPTIONS=options
+    )
+    request = RequestFactory().post(
+        "/", urlencode(fields), content_type="application/x-www-form-urlencoded"
+    )
+    cache.set(f"floor.{stage_portal_pk()}", [], 60)
+    floor._kept.session = session = requests.Session()
+    session.mount("https://", transport.mounted_adapter())
+    try:
+        with CaptureQueriesContext(connection) as theirs:
+            html = floor.tab(request).content.decode()
+    finally:
+        del floor._kept.session
+    assert set(sandbox.log[-1].methods) == asked
+    assert html.count("<tr data-payment=") == len(seed.SEVERAL_PAYMENTS)
+    assert len(statements(theirs)) == len(statements(ours))
+
+
+def stage_portal_pk() -> int:
+    from b24app.models import Portal as Row
+
+    return Row.objects.get().pk
+
+
+@pytest.fixture
+def on_a_port(client: Client) -> Iterator[tuple[Sandbox, Frame]]:
+    """The sandbox behind real connections, which the app's own transport makes and keeps."""
+    doors = Doors((0, 0, 0))
+    urls = [f"http://127.0.0.1:{port}" for port in doors.ports]
+    sandbox = Sandbox(
+        seed.demo_world(
+            oauth_url=urls[0], portal_urls=(urls[1], urls[2]), app_url="https://pay.example.com"
+        )
+    )
+    with running(sandbox, doors), override_settings(B24_OAUTH_URL=urls[0]):
+        alpha = sandbox.world.portals[seed.ALPHA]
+        alpha.bucket_size = 1000
+        stage.install(sandbox, alpha)
+        yield sandbox, Frame(client, sandbox, alpha, seed.MANAGER)
+        transport.ADAPTER.close()
+
+
+def test_connections_are_kept(on_a_port: tuple[Sandbox, Frame]) -> None:
+    sandbox, frame = on_a_port
+    frame.tab()
+    since = len(sandbox.log)
+    known = {call.connection for call in sandbox.log}
+    for _ in range(10):
+        frame.tab()
+        frame.tab(seed.SEVERAL_DEAL)
+    assert len(sandbox.log) - since == 20
+    assert {call.connection for call in sandbox.log[since:]} <= known
+
+
+def test_what_a_first_load_fetches_of_our_own_is_small(frame: Frame) -> None:
+    """The page, and every script and style that it names, as a server compresses them."""
+    for html in (frame.tab(), text_of(frame.opened())):
+        size = len(gzip.compress(html.encode()))
+        names = set(re.findall(r'(?:src|href)="/static/([^"]+)"', html))
+        assert names
+        for name in names:
+            found = finders.find(name)
+            assert found, name
+            size += len(gzip.compress(Path(str(found)).read_bytes()))
+        assert size < BYTES_OF_OUR_OWN
+
+
+def test_a_chain_is_told_from_requests_that_go_together() -> None:
+    together = [Heard(1.0, 1.02, "", ""), Heard(1.01, 1.03, "", "")]
+    after = [Heard(1.2, 1.25, "", "")]
+    depth, own = chain([*after, *together], apart=0.05)
+    assert depth == 2
+    assert own == pytest.approx(0.03 + 0.05)
