@@ -12,8 +12,8 @@ from playwright.sync_api import Browser, expect
 from b24app import languages
 from sandbox import seed
 from sandbox.demo import Stage
-from tests.browser.test_layout import FITS, NARROW, PORTAL_ON_A_PHONE
-from tests.browser.visit import Visit, row_of
+from tests.browser.test_layout import FITS
+from tests.browser.visit import NARROW, PORTAL_ON_A_PHONE, Visit, row_of
 
 CODES = sorted(set(languages.BY_PORTALS_CODE) - {"en"})
 
