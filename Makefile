@@ -24,7 +24,7 @@ APP_PORT ?= 8000
 PAYMENTS ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo smoke test moderation screenshots bench lint format lock clean
+.PHONY: help demo smoke test moderation screenshots bench lint format messages lock clean
 
 help: ## Show this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -70,6 +70,9 @@ format: $(DEVELOPMENT) ## Put code and templates into shape
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	$(BIN)/djade --target-version 5.2 $(TEMPLATES)
+
+messages: $(RUNTIME) ## Bring the catalogues in locale/ in step with the sources, and compile them
+	$(BIN)/python manage.py messages
 
 # uv resolves for every platform at once, which pip does not; it is no dependency of the project.
 # Get it with `python3 -m pip install uv` or see https://docs.astral.sh/uv/.

@@ -219,7 +219,12 @@ def _serving(portal: Portal, row: UserToken | None) -> Line:
         return Line(
             name,
             False,
-            _("It was last renewed %(days)s days ago, and lives 180.") % words,
+            ngettext_lazy(
+                "It was last renewed %(days)s day ago, and lives 180.",
+                "It was last renewed %(days)s days ago, and lives 180.",
+                "days",
+            )
+            % words,
             _("Whoever runs the app sees to it that keep_tokens runs every day."),
         )
     renewed = ngettext_lazy(
@@ -241,11 +246,18 @@ def _clock(asked: Pending[datetime], ours: datetime) -> Line:
     if abs(seconds) <= CLOCKS_DIFFER.total_seconds():
         apart = ngettext_lazy("%(seconds)s second apart.", "%(seconds)s seconds apart.", "seconds")
         return Line(name, True, apart % words)
-    # Never one second only: so little counts as in order.
     found = (
-        _("Bitrix24's is %(seconds)s seconds ahead of ours.")
+        ngettext_lazy(
+            "Bitrix24's is %(seconds)s second ahead of ours.",
+            "Bitrix24's is %(seconds)s seconds ahead of ours.",
+            "seconds",
+        )
         if seconds > 0
-        else _("Bitrix24's is %(seconds)s seconds behind ours.")
+        else ngettext_lazy(
+            "Bitrix24's is %(seconds)s second behind ours.",
+            "Bitrix24's is %(seconds)s seconds behind ours.",
+            "seconds",
+        )
     )
     advice = _("Whoever runs the app sets the clock of its server by NTP.")
     if abs(seconds) > CLOCKS_TOO_FAR_APART.total_seconds():

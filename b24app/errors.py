@@ -210,7 +210,7 @@ class EventRefused(FrameError):
     """The event's application_token is not the one of this installation."""
 
     status = 403
-    sentence_by_default = _("invalid_application_token")
+    sentence_by_default = "invalid_application_token"
 
 
 class Missing(FrameError):

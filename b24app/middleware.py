@@ -8,9 +8,10 @@ from collections.abc import Callable
 from csp.decorators import csp_replace
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.http.response import HttpResponseBase
+from django.utils import translation
 from django.utils.cache import patch_cache_control
 
-from b24app import error_pages, publisher, session, trace
+from b24app import error_pages, languages, publisher, session, trace
 from b24app.errors import (
     AccessDenied,
     B24Error,
@@ -47,6 +48,23 @@ class TraceMiddleware:
         begun = trace.begin(request.headers.get(trace.HEADER, ""))
         response = self.get_response(request)
         response[trace.HEADER] = begun.request_id
+        return response
+
+
+class LanguageMiddleware:
+    """Has everything of a request said in one language, errors too, and leaves none behind for the
+    thread's next request. A session in a posted form brings its own when it is read."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        translation.activate(languages.of_request(request))
+        try:
+            response = self.get_response(request)
+            response.headers.setdefault("Content-Language", translation.get_language())
+        finally:
+            translation.deactivate()
         return response
 
 

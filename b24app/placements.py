@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
+from django.utils import translation
 from django.utils.translation import gettext_lazy as _
 
+from b24app import languages
 from b24app.client import Answer, Client, Pending, Query
 from b24app.errors import B24Error, OutcomeUnknown, Refused
 
@@ -164,11 +166,10 @@ _EVENT_GET = Query("event.get", _events)
 
 def _bind(client: Client, binding: Binding) -> Refused | None:
     """Returns a refusal, for the list to tell whether it matters."""
-    params = _address(binding)
+    params: dict[str, Any] = _address(binding)
     if binding.kind == "placement":
         place = PLACEMENTS[binding.code]
-        params["TITLE"] = str(place.title)
-        params["DESCRIPTION"] = str(place.description)
+        params |= _titles(place) | {"LANG_ALL": _titles_by_language(place)}
     try:
         client.write(f"{binding.kind}.bind", params)
     except Refused as error:
@@ -176,9 +177,22 @@ def _bind(client: Client, binding: Binding) -> Refused | None:
     return None
 
 
+def _titles(place: Place) -> dict[str, Any]:
+    return {"TITLE": str(place.title), "DESCRIPTION": str(place.description)}
+
+
+def _titles_by_language(place: Place) -> dict[str, Any]:
+    """Each person reads a place's name in the language of their own Bitrix24."""
+    titles = {}
+    for code, language in languages.BY_PORTALS_CODE.items():
+        with translation.override(language):
+            titles[code] = _titles(place)
+    return titles
+
+
 def _unbind(client: Client, binding: Binding) -> None:
     client.write(f"{binding.kind}.unbind", _address(binding))
 
 
-def _address(binding: Binding) -> dict[str, str]:
+def _address(binding: Binding) -> dict[str, Any]:
     return {binding.kind.upper(): binding.code, "HANDLER": binding.handler}

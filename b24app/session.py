@@ -8,9 +8,10 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property, wraps
 from typing import Any, Concatenate, ParamSpec, cast
 
+from django.conf import settings
 from django.core import signing
 from django.http import HttpRequest, HttpResponseBase
-from django.utils import timezone
+from django.utils import timezone, translation
 from django.views.decorators.csrf import csrf_exempt
 
 from b24app import trace
@@ -31,6 +32,7 @@ ABSOLUTE_LIFETIME = timedelta(hours=12)
 MAX_LENGTH = 512
 
 _SALT = "b24app.session"
+_PARTS = 6
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ PortalView = Callable[Concatenate[PortalRequest, Parameters], HttpResponseBase]
 
 
 def issue(person: Person) -> str:
-    """A new value for this person, good for LIFETIME."""
+    """A new value for this person, good for LIFETIME, that goes on in the present language."""
     return sign(person, issued_at=timezone.now())
 
 
@@ -76,6 +78,7 @@ def sign(person: Person, *, issued_at: datetime) -> str:
             int(person.proved_at.timestamp()),
             int(issued_at.timestamp()),
             person.portal.session_generation,
+            translation.get_language() or settings.LANGUAGE_CODE,
         ]
     )
 
@@ -95,16 +98,18 @@ def carried(request: HttpRequest) -> str:
 def read(request: HttpRequest) -> Person:
     """The person whose session this request carries; also notes on the request how old it is.
 
-    Raises SessionExpired if it is missing, not ours, over, or of a portal that ended its sessions.
+    From here on everything is said in the session's language. Raises SessionExpired if it is
+    missing, not ours, over, or of a portal that ended its sessions.
     """
     value = carried(request)
     if not 0 < len(value) <= MAX_LENGTH:
         raise SessionExpired("no session")
-    try:
-        content = signing.Signer(salt=_SALT).unsign_object(value)
-    except signing.BadSignature as error:
-        raise SessionExpired("not our signature") from error
-    portal_pk, user_id, proved, issued, generation = content
+    content = _opened(value)
+    if content is None:
+        raise SessionExpired("not our signature")
+    portal_pk, user_id, proved, issued, generation, language = content
+    # Before anything is refused, so that a refusal is understood.
+    translation.activate(language)
     proved_at = datetime.fromtimestamp(proved, UTC)
     issued_at = datetime.fromtimestamp(issued, UTC)
     now = timezone.now()
@@ -118,6 +123,21 @@ def read(request: HttpRequest) -> Person:
     cast(PortalRequest, request).session_issued_at = issued_at
     trace.about(member_id=portal.member_id, portal_pk=portal.pk, user_id=user_id)
     return Person(portal, user_id, proved_at)
+
+
+def language_in(value: str) -> str | None:
+    """The language of a session, also of one that is over; None where the value is not ours."""
+    content = _opened(value) if 0 < len(value) <= MAX_LENGTH else None
+    return None if content is None else str(content[-1])
+
+
+def _opened(value: str) -> list[Any] | None:
+    try:
+        content: list[Any] = signing.Signer(salt=_SALT).unsign_object(value)
+    except signing.BadSignature:
+        return None
+    # One of an older version of the app says less; its tab is asked to reopen.
+    return content if len(content) == _PARTS else None
 
 
 def renewed(request: HttpRequest) -> str | None:

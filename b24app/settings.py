@@ -80,6 +80,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
+    "b24app.middleware.LanguageMiddleware",
     "django.middleware.common.CommonMiddleware",
     # These five are for the admin's address alone: a frame has no cookies.
     "b24app.publisher.AdminFrames",
@@ -135,6 +136,19 @@ elif _database["ENGINE"] == "django.db.backends.postgresql":
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 LANGUAGE_CODE = "en"
+# What a portal's codes mean is in languages.py; the catalogues are made by `make messages`.
+LANGUAGES = [
+    ("en", "English"),
+    ("de", "Deutsch"),
+    ("es", "Español"),
+    ("fr", "Français"),
+    ("pl", "Polski"),
+    ("pt-br", "Português (Brasil)"),
+    ("ru", "Русский"),
+    ("tr", "Türkçe"),
+]
+LOCALE_PATHS = [BASE_DIR / "locale"]
+FORMAT_MODULE_PATH = ["b24app.formats"]
 TIME_ZONE = "UTC"
 USE_I18N = True
 USE_TZ = True

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from contextvars import copy_context
 
 from django.db import connections
+from django.utils import translation
 
 # Two or three calls for each of a worker's eight threads; who finds no free thread waits for one
 # by doing the work itself.
@@ -21,12 +22,15 @@ def run_together(tasks: Sequence[Task]) -> None:
     """Run all tasks, the first of them here, and return when every one has ended.
 
     Tasks keep their own failures; an exception that leaves one is a mistake, raised here.
-    Context variables go along; Django's language does not, it belongs to its thread.
+    Context variables go along, and so does the language, which belongs to a thread.
     """
     if not tasks:
         return
     first, *others = tasks
-    submitted = [(_pool.submit(copy_context().run, _in_pool, task), task) for task in others]
+    language = translation.get_language()
+    submitted = [
+        (_pool.submit(copy_context().run, _in_pool, task, language), task) for task in others
+    ]
     try:
         first()
         for future, task in submitted:
@@ -40,8 +44,9 @@ def run_together(tasks: Sequence[Task]) -> None:
         future.result()
 
 
-def _in_pool(task: Task) -> None:
+def _in_pool(task: Task, language: str) -> None:
     try:
-        task()
+        with translation.override(language):
+            task()
     finally:
         connections.close_all()  # Django closes at the end of a request, which is not here.

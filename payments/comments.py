@@ -16,6 +16,7 @@ from django.db.models import F, QuerySet
 from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 
+from b24app import languages
 from b24app.client import Client, portal_client, user_client
 from b24app.errors import B24Error, NeverSent, OutcomeUnknown, Refused
 from b24app.models import Portal
@@ -204,12 +205,12 @@ def is_marked(text: str, attempt: Attempt) -> bool:
 
 def text_of(attempt: Attempt) -> str:
     """What is said, in the portal's language."""
-    words = {
-        "sum": money(attempt.sum, attempt.currency),
-        "system": _without_markup(attempt.pay_system_name) or str(attempt.pay_system_id),
-        "number": _without_markup(attempt.account_number),
-    }
-    with translation.override(_language(attempt.portal.language)):
+    with translation.override(languages.of_portal(attempt.portal.language)):
+        words = {
+            "sum": money(attempt.sum, attempt.currency),
+            "system": _without_markup(attempt.pay_system_name) or str(attempt.pay_system_id),
+            "number": _without_markup(attempt.account_number),
+        }
         if attempt.kind == Kind.MARK:
             told = _(
                 "Marked as paid by hand: %(sum)s, %(system)s, payment %(number)s. "
@@ -220,13 +221,6 @@ def text_of(attempt: Attempt) -> str:
                 "Paid: %(sum)s by %(system)s, payment %(number)s. Paid in the app Pay for Bitrix24."
             )
         return f"{told % words}\n№ {words['number']} · {reference(attempt)}"
-
-
-def _language(code: str) -> str:
-    try:
-        return translation.get_supported_language_variant(code or "en")
-    except LookupError:
-        return "en"
 
 
 def _without_markup(text: str) -> str:

@@ -10,6 +10,7 @@ from datetime import datetime
 from decimal import Decimal
 from urllib.parse import urlsplit
 
+from django.utils import translation
 from django.utils.translation import gettext as _
 
 from b24app.session import Person
@@ -55,8 +56,22 @@ def rows(visible: AttemptQuerySet, wanted: Filter, person: Person) -> Iterator[s
     """The file in parts, one for each chunk; whoever stops reading ends it.
 
     `person` is asked for the names of people. Dates are ISO 8601 with their offset, sums plain
-    numbers with a point.
+    numbers with a point. Its words are in the language of now, although it is read later, when the
+    request is over.
     """
+    return _in_language(_rows(visible, wanted, person), translation.get_language())
+
+
+def _in_language(parts: Iterator[str], language: str) -> Iterator[str]:
+    while True:
+        with translation.override(language):
+            part = next(parts, None)
+        if part is None:
+            return
+        yield part
+
+
+def _rows(visible: AttemptQuerySet, wanted: Filter, person: Person) -> Iterator[str]:
     line = _Line()
     writer = csv.writer(line)
     writer.writerow(_headings())

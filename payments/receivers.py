@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from django.dispatch import receiver
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext_lazy
 
 from b24app.doctor import Line
 from b24app.models import Portal
@@ -81,5 +82,9 @@ def _in_doubt(name: StrOrPromise, attempts: AttemptQuerySet, advice: StrOrPromis
     if not numbers:
         return Line(name, True, _("None."))
     words = {"count": attempts.count(), "numbers": ", ".join(numbers)}
-    said = _("%(count)s not confirmed, the last ones: %(numbers)s.") % words
-    return Line(name, False, said, advice)
+    said = ngettext_lazy(
+        "%(count)s not confirmed: %(numbers)s.",
+        "%(count)s not confirmed, the last ones: %(numbers)s.",
+        "count",
+    )
+    return Line(name, False, said % words, advice)

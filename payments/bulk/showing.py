@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext_lazy
 
 from b24app.models import Portal
 from payments.bulk import words
@@ -104,9 +105,12 @@ class Progress:
         counted = {"paid": self.paid.count, "total": self.to_pay.count}
         parts = [_("%(paid)s of %(total)s paid") % counted]
         for total, word in (
-            (self.refused, _("%(count)s refused")),
-            (self.unconfirmed, _("%(count)s not confirmed")),
-            (self.left_out, _("%(count)s left out")),
+            (self.refused, ngettext_lazy("%(count)s refused", "%(count)s refused", "count")),
+            (
+                self.unconfirmed,
+                ngettext_lazy("%(count)s not confirmed", "%(count)s not confirmed", "count"),
+            ),
+            (self.left_out, ngettext_lazy("%(count)s left out", "%(count)s left out", "count")),
         ):
             if total.count:
                 parts.append(word % {"count": total.count})

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 
-from django.utils.formats import date_format
+from babel.dates import format_skeleton
+from django.conf import settings
+from django.utils.translation import get_language, to_locale
 from django.utils.translation import gettext as _
 
 from payments.history.totals import Amount, CurrencyTotals, Totals
@@ -118,7 +120,7 @@ def _bars(one: CurrencyTotals, begin: date, last: date) -> list[Bar]:
                 marked_y=_text(_FLOOR - paid - marked),
                 marked_height=_text(marked),
                 top=_text(_FLOOR - paid - marked - 5),
-                label=figures(amount.sum) if is_labelled else "",
+                label=figures(amount.sum, one.currency) if is_labelled else "",
                 day_label=_short(day) if is_labelled and (is_each_labelled or apart) else "",
             )
         )
@@ -152,7 +154,8 @@ def _shares(one: CurrencyTotals) -> list[Share]:
 
 
 def _short(day: date) -> str:
-    return date_format(day, "j M")
+    language = get_language() or settings.LANGUAGE_CODE
+    return format_skeleton("MMMd", day, locale=to_locale(language))
 
 
 def _text(measure: Decimal) -> str:

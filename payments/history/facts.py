@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from payments.history.names import moment, own_time, system_name
 from payments.models import Attempt
@@ -140,7 +141,8 @@ _SAID = frozenset(
 
 def _ending(attempt: Attempt) -> Iterator[Fact]:
     if attempt.looks:
-        yield Fact(_("Looked at again"), _("%(count)s times") % {"count": attempt.looks})
+        looks = ngettext("%(count)s time", "%(count)s times", attempt.looks)
+        yield Fact(_("Looked at again"), looks % {"count": attempt.looks})
     if attempt.handed_over_at is not None:
         yield Fact(_("Handed over to a person"), moment(own_time(attempt.handed_over_at)))
     if attempt.settled_at is not None:

@@ -16,7 +16,7 @@ import pytest
 from django.conf import settings
 from django.core.management import call_command
 from django.db import connection
-from django.utils import timezone
+from django.utils import timezone, translation
 
 from b24app import models
 from b24app.session import Person
@@ -108,6 +108,15 @@ def test_one_marked_by_hand_says_so(alpha: Portal, manager: Person, attempt: Att
     (told,) = alpha.comments
     assert told.text.startswith("Marked as paid by hand: ")
     assert "No money was moved by it." in told.text
+
+
+def test_it_is_in_the_portals_language(alpha: Portal, manager: Person, attempt: Attempt) -> None:
+    models.Portal.objects.update(language="de")
+    Attempt.objects.update(kind=Kind.MARK)
+    with translation.override("fr"):
+        comments.post_due()
+    (told,) = alpha.comments
+    assert told.text.startswith("Von Hand als bezahlt markiert: 12.500,00\xa0EUR, Acme Pay")
 
 
 def test_an_invoice_is_told_too(alpha: Portal, manager: Person) -> None:
