@@ -35,9 +35,10 @@ demo: $(RUNTIME) ## Start two portals and the app, and say which address to open
 smoke: $(RUNTIME) ## Install, open, pay and read back, without a browser
 	@$(BIN)/python -m sandbox.smoke
 
+# In the browser tests the app is a process with a SQLite of its own: once is enough for them.
 test: $(DEVELOPMENT) ## Run the whole suite, on SQLite and on PostgreSQL
 	DATABASE_URL=sqlite:///$(CURDIR)/var/tests.sqlite3 $(BIN)/python -m pytest -n $(WORKERS)
-	$(BIN)/python -m tests.postgresql $(BIN)/python -m pytest -n $(WORKERS)
+	$(BIN)/python -m tests.postgresql $(BIN)/python -m pytest -n $(WORKERS) -m "not browser"
 
 # ROWS=1,3 measures these rows of the table alone, and leaves bench/RESULTS.md as it is.
 ROWS ?=

@@ -89,9 +89,9 @@ def _scopes() -> str:
 
 def _widgets() -> str:
     listing = (settings.BASE_DIR / "docs/marketplace/README.md").read_text(encoding="utf-8")
-    declared = frozenset(re.findall(r"`(CRM_[A-Z_]+_TAB)`", listing))
+    declared = frozenset(re.findall(r"`(CRM_[A-Z_]+_(?:TAB|MENU))`", listing))
     if declared != frozenset(PLACEMENTS):
-        raise Failed(f"declared are {sorted(declared)}, bound would be {PLACEMENTS}")
+        raise Failed(f"declared are {sorted(declared)}, bound would be {sorted(PLACEMENTS)}")
     return "the installer's list against the listing"
 
 

@@ -61,7 +61,7 @@ def test_nothing_in_it_leads_to_a_real_person() -> None:
 def test_scopes_widgets_categories_and_tags_are_declared() -> None:
     readme = (LISTING / "README.md").read_text()
     assert re.findall(r"^\| `([a-z_]+)` \|", readme, re.MULTILINE) == list(NEEDED_SCOPES)
-    assert set(re.findall(r"`(CRM_[A-Z_]+_TAB)`", readme)) == set(PLACEMENTS)
+    assert set(re.findall(r"`(CRM_[A-Z_]+_(?:TAB|MENU))`", readme)) == set(PLACEMENTS)
     for row in ("categories", "tags"):
         line = re.search(rf"^\| {row} \| (.+) \|$", readme, re.MULTILINE)
         assert line is not None

@@ -50,7 +50,9 @@ def scopes_are_used(stand: Stand) -> str:
 
 
 def widgets_are_those_declared(stand: Stand) -> str:
-    declared = sorted(set(re.findall(r"CRM_[A-Z_]+_TAB", LISTING.read_text(encoding="utf-8"))))
+    declared = sorted(
+        set(re.findall(r"CRM_[A-Z_]+_(?:TAB|MENU)", LISTING.read_text(encoding="utf-8")))
+    )
     admin = stand.visitor(seed.ADMIN)
     auth = admin.open_frame(stand.application_page(admin)).auth
     bound = sorted(row["placement"] for row in admin.rest("placement.get", auth)["result"])

@@ -165,7 +165,7 @@ def test_a_tab_is_named_in_the_language_of_whoever_looks(
     alpha.language = "de"
     install(client, sandbox, alpha)
     titles = {row["title"] for row in alpha.installations[seed.OUR_CLIENT_ID].placements}
-    assert titles == {german_words("Payments")}
+    assert titles == {german_words("Payments"), german_words("Pay…")}
 
 
 @pytest.mark.django_db
