@@ -32,7 +32,8 @@
     for (const button of dialog.querySelectorAll(".actions button")) button.disabled = is;
   }
 
-  document.addEventListener("htmx:afterSwap", ({ detail }) => {
+  // Not before htmx knows the form: a key in between would send it in the browser's own way.
+  document.addEventListener("htmx:afterSettle", ({ detail }) => {
     const dialog = detail.target === place && place.querySelector("dialog");
     if (!dialog) return;
     opener = detail.requestConfig.elt;

@@ -34,6 +34,16 @@
     return answer;
   }
 
+  // What htmx sends, nothing else may: the browser's own way would leave the page and put the fields
+  // into its address.
+  document.addEventListener(
+    "submit",
+    (event) => {
+      if (event.target.matches("[hx-post], [hx-get]")) event.preventDefault();
+    },
+    true,
+  );
+
   // ---- the size of the frame, and links into the CRM
 
   let fitted = 0;

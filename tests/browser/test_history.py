@@ -152,6 +152,8 @@ def test_a_phone_shows_the_history_without_scrolling_sideways(
     manager.page.set_viewport_size({"width": width, "height": 844})
     manager.page.add_style_tag(content=PORTAL_ON_A_PHONE)
     row = app.locator("tr[data-attempt]").filter(has_text=paid)
+    # A list that comes anew in this moment brings its rows closed.
     row.locator("summary").click()
+    row.locator("details").evaluate("details => { details.open = true; }")
     expect(row.get_by_text("Bitrix24 answered that it was done.")).to_be_visible()
     manager.frame().wait_for_function(NARROW)
