@@ -60,6 +60,9 @@ class Portal(models.Model):
     uninstalled_at = models.DateTimeField(null=True, blank=True)
     # Raised to end every frame session of this portal at once.
     session_generation = models.PositiveIntegerField(default=0)
+    # Raised where what is cached of the portal is no longer so: the keys have this number in them,
+    # so that every process asks anew.
+    cache_generation = models.PositiveIntegerField(default=0)
     # When the tabs and events were last found bound; empty when the portal may have dropped some.
     bindings_checked_at = models.DateTimeField(null=True, blank=True)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from django.core.cache import cache
+from django.db.models import F
 
 from b24app.client import Batch, Client, Pending, portal_client
 from b24app.errors import B24Error, ChainBroken, Refused
@@ -90,12 +91,13 @@ class Systems:
 
 
 def forget(portal: Portal) -> None:
-    """They have been changed: the next screen asks for them anew."""
-    cache.delete(_cache_key(portal))
+    """They have been changed: the next screen asks for them anew, whichever process it is of."""
+    Portal.objects.filter(pk=portal.pk).update(cache_generation=F("cache_generation") + 1)
+    portal.refresh_from_db(fields=["cache_generation"])
 
 
 def _cache_key(portal: Portal) -> str:
-    return f"payments.systems.{portal.pk}"
+    return f"payments.systems.{portal.pk}.{portal.cache_generation}"
 
 
 def takes_buyer(system: PaySystem, person_type_id: int | None) -> bool:

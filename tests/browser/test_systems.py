@@ -12,7 +12,6 @@ from sandbox.demo import Stage, on_stage
 from tests.browser.visit import Visit, install, press_pay, row_of
 
 DEAL, PAYMENT = seed.PLAIN_DEALS[2], seed.PLAIN_PAYMENTS[-1]
-TRIES = 20  # openings of a tab, each answered by any of few processes
 
 
 def named(app: FrameLocator, name: str) -> Locator:
@@ -62,18 +61,6 @@ def set_settings(app: FrameLocator) -> None:
     app.get_by_role("button", name="Back to the list").click()
 
 
-def choose_system(visit: Visit, name: str) -> None:
-    """Each process keeps the list of pay systems for some minutes, and only the one that changed
-    something forgets it at once: the tab is opened until one answers that has the new list."""
-    for _ in range(TRIES):
-        choice = row_of(visit.deal(DEAL), PAYMENT).get_by_role("combobox")
-        expect(choice).to_be_visible()
-        if name in choice.locator("option").all_inner_texts():
-            choice.select_option(label=name)
-            return
-    raise AssertionError(f"no process offers {name}")
-
-
 def test_from_a_handler_to_a_payment_and_back(
     browser: Browser, stage: Stage, installed: None
 ) -> None:
@@ -87,8 +74,8 @@ def test_from_a_handler_to_a_payment_and_back(
         assert system.registry == "ORDER"
         assert system.settings["SHOP_KEY"]["VALUE"] == "made-up-walked-key"
 
-        choose_system(visit, "Walked Pay")
-        app = visit.app()
+        app = visit.deal(DEAL)
+        row_of(app, PAYMENT).get_by_role("combobox").select_option(label="Walked Pay")
         press_pay(app, PAYMENT).get_by_role("button", name="Pay").click()
         expect(row_of(app, PAYMENT).get_by_text("Paid", exact=True)).to_be_visible()
         assert portal.payments[PAYMENT].paid

@@ -8,9 +8,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.core.cache import cache
 from django.test import Client
 
 from b24app.models import Portal as PortalRow
+from payments import systems
 from payments.approvals import ask
 from payments.models import Policy
 from payments.secrecy import MASK
@@ -262,6 +264,17 @@ def test_a_switched_off_one_is_offered_to_nobody(frame: Frame, alpha: Portal) ->
     assert "Acme Pay</option>" not in frame.tab()
     frame.post(f"/payments/systems/{seed.ACME_PAY}/switch/", on="yes")
     assert "Acme Pay</option>" in frame.tab()
+
+
+def test_no_process_goes_on_offering_it(frame: Frame) -> None:
+    """What another process still has in its own cache does not count any more."""
+    frame.tab()
+    row = PortalRow.objects.get()
+    kept = {key: cache.get(key) for key in (systems._cache_key(row),)}
+    assert all(kept.values())
+    frame.post(f"/payments/systems/{seed.ACME_PAY}/switch/", on="no")
+    cache.set_many(kept)
+    assert "Acme Pay</option>" not in frame.tab()
 
 
 @pytest.mark.parametrize("number", [seed.CASH, seed.OTHER_PAY])
