@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from b24app.errors import BadInput, FrameError, Missing
+from b24app.errors import FrameError, Missing
 from payments import guards, ledger, reasons
 from payments.gateway import Owner
 from payments.guards import Stopped
@@ -36,10 +36,6 @@ class NotPossible(FrameError):
     @property
     def sentence(self) -> StrOrPromise:
         return self._sentence
-
-
-class NoteMissing(BadInput):
-    sentence_by_default = reasons.NOTE_MISSING
 
 
 def ask(
@@ -131,16 +127,13 @@ def withdraw(person: Payer, approval_id: int) -> Approval:
 
 def offer_of(approval: Approval, person: Payer) -> Offer:
     """What was asked for, as it would be offered to the person who decides."""
-    owner = None
-    if approval.owner_type is not None and approval.owner_id is not None:
-        owner = Owner(approval.owner_type, approval.owner_id)
     return Offer(
         portal_id=approval.portal_id,
         user_id=person.user_id,
         payment_id=approval.payment_id,
         account_number=approval.account_number,
         order_id=approval.order_id,
-        owner=owner,
+        owner=Owner.of(approval.owner_type, approval.owner_id),
         sum=approval.sum,
         currency=approval.currency,
         pay_system_id=approval.bound_pay_system_id,

@@ -189,9 +189,10 @@ def _stands(client: Client, attempt: Attempt) -> bool:
 
 
 def _owner(attempt: Attempt) -> Owner:
-    if attempt.owner_type is None or attempt.owner_id is None:
+    owner = Owner.of(attempt.owner_type, attempt.owner_id)
+    if owner is None:
         raise RuntimeError(f"{attempt} has no owner")
-    return Owner(attempt.owner_type, attempt.owner_id)
+    return owner
 
 
 def reference(attempt: Attempt) -> str:

@@ -59,7 +59,7 @@ def read_choice(request: HttpRequest) -> Choice:
 
 
 def read_note(request: HttpRequest) -> str:
-    """Why a payment is undone. Raises NoteNeeded where it cannot be kept."""
+    """Why a person does this. Raises NoteNeeded where it cannot be kept."""
     return clean_note(request.POST.get("note", ""))
 
 

@@ -64,9 +64,8 @@ def _read(client: Client, attempt: Attempt) -> Payment | None:
     except (NeverSent, PortalMoved):
         raise
     except B24Error:
-        if attempt.owner_type is None or attempt.owner_id is None:
-            raise
-        found = _on_object(client, Owner(attempt.owner_type, attempt.owner_id), attempt.payment_id)
+        owner = Owner.of(attempt.owner_type, attempt.owner_id)
+        found = _on_object(client, owner, attempt.payment_id) if owner else None
         if found is None:
             raise
         return found

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 from b24app.client import run_together
 from b24app.errors import B24Error
-from b24app.opening import PROFILE
 from payments import reasons
 from payments.models import Attempt, Kind, State
 from payments.offer import Offer
 from payments.payer import Payer
-from payments.policy import policy_of
+from payments.policy import allows, policy_of
 from payments.screens import Status, can_be_paid_after, offer_after, status_after
 from payments.systems import Systems, SystemsReading
 from payments.undo import may_undo
@@ -68,12 +68,9 @@ def _can_undo(person: Payer, attempt: Attempt | None) -> bool:
         return False
     # Only a button: whoever presses it is judged by the rules of that moment.
     rules = (attempt and attempt.rules_read) or policy_of(person.portal)
-    if may_undo(person.user_id, paid, rules=rules, is_admin=False):
-        return True
-    if not may_undo(person.user_id, paid, rules=rules, is_admin=True):
-        return False
+    may = partial(may_undo, person.user_id, paid, rules=rules)
     try:
-        return person.client.read(PROFILE).is_admin
+        return allows(person, lambda is_admin: may(is_admin=is_admin))
     except B24Error:
         return False
 

@@ -11,12 +11,10 @@ from django.utils.translation import gettext_lazy as _
 
 from b24app.client import run_together
 from b24app.errors import FrameError, Missing
-from b24app.opening import PROFILE
 from b24app.session import Person
 from payments import reasons, undo
-from payments.models import Policy
 from payments.offer import Offer, open_offer
-from payments.policy import policy_of
+from payments.policy import allows, policy_of
 from payments.systems import SystemsReading
 
 if TYPE_CHECKING:
@@ -95,18 +93,10 @@ def ask_undo(person: Person, *, sealed: str) -> UndoQuestion:
     reason = undo.why_not(paid, rules=rules, now=timezone.now())
     if paid is None or paid.settled_at is None or reason:
         raise NothingToUndo(reason or reasons.NOT_PAID_HERE)
-    if not _is_allowed(person, rules):
+    if not allows(person, lambda is_admin: rules.may_undo(person.user_id, is_admin=is_admin)):
         raise UndoForbidden(reasons.UNDO_NOT_ALLOWED)
     until = paid.settled_at + timedelta(hours=rules.undo_hours)
     paid_at = paid.evidence.get("datePaid")
     if paid_at is not None:
         until = until.astimezone(datetime.fromisoformat(paid_at).tzinfo)
     return UndoQuestion(offer, sealed, paid.pay_system_name or offer.pay_system_name, until)
-
-
-def _is_allowed(person: Person, rules: Policy) -> bool:
-    if rules.may_undo(person.user_id, is_admin=False):
-        return True
-    if not rules.may_undo(person.user_id, is_admin=True):
-        return False
-    return person.client.read(PROFILE).is_admin

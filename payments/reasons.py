@@ -89,7 +89,6 @@ SYSTEM_NOT_ALLOWED = _(
 OWN_REQUEST = _(
     "You asked for this approval yourself, so somebody else has to decide. Nothing was done."
 )
-NOTE_MISSING = _("Say why, in at most 255 characters. Nothing was declined yet.")
 NO_APPROVAL_NEEDED = _(
     "This payment needs no approval any more. Nothing was asked for. Reload the page to pay it."
 )

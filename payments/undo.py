@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 
 from django.utils import timezone
 
-from b24app.opening import PROFILE
 from payments import policy, reasons
 from payments.carrying import carry_out
 from payments.gateway import Payment
@@ -95,11 +94,9 @@ def _prepare(person: Payer, offer: Offer, attempt: Attempt) -> None:
 
 
 def _check_person(person: Payer, rules: Policy) -> None:
-    """Whether they are administrator is asked only where it matters, and always anew."""
-    if rules.may_undo(person.user_id, is_admin=False):
-        return
-    is_admin = person.client.read(PROFILE).is_admin
-    if not is_admin or not rules.may_undo(person.user_id, is_admin=True):
+    if not policy.allows(
+        person, lambda is_admin: rules.may_undo(person.user_id, is_admin=is_admin)
+    ):
         raise Stopped(reasons.UNDO_NOT_ALLOWED)
 
 

@@ -24,8 +24,11 @@ class Dependents:
 
 
 def dependents(client: Client, portal: Portal, pay_system_ids: Collection[int]) -> Dependents:
-    """Waits for the portal once for each."""
-    counts = [client.read(administration.unpaid_bound_to(one)) for one in pay_system_ids]
+    """Waits for the portal once."""
+    batch = client.batch()
+    asked = [batch.add(administration.unpaid_bound_to(one)) for one in pay_system_ids]
+    batch.run()
+    counts = [pending.get() for pending in asked]
     ours = {"portal": portal, "pay_system_id__in": pay_system_ids}
     return Dependents(
         unpaid=None if None in counts else sum(count or 0 for count in counts),

@@ -6,7 +6,7 @@ moves no money and marks nothing as paid.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,8 +67,7 @@ def create(client: Client, portal: Portal) -> None:
         _add_handler(client, portal)
     elif found.use.handler.action_uri != address():
         _move_handler(client, portal, found.use)
-    for system in found.systems:
-        _renew_key(client, portal, system)
+    _renew_keys(client, portal, found.systems)
     for person_type in found.missing:
         _add_system(client, portal, person_type)
 
@@ -114,16 +113,24 @@ def _move_handler(client: Client, portal: Portal, use: HandlerUse) -> None:
         administration_writes.update_handler(client, use.handler.id, fields)
 
 
-def _renew_key(client: Client, portal: Portal, system: System) -> None:
+def _renew_keys(client: Client, portal: Portal, systems: Iterable[System]) -> None:
     """The key changes with this app's SECRET_KEY."""
     wanted = _key(portal)
-    query = administration.settings(system.details.id, person_type_id=EVERY_PAYER)
-    kept = client.read(query)
-    if any(kept.get(code) != setting for code, setting in wanted.items()):
-        with told_beside({}):
-            administration_writes.update_settings(
-                client, system.details.id, person_type_id=EVERY_PAYER, settings=wanted
-            )
+    batch = client.batch()
+    asked = {
+        system.details.id: batch.add(
+            administration.settings(system.details.id, person_type_id=EVERY_PAYER)
+        )
+        for system in systems
+    }
+    batch.run()
+    for number, pending in asked.items():
+        kept = pending.get()
+        if any(kept.get(code) != setting for code, setting in wanted.items()):
+            with told_beside({}):
+                administration_writes.update_settings(
+                    client, number, person_type_id=EVERY_PAYER, settings=wanted
+                )
 
 
 def _key(portal: Portal) -> dict[str, Setting]:

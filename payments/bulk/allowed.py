@@ -5,9 +5,8 @@ from __future__ import annotations
 from django.utils.translation import gettext_lazy as _
 
 from b24app.errors import FrameError
-from b24app.opening import PROFILE
 from b24app.session import Person
-from payments.policy import policy_of
+from payments.policy import allows, policy_of
 
 
 class NotAllowed(FrameError):
@@ -20,12 +19,8 @@ class NotAllowed(FrameError):
 
 def may_bulk(person: Person) -> bool:
     """Asks Bitrix24 whether this is an administrator only where that makes a difference."""
-    policy = policy_of(person.portal)
-    if policy.may_bulk(person.user_id, is_admin=False):
-        return True
-    if not policy.may_bulk(person.user_id, is_admin=True):
-        return False
-    return person.client.read(PROFILE).is_admin
+    rules = policy_of(person.portal)
+    return allows(person, lambda is_admin: rules.may_bulk(person.user_id, is_admin=is_admin))
 
 
 def require_may_bulk(person: Person) -> None:

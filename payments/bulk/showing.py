@@ -225,9 +225,7 @@ def _shown(row: RunRow, run: Run, portal: Portal) -> RowShown:
         sentences = [words.about_row(row.reason)]
     elif attempt is not None:
         sentences = attempt.sentences
-    owner = None
-    if row.owner_type is not None and row.owner_id is not None:
-        owner = Owner(row.owner_type, row.owner_id, row.owner_title)
+    owner = Owner.of(row.owner_type, row.owner_id, row.owner_title)
     return RowShown(
         row=row,
         owner=owner_link(owner, portal),

@@ -10,8 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from b24app.client import Answer, Client
-from b24app.errors import OutcomeUnknown
+from b24app.client import Client
 from payments.gateway import parsing
 from payments.gateway.administration_shapes import Registry, Setting
 
@@ -36,7 +35,7 @@ def update_handler(client: Client, handler_id: int, fields: Mapping[str, Any]) -
 
     https://apidocs.bitrix24.com/api-reference/pay-system/sale-pay-system-handler-update.html
     """
-    _expect_true(
+    parsing.expect_true(
         client.write("sale.paysystem.handler.update", {"ID": handler_id, "FIELDS": fields})
     )
 
@@ -46,7 +45,7 @@ def delete_handler(client: Client, handler_id: int) -> None:
 
     https://apidocs.bitrix24.com/api-reference/pay-system/sale-pay-system-handler-delete.html
     """
-    _expect_true(client.write("sale.paysystem.handler.delete", {"ID": handler_id}))
+    parsing.expect_true(client.write("sale.paysystem.handler.delete", {"ID": handler_id}))
 
 
 def add_pay_system(
@@ -90,12 +89,14 @@ def update_pay_system(client: Client, pay_system_id: int, fields: Mapping[str, A
 
     https://apidocs.bitrix24.com/api-reference/pay-system/sale-pay-system-update.html
     """
-    _expect_true(client.write("sale.paysystem.update", {"ID": pay_system_id, "FIELDS": fields}))
+    parsing.expect_true(
+        client.write("sale.paysystem.update", {"ID": pay_system_id, "FIELDS": fields})
+    )
 
 
 def delete_pay_system(client: Client, pay_system_id: int) -> None:
     """https://apidocs.bitrix24.com/api-reference/pay-system/sale-pay-system-delete.html"""
-    _expect_true(client.write("sale.paysystem.delete", {"ID": pay_system_id}))
+    parsing.expect_true(client.write("sale.paysystem.delete", {"ID": pay_system_id}))
 
 
 def update_settings(
@@ -106,7 +107,7 @@ def update_settings(
 
     https://apidocs.bitrix24.com/api-reference/pay-system/sale-pay-system-settings-update.html
     """
-    _expect_true(
+    parsing.expect_true(
         client.write(
             "sale.paysystem.settings.update",
             {
@@ -126,8 +127,3 @@ def _settings(settings: Mapping[str, Setting]) -> dict[str, dict[str, str]]:
 
 def _flag(value: bool) -> str:
     return "Y" if value else "N"
-
-
-def _expect_true(answer: Answer) -> None:
-    if answer.result is not True:
-        raise OutcomeUnknown("true was expected")

@@ -11,6 +11,7 @@ from datetime import datetime
 from decimal import Context, Decimal, InvalidOperation
 from typing import Any
 
+from b24app.client import Answer
 from b24app.errors import OutcomeUnknown
 
 # As many places as the portal's own columns have; compared and kept in this form.
@@ -19,6 +20,12 @@ MONEY_STEP = Decimal("0.0001")
 _MONEY = Context(prec=20)
 
 Row = Mapping[str, Any]
+
+
+def expect_true(answer: Answer) -> None:
+    """What every write answers that was understood, and that proves nothing else."""
+    if answer.result is not True:
+        raise OutcomeUnknown("true was expected")
 
 
 def mapping(value: object) -> Row:

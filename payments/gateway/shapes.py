@@ -18,6 +18,11 @@ class Owner:
     id: int
     title: str = ""
 
+    @classmethod
+    def of(cls, type_id: int | None, id_: int | None, title: str = "") -> Owner | None:
+        """As rows of the database have it, in two columns that may be empty."""
+        return None if type_id is None or id_ is None else cls(type_id, id_, title)
+
     @property
     def key(self) -> tuple[int, int]:
         return self.type_id, self.id

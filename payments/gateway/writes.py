@@ -6,8 +6,8 @@ back. All of them raise NeverSent, Refused, or OutcomeUnknown where it may have 
 
 from __future__ import annotations
 
-from b24app.client import Answer, Client
-from b24app.errors import OutcomeUnknown
+from b24app.client import Client
+from payments.gateway import parsing
 
 
 def pay_payment(client: Client, *, payment_id: int, pay_system_id: int) -> None:
@@ -15,7 +15,7 @@ def pay_payment(client: Client, *, payment_id: int, pay_system_id: int) -> None:
 
     https://apidocs.bitrix24.com/api-reference/pay-system/sale-pay-system-pay-payment.html
     """
-    _expect_true(
+    parsing.expect_true(
         client.write(
             "sale.paysystem.pay.payment",
             {"PAYMENT_ID": payment_id, "PAY_SYSTEM_ID": pay_system_id},
@@ -28,7 +28,7 @@ def mark_payment(client: Client, *, payment_id: int) -> None:
 
     https://apidocs.bitrix24.com/api-reference/crm/universal/payment/crm-item-payment-pay.html
     """
-    _expect_true(client.write("crm.item.payment.pay", {"id": payment_id}))
+    parsing.expect_true(client.write("crm.item.payment.pay", {"id": payment_id}))
 
 
 def unpay_payment(client: Client, *, payment_id: int) -> None:
@@ -36,7 +36,7 @@ def unpay_payment(client: Client, *, payment_id: int) -> None:
 
     https://apidocs.bitrix24.com/api-reference/crm/universal/payment/crm-item-payment-unpay.html
     """
-    _expect_true(client.write("crm.item.payment.unpay", {"id": payment_id}))
+    parsing.expect_true(client.write("crm.item.payment.unpay", {"id": payment_id}))
 
 
 def change_pay_system(client: Client, *, payment_id: int, pay_system_id: int) -> None:
@@ -44,14 +44,9 @@ def change_pay_system(client: Client, *, payment_id: int, pay_system_id: int) ->
 
     https://apidocs.bitrix24.com/api-reference/crm/universal/payment/crm-item-payment-update.html
     """
-    _expect_true(
+    parsing.expect_true(
         client.write(
             "crm.item.payment.update",
             {"id": payment_id, "fields": {"paySystemId": pay_system_id}},
         )
     )
-
-
-def _expect_true(answer: Answer) -> None:
-    if answer.result is not True:
-        raise OutcomeUnknown("true was expected")

@@ -72,9 +72,7 @@ def undoings_of(attempts: Iterable[Attempt]) -> dict[int, int]:
 
 
 def owner_of(attempt: Attempt) -> Owner | None:
-    if attempt.owner_type is None or attempt.owner_id is None:
-        return None
-    return Owner(attempt.owner_type, attempt.owner_id)
+    return Owner.of(attempt.owner_type, attempt.owner_id)
 
 
 def _line(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from payments.models.approval import (
     APPROVAL_LASTS,
     LIVE_STATES,
-    NOTE_LENGTH,
     Approval,
     ApprovalState,
 )
@@ -30,7 +29,6 @@ __all__ = [
     "LAST_CHOICES",
     "LIVE_STATES",
     "MAX_UNDO_HOURS",
-    "NOTE_LENGTH",
     "OPEN_STATES",
     "OVER_STATES",
     "SETTLE_AFTER",

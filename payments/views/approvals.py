@@ -13,8 +13,9 @@ from payments import approval_screens, people, screens
 from payments import approvals as requests
 from payments.approval_screens import Decision
 from payments.desk import count_waiting, read_desk
-from payments.forms import read_choice
-from payments.models import NOTE_LENGTH, Approval, Kind
+from payments.forms import read_choice, read_note
+from payments.models import Approval, Kind
+from payments.note import MAX_LENGTH
 from payments.offer import open_offer
 from payments.question import ask as ask_question
 
@@ -80,7 +81,7 @@ def decision(request: PortalRequest) -> HttpResponse:
         "approval": approval,
         "decision": decided.value,
         "requester": _requester(person, approval)[approval.requested_by],
-        "note_length": NOTE_LENGTH,
+        "note_length": MAX_LENGTH,
     }
     return render(request, "payments/_fragments/decision_question.html", context)
 
@@ -94,7 +95,7 @@ def decide(request: PortalRequest) -> HttpResponse:
         approval = requests.approve(person, approval_id)
         line = approval_screens.decided_line(approval, names=_requester(person, approval))
     elif decided == Decision.DECLINE:
-        approval = requests.decline(person, approval_id, note=_read_note(request))
+        approval = requests.decline(person, approval_id, note=read_note(request))
         line = approval_screens.decided_line(approval, names={})
     else:
         line = approval_screens.own_line(requests.withdraw(person, approval_id), names={})
@@ -125,10 +126,3 @@ def _read_decision(request: PortalRequest) -> tuple[int, Decision]:
     if decided not in Decision.values:
         raise BadInput("no decision")
     return positive_id(request.POST.get("approval", "")), Decision(decided)
-
-
-def _read_note(request: PortalRequest) -> str:
-    note = request.POST.get("note", "").strip()
-    if not note or len(note) > NOTE_LENGTH or "\0" in note:
-        raise requests.NoteMissing("no note, or too long a one")
-    return note

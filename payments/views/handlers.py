@@ -12,12 +12,11 @@ from django.views.decorators.http import require_http_methods
 
 from b24app.forms import check_body_size
 from b24app.session import PortalRequest, portal_required
-from payments import systems as cached
 from payments.administration import handlers as saving
 from payments.administration.handler_forms import HandlerForms, with_another_row
 from payments.administration.saving import ChangedMeanwhile, NotSaved, offered_again
 from payments.administration.setup import read_setup
-from payments.views.systems import listed
+from payments.views.systems import changed
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
@@ -52,7 +51,7 @@ def handler(request: PortalRequest, handler_id: int | None = None) -> HttpRespon
         except NotSaved as error:
             forms.main.add_error(error.field, str(error.sentence))
         else:
-            return _saved(request, _("Saved."))
+            return changed(request, _("Saved."))
     return _form(request, forms, handler_id)
 
 
@@ -68,13 +67,8 @@ def delete(request: PortalRequest, handler_id: int) -> HttpResponse:
         except NotSaved as error:
             context["problem"] = error.sentence
         else:
-            return _saved(request, _("Deleted."))
+            return changed(request, _("Deleted."))
     return render(request, "payments/screens/handler_delete.html", context)
-
-
-def _saved(request: PortalRequest, done: str) -> HttpResponse:
-    cached.forget(request.person.portal)
-    return listed(request, read_setup(request.person.client), done=done)
 
 
 def _form(

@@ -13,7 +13,7 @@ from payments.administration import provider
 from payments.administration.dependents import dependents
 from payments.administration.saving import NotSaved
 from payments.administration.setup import read_setup
-from payments.views.systems import listed
+from payments.views.systems import changed, listed
 
 
 @require_POST
@@ -23,10 +23,10 @@ def create(request: PortalRequest) -> HttpResponse:
     try:
         provider.create(person.client, person.portal)
     except NotSaved as error:
+        cached.forget(person.portal)  # Part of it may be there.
         return listed(request, read_setup(person.client), problem=error.sentence)
-    cached.forget(person.portal)
     done = _("Manual settlement is set up. Choose it for a payment, and Pay works at once.")
-    return listed(request, read_setup(person.client), done=done)
+    return changed(request, done)
 
 
 @require_GET
@@ -48,7 +48,6 @@ def remove(request: PortalRequest) -> HttpResponse:
     try:
         provider.remove(person.client)
     except NotSaved as error:
-        return listed(request, read_setup(person.client), problem=error.sentence)
-    finally:
         cached.forget(person.portal)
-    return listed(request, read_setup(person.client), done=_("Manual settlement is removed."))
+        return listed(request, read_setup(person.client), problem=error.sentence)
+    return changed(request, _("Manual settlement is removed."))

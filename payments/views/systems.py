@@ -55,7 +55,7 @@ def system(request: PortalRequest, pay_system_id: int | None = None) -> HttpResp
         except NotSaved as error:
             form.add_error(error.field, str(error.sentence))
         else:
-            return _saved(request, _("Saved."))
+            return changed(request, _("Saved."))
     return _form(request, form, pay_system_id)
 
 
@@ -73,7 +73,7 @@ def switch(request: PortalRequest, pay_system_id: int) -> HttpResponse:
         saving.switch(client, found, on=on)
     except NotSaved as error:
         return listed(request, read_setup(client), problem=error.sentence)
-    return _saved(request, _("Switched on.") if on else _("Switched off."))
+    return changed(request, _("Switched on.") if on else _("Switched off."))
 
 
 @require_http_methods(["GET", "POST"])
@@ -92,7 +92,7 @@ def delete(request: PortalRequest, pay_system_id: int) -> HttpResponse:
         except NotSaved as error:
             context["problem"] = error.sentence
         else:
-            return _saved(request, _("Deleted."))
+            return changed(request, _("Deleted."))
     return render(request, "payments/screens/system_delete.html", context)
 
 
@@ -105,7 +105,8 @@ def listed(
     return render(request, "payments/screens/systems.html", context)
 
 
-def _saved(request: PortalRequest, done: str) -> HttpResponse:
+def changed(request: PortalRequest, done: str) -> HttpResponse:
+    """The same after something was changed, which no screen may show as it was."""
     cached.forget(request.person.portal)
     return listed(request, read_setup(request.person.client), done=done)
 

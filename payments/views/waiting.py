@@ -14,10 +14,11 @@ from b24app.repairs import require_administrator
 from b24app.session import PortalRequest, portal_required
 from payments import history as past
 from payments import pay, reconcile
+from payments.forms import read_note
 from payments.history import Sight
 from payments.history.waiting import MOST_SHOWN, find_waiting, offer_for, waiting_in
 from payments.models import Attempt
-from payments.note import MAX_LENGTH, clean_note
+from payments.note import MAX_LENGTH
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
@@ -53,7 +54,7 @@ def check(request: PortalRequest) -> HttpResponse:
 @portal_required
 def close(request: PortalRequest) -> HttpResponse:
     """Let one go without an answer, with the reason in `note`."""
-    note = clean_note(request.POST.get("note", ""))
+    note = read_note(request)
     attempt = _chosen(request)
     return _waiting(
         request, _settled(reconcile.close_by_hand(attempt, by=request.person, note=note))
