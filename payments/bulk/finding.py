@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
-from b24app.client import Batch, Client, portal_client, run_together
-from b24app.errors import AccessDenied, ChainBroken, TokenRejected
+from b24app.client import Batch, Client, run_together
 from b24app.opening import PROFILE
 from b24app.session import Person
 from payments import gateway
@@ -17,6 +16,7 @@ from payments.systems import Systems, SystemsReading
 from payments.visible.pages import AskedPages, Page
 from payments.visible.rows import Seen
 from payments.visible.sight import seen_of
+from payments.visible.source import Source
 
 T = TypeVar("T")
 
@@ -62,10 +62,7 @@ class Finding:
 
     def __init__(self, person: Person, *, is_admin: bool) -> None:
         self._person, self._is_admin = person, is_admin
-        try:
-            self._source = portal_client(person.portal)
-        except ChainBroken:
-            self._source = person.client
+        self._source = Source(person.portal, person.client, person.client.batch())
 
     def ticked(self, payment_ids: Sequence[int]) -> Found:
         """In the list's order, newest first; ten requests' worth of them travel as one."""
@@ -91,19 +88,13 @@ class Finding:
         return seen_of(
             payments,
             portal=self._person.portal,
-            source=self._source,
+            source=self._source.client,
             person_client=self._person.client,
             is_admin=self._is_admin,
         )
 
     def _read(self, ask: Callable[[Client], T]) -> T:
-        try:
-            return ask(self._source)
-        except (ChainBroken, TokenRejected, AccessDenied):
-            if self._source is self._person.client:
-                raise
-        self._source = self._person.client
-        return ask(self._source)
+        return self._source.read(lambda: ask(self._source.client), again=ask)
 
 
 def _asked_by_id(client: Client, *, payment_ids: Sequence[int]) -> list[Payment]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from django.utils import timezone
 
-from b24app.client import Client, Pending, portal_client
-from b24app.errors import AccessDenied, B24Error, ChainBroken, TokenRejected
+from b24app.client import Client, Pending
+from b24app.errors import B24Error
 from b24app.models import Portal
 from b24app.opening import PROFILE, Profile
 from b24app.session import Person
@@ -15,6 +15,7 @@ from payments.systems import SystemsReading
 from payments.visible.pages import AskedPages, Page
 from payments.visible.rows import Listing, Seen, listing
 from payments.visible.sight import seen_of
+from payments.visible.source import Source
 
 
 class MainReading:
@@ -45,18 +46,12 @@ class MainReading:
             self._may_set_up = self.user_batch.add(administration.may_set_up())
         self._systems = SystemsReading(portal)
         self.batches = [self.user_batch]
-        # Managers may often, but not everywhere, list payments themselves; the portal's token can.
-        try:
-            self._source = portal_client(portal)
-        except ChainBroken:
-            self._source = client
-            batch = self.user_batch
-        else:
-            batch = self._source.batch()
-            self.batches.append(batch)
-            self._systems.ask(batch)
+        self._source = Source(portal, client, self.user_batch)
+        if self._source.is_portals:
+            self.batches.append(self._source.batch)
+            self._systems.ask(self._source.batch)
         self._before = before
-        self._first = AskedPages(batch, before=before, number=number)
+        self._first = AskedPages(self._source.batch, before=before, number=number)
 
     def listing(self, person: Person, *, is_admin: bool | None = None) -> Listing:
         """Once `run_together(*reading.batches)` has run; waits for the portal again. `is_admin` is
@@ -67,7 +62,7 @@ class MainReading:
         may_pay = self._right.get()
         if is_admin is None:
             is_admin = self.is_admin
-        page = self._first_page()
+        page = self._source.read(self._first.get, again=self._first_page)
         seen = self._seen(page, is_admin=is_admin)
         if not seen and page.next_before is not None and not self._number:
             page = self._pages_ahead(page.next_before)
@@ -99,21 +94,14 @@ class MainReading:
         except B24Error:
             return False
 
-    def _first_page(self) -> Page:
-        try:
-            return self._first.get()
-        except (ChainBroken, TokenRejected, AccessDenied):
-            if self._source is self._client:
-                raise
-        # The installer's pair or rights are gone; perhaps this person may list payments.
-        self._source = self._client
-        batch = self._source.batch()
+    def _first_page(self, client: Client) -> Page:
+        batch = client.batch()
         asked = AskedPages(batch, before=self._before, number=self._number)
         batch.run()
         return asked.get()
 
     def _pages_ahead(self, before: int) -> Page:
-        batch = self._source.batch()
+        batch = self._source.client.batch()
         asked = AskedPages(batch, before=before, ahead=True)
         batch.run()
         return asked.get()
@@ -122,7 +110,7 @@ class MainReading:
         return seen_of(
             page.payments,
             portal=self._portal,
-            source=self._source,
+            source=self._source.client,
             person_client=self._client,
             is_admin=is_admin,
         )

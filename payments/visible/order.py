@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from django.utils import timezone
 
-from b24app.client import Client, portal_client
-from b24app.errors import AccessDenied, ChainBroken, TokenRejected
+from b24app.client import Client
 from b24app.models import Portal
 from b24app.session import Person
 from payments import gateway
@@ -13,6 +12,7 @@ from payments.gateway import Payment
 from payments.systems import SystemsReading
 from payments.visible.rows import Listing, listing
 from payments.visible.sight import seen_of
+from payments.visible.source import Source
 
 
 class OrderReading:
@@ -31,17 +31,12 @@ class OrderReading:
         self._right = self.user_batch.add(gateway.order_right())
         self._systems = SystemsReading(portal)
         self.batches = [self.user_batch]
-        # Not every manager may list payments; the portal's token can.
-        try:
-            self._source = portal_client(portal)
-        except ChainBroken:
-            self._source = client
-            batch = self.user_batch
-        else:
-            batch = self._source.batch()
-            self.batches.append(batch)
-            self._systems.ask(batch)
-        self._payments = batch.add(gateway.payments_of_order(order_id))
+        self._source = Source(portal, client, self.user_batch)
+        if self._source.is_portals:
+            self.batches.append(self._source.batch)
+            self._systems.ask(self._source.batch)
+        self._query = gateway.payments_of_order(order_id)
+        self._payments = self._source.batch.add(self._query)
 
     def listing(self, person: Person, *, is_admin: bool | None = None) -> Listing:
         """Once `run_together(*reading.batches)` has run; waits for the portal again. `is_admin` is
@@ -51,10 +46,11 @@ class OrderReading:
         Raises the B24Error of what could not be read.
         """
         may_pay = self._right.get()
+        payments = self._of_order()
         seen = seen_of(
-            self._of_order(),
+            payments,
             portal=self._portal,
-            source=self._source,
+            source=self._source.client,
             person_client=self._client,
             is_admin=bool(is_admin),
         )
@@ -70,14 +66,5 @@ class OrderReading:
 
     def _of_order(self) -> list[Payment]:
         """A filter that was not understood brings everybody's payments."""
-        return [payment for payment in self._read() if payment.order_id == self._order_id]
-
-    def _read(self) -> tuple[Payment, ...]:
-        try:
-            return self._payments.get()
-        except (ChainBroken, TokenRejected, AccessDenied):
-            if self._source is self._client:
-                raise
-        # The installer's pair or rights are gone; perhaps this person may list payments.
-        self._source = self._client
-        return self._client.read(gateway.payments_of_order(self._order_id))
+        read = self._source.read(self._payments.get, again=lambda client: client.read(self._query))
+        return [payment for payment in read if payment.order_id == self._order_id]
