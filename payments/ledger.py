@@ -30,7 +30,9 @@ _AT_ONCE = 500
 # Four places, as the working row has.
 _SUM = "{:.4f}"
 # What the portal said that is known to name nobody; all other text of it can be erased.
-_EVIDENCE_KEPT = frozenset({"answer", "failure", "paid", "datePaid", "code"})
+_EVIDENCE_KEPT = frozenset(
+    {"answer", "failure", "paid", "datePaid", "code", "readIn", "askedBy", "object", "order"}
+)
 
 
 def record(

@@ -31,7 +31,8 @@ def keep_ids_and_sums(portal: Portal) -> None:
         Q(evidence__has_key="error") | Q(evidence__has_key="noteBefore")
     ).only("evidence")
     changed = []
-    for attempt in with_text.iterator(chunk_size=_CHUNK):
+    # Held until this is committed: one that is settled meanwhile must not lose what settled it.
+    for attempt in with_text.select_for_update().iterator(chunk_size=_CHUNK):
         attempt.evidence.pop("noteBefore", None)
         if "error" in attempt.evidence:
             attempt.evidence["error"]["description"] = ""

@@ -55,6 +55,9 @@ def test_an_entry_says_all_that_the_attempt_says(portal: models.Portal) -> None:
     evidence = {
         "answer": "refused",
         "empPaidId": 3,
+        "readIn": "object",
+        "askedBy": "event",
+        "before": {"object": None, "order": "2026-11-23T09:00:00+00:00"},
         "error": {"code": "X", "description": "Jo Doe's card", "status": 400},
         "words": "of a kind nobody knows",
     }
@@ -77,6 +80,9 @@ def test_an_entry_says_all_that_the_attempt_says(portal: models.Portal) -> None:
     assert facts["evidence"] == {
         "answer": "refused",
         "empPaidId": 3,
+        "readIn": "object",
+        "askedBy": "event",
+        "before": {"object": None, "order": "2026-11-23T09:00:00+00:00"},
         "error": {"code": "X", "status": 400},
     }
     assert "Jo Doe" not in json.dumps(facts)
