@@ -19,6 +19,18 @@ PORTAL_ON_A_PHONE = (
 STILL = """() => Promise.all(document.getAnimations()
   .filter((one) => one.effect.getComputedTiming().endTime !== Infinity)
   .map((one) => one.finished.catch(() => {})))"""
+# The portal fits its frame to what is in it, a message later than that was made wide again.
+AT_REST = """() => new Promise((done) => {
+  let last = "", still = 0;
+  const look = () => {
+    const frames = [...document.querySelectorAll("iframe")];
+    const now = JSON.stringify(frames.map((one) => one.getBoundingClientRect()));
+    still = now === last ? still + 1 : 0;
+    last = now;
+    still === 10 ? done() : requestAnimationFrame(look);
+  };
+  look();
+})"""
 # Not by a script element, which the page's own policy forbids: the debugger may evaluate anyway.
 RUN = """async (only) => {
   const runOnly = only.length ? { runOnly: only } : {};
@@ -37,7 +49,8 @@ class Auditor:
     looked: list[str] = field(default_factory=list)
 
     def look(self, name: str, page: Page, frame: Frame | None = None) -> None:
-        """`frame` is what is looked at, None the page itself."""
+        """`frame` is what is looked at, None the page itself. Afterwards all is at rest where it
+        was before, so that what is pressed next is where the browser thinks it is."""
         at = frame or page.main_frame
         if frame is not None:
             page.add_style_tag(content=PORTAL_ON_A_PHONE)
@@ -51,6 +64,7 @@ class Auditor:
                     self.found.setdefault(violation, []).append(f"{name}, {scheme}, {width}")
         page.set_viewport_size({"width": 1280, "height": 900})
         page.emulate_media(color_scheme="light")
+        page.evaluate(AT_REST)
         self.looked.append(name)
 
     def report(self) -> str:

@@ -51,13 +51,13 @@ def look(auditor: Auditor, name: str, visit: Visit) -> None:
 def screen(visit: Visit, name: str) -> FrameLocator:
     visit.page.goto(f"{visit.portal.url}/crm/deal/")
     app = visit.main_page()
-    app.get_by_role("navigation").get_by_role("link", name=name).click()
+    app.get_by_role("navigation").get_by_role("link", name=name).press("Enter")
     expect(app.get_by_role("heading", name=name, level=1)).to_be_visible()
     return app
 
 
 def question(app: FrameLocator, payment_id: int, button: str) -> Locator:
-    row_of(app, payment_id).get_by_role("button", name=button).click()
+    row_of(app, payment_id).get_by_role("button", name=button).press("Enter")
     dialog = app.get_by_role("dialog")
     expect(dialog).to_be_visible()
     return dialog
@@ -116,16 +116,16 @@ def test_a_row_in_each_state(manager: Visit, stage: Stage, auditor: Auditor) -> 
     faults = stage.sandbox.faults
     paid, refused, unknown = seed.PLAIN_PAYMENTS[0:3]
     app = manager.deal(seed.PLAIN_DEALS[0])
-    press_pay(app, paid).get_by_role("button", name="Pay").click()
+    press_pay(app, paid).get_by_role("button", name="Pay").press("Enter")
     pill(app, paid, "Paid")
     look(auditor, "paid", manager)
     question(app, paid, "Undo…")
     look(auditor, "question to undo", manager)
     app.get_by_label("Reason").fill("Wrong order")
-    app.get_by_role("dialog").get_by_role("button", name="Undo").click()
+    app.get_by_role("dialog").get_by_role("button", name="Undo").press("Enter")
     pill(app, paid, "Undone")
     faults.add(Fault("true_without_payment", method=PAY))
-    press_pay(app, refused).get_by_role("button", name="Pay").click()
+    press_pay(app, refused).get_by_role("button", name="Pay").press("Enter")
     pill(app, refused, "Refused")
 
     def lose_reads() -> None:
@@ -134,7 +134,7 @@ def test_a_row_in_each_state(manager: Visit, stage: Stage, auditor: Auditor) -> 
 
     faults.add(Fault("drop", method=PAY, when=AFTER, on_hit=lose_reads))
     held = faults.add(Fault("hold", method=PAY, when=BEFORE))
-    press_pay(app, unknown).get_by_role("button", name="Pay").click()
+    press_pay(app, unknown).get_by_role("button", name="Pay").press("Enter")
     expect(app.get_by_role("dialog").get_by_role("status")).to_have_text("Paying…")
     look(auditor, "paying", manager)
     held.release.set()
@@ -144,7 +144,7 @@ def test_a_row_in_each_state(manager: Visit, stage: Stage, auditor: Auditor) -> 
     app = manager.deal(seed.CASH_DEAL)
     question(app, seed.CASH_PAYMENT, "Mark as paid").get_by_role(
         "button", name="Mark as paid"
-    ).click()
+    ).press("Enter")
     pill(app, seed.CASH_PAYMENT, "Marked as paid")
     look(auditor, "marked", manager)
     manager.deal(seed.CANCELED_DEAL)
@@ -169,7 +169,7 @@ def test_several_at_once(manager: Visit, stage: Stage, auditor: Auditor) -> None
     progress = app.locator("#progress")
     expect(progress).to_have_attribute("data-run", "running")
     expect(progress).to_contain_text("1 of 3 paid")
-    app.get_by_role("button", name="Pause").click()
+    app.get_by_role("button", name="Pause").press("Enter")
     expect(progress).to_contain_text("You paused it.")
     look(auditor, "run, paused", manager)
     app.get_by_role("button", name="Stop", exact=True).press("Enter")
@@ -184,13 +184,13 @@ def test_rules_and_approvals(admin: Visit, manager: Visit, auditor: Auditor) -> 
     app = screen(admin, "Rules")
     look(auditor, "rules", admin)
     app.locator("[name=limit_currency]").last.fill("EU")
-    app.get_by_role("button", name="Save").click()
+    app.get_by_role("button", name="Save").press("Enter")
     expect(app.get_by_text("Nothing was stored")).to_be_visible()
     look(auditor, "rules, not stored", admin)
     app = screen(admin, "Rules")
     app.locator("[name=limit_currency]").last.fill("USD")
     app.locator("[name=limit_sum]").last.fill("1")
-    app.get_by_role("button", name="Save").click()
+    app.get_by_role("button", name="Save").press("Enter")
     expect(app.get_by_text("Saved.")).to_be_visible()
     look(auditor, "rules, stored", admin)
     app = manager.deal(seed.USD_DEAL)
@@ -220,20 +220,20 @@ def test_rules_and_approvals(admin: Visit, manager: Visit, auditor: Auditor) -> 
 def test_the_history(admin: Visit, stage: Stage, auditor: Auditor) -> None:
     app = admin.deal(seed.PLAIN_DEALS[1])
     paid = seed.PLAIN_PAYMENTS[3]
-    press_pay(app, paid).get_by_role("button", name="Pay").click()
+    press_pay(app, paid).get_by_role("button", name="Pay").press("Enter")
     pill(app, paid, "Paid")
     hand_over(stage, 990_002, "990/2")
     app = screen(admin, "History")
     for summary in app.locator("summary").all():
-        summary.click()
+        summary.press("Enter")
     look(auditor, "history", admin)
     with admin.page.context.expect_page() as opened:
-        app.get_by_role("button", name="Print").click()
+        app.get_by_role("button", name="Print").press("Enter")
     expect(opened.value.get_by_role("heading", name="History of payments")).to_be_visible()
     auditor.look("history on paper", opened.value)
     opened.value.close()
     app.get_by_label("Order or payment number").fill("9999999")
-    app.get_by_role("button", name="Show", exact=True).click()
+    app.get_by_role("button", name="Show", exact=True).press("Enter")
     expect(app.get_by_role("heading", name="Nothing was found")).to_be_visible()
     look(auditor, "history, nothing found", admin)
 
@@ -242,7 +242,7 @@ def test_payment_systems(admin: Visit, auditor: Auditor) -> None:
     app = screen(admin, "Payment systems")
     look(auditor, "payment systems", admin)
     for button in ("Add a handler", "Add a payment system"):
-        app.get_by_role("button", name=button).click()
+        app.get_by_role("button", name=button).press("Enter")
         expect(app.get_by_role("button", name="Save")).to_be_visible()
         look(auditor, button, admin)
         app.get_by_role("button", name="Back to the list").press("Enter")
@@ -250,18 +250,18 @@ def test_payment_systems(admin: Visit, auditor: Auditor) -> None:
         has=app.get_by_role("rowheader", name="Acme Pay", exact=True)
     )
     for button in ("Edit", "Settings", "Delete"):
-        acme.first.get_by_role("button", name=button).click()
+        acme.first.get_by_role("button", name=button).press("Enter")
         expect(app.get_by_role("button", name="Back to the list")).to_be_visible()
         look(auditor, f"payment system: {button}", admin)
         app.get_by_role("button", name="Back to the list").press("Enter")
-    acme.last.get_by_role("button", name="Delete").click()
+    acme.last.get_by_role("button", name="Delete").press("Enter")
     expect(app.get_by_role("button", name="Back to the list")).to_be_visible()
     look(auditor, "delete a handler", admin)
 
 
 def test_manual_settlement_and_its_bill(admin: Visit, stage: Stage, auditor: Auditor) -> None:
     app = screen(admin, "Payment systems")
-    app.get_by_role("button", name="Set it up").click()
+    app.get_by_role("button", name="Set it up").press("Enter")
     expect(app.get_by_text("Manual settlement is set up.")).to_be_visible()
     look(auditor, "manual settlement", admin)
     payment = stage.alpha.payments[seed.PLAIN_PAYMENTS[5]]
@@ -284,7 +284,7 @@ def test_pages_that_say_what_is_wrong(
     auditor.look("not found", manager.page)
     stage.sandbox.faults.add(Fault("html502", method=READ_BACK, times=None))
     manager.page.goto(f"{stage.alpha.url}/crm/deal/details/{seed.PLAIN_DEALS[2]}/")
-    manager.page.get_by_role("navigation", name="Tabs").get_by_role("link").last.click()
+    manager.page.get_by_role("navigation", name="Tabs").get_by_role("link").last.press("Enter")
     expect(manager.any_page().get_by_role("button", name="Try again")).to_be_visible()
     look(auditor, "not opened", manager)
     stage.sandbox.faults.clear()
@@ -296,7 +296,7 @@ def test_the_installer(browser: Browser, stage: Stage, auditor: Auditor) -> None
         stage.sandbox.faults.add(Fault("html502", method="placement.get", times=None))
         visit.page.goto(f"{stage.beta.url}/marketplace/")
         row = visit.page.get_by_role("row", name="Pay for Bitrix24")
-        row.get_by_role("button", name="Install").click()
+        row.get_by_role("button", name="Install").press("Enter")
         expect(visit.app().get_by_role("button", name="Try again")).to_be_visible()
         look(auditor, "installation", visit)
         stage.sandbox.faults.clear()

@@ -117,6 +117,7 @@ def test_the_page_to_be_printed_opens_beside_the_portal(manager: Visit, paid: st
     expect(paper.get_by_role("heading", name="History of payments")).to_be_visible()
     expect(paper.locator("tr[data-attempt]").filter(has_text=paid)).to_be_visible()
     assert "frame_session" not in paper.url
+    paper.wait_for_function("window.asked_to_print")
     paper.close()
 
 

@@ -14,6 +14,8 @@ WIDTH, HEIGHT = 1280, 900
 # On a phone the portal leaves all of its width to the frame; then nothing may be wider than that.
 PORTAL_ON_A_PHONE = ".menu { display: none } .page { margin: 0; padding: 0 }"
 NARROW = "() => document.documentElement.scrollWidth <= document.documentElement.clientWidth"
+# The dialog that asks for a printer belongs to nobody here, and holds its page while it is open.
+NO_PRINTER = "window.print = () => { window.asked_to_print = true; };"
 # What the browser itself writes to the console about an answer that a test asked for.
 _ABOUT_STATUS = "Failed to load resource: the server responded with a status of {}"
 
@@ -32,6 +34,7 @@ class Visit:
         script have failed and no answer been an error, but for statuses in `expected`."""
         context = browser.new_context(viewport={"width": WIDTH, "height": HEIGHT})
         try:
+            context.add_init_script(NO_PRINTER)
             visit = cls(context.new_page(), portal)
             visit._watch()
             visit._sign_in(user_id)
