@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from playwright.sync_api import Browser, FrameLocator, expect, sync_playwright
 
@@ -20,6 +21,7 @@ from sandbox import seed
 from sandbox.app_process import ROOT
 from sandbox.demo import Stage, on_stage
 from tests.browser.conftest import FLAGS
+from tests.browser.test_policy import opened, set_limit
 from tests.browser.visit import Visit, install, press_pay, row_of
 from tests.png import packed
 
@@ -42,6 +44,8 @@ class Shot:
     user_id: int
     open: Callable[[Visit], FrameLocator]
     listing: int = 0
+    language: str = "en"
+    colours: Literal["light", "dark"] = "light"
 
 
 def screen(name: str) -> Callable[[Visit], FrameLocator]:
@@ -69,6 +73,18 @@ def question(visit: Visit) -> FrameLocator:
     return app
 
 
+def several(visit: Visit) -> FrameLocator:
+    """Three ticked payments, before any of them is paid."""
+    app = visit.main_page()
+    boxes = app.get_by_role("row").get_by_role("checkbox")
+    expect(boxes.first).to_be_visible()
+    for box in boxes.all()[:3]:
+        box.check()
+    app.get_by_role("button", name="Pay selected").click()
+    expect(app.locator("#run-start")).to_be_visible()
+    return app
+
+
 SHOTS = (
     Shot("deal-tab", "The tab of a deal", seed.MANAGER, deal_tab, listing=1),
     Shot("question", "What is asked before a payment", seed.MANAGER, question, listing=2),
@@ -76,11 +92,19 @@ SHOTS = (
     Shot(
         "unpaid", "Unpaid payments, the app's own page", seed.MANAGER, screen("unpaid"), listing=3
     ),
-    Shot("bulk", "Several at once", seed.MANAGER, screen("bulk")),
+    Shot("bulk", "Several at once, before anything is paid", seed.MANAGER, several),
     Shot("approvals", "Approvals", seed.ADMIN, screen("approvals")),
     Shot("history", "History", seed.ADMIN, screen("history"), listing=4),
     Shot("systems", "Payment systems", seed.ADMIN, screen("systems")),
     Shot("policy", "The administrator's rules", seed.ADMIN, screen("policy"), listing=5),
+    Shot("german-tab", "The tab of a deal, in German", seed.MANAGER, deal_tab, language="de"),
+    Shot(
+        "dark-unpaid",
+        "Unpaid payments, in the dark",
+        seed.MANAGER,
+        screen("unpaid"),
+        colours="dark",
+    ),
 )
 
 
@@ -129,24 +153,33 @@ def write_page() -> None:
 
 
 def prepare(browser: Browser, stage: Stage) -> None:
-    """A portal at work: the app installed, some payments made, one refused."""
+    """A portal at work: the app installed, some payments made, one asked for."""
     with Visit.of(browser, stage.alpha, seed.ADMIN) as admin:
         install(admin)
+        set_limit(opened(admin, "Rules"), "JPY", "100000")
     with Visit.of(browser, stage.alpha, seed.MANAGER) as manager:
         for deal_id, payment_id in (
             (seed.DEAL, seed.PAYMENT),
             (seed.SEVERAL_DEAL, seed.SEVERAL_PAYMENTS[2]),
             (seed.PLAIN_DEALS[0], seed.PLAIN_PAYMENTS[0]),
+            (seed.PLAIN_DEALS[2], seed.PLAIN_PAYMENTS[6]),
         ):
             app = manager.deal(deal_id)
             press_pay(app, payment_id).get_by_role("button", name="Pay").click()
             expect(row_of(app, payment_id).locator("[data-state=paid]")).to_be_visible()
+        app = manager.deal(seed.JPY_DEAL)
+        asked = row_of(app, seed.JPY_PAYMENT)
+        asked.get_by_role("button", name="Ask for approval").click()
+        app.get_by_role("dialog").get_by_role("button", name="Ask for approval").click()
+        expect(asked).to_contain_text("Nobody has decided yet")
 
 
 def take(browser: Browser, stage: Stage, shot: Shot) -> None:
+    stage.alpha.language = shot.language
     for width, height in (DESK, PHONE):
         with Visit.of(browser, stage.alpha, shot.user_id) as visit:
             page = visit.page
+            page.emulate_media(color_scheme=shot.colours)
             app = shot.open(visit)
             page.set_viewport_size({"width": width, "height": height})
             page.add_style_tag(content=_ON_A_PHONE if width == PHONE[0] else _WITHOUT_PANEL)
