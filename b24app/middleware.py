@@ -12,6 +12,7 @@ from django.utils import translation
 from django.utils.cache import patch_cache_control
 
 from b24app import error_pages, languages, publisher, session, trace
+from b24app.call_stack import with_room
 from b24app.errors import (
     AccessDenied,
     B24Error,
@@ -44,6 +45,7 @@ class TraceMiddleware:
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
+    @with_room
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         begun = trace.begin(request.headers.get(trace.HEADER, ""))
         response = self.get_response(request)

@@ -47,7 +47,7 @@ def measure(stage: Stage) -> Row:
     database = stage.sqlite("round_trips")
     apps.prepare(database, stage.portals.installed(), scheme="https", port=stage.far_port)
     rounds = QUICK_ROUNDS if stage.quick else ROUNDS
-    needed = (len(peers.SIDES) + 1) * rounds * len(DELAYS) + WARMING
+    needed = (len(peers.SIDES) + 1) * len(WORKS) * rounds * len(DELAYS) + WARMING
     payments = iter(stage.portals.fill(1, needed))
     token = stage.portals.token(1, ADMIN)
     taken: dict[tuple[float, str, str], Taken] = defaultdict(Taken)
