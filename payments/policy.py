@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import Exists, Subquery
 from django.utils import timezone
 
 from b24app.errors import FrameError
@@ -14,12 +13,9 @@ from b24app.models import Portal
 from b24app.opening import PROFILE
 from payments import ledger, reasons
 from payments.guards import Stopped
-from payments.models import LAST_CHOICES, Approval, Attempt, Policy
+from payments.models import Approval, Attempt, Policy
 from payments.offer import Offer
 from payments.payer import Payer
-
-# From a portal to its rules, which only this app knows of.
-_AS_RELATED = Policy._meta.get_field("portal").remote_field
 
 
 class ChangedMeanwhile(FrameError):
@@ -32,34 +28,6 @@ class ChangedMeanwhile(FrameError):
 def policy_of(portal: Portal) -> Policy:
     """The portal's rules, the defaults where it has none. One statement, never cached."""
     return Policy.objects.filter(portal=portal).first() or Policy(portal=portal)
-
-
-def policy_and_attempts(
-    portal: Portal, payment_ids: Collection[int], *, person_id: int
-) -> tuple[Policy, bool, list[int]]:
-    """The rules, whether the app has ever tried anything with these payments, and by which pay
-    systems this person paid last: all that nearly every screen needs to know, in one statement."""
-    attempts = Attempt.objects.filter(portal_id=portal.pk, payment_id__in=payment_ids)
-    rules = [f"payment_policy__{field.name}" for field in Policy._meta.concrete_fields]
-    row = (
-        Portal.objects.filter(pk=portal.pk)
-        .annotate(**_last_choices(portal, person_id))
-        .annotate(has_attempts=Exists(attempts))
-        .select_related("payment_policy")
-        .only("pk", *rules)
-        .get()
-    )
-    found = _AS_RELATED.get_cached_value(row, default=None)
-    policy = found if isinstance(found, Policy) else Policy(portal=portal)
-    last = [getattr(row, f"last_choice_{place}") for place in range(LAST_CHOICES)]
-    return policy, bool(row.has_attempts), [choice for choice in last if choice is not None]
-
-
-def _last_choices(portal: Portal, person_id: int) -> dict[str, Subquery]:
-    paid = Attempt.objects.paid_by_person(person_id, portal_id=portal.pk).values("pay_system_id")
-    return {
-        f"last_choice_{place}": Subquery(paid[place : place + 1]) for place in range(LAST_CHOICES)
-    }
 
 
 def allows(person: Payer, may: Callable[[bool], bool]) -> bool:

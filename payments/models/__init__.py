@@ -9,7 +9,6 @@ from payments.models.approval import (
     ApprovalState,
 )
 from payments.models.attempt import (
-    LAST_CHOICES,
     OPEN_STATES,
     SETTLE_AFTER,
     STALE_CLAIM,
@@ -26,7 +25,6 @@ from payments.models.run import ACTIVE_STATES, OVER_STATES, RowState, Run, RunRo
 __all__ = [
     "ACTIVE_STATES",
     "APPROVAL_LASTS",
-    "LAST_CHOICES",
     "LIVE_STATES",
     "MAX_UNDO_HOURS",
     "OPEN_STATES",

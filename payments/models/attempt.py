@@ -24,10 +24,6 @@ STALE_CLAIM = timedelta(minutes=5)
 # A payment still unpaid this long after it was sent has not been carried out.
 SETTLE_AFTER = timedelta(seconds=120)
 
-# Of a person's last payments, so many pay systems are remembered to be offered first: more would
-# make every opening dearer, and who has not paid by it for so long has no habit worth a guess.
-LAST_CHOICES = 5
-
 
 class Kind(models.TextChoices):
     """What was tried: to pay through the pay system; to mark as paid, with no money moved by it; to

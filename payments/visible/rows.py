@@ -12,13 +12,13 @@ from payments.gateway import Order, Owner, Payment, PaySystem
 from payments.models import Approval, Attempt, Policy
 from payments.offer import Offer
 from payments.payer import Payer
-from payments.policy import policy_and_attempts
+from payments.policy import policy_of
 from payments.systems import Systems
 from payments.visible.attempts import is_marked, is_undoable
 from payments.visible.choices import choice_of
 from payments.visible.past import attempts_on, paid_back_words
 from payments.visible.rules import Rule, approvals_of, names_of_approvers
-from payments.visible.usual import usual_of
+from payments.visible.usual import Habit
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
@@ -99,11 +99,10 @@ def listing(
     """`made_at` is when reading began, by our clock: what is paid and paid back from then on, the
     page does not show."""
     payment_ids = [one.payment.id for one in seen]
-    policy, has_attempts, recent = policy_and_attempts(
-        person.portal, payment_ids, person_id=person.user_id
-    )
-    still_open, ended = attempts_on(payment_ids if has_attempts else [], portal=person.portal)
+    policy = policy_of(person.portal)
+    still_open, ended = attempts_on(payment_ids, portal=person.portal)
     approvals = approvals_of(person, [one.payment for one in seen], policy)
+    habit = Habit(person)
     rows = [
         _row(
             person,
@@ -115,7 +114,7 @@ def listing(
             may_pay=may_pay,
             is_admin=is_admin,
             made_at=made_at,
-            recent=recent,
+            habit=habit,
         )
         for one in seen
     ]
@@ -141,7 +140,7 @@ def _row(
     may_pay: bool,
     is_admin: bool,
     made_at: datetime,
-    recent: Sequence[int],
+    habit: Habit,
 ) -> Row:
     payment = seen.payment
     offer = _offer(person, payment, seen.owner, made_at)
@@ -164,7 +163,7 @@ def _row(
         approval=rule.approval,
         markable=is_possible and choice.markable,
         can_ask_to_mark=is_possible and choice.can_ask_to_mark,
-        usual_id=usual_of(recent, choice.systems, bound_id=payment.pay_system_id)
+        usual_id=habit.usual_of(choice.systems, bound_id=payment.pay_system_id)
         if has_choice
         else 0,
         marked=is_marked(payment, ended),

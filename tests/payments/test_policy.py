@@ -17,7 +17,7 @@ from b24app.session import Person
 from payments import ledger, reasons
 from payments.models import Policy, State, Who
 from payments.pay import pay
-from payments.policy import ChangedMeanwhile, change, policy_and_attempts, policy_of
+from payments.policy import ChangedMeanwhile, change, policy_of
 from sandbox import seed
 from sandbox.app import Sandbox
 from sandbox.faults import Fault
@@ -91,12 +91,7 @@ def test_the_rules_are_one_statement(portal: models.Portal, django_assert_num_qu
         policy = policy_of(portal)
         assert policy.needs_approval(Decimal(101), "EUR")
         assert [limit.currency for limit in policy.limit_rows()] == ["EUR", "USD"]
-    with django_assert_num_queries(1):
-        policy, has_attempts, _ = policy_and_attempts(
-            portal, [seed.PAYMENT], person_id=seed.MANAGER
-        )
         assert policy.systems == [11]
-        assert not has_attempts
 
 
 def test_rules_are_not_those_of_another_portal(
@@ -105,7 +100,6 @@ def test_rules_are_not_those_of_another_portal(
     rules(portal, systems=[])
     other = stage.install(sandbox, beta)
     assert policy_of(other).systems is None
-    assert policy_and_attempts(other, [], person_id=seed.MANAGER)[0].systems is None
 
 
 @pytest.mark.parametrize(
