@@ -43,6 +43,7 @@ class Opening:
     language: str
     _posted: Posted = field(repr=False)
     _request: HttpRequest = field(repr=False)
+    _serving: UserToken | None = field(default=None, repr=False)
     is_admin: bool = False
     user_name: str = ""
     _app_info: Pending[AppInfo] | None = field(default=None, repr=False)
@@ -140,9 +141,11 @@ class Opening:
         An administrator mends a portal whose serving pair is lost, or whose serving person is, by
         opening the app.
         """
-        portal = self.portal
+        portal, serving = self.portal, self._serving
         pair = self._posted.pair(user_id=profile.user_id, client_endpoint=portal.client_endpoint)
-        serving = UserToken.objects.filter(portal=portal, serves_portal=True).first()
+        if profile.is_admin:
+            # What was asked meanwhile may have shown that the serving person is lost.
+            serving = UserToken.objects.filter(portal=portal, serves_portal=True).first()
         if serving is not None and constant_time_compare(serving.refresh, pair.refresh):
             return
         if not profile.is_admin or (serving is not None and not serving.broken_code):
@@ -176,9 +179,7 @@ def read_opening(request: HttpRequest) -> Opening:
     portal sends, OpeningRefused for a portal in which this app is not installed.
     """
     posted = read_posted(request)
-    portal = Portal.objects.filter(
-        member_id=posted.member_id, installed_at__isnull=False, uninstalled_at=None
-    ).first()
+    portal, serving = _installed(posted.member_id)
     if portal is None:
         raise refusal("not installed in this portal", member_id=posted.member_id)
     trace.about(member_id=portal.member_id, portal_pk=portal.pk)
@@ -190,4 +191,15 @@ def read_opening(request: HttpRequest) -> Opening:
         language=posted.language,
         _posted=posted,
         _request=request,
+        _serving=serving,
     )
+
+
+def _installed(member_id: str) -> tuple[Portal | None, UserToken | None]:
+    """The portal and the pair that serves it, in one statement where there is one."""
+    is_it = {"member_id": member_id, "installed_at__isnull": False, "uninstalled_at": None}
+    of_it = {f"portal__{name}": value for name, value in is_it.items()}
+    serving = UserToken.objects.select_related("portal").filter(serves_portal=True, **of_it).first()
+    if serving is not None:
+        return serving.portal, serving
+    return Portal.objects.filter(**is_it).first(), None

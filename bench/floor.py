@@ -17,8 +17,8 @@ from django.template import engines
 from django.urls import path
 from django.views.decorators.csrf import csrf_exempt
 
-from b24app.models import Portal, UserToken
-from payments.models import Attempt
+from b24app.models import UserToken
+from payments.models import Attempt, Policy
 
 # As many as the app makes for the same tab; tests/bench/test_counts.py compares.
 COMMANDS = {
@@ -59,21 +59,20 @@ def _ask(endpoint: str, token: str, commands: dict[str, str]) -> dict[str, Any]:
 def tab(request: HttpRequest) -> HttpResponse:
     fields = request.POST
     deal = json.loads(fields["PLACEMENT_OPTIONS"])["ID"]
-    portal = Portal.objects.values("pk", "client_endpoint").get(member_id=fields["member_id"])
-    pk, endpoint, token = portal["pk"], portal["client_endpoint"], fields["AUTH_ID"]
-    tokens = UserToken.objects.filter(portal_id=pk)
-    list(tokens.filter(serves_portal=True).values_list("user_id", "broken_code"))
+    serving = UserToken.objects.filter(serves_portal=True, portal__member_id=fields["member_id"])
+    pk, endpoint = serving.values_list("portal_id", "portal__client_endpoint").get()
+    token, tokens = fields["AUTH_ID"], UserToken.objects.filter(portal_id=pk)
     systems = cache.get(f"floor.{pk}")
     if systems is None:
         # Ordinary people may not list them.
-        serving = tokens.get(serves_portal=True)
-        systems = _ask(endpoint, serving.access, SYSTEMS)["q0"]
+        systems = _ask(endpoint, tokens.get(serves_portal=True).access, SYSTEMS)["q0"]
         cache.set(f"floor.{pk}", systems, SYSTEMS_SECONDS)
     commands = {key: line.format(deal=deal) for key, line in COMMANDS.items()}
     answers = _ask(endpoint, token, commands)
     rows = answers["q1"]
     user_id = int(answers["q3"]["ID"])
     tokens.filter(user_id=user_id, serves_portal=False).update(broken_code="")
+    list(Policy.objects.filter(portal_id=pk).values_list("pk", "limits"))
     payment_ids = [row["id"] for row in rows]
     list(
         Attempt.objects.filter(portal_id=pk, payment_id__in=payment_ids).values_list("pk", "state")
