@@ -14,9 +14,9 @@ from payments.models import Attempt, Entry
 # What is in it is of no consequence; that a day's worth lies beside the next one's is.
 _PORTALS = """
 INSERT INTO b24app_portal (member_id, client_endpoint, domain, app_id, app_code, scope,
-  application_token, status, language, installed_at, session_generation)
+  application_token, status, language, installed_at, session_generation, cache_generation)
 SELECT 'filled' || i, 'https://p' || i || '.example.com/rest/', 'p' || i || '.example.com', 1,
-  'local.bench', '', '', 'L', 'en', now(), 0
+  'local.bench', '', '', 'L', 'en', now(), 0, 0
 FROM generate_series(%(first)s, %(last)s) AS i
 """
 _TOKENS = """
