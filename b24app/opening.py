@@ -199,7 +199,6 @@ def _installed(member_id: str) -> tuple[Portal | None, UserToken | None]:
     """The portal and the pair that serves it, in one statement where there is one."""
     is_it = {"member_id": member_id, "installed_at__isnull": False, "uninstalled_at": None}
     of_it = {f"portal__{name}": value for name, value in is_it.items()}
-    serving = UserToken.objects.select_related("portal").filter(serves_portal=True, **of_it).first()
-    if serving is not None:
+    for serving in UserToken.objects.select_related("portal").filter(serves_portal=True, **of_it):
         return serving.portal, serving
     return Portal.objects.filter(**is_it).first(), None

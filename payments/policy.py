@@ -27,7 +27,7 @@ class ChangedMeanwhile(FrameError):
 
 def policy_of(portal: Portal) -> Policy:
     """The portal's rules, the defaults where it has none. One statement, never cached."""
-    return Policy.objects.filter(portal=portal).first() or Policy(portal=portal)
+    return next(iter(Policy.objects.filter(portal=portal)), None) or Policy(portal=portal)
 
 
 def allows(person: Payer, may: Callable[[bool], bool]) -> bool:

@@ -33,7 +33,7 @@ def attempts_on(payment_ids: Iterable[int], *, portal: Portal) -> tuple[ByPaymen
         payment_id__in=list(payment_ids),
         state__in=(*OPEN_STATES, State.PAID, State.UNDONE),
     )
-    for attempt in attempts.order_by("pk"):
+    for attempt in sorted(attempts, key=lambda one: one.pk):
         if not attempt.is_open:
             ended[attempt.payment_id] = attempt
         elif not attempt.is_abandoned(now):
