@@ -29,13 +29,17 @@
 
   // Another screen may be long in coming; the one that is shown says that it is on its way.
   document.addEventListener("htmx:beforeRequest", ({ detail }) => {
-    if (detail.target?.id === "screen") detail.target.setAttribute("aria-busy", "true");
+    if (detail.target?.id !== "screen") return;
+    detail.target.setAttribute("aria-busy", "true");
+    // A form that is being saved stays in sight; a screen that is left need not.
+    detail.target.toggleAttribute("data-left", detail.elt.matches("nav.screens a"));
   });
 
   // Where nothing came of it, the same screen is still there.
   document.addEventListener("htmx:afterRequest", ({ detail }) => {
     if (detail.requestConfig.target?.id === "screen") {
       detail.requestConfig.target.removeAttribute("aria-busy");
+      detail.requestConfig.target.removeAttribute("data-left");
     }
   });
 })();
