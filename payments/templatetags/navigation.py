@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from django import template
 from django.template import Context
 from django.urls import reverse
@@ -20,5 +22,7 @@ def screens_for(context: Context) -> list[navigation.Screen]:
 
 
 @register.simple_tag
+@cache
 def address(name: str) -> str:
+    """Of a view without parameters: one for as long as the process lives."""
     return reverse(f"payments:{name}")
