@@ -22,7 +22,10 @@ ROOT = Path(__file__).resolve().parent.parent
 LOOPBACK = "127.0.0.1"
 # The README's line for gunicorn.
 WORKERS, THREADS = 3, 16
-GUNICORN = f"--worker-class gthread --workers {WORKERS} --threads {THREADS} --timeout 120".split()
+GUNICORN = (
+    f"--worker-class gthread --workers {WORKERS} --threads {THREADS} --worker-connections 24 "
+    "--timeout 120"
+).split()
 START_SECONDS, STOP_SECONDS, PREPARE_SECONDS = 40, 10, 120
 TOKEN_KEY = "YmVuY2gtYmVuY2gtYmVuY2gtYmVuY2gtYmVuY2gtYmU="
 BACKLOG = 2048
