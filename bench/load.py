@@ -76,6 +76,10 @@ class _Visitor(asyncio.Protocol):
             whole = len(self.buffer) >= self.needed
         if whole:
             self._end(int(self.buffer[9:12]))
+            if b"connection: close" in self.buffer[: self.buffer.find(b"\r\n\r\n")].lower():
+                # Said by the server, which takes no further request on this connection.
+                self.transport.close()
+                self.transport = None
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.transport = None
