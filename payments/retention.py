@@ -17,6 +17,7 @@ from payments.models import OPEN_STATES, Approval, Attempt, Entry, Policy
 _CHUNK = 500
 
 
+@transaction.atomic
 def keep_ids_and_sums(portal: Portal) -> None:
     """Remove the texts that came from the portal and its people, which may name somebody: what its
     pay systems are called and said, and why something was undone, closed or declined. A portal that
