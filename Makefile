@@ -16,6 +16,8 @@ PACKAGES := b24app bench payments sandbox tests
 # Tests wait for the network and for locks more than they compute.
 WORKERS ?= 2
 TEMPLATES = $(shell find templates -name '*.html' | sort)
+CATALOGUES := $(wildcard locale/*/LC_MESSAGES/django.po)
+COMPILED := $(CATALOGUES:.po=.mo)
 
 # A port of the demo is another one where this one is taken.
 PORT ?= 8100
@@ -29,26 +31,26 @@ PAYMENTS ?= 0
 help: ## Show this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: $(RUNTIME) ## Start two portals and the app, and say which address to open
+demo: $(RUNTIME) $(COMPILED) ## Start two portals and the app, and say which address to open
 	@$(BIN)/python -m sandbox --port $(PORT) --portals $(PORTALS) --app $(APP_PORT) --payments $(PAYMENTS)
 
-smoke: $(RUNTIME) ## Install, open, pay and read back, without a browser
+smoke: $(RUNTIME) $(COMPILED) ## Install, open, pay and read back, without a browser
 	@$(BIN)/python -m sandbox.smoke
 
 # In the browser tests the app is a process with a SQLite of its own: once is enough for them.
-test: $(DEVELOPMENT) ## Run the whole suite, on SQLite and on PostgreSQL
+test: $(DEVELOPMENT) $(COMPILED) ## Run the whole suite, on SQLite and on PostgreSQL
 	DATABASE_URL=sqlite:///$(CURDIR)/var/tests.sqlite3 $(BIN)/python -m pytest -n $(WORKERS)
 	$(BIN)/python -m tests.postgresql $(BIN)/python -m pytest -n $(WORKERS) -m "not browser"
 
 # ROWS=1,3 measures these rows of the table alone, and leaves bench/RESULTS.md as it is.
 ROWS ?=
-bench: $(BENCH) ## Measure the app beside others and beside the floor; see bench/RESULTS.md
+bench: $(BENCH) $(COMPILED) ## Measure the app beside others and beside the floor; see bench/RESULTS.md
 	@$(BIN)/python -m bench $(if $(ROWS),--rows $(ROWS))
 
-moderation: $(DEVELOPMENT) ## Try what the Marketplace's moderators test, against a running app
-	$(BIN)/python manage.py moderation_check
+moderation: $(DEVELOPMENT) $(COMPILED) ## Try what the Marketplace's moderators test, against a running app
+	$(BIN)/python -m pytest tests/moderation -v -s -p no:random_order
 
-screenshots: $(DEVELOPMENT) ## Make the pictures in docs/ anew, from the sandbox (needs Chromium)
+screenshots: $(DEVELOPMENT) $(COMPILED) ## Make the pictures in docs/ anew, from the sandbox (needs Chromium)
 	$(BIN)/python -m tests.screenshots
 
 # As it would be deployed, with secrets made up on the spot: what `check --deploy` is to look at.
@@ -58,7 +60,7 @@ AS_DEPLOYED = APP_URL=https://pay.example.com \
 	B24_CLIENT_ID=local.1 B24_CLIENT_SECRET=secret \
 	PUBLISHER_NAME=Publisher PUBLISHER_ADDRESS=Street PUBLISHER_EMAIL=publisher@example.com
 
-lint: $(DEVELOPMENT) ## Check style, types, layers, migrations and settings
+lint: $(DEVELOPMENT) $(COMPILED) ## Check style, types, layers, migrations and settings
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/djade --check --target-version 5.2 $(TEMPLATES)
@@ -72,8 +74,18 @@ format: $(DEVELOPMENT) ## Put code and templates into shape
 	$(BIN)/ruff format .
 	$(BIN)/djade --target-version 5.2 $(TEMPLATES)
 
-messages: $(RUNTIME) ## Bring the catalogues in locale/ in step with the sources, and compile them
-	$(BIN)/python manage.py messages
+# Needs gettext. Sorted, and without the date that gettext writes: a catalogue changes only where sentences change.
+messages: $(RUNTIME) ## Take new sentences from the sources into the catalogues in locale/
+	$(BIN)/python manage.py makemessages --all --no-location --no-obsolete --verbosity 0 \
+		$(foreach folder,bench sandbox tests,--ignore '$(folder)/*')
+	@for catalogue in $(CATALOGUES); do \
+		sed -i '/^"POT-Creation-Date: /d; /^"Report-Msgid-Bugs-To: /d' $$catalogue && \
+		msgcat --sort-output --no-wrap --output-file=$$catalogue $$catalogue || exit 1; \
+	done
+	@$(MAKE) --no-print-directory $(COMPILED)
+
+locale/%.mo: locale/%.po | $(RUNTIME)
+	@$(BIN)/pybabel --quiet compile --input-file $< --output-file $@ --locale $(firstword $(subst /, ,$*))
 
 # uv resolves for every platform at once, which pip does not; it is no dependency of the project.
 # Get it with `python3 -m pip install uv` or see https://docs.astral.sh/uv/.
@@ -86,7 +98,7 @@ lock: ## Bring the lock files in step with pyproject.toml (needs uv)
 		--output-file requirements-bench.lock
 
 clean: ## Remove the environment and everything that was made
-	rm -rf $(VENV) var static_built test-results .coverage .pytest_cache .mypy_cache .ruff_cache \
+	rm -rf $(VENV) $(COMPILED) var static_built test-results .coverage .pytest_cache .mypy_cache .ruff_cache \
 		.import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

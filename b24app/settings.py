@@ -136,7 +136,7 @@ elif _database["ENGINE"] == "django.db.backends.postgresql":
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 LANGUAGE_CODE = "en"
-# What a portal's codes mean is in languages.py; the catalogues are made by `make messages`.
+# What a portal's codes mean is in languages.py; `make messages` updates the catalogues.
 LANGUAGES = [
     ("en", "English"),
     ("de", "Deutsch"),

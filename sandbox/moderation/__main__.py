@@ -21,7 +21,6 @@ from sandbox.app_process import VAR, AppFailed, environment_of
 from sandbox.demo import on_stage
 from sandbox.moderation import behaviour, life, pages, security
 from sandbox.moderation.lines import Line, Verdict
-from sandbox.moderation.proofs import Proofs
 from sandbox.moderation.stand import Stand
 from sandbox.visitor import Unexpected
 
@@ -48,23 +47,16 @@ def main() -> int:
     parser.add_argument("--oauth", help="its OAuth server")
     parser.add_argument("--only", help="a line's name; installs the app for it as well")
     parser.add_argument("--json", action="store_true", help="for a program")
-    parser.add_argument("--no-tests", action="store_true", help="leave the tests beside it out")
     arguments = parser.parse_args()
     chosen = [line for line in LINES if arguments.only in (None, line.name) or line.name == "D2.1"]
-    tests = () if arguments.no_tests else [test for line in chosen for test in line.tests]
-    proofs = Proofs(tests)
     os.environ.update(_AS_PUBLISHED)
     try:
         with _stand(arguments) as stand:
             stand.control("POST", "bucket", data={"size": _BUCKET})
             verdicts = [_tried(line, stand) for line in chosen]
-        if not arguments.no_tests:
-            verdicts = [_proved(v, line, proofs) for v, line in zip(verdicts, chosen, strict=True)]
     except AppFailed as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    finally:
-        proofs.stop()
     _tell(sorted(verdicts, key=lambda verdict: verdict.line), as_json=arguments.json)
     return int(not all(verdict.passed for verdict in verdicts))
 
@@ -93,16 +85,6 @@ def _tried(line: Line, stand: Stand) -> Verdict:
     except (requests.RequestException, LookupError, ValueError, TypeError) as error:
         # An answer of a shape that the line did not expect.
         return Verdict(line.name, line.title, False, f"{type(error).__name__}: {error}")
-
-
-def _proved(verdict: Verdict, line: Line, proofs: Proofs) -> Verdict:
-    broken = proofs.broken(line.tests)
-    if broken:
-        why = f"{verdict.why}; these tests did not pass: {', '.join(broken)}"
-        return Verdict(verdict.line, verdict.title, False, why)
-    names = ", ".join(test.partition("::")[2] for test in line.tests)
-    why = f"{verdict.why}; and by {names}" if names and verdict.passed else verdict.why
-    return Verdict(verdict.line, verdict.title, verdict.passed, why)
 
 
 def _tell(verdicts: list[Verdict], *, as_json: bool) -> None:

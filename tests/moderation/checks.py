@@ -1,8 +1,4 @@
-"""The lines of docs/moderation.md that the app can try by itself; the others need a portal.
-
-A portal is what the app may know nothing of but by HTTP, so those are tried by another process, to
-which `manage.py moderation_check` gives its arguments.
-"""
+"""Checks the lines of docs/moderation.md that settings and documents decide, without a portal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can be seen of a translation without knowing the language: gaps, placeholders, marks."""
+"""Finds what is wrong with a translation in any language: gaps, placeholders, marks."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from babel.messages import Message
-from django.utils.translation import to_locale
+from babel.messages import Catalog, Message
 
-from b24app.catalogues import Catalogue, stored
+from tests.translations.catalogues import read
 
 _PERCENT = re.compile(r"%\([a-z_]+\)[sd]|%[sd%]")
 _BRACES = re.compile(r"\{[a-z_]*\}")
@@ -27,7 +26,7 @@ _FOREIGN_MARKS = {
     "ru": "\"'“”‘’",
     "tr": "\"'„«»",
 }
-# Where the first form is for the number one and for no other, it can do without saying it.
+# Here the first plural form is for the number one alone, so it may leave the number out.
 _ONE_IS_ONE = ("de", "es", "pl")
 _PAIRS = {
     "de": ("„", "“"),
@@ -41,9 +40,9 @@ _PAIRS = {
 
 
 def faults_of(language: str) -> list[str]:
-    """Each as a line that names the message; empty for a catalogue that is whole."""
-    catalogue = stored(language)
-    plurals = Catalogue(locale=to_locale(language)).num_plurals
+    """Returns a line for each fault, which names the message."""
+    catalogue = read(language)
+    plurals = Catalog(locale=catalogue.locale).num_plurals
     return [
         f"{fault}: {message.id!r} -> {message.string!r}"
         for message in catalogue
@@ -99,6 +98,6 @@ def _outer_space(text: str) -> tuple[str, str]:
 
 
 def _end(text: str) -> str:
-    """The mark at the end; a quotation or a bracket may close behind it."""
+    """Returns the last punctuation mark, before a closing quotation mark or bracket."""
     last = text.rstrip().rstrip("”“»\"')’\N{NO-BREAK SPACE}")[-1:]
     return last if last in _ENDS else ""
