@@ -31,10 +31,11 @@ _WHOSE = """CASE WHEN i <= 1000 OR i %% 100 = 0 THEN %(portal)s
   ELSE %(lowest)s + i %% %(portals)s END"""
 _WHEN = "now() - (i %% 1095) * interval '1 day' - (i %% 86399) * interval '1 second'"
 _ATTEMPTS = f"""
-INSERT INTO payments_attempt (portal_id, kind, payment_id, account_number, order_id, owner_type,
-  owner_id, pay_system_id, pay_system_name, bound_pay_system_id, sum, currency, user_id, state,
-  created_at, sent_at, settled_at, looks, note, reason, evidence)
-SELECT {_WHOSE}, 'pay', 1000000 + i, (100000 + i) || '/1', 100000 + i, 2, 100000 + i,
+INSERT INTO payments_attempt (portal_id, kind, payment_id, account_number, number_key,
+  order_id, owner_type, owner_id, pay_system_id, pay_system_name, bound_pay_system_id, sum,
+  currency, user_id, state, created_at, sent_at, settled_at, looks, note, reason, evidence)
+SELECT {_WHOSE}, 'pay', 1000000 + i, (100000 + i) || '/1', (100000 + i) || '/1',
+  100000 + i, 2, 100000 + i,
   11 + i %% 3, 'Acme Pay', 11 + i %% 3, 100 + i %% 900, 'EUR', 1 + i %% 7,
   CASE WHEN i %% 20 = 0 THEN 'refused' ELSE 'paid' END, {_WHEN}, {_WHEN}, {_WHEN}, 0, '', '',
   '{{}}'

@@ -8,26 +8,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.http import HttpRequest
-from django.utils.translation import gettext_lazy as _
 
 from b24app.errors import BadInput
 from b24app.forms import check_body_size, positive_id
 from payments.note import clean_note
+from payments.number_search import NumberSearch, read_number_search
 
 # The alphabet of Django's signatures. A sealed offer with the longest title that a CRM object can
 # have is about 1,500 characters.
 _OFFER = re.compile(r"[A-Za-z0-9_.:-]{1,4096}")
-# ACCOUNT_NUMBER has 100 characters in Bitrix24, in a pattern that each portal chooses for itself.
-_ORDER_NUMBER = re.compile(r"[\w./#№ -]{0,100}")
-
-
-class BadOrderNumber(BadInput):
-    """The search has characters that no order number has."""
-
-    sentence_by_default = _(
-        "An order number has at most 100 letters, digits, spaces and the signs . / - # only. "
-        "Nothing was searched for."
-    )
 
 
 @dataclass(frozen=True)
@@ -42,7 +31,7 @@ class Choice:
 class Search:
     """`before` is where the page above ended; None asks for the newest."""
 
-    number: str
+    number: NumberSearch
     before: int | None
 
 
@@ -65,16 +54,8 @@ def read_note(request: HttpRequest) -> str:
 
 def read_search(request: HttpRequest) -> Search:
     before = request.GET.get("before", "")
-    number = order_number(request.GET.get("q", ""))
+    number = read_number_search(request.GET.get("q", ""))
     return Search(number, positive_id(before) if before else None)
-
-
-def order_number(text: str) -> str:
-    """As typed, without the spaces around it; empty where nothing is. Raises BadOrderNumber."""
-    number = text.strip()
-    if not _ORDER_NUMBER.fullmatch(number):
-        raise BadOrderNumber("not an order number")
-    return number
 
 
 def read_item_id(options: Mapping[str, Any]) -> int:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.http import QueryDict
+from django.utils.formats import get_format
 from django.utils.translation import gettext_lazy as _
 
 from payments.gateway import PaySystem
@@ -24,8 +25,9 @@ MAX_LIMITS = 30
 BLANK_ROWS = 2
 
 _CURRENCY = re.compile(r"[A-Z]{3}")
-# A comma parts thousands in one country and decimals in another, so neither is guessed.
-_SUM = re.compile(r"[0-9]{1,15}(?:\.[0-9]{1,4})?")
+# A comma and a point both separate decimals. Before three digits each of them separates thousands
+# in some country: 1,000 and 1.000 are refused, because one person's thousand is another's one.
+_SUM = re.compile(r"[0-9]{1,15}(?:[.,](?:[0-9]{1,2}|[0-9]{4}))?")
 
 ALL, CHOSEN = "all", "chosen"
 
@@ -171,8 +173,8 @@ def _checked(currency: str, typed: str, *, taken: Collection[str]) -> LimitRow |
     elif currency in taken:
         error = _("This currency has a limit already.")
     elif not _SUM.fullmatch(sum_):
-        error = _("Write the sum in digits, with a point before decimals: 10000 or 999.50.")
-    elif Decimal(sum_) <= 0:
+        error = _("Write the sum without thousands separators: 10000, 999.50 or 999,50.")
+    elif _amount(sum_) <= 0:
         error = _("The sum must be more than zero.")
     elif len(taken) >= MAX_LIMITS:
         error = _("There are too many limits.")
@@ -180,11 +182,23 @@ def _checked(currency: str, typed: str, *, taken: Collection[str]) -> LimitRow |
 
 
 def _stored_rows(stored: Policy) -> list[LimitRow]:
-    return [LimitRow(limit.currency, f"{limit.sum:f}") for limit in stored.limit_rows()]
+    return [LimitRow(limit.currency, _typed(limit.sum)) for limit in stored.limit_rows()]
+
+
+def _amount(typed: str) -> Decimal:
+    return Decimal(typed.replace(",", "."))
+
+
+def _typed(amount: Decimal) -> str:
+    """Returns a sum as the form takes it back, with the language's own decimal sign."""
+    plain = f"{amount:f}"
+    if len(plain.rpartition(".")[2]) == 3 and "." in plain:
+        plain = f"{amount:.4f}"
+    return plain.replace(".", get_format("DECIMAL_SEPARATOR"))
 
 
 def _plain(sum_: str) -> str:
-    return f"{Decimal(sum_):f}"
+    return f"{_amount(sum_):f}"
 
 
 def _initial(stored: Policy) -> dict[str, Any]:

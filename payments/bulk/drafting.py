@@ -17,6 +17,7 @@ from payments.bulk.finding import Finding, Found, Standing, standing_of
 from payments.bulk.running import require_none_active
 from payments.guards import Stopped
 from payments.models import Kind, Policy, RowState, Run, RunRow, RunState
+from payments.number_search import NumberSearch
 from payments.offer import seal
 from payments.visible.rows import Row, Seen, listing
 
@@ -35,7 +36,7 @@ def draft_ticked(person: Person, payment_ids: Sequence[int]) -> Run:
     return _store(person, found, standing, policy, made_at)
 
 
-def draft_all(person: Person, number: str) -> Run:
+def draft_all(person: Person, number: NumberSearch) -> Run:
     """A run of all that the list finds for this search; see `draft_ticked`."""
     made_at = timezone.now()
     standing, policy = _begin(person)

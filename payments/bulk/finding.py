@@ -12,6 +12,7 @@ from b24app.opening import PROFILE
 from b24app.session import Person
 from payments import gateway
 from payments.gateway import PAGE, Payment
+from payments.number_search import NumberSearch
 from payments.systems import Systems, SystemsReading
 from payments.visible.pages import AskedPages, Page
 from payments.visible.rows import Seen
@@ -72,7 +73,7 @@ class Finding:
         seen = self._seen([found[number] for number in sorted(found, reverse=True)])
         return Found(seen, missing=len(wanted) - len(seen))
 
-    def all(self, number: str) -> Found:
+    def all(self, number: NumberSearch) -> Found:
         """What the list shows for this search, an empty one included, page after page."""
         seen: list[Seen] = []
         before: int | None = None
@@ -107,7 +108,7 @@ def _asked_by_id(client: Client, *, payment_ids: Sequence[int]) -> list[Payment]
     return [payment for pending in asked for payment in pending.get()]
 
 
-def _asked_pages(client: Client, *, before: int | None, number: str) -> Page:
+def _asked_pages(client: Client, *, before: int | None, number: NumberSearch) -> Page:
     batch: Batch = client.batch()
     asked = AskedPages(batch, before=before, number=number, ahead=True)
     batch.run()

@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from b24app.errors import BadInput
 from b24app.forms import check_body_size, positive_id
 from payments.bulk.finding import MOST
-from payments.forms import order_number
+from payments.number_search import NumberSearch, read_number_search
 
 
 class NothingSelected(BadInput):
@@ -28,12 +28,12 @@ class Selection:
     """Ticked payments in no order, each once; None: all that a search for `number` finds."""
 
     payment_ids: list[int] | None
-    number: str
+    number: NumberSearch
 
 
 def read_selection(request: HttpRequest) -> Selection:
     check_body_size(request)
-    number = order_number(request.POST.get("q", ""))
+    number = read_number_search(request.POST.get("q", ""))
     if "all" in request.POST:
         return Selection(None, number)
     values = request.POST.getlist("payment")

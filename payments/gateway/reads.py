@@ -6,7 +6,8 @@ come back; whoever asks compares each row with what was asked for.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from b24app.client import Answer, Query
@@ -99,14 +100,28 @@ def unpaid_payments(*, before: int | None, start: int = UNCOUNTED) -> PaymentsQu
     return _payments(_unpaid(before), start=start)
 
 
-def unpaid_payments_numbered(number: str, *, before: int | None) -> tuple[PaymentsQuery, ...]:
-    """Those of one order by its number, and the one that has the number itself: a payment is
-    numbered after its order, 163/1. The second asks with LIKE, so the caller compares."""
+def unpaid_payments_numbered(
+    numbers: Sequence[str], *, before: int | None
+) -> tuple[PaymentsQuery, ...]:
+    """Payments that have one of these numbers, then those of an order with one of them: a payment
+    is numbered after its order, 163/1.
+
+    The answers can hold more than that, so the caller compares. Whether the portal's database
+    tells upper from lower case is not known, so equality is asked for both.
+    """
     conditions = _unpaid(before)
+    cases = {form for number in numbers for form in (number, number.upper(), number.lower())}
+    beginnings = [f"{_without_wildcards(number)}{NUMBER_SEPARATOR}%" for number in numbers]
     return (
-        _payments({**conditions, "=accountNumber": number}),
-        _payments({**conditions, "=%accountNumber": f"{number}{NUMBER_SEPARATOR}%"}),
+        _payments({**conditions, "@accountNumber": sorted(cases)}),
+        *(_payments({**conditions, "=%accountNumber": text}) for text in beginnings),
     )
+
+
+def _without_wildcards(number: str) -> str:
+    """Replaces LIKE's own signs by `_`, which stands for any one character: no way to escape them
+    is documented."""
+    return re.sub(r"[%\\]", "_", number)
 
 
 def _unpaid(before: int | None) -> dict[str, object]:

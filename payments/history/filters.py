@@ -14,9 +14,8 @@ from django.utils.translation import gettext_lazy as _
 
 from b24app.errors import BadInput
 from b24app.forms import positive_id
-from payments.forms import order_number
-from payments.gateway import NUMBER_SEPARATOR
 from payments.models import OPEN_STATES, State
+from payments.number_search import ANY_NUMBER, NumberSearch, read_number_search
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
@@ -76,7 +75,7 @@ class Filter:
     user_id: int | None = None
     pay_system_id: int | None = None
     outcome: str = ""
-    number: str = ""
+    number: NumberSearch = ANY_NUMBER
 
     @property
     def is_empty(self) -> bool:
@@ -90,7 +89,7 @@ class Filter:
             ("person", str(self.user_id or "")),
             ("system", str(self.pay_system_id or "")),
             ("outcome", self.outcome),
-            ("q", self.number),
+            ("q", self.number.text),
         ]
         return [(name, value) for name, value in found if value]
 
@@ -109,10 +108,7 @@ class Filter:
         elif self.outcome:
             found &= Q(state=self.outcome)
         if self.number:
-            # A payment is numbered after its order, so that an order's number finds all of them.
-            found &= Q(account_number=self.number) | Q(
-                account_number__startswith=f"{self.number}{NUMBER_SEPARATOR}"
-            )
+            found &= self.number.conditions()
         return found
 
 
@@ -137,7 +133,7 @@ def read_filter(fields: Mapping[str, str]) -> Filter:
         user_id=_chosen(fields.get("person", "")),
         pay_system_id=_chosen(fields.get("system", "")),
         outcome=outcome,
-        number=order_number(fields.get("q", "")),
+        number=read_number_search(fields.get("q", "")),
     )
 
 

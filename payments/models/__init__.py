@@ -16,6 +16,7 @@ from payments.models.attempt import (
     AttemptQuerySet,
     Kind,
     State,
+    folded,
 )
 from payments.models.comment import Comment
 from payments.models.entry import AppendOnly, Entry
@@ -47,4 +48,5 @@ __all__ = [
     "RunState",
     "State",
     "Who",
+    "folded",
 ]

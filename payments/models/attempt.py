@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
     from payments.models.policy import Policy
 
+# ACCOUNT_NUMBER has 100 characters in Bitrix24.
+NUMBER_LENGTH = 100
+
 # A claim that was never sent is given up after this: longer than the reads before a payment can
 # take with all their retries, so that only a process that died leaves one behind.
 STALE_CLAIM = timedelta(minutes=5)
@@ -47,6 +50,20 @@ class State(models.TextChoices):
 
 
 OPEN_STATES = (State.PAYING, State.UNKNOWN)
+
+
+def folded(account_number: str) -> str:
+    """Returns the number as it is compared: `INV-7` and `inv-7` are one."""
+    return account_number.casefold()[:NUMBER_LENGTH]
+
+
+class FoldedNumberField(models.CharField):  # type: ignore[type-arg]
+    """Keeps `account_number` folded beside it, however the row is written."""
+
+    def pre_save(self, model_instance: models.Model, add: bool) -> str:
+        value = folded(model_instance.account_number)
+        setattr(model_instance, self.attname, value)
+        return value
 
 
 class AttemptQuerySet(models.QuerySet["Attempt"]):
@@ -82,7 +99,8 @@ class Attempt(models.Model):
         "self", on_delete=models.RESTRICT, null=True, related_name="undoings"
     )
     payment_id = models.PositiveBigIntegerField()
-    account_number = models.CharField(max_length=100)
+    account_number = models.CharField(max_length=NUMBER_LENGTH)
+    number_key = FoldedNumberField(max_length=NUMBER_LENGTH, default="", editable=False)
     order_id = models.PositiveBigIntegerField(null=True)
     owner_type = models.PositiveIntegerField(null=True)
     owner_id = models.PositiveBigIntegerField(null=True)
@@ -151,7 +169,7 @@ class Attempt(models.Model):
             ),
             # For what a number begins with, in whatever language the database sorts.
             models.Index(
-                fields=["portal", "account_number"],
+                fields=["portal", "number_key"],
                 opclasses=["", "varchar_pattern_ops"],
                 name="history_of_a_number",
             ),

@@ -11,6 +11,7 @@ from b24app.opening import PROFILE, Profile
 from b24app.session import Person
 from payments import gateway
 from payments.gateway import administration
+from payments.number_search import ANY_NUMBER, NumberSearch
 from payments.systems import SystemsReading
 from payments.visible.pages import AskedPages, Page
 from payments.visible.rows import Listing, Seen, listing
@@ -27,7 +28,7 @@ class MainReading:
         portal: Portal,
         client: Client,
         *,
-        number: str = "",
+        number: NumberSearch = ANY_NUMBER,
         before: int | None = None,
         ask_profile: bool = False,
     ) -> None:

@@ -23,6 +23,8 @@ _equals: Callable[[Any, Any], bool] = operator.eq
 _EQUAL = frozenset({"", "=", "@"})
 _LIKE = frozenset({"=%", "%="})
 _CONTAINS = "%"
+_LIKE_PARTS = re.compile(r"\\.|.", re.DOTALL)
+_WILDCARDS = {"%": ".*", "_": "."}
 KNOWN = _EQUAL | _LIKE | set(_ORDERINGS) | {_CONTAINS}
 
 
@@ -94,5 +96,9 @@ def _as_type_of(actual: Any, wanted: Any) -> Any:
 
 
 def _is_like(text: str, pattern: str) -> bool:
-    expression = "".join(".*" if part == "%" else re.escape(part) for part in pattern)
+    """MySQL's LIKE, whose signs the ORM hands on as they come: a backslash makes one literal."""
+    expression = "".join(
+        re.escape(part[-1]) if len(part) > 1 else _WILDCARDS.get(part, re.escape(part))
+        for part in _LIKE_PARTS.findall(pattern)
+    )
     return re.fullmatch(expression, text, re.IGNORECASE | re.DOTALL) is not None

@@ -15,6 +15,7 @@ from b24app.client import run_together
 from b24app.oauth import TokenPair
 from b24app.session import Person
 from payments.gateway import DEAL
+from payments.number_search import read_number_search
 from payments.offer import Offer
 from payments.visible import Listing, MainReading, Row, TabReading
 from sandbox import seed
@@ -90,7 +91,9 @@ def tab(who: Person, owner_id: int, *, owner_type: int = DEAL) -> Listing:
 
 
 def main(who: Person, *, number: str = "", before: int | None = None) -> Listing:
-    reading = MainReading(who.portal, who.client, number=number, before=before, ask_profile=True)
+    reading = MainReading(
+        who.portal, who.client, number=read_number_search(number), before=before, ask_profile=True
+    )
     run_together(*reading.batches)
     return reading.listing(who)
 

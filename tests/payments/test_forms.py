@@ -6,7 +6,6 @@ from django.test import RequestFactory
 
 from b24app.errors import BadInput
 from payments.forms import (
-    BadOrderNumber,
     Choice,
     Search,
     read_choice,
@@ -14,6 +13,7 @@ from payments.forms import (
     read_offer,
     read_search,
 )
+from payments.number_search import ANY_NUMBER, BadOrderNumber, NumberSearch, read_number_search
 
 
 def posted(**fields: str) -> HttpRequest:
@@ -47,18 +47,61 @@ def test_a_missing_pay_system_is_bad_input() -> None:
 
 
 def test_a_search_is_empty_by_default() -> None:
-    assert read_search(asked()) == Search("", None)
+    assert read_search(asked()) == Search(ANY_NUMBER, None)
 
 
-@pytest.mark.parametrize("number", ["163", "163/1", "ORD-2025.7 #5", "№ 12", "Заказ_9"])
-def test_order_numbers_of_many_patterns_can_be_searched_for(number: str) -> None:
-    assert read_search(asked(q=f" {number} ", before="271")) == Search(number, 271)
+@pytest.mark.parametrize(
+    "number",
+    [
+        "163",
+        "163/1",
+        "OR-2.7 #5",
+        "№ 12",
+        "Заказ_9",
+        "a%",
+        "'",
+        "<b>",
+        "(1),2:3;4+5&6",
+        "*",
+        "\\",
+    ],
+)
+def test_every_number_that_can_exist_can_be_searched_for(number: str) -> None:
+    search = read_search(asked(q=f" {number} ", before="271"))
+    assert search == Search(NumberSearch(number), 271)
+    assert search.number.matches(number)
 
 
-@pytest.mark.parametrize("number", ["1" * 101, "a%", "'", '"', "<b>", "a\0b", "a\nb", "*"])
-def test_what_no_order_number_has_is_not_searched_for(number: str) -> None:
+@pytest.mark.parametrize("number", ["1" * 101, "a\0b", "a\nb", "a\ud800"])
+def test_a_text_that_is_no_number_is_not_searched_for(number: str) -> None:
     with pytest.raises(BadOrderNumber):
-        read_search(asked(q=number))
+        read_number_search(number)
+
+
+@pytest.mark.parametrize(
+    ("typed", "number", "found"),
+    [
+        ("inv-7", "INV-7", True),
+        ("INV-7", "inv-7/2", True),
+        ("заказ 9", "ЗАКАЗ 9/1", True),
+        ("163/", "163/1", True),
+        ("№163", "163/1", True),
+        ("# 163/", "163", True),
+        ("№163", "№163/1", True),
+        ("163/1", "163/1", True),
+        ("163", "1630/1", False),
+        ("16", "163/1", False),
+        ("a_c", "abc/1", False),
+        ("a%", "abc/1", False),
+        ("a\\", "ab/1", False),
+        ("/", "163/1", False),
+        ("№", "163/1", False),
+    ],
+)
+def test_a_search_matches_a_number_and_the_payments_of_that_order(
+    typed: str, number: str, found: bool
+) -> None:
+    assert read_number_search(typed).matches(number) is found
 
 
 @pytest.mark.parametrize("before", ["0", "-5", "x", "1.5"])

@@ -9,8 +9,10 @@ import pytest
 from django.core.management import call_command
 from django.db import IntegrityError, transaction
 from django.db import connection as database
+from django.http import QueryDict
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils import translation
 
 from b24app import models
 from b24app.session import Person
@@ -18,6 +20,7 @@ from payments import ledger, reasons
 from payments.models import Policy, State, Who
 from payments.pay import pay
 from payments.policy import ChangedMeanwhile, change, policy_of
+from payments.rules_form import RulesForm
 from sandbox import seed
 from sandbox.app import Sandbox
 from sandbox.faults import Fault
@@ -267,17 +270,41 @@ def test_an_administrator_changes_all_of_it(portal: models.Portal, admin_frame: 
     assert policy_of(portal).as_facts() == Policy().as_facts()
 
 
+@pytest.mark.parametrize("typed", ["1000,50", "1000.50", "1 000,5", "1000,5000"])
+def test_a_limit_is_read_with_a_comma_and_with_a_point(
+    portal: models.Portal, admin_frame: Frame, typed: str
+) -> None:
+    text_of(admin_frame.post(RULES, **posted(limit_currency=["EUR"], limit_sum=[typed])))
+    assert policy_of(portal).limit_rows()[0].sum == Decimal("1000.5")
+
+
+@pytest.mark.parametrize("sum_", ["1000", "0.5", "1000.50", "1.125", "0.0001", "12345.678"])
+@pytest.mark.parametrize("language", ["en", "de", "fr", "ru"])
+def test_a_limit_comes_back_as_the_form_takes_it(sum_: str, language: str) -> None:
+    stored = Policy(limits={"EUR": sum_})
+    with translation.override(language):
+        shown = RulesForm(stored, systems=[], people={}).limit_rows[0].sum
+        typed = QueryDict(mutable=True)
+        typed.setlist("limit_currency", ["EUR"])
+        typed.setlist("limit_sum", [shown])
+        row = RulesForm(stored, systems=[], people={}, posted=typed).limit_rows[0]
+    assert not row.error
+    assert Decimal(row.sum.replace(",", ".")) == Decimal(sum_)
+
+
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
         ({"limit_currency": ["EU"], "limit_sum": ["5"]}, "A currency is three letters"),
         ({"limit_currency": ["EUR"], "limit_sum": ["0"]}, "more than zero"),
-        ({"limit_currency": ["EUR"], "limit_sum": ["-1"]}, "Write the sum in digits"),
-        ({"limit_currency": ["EUR"], "limit_sum": ["1,000"]}, "Write the sum in digits"),
-        ({"limit_currency": ["EUR"], "limit_sum": ["NaN"]}, "Write the sum in digits"),
-        ({"limit_currency": ["EUR"], "limit_sum": ["1e5"]}, "Write the sum in digits"),
-        ({"limit_currency": ["EUR"], "limit_sum": ["9" * 16]}, "Write the sum in digits"),
-        ({"limit_currency": ["EUR"], "limit_sum": [""]}, "Write the sum in digits"),
+        ({"limit_currency": ["EUR"], "limit_sum": ["-1"]}, "without thousands separators"),
+        ({"limit_currency": ["EUR"], "limit_sum": ["1,000"]}, "without thousands separators"),
+        ({"limit_currency": ["EUR"], "limit_sum": ["1.000"]}, "without thousands separators"),
+        ({"limit_currency": ["EUR"], "limit_sum": ["1.000,50"]}, "without thousands separators"),
+        ({"limit_currency": ["EUR"], "limit_sum": ["NaN"]}, "without thousands separators"),
+        ({"limit_currency": ["EUR"], "limit_sum": ["1e5"]}, "without thousands separators"),
+        ({"limit_currency": ["EUR"], "limit_sum": ["9" * 16]}, "without thousands separators"),
+        ({"limit_currency": ["EUR"], "limit_sum": [""]}, "without thousands separators"),
         ({"limit_currency": [""], "limit_sum": ["5"]}, "A currency is three letters"),
         ({"limit_currency": ["EUR", "eur"], "limit_sum": ["5", "6"]}, "has a limit already"),
         ({"undo_hours": "721"}, "from 0 to 720"),

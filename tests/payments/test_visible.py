@@ -345,14 +345,32 @@ def test_a_filter_that_the_portal_drops_shows_nothing_it_should_not(
     assert not set(ids(listing)) & {p.id for p in alpha.payments.values() if p.paid}
 
 
-@pytest.mark.parametrize("number", ["163", "163/1"])
+@pytest.mark.parametrize("number", ["163", "163/1", "163/", "№163", "# 163/1"])
 def test_search_finds_by_the_number_of_order_or_payment(manager: Person, number: str) -> None:
     assert ids(stage.main(manager, number=number)) == [seed.PAYMENT]
 
 
-@pytest.mark.parametrize("number", ["16", "163/", "16%", "%", "3/1", "163/2", "170"])
+@pytest.mark.parametrize("number", ["16", "16%", "%", "3/1", "163/2", "170", "1_3", "/", "№"])
 def test_search_is_for_the_exact_number(manager: Person, number: str) -> None:
     assert ids(stage.main(manager, number=number)) == []
+
+
+@pytest.mark.parametrize(
+    ("typed", "number"),
+    [
+        ("inv-7", "INV-7"),
+        ("СЧ-7", "сч-7/1"),
+        ("a(1),2:3;4+5&6'", "a(1),2:3;4+5&6'/1"),
+        ("50%", "50%/1"),
+        ("a_b", "a_b/1"),
+        ("a\\b", "a\\b/1"),
+    ],
+)
+def test_search_finds_every_number_that_can_exist(
+    alpha: Portal, manager: Person, typed: str, number: str
+) -> None:
+    alpha.payments[seed.PAYMENT].account_number = number
+    assert ids(stage.main(manager, number=typed)) == [seed.PAYMENT]
 
 
 def test_search_finds_all_unpaid_payments_of_the_order(manager: Person) -> None:
