@@ -49,6 +49,7 @@ ACME_HANDLER, DEMO_CARD_HANDLER, OTHER_HANDLER = "acmepay", "democardpay", "othe
 
 # The exact case of the documentation's tab example: placement options say {"ID": "8061"}.
 DEAL, ORDER, PAYMENT = 8061, 163, 271
+COMPANY, CONTACT = 61, 71  # the customer of DEAL
 SEVERAL_DEAL = 8062  # two orders, four payments, one of them paid
 SEVERAL_ORDERS, SEVERAL_PAYMENTS = (164, 165), (272, 273, 274, 275)
 CASH_DEAL, CASH_PAYMENT = 8063, 276
@@ -99,6 +100,12 @@ _TITLES = {
 }
 _RESPONSIBLE = {OWN_DEAL: OWN_MANAGER, HIDDEN_DEAL: ADMIN}
 _INVOICE_TITLES = {SHARED_INVOICE: "Invoice 501", INVOICE: "Invoice 502"}
+
+# Obviously made up.
+_CUSTOMERS = {
+    (kinds.COMPANY, COMPANY): "Sample Customer Ltd",
+    (kinds.CONTACT, CONTACT): "Cora Contact",
+}
 
 _PEOPLE = (
     User(ADMIN, "Ada", "Admin", Role.PORTAL_ADMIN),
@@ -214,7 +221,7 @@ def fill(portal: Portal, count: int, *, responsible_id: int = MANAGER) -> list[i
 
     They are newer than everything there was. Answers their ids, oldest first.
     """
-    deal_id = max(item.id for item in portal.items.values())
+    deal_id = max(id_ for type_id, id_ in portal.items if type_id == kinds.DEAL)
     order_id, payment_id = max(portal.orders), max(portal.payments)
     start = datetime.now(UTC).replace(microsecond=0) - timedelta(seconds=count)
     added = []
@@ -266,6 +273,12 @@ def _portal(member_id: str, url: str, title: str, factor: int) -> Portal:
         portal.items[kinds.SMART_INVOICE, invoice_id] = Item(
             kinds.SMART_INVOICE, invoice_id, invoice_title, MANAGER, Decimal(0), "EUR"
         )
+    for key, name in _CUSTOMERS.items():
+        portal.items[key] = Item(*key, name, MANAGER, Decimal(0), "EUR")
+    portal.items[kinds.DEAL, DEAL].company_id = COMPANY
+    portal.items[kinds.DEAL, DEAL].contact_id = CONTACT
+    portal.items[kinds.DEAL, SEVERAL_DEAL].contact_id = CONTACT
+    portal.items[kinds.SMART_INVOICE, INVOICE].company_id = COMPANY
     for row in _ORDERS:
         _add_order(portal, row, factor)
     portal.orders[CANCELED_ORDER].canceled = True

@@ -17,7 +17,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
-DEAL, SMART_INVOICE = 2, 31  # CRM object types
+DEAL, CONTACT, COMPANY, SMART_INVOICE = 2, 3, 4, 31  # CRM object types
 
 ACCESS_TOKEN_SECONDS = 3600
 REFRESH_TOKEN_SECONDS = 180 * 24 * 3600
@@ -63,7 +63,7 @@ class User:
 
 @dataclass
 class Item:
-    """A deal or a smart invoice."""
+    """A deal, an invoice, a company or a contact, whose title is its first and last name."""
 
     type_id: int
     id: int
@@ -71,6 +71,8 @@ class Item:
     responsible_id: int
     opportunity: Decimal
     currency: str
+    company_id: int = 0
+    contact_id: int = 0
 
 
 @dataclass

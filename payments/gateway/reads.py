@@ -8,12 +8,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from b24app.client import Answer, Query
 from b24app.errors import AccessDenied, NotFound, OutcomeUnknown, Refused
 from payments.gateway import parsing
-from payments.gateway.shapes import Binding, Order, Owner, Payment, PaySystem
+from payments.gateway.shapes import (
+    COMPANY,
+    CONTACT,
+    Binding,
+    CrmCard,
+    Order,
+    Owner,
+    Payment,
+    PaySystem,
+)
 
 # The server's own page; it cannot be changed.
 PAGE = 50
@@ -220,6 +229,48 @@ def readable_items(type_id: int, ids: Iterable[int]) -> Query[tuple[Owner, ...]]
         },
         parse_refusal,
     )
+
+
+def cards(type_id: int, ids: Iterable[int]) -> Query[tuple[CrmCard, ...]]:
+    """As `readable_items`, with the customer of each."""
+    items = readable_items(type_id, ids)
+    return replace(
+        items,
+        parse=lambda answer: tuple(
+            _card(type_id, row) for row in parsing.listed(answer.result, "items")
+        ),
+        params={**items.params, "select": ["id", "title", "companyId", "contactId"]},
+    )
+
+
+def customers(type_id: int, ids: Iterable[int]) -> Query[tuple[Owner, ...]]:
+    """Of these companies or contacts, at most a page, those that the person may read.
+
+    A company's name is its title; a contact has a name and a last name.
+    """
+    items = readable_items(type_id, ids)
+    return replace(
+        items,
+        parse=lambda answer: tuple(
+            Owner(type_id, parsing.integer(row.get("id")), _customer_name(row))
+            for row in parsing.listed(answer.result, "items")
+        ),
+        params={**items.params, "select": ["id", "title", "name", "lastName"]},
+    )
+
+
+def _card(type_id: int, row: parsing.Row) -> CrmCard:
+    company = parsing.identifier(row.get("companyId"))
+    contact = parsing.identifier(row.get("contactId"))
+    return CrmCard(
+        Owner(type_id, parsing.integer(row.get("id")), parsing.text(row.get("title"))),
+        Owner.of(COMPANY, company) or Owner.of(CONTACT, contact),
+    )
+
+
+def _customer_name(row: parsing.Row) -> str:
+    parts = [parsing.text(row.get(name)) for name in ("name", "lastName")]
+    return parsing.text(row.get("title")) or " ".join(filter(None, parts))
 
 
 def pay_systems() -> Query[tuple[PaySystem, ...]]:

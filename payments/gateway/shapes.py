@@ -8,6 +8,8 @@ from decimal import Decimal
 
 DEAL = 2
 SMART_INVOICE = 31
+CONTACT = 3
+COMPANY = 4
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,15 @@ class Owner:
     @property
     def key(self) -> tuple[int, int]:
         return self.type_id, self.id
+
+
+@dataclass(frozen=True)
+class CrmCard:
+    """A deal or an invoice with its customer: the company, else the contact. Neither has a title
+    here."""
+
+    owner: Owner
+    customer: Owner | None
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,8 @@ from django.views.decorators.http import require_GET, require_POST
 
 from b24app.forms import check_body_size, positive_id
 from b24app.session import FIELD, PortalRequest, portal_required
-from payments import export as exporting
 from payments import history as past
-from payments.history import Choices, Filter, Sight
+from payments.history import Choices, Filter, Sight, csv_export, export_table, xlsx_export
 from payments.history.chart import charts
 from payments.history.names import zone
 from payments.views.waiting import waiting_context
@@ -63,14 +62,16 @@ def more(request: PortalRequest) -> HttpResponse:
 @require_POST
 @portal_required
 def export(request: PortalRequest) -> StreamingHttpResponse:
-    """What is wanted as CSV, sent while it is read."""
+    """Sends the chosen history as a file: CSV, or a spreadsheet where `format` is xlsx."""
     check_body_size(request)
     wanted = past.read_filter(request.POST)
     sight = past.sight_of(request.person)
-    name = exporting.file_name(request.person, wanted, today=timezone.now())
+    ending = "xlsx" if request.POST.get("format") == "xlsx" else "csv"
+    writer = xlsx_export if ending == "xlsx" else csv_export
+    name = export_table.file_name(request.person, wanted, today=timezone.localdate(), ending=ending)
     return StreamingHttpResponse(
-        exporting.rows(sight.attempts, wanted, request.person),
-        content_type="text/csv; charset=utf-8",
+        writer.parts(sight.attempts, wanted, request.person),
+        content_type=writer.CONTENT_TYPE,
         headers={"Content-Disposition": content_disposition_header(True, name)},
     )
 

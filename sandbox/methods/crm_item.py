@@ -22,13 +22,18 @@ from sandbox.methods.listing import (
 from sandbox.methods.refusals import missing_argument
 from sandbox.methods.sale_payment_fields import shown
 from sandbox.registry import Call, Listed, RestError, method
-from sandbox.world import DEAL, SMART_INVOICE, Item
+from sandbox.world import COMPANY, CONTACT, DEAL, SMART_INVOICE, Item
 
 _DIRECTIONS = ("ASC", "DESC")
+_TYPES = (DEAL, SMART_INVOICE, CONTACT, COMPANY)
+# A contact has a name in two parts and no title; all others have a title and no name.
+_NAMES = ("name", "lastName")
 
 ITEM_FIELDS: dict[str, Field[Item]] = {
     "id": Field("integer", lambda item: item.id),
     "title": Field("string", lambda item: item.title),
+    "name": Field("string", lambda item: item.title.partition(" ")[0]),
+    "lastName": Field("string", lambda item: item.title.partition(" ")[2]),
     "assignedById": Field("user", lambda item: item.responsible_id),
     "createdBy": Field("user", lambda item: item.responsible_id),
     "updatedBy": Field("user", lambda item: item.responsible_id),
@@ -39,8 +44,8 @@ ITEM_FIELDS: dict[str, Field[Item]] = {
     ),
     "opportunity": Field("double", lambda item: item.opportunity),
     "currencyId": Field("string", lambda item: item.currency),
-    "companyId": Field("integer", lambda item: 0),
-    "contactId": Field("integer", lambda item: 0),
+    "companyId": Field("integer", lambda item: item.company_id),
+    "contactId": Field("integer", lambda item: item.contact_id),
     "comments": Field("string", lambda item: ""),
     "entityTypeId": Field("integer", lambda item: item.type_id),
 }
@@ -82,7 +87,7 @@ def _type(call: Call) -> int:
     if call.params.get("entityTypeId") is None:
         raise missing_argument("entityTypeId")
     type_id = to_int(call.params["entityTypeId"])
-    if type_id not in (DEAL, SMART_INVOICE):
+    if type_id not in _TYPES:
         raise RestError("NOT_FOUND", "SPA not found")
     return type_id
 
@@ -133,4 +138,5 @@ def _columns(select: dict[str, Any]) -> list[str]:
 
 
 def _row(item: Item, columns: list[str]) -> dict[str, Any]:
-    return {name: shown(ITEM_FIELDS[name].get(item)) for name in columns}
+    absent = ("title",) if item.type_id == CONTACT else _NAMES
+    return {name: shown(ITEM_FIELDS[name].get(item)) for name in columns if name not in absent}
