@@ -22,6 +22,10 @@ DEAL, SMART_INVOICE = 2, 31  # CRM object types
 ACCESS_TOKEN_SECONDS = 3600
 REFRESH_TOKEN_SECONDS = 180 * 24 * 3600
 CODE_SECONDS = 30
+# For so long a portal believes its own cache of tokens.
+CACHED_TOKEN_SECONDS = 3600
+# How long the OAuth server can be behind a portal is not documented; the sandbox plays this.
+REMOVAL_LAG_SECONDS = 1800
 
 
 class Role(StrEnum):
@@ -150,6 +154,24 @@ class TimelineComment:
     text: str
 
 
+class RemovedRest(StrEnum):
+    """What a portal answers to a token of an application that was removed from it."""
+
+    APPLICATION_NOT_FOUND = "application_not_found"  # the portal has the token in its cache
+    ERROR_OAUTH = "error_oauth"  # the portal passes on the OAuth server's answer
+    OLD_TOKEN_WORKS = "old_token_works"  # for CACHED_TOKEN_SECONDS, then as above
+
+
+class RemovedOAuth(StrEnum):
+    """What the OAuth server answers about an application that was removed from a portal. For a
+    server that is away there is a fault on "oauth.token"."""
+
+    NOT_INSTALLED = "not_installed"
+    INVALID_CLIENT = "invalid_client"
+    INVALID_GRANT = "invalid_grant"
+    STILL_INSTALLED = "still_installed"  # for REMOVAL_LAG_SECONDS, then not_installed
+
+
 @dataclass
 class Application:
     """An application registered with the OAuth server."""
@@ -175,6 +197,7 @@ class Installation:
     status: str = "L"
     finished: bool = False
     removed: bool = False
+    removed_at: float = 0.0
     payment_expired: bool = False  # the OAuth server gives no more tokens, the portal no answers
     # None: everybody may use it; otherwise only these people.
     allowed_users: frozenset[int] | None = None
@@ -233,6 +256,8 @@ class Portal:
     sends_application_token: bool = True
     commercial_plan: bool = True
     deleted: bool = False
+    removed_rest: RemovedRest = RemovedRest.APPLICATION_NOT_FOUND
+    removed_oauth: RemovedOAuth = RemovedOAuth.NOT_INSTALLED
     # A payment is then changed but not saved: the failure that pay.payment only logs.
     payment_save_fails: bool = False
     batch_forbidden: frozenset[str] = frozenset()  # methods answered ERROR_BATCH_METHOD_NOT_ALLOWED
