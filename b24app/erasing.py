@@ -49,9 +49,9 @@ def _erase(pk: int, portal_id: int) -> bool:
     claim.delete()
     portal_uninstalled.send(sender=Portal, portal=portal, clean=claim.clean)
     security.info(
-        "portal erased, %s (member_id %s)",
-        "with its data" if claim.clean else "but for ids and sums",
+        "the grace time of a removal is over (member_id %s, CLEAN %d)",
         portal.member_id,
+        claim.clean,
     )
     return True
 
