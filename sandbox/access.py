@@ -8,15 +8,8 @@ from typing import TYPE_CHECKING
 
 from sandbox.http import Request
 from sandbox.registry import RestError
-from sandbox.world import (
-    CACHED_TOKEN_SECONDS,
-    Installation,
-    Portal,
-    RemovedRest,
-    Role,
-    Token,
-    User,
-)
+from sandbox.removed import CACHED_TOKEN_SECONDS, RemovedRest
+from sandbox.world import Installation, Portal, Role, Token, User
 
 if TYPE_CHECKING:
     from sandbox.app import Sandbox

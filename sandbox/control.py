@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 
 from sandbox.faults import Fault
 from sandbox.http import Request, Response, json_response
-from sandbox.world import Portal, RemovedOAuth, RemovedRest
+from sandbox.removed import RemovedOAuth, RemovedRest
+from sandbox.world import Portal
 
 if TYPE_CHECKING:
     from sandbox.app import Sandbox

@@ -15,14 +15,13 @@ from sandbox import answers
 from sandbox.access import token_of
 from sandbox.http import Request, Response, html_response, json_response, redirect
 from sandbox.registry import RestError
+from sandbox.removed import REMOVAL_LAG_SECONDS, RemovedOAuth
 from sandbox.world import (
     ACCESS_TOKEN_SECONDS,
     CODE_SECONDS,
-    REMOVAL_LAG_SECONDS,
     Application,
     Installation,
     Portal,
-    RemovedOAuth,
     Role,
     Token,
     World,

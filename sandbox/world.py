@@ -14,29 +14,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
-from enum import StrEnum
 from typing import Any
+
+from sandbox.removed import RemovedOAuth, RemovedRest
+from sandbox.roles import Role as Role
 
 DEAL, SMART_INVOICE = 2, 31  # CRM object types
 
 ACCESS_TOKEN_SECONDS = 3600
 REFRESH_TOKEN_SECONDS = 180 * 24 * 3600
 CODE_SECONDS = 30
-# For so long a portal believes its own cache of tokens.
-CACHED_TOKEN_SECONDS = 3600
-# How long the OAuth server can be behind a portal is not documented; the sandbox plays this.
-REMOVAL_LAG_SECONDS = 1800
-
-
-class Role(StrEnum):
-    """Who a person is on a portal; the rights follow from it."""
-
-    PORTAL_ADMIN = "portal admin"
-    CRM_SETTINGS_ADMIN = "CRM settings admin"  # CONFIG/WRITE, thereby shop admin
-    MANAGER = "manager"  # may add and update orders
-    READER = "manager without order rights"
-    EXTRANET = "extranet"
-    DISMISSED = "dismissed"
 
 
 @dataclass
@@ -152,24 +139,6 @@ class TimelineComment:
     author_id: int
     created: datetime
     text: str
-
-
-class RemovedRest(StrEnum):
-    """What a portal answers to a token of an application that was removed from it."""
-
-    APPLICATION_NOT_FOUND = "application_not_found"  # the portal has the token in its cache
-    ERROR_OAUTH = "error_oauth"  # the portal passes on the OAuth server's answer
-    OLD_TOKEN_WORKS = "old_token_works"  # for CACHED_TOKEN_SECONDS, then as above
-
-
-class RemovedOAuth(StrEnum):
-    """What the OAuth server answers about an application that was removed from a portal. For a
-    server that is away there is a fault on "oauth.token"."""
-
-    NOT_INSTALLED = "not_installed"
-    INVALID_CLIENT = "invalid_client"
-    INVALID_GRANT = "invalid_grant"
-    STILL_INSTALLED = "still_installed"  # for REMOVAL_LAG_SECONDS, then not_installed
 
 
 @dataclass

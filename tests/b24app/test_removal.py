@@ -18,7 +18,8 @@ from b24app.removal_evidence import PortalSays, ServerSays, Verdict, decide
 from sandbox import seed
 from sandbox.app import Sandbox
 from sandbox.faults import Fault
-from sandbox.world import Portal, RemovedOAuth, RemovedRest
+from sandbox.removed import RemovedOAuth, RemovedRest
+from sandbox.world import Portal
 from tests.b24app.portal_posts import install, opening_fields, post, session_of
 from tests.b24app.removals import (
     DELAYS,

@@ -14,7 +14,8 @@ import requests
 
 from sandbox import seed
 from sandbox.installing import begin_installation, uninstall
-from sandbox.world import REMOVAL_LAG_SECONDS, RemovedOAuth, Token
+from sandbox.removed import REMOVAL_LAG_SECONDS, RemovedOAuth
+from sandbox.world import Token
 from tests.sandbox.wire import ALPHA_URL, APP_URL, OAUTH_URL, TIMEOUT, Wire, a_method, in_process
 
 METHOD = "test.oauth.nothing"

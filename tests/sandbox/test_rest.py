@@ -16,7 +16,7 @@ from sandbox import seed
 from sandbox.http import Request
 from sandbox.installing import uninstall
 from sandbox.registry import Call, Listed, RestError
-from sandbox.world import RemovedRest
+from sandbox.removed import RemovedRest
 from tests.sandbox.wire import ALPHA_URL, Wire, a_method, in_process
 
 ECHO = "test.rest.echo"
