@@ -92,7 +92,7 @@ class EventReceiptAdmin(ReadOnly):
 @admin.register(RemovalClaim, site=site)
 class RemovalClaimAdmin(ReadOnly):
     list_display = ("portal", "state", "claimed_at", "asks", "next_ask_at", "erase_after")
-    list_filter = ("state", "clean", "claimed_at")
+    list_filter = ("state", "with_data", "claimed_at")
     search_fields = ("portal__domain", "portal__member_id")
     list_select_related = ("portal",)
     ordering = ("-claimed_at",)

@@ -47,11 +47,11 @@ def _erase(pk: int, portal_id: int) -> bool:
     if claim is None or portal.uninstalled_at is None:
         return False
     claim.delete()
-    portal_uninstalled.send(sender=Portal, portal=portal, clean=claim.clean)
+    portal_uninstalled.send(sender=Portal, portal=portal, clean=claim.with_data)
     security.info(
         "the grace time of a removal is over (member_id %s, CLEAN %d)",
         portal.member_id,
-        claim.clean,
+        claim.with_data,
     )
     return True
 

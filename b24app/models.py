@@ -179,7 +179,7 @@ class RemovalClaim(models.Model):
     portal = models.OneToOneField(Portal, on_delete=models.CASCADE, related_name="removal_claim")
     state = models.CharField(max_length=10, choices=State.choices, default=State.OPEN)
     # Whether the portal's administrator asked for the app's data to be deleted, says the event.
-    clean = models.BooleanField(default=False)
+    with_data = models.BooleanField(default=False)
     claimed_at = models.DateTimeField(default=timezone.now)
     # When this round of questions begins; the delays between them count from here.
     asked_from = models.DateTimeField(default=timezone.now)

@@ -53,7 +53,7 @@ def claim(portal: Portal, *, clean: bool) -> None:
     administrator wanted to keep.
     """
     now = timezone.now()
-    values = {"clean": clean, "claimed_at": now, "asked_from": now, "next_ask_at": now}
+    values = {"with_data": clean, "claimed_at": now, "asked_from": now, "next_ask_at": now}
     row, is_new = RemovalClaim.objects.get_or_create(portal=portal, defaults=values)
     if is_new:
         return
@@ -68,7 +68,7 @@ def claim(portal: Portal, *, clean: bool) -> None:
         return
     is_open = rows.filter(state=_State.OPEN)
     if not clean:
-        is_open.update(clean=False)
+        is_open.update(with_data=False)
     is_open.filter(heard_again=False).update(
         heard_again=True, next_ask_at=Least(F("next_ask_at"), Value(now + QUIET))
     )

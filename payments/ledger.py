@@ -67,7 +67,7 @@ def _append(
     facts: dict[str, Any],
     texts: dict[str, Any] | None,
 ) -> Entry:
-    last = head(portal)
+    last = _head(portal)
     for _ in range(_ROUNDS):
         number, previous = last
         entry = Entry(
@@ -89,7 +89,7 @@ def _append(
             with transaction.atomic():
                 entry.save(force_insert=True)
         except IntegrityError:
-            latest = head(portal)
+            latest = _head(portal)
             if latest == last:
                 raise
             last = latest
@@ -98,8 +98,7 @@ def _append(
     raise B24Error(f"no entry could be appended for portal {portal.pk}")
 
 
-def head(portal: Portal) -> tuple[int, str]:
-    """Number and hash of the last entry; 0 and the hash that the first one builds on, if none."""
+def _head(portal: Portal) -> tuple[int, str]:
     found = (
         Entry.objects.filter(portal=portal)
         .order_by("-number")

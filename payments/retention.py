@@ -102,7 +102,8 @@ def _under_way(portal: Portal) -> AttemptQuerySet:
 
 def _note_erasure(portal: Portal, what: Erasure.What) -> None:
     """Before everything goes: what there is, and how far the chain reaches."""
-    last_number, last_hash = ledger.head(portal)
+    chain = Entry.objects.of(portal.pk).values_list("number", "hash")
+    last_number, last_hash = chain.last() or (0, "")
     attempts, entries = (model.objects.filter(portal=portal).count() for model in (Attempt, Entry))
     if not (attempts or entries):
         return

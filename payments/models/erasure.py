@@ -24,10 +24,9 @@ class Erasure(models.Model):
     # Those of them that were sent and never confirmed.
     open_attempts = models.PositiveIntegerField()
     entries = models.PositiveIntegerField()
-    # Number and hash of the chain's last entry; 0 and the hash that the first
-    # entry builds on, where there was none.
+    # Number and hash of the chain's last entry; 0 and empty where there was none.
     last_number = models.PositiveBigIntegerField()
-    last_hash = models.CharField(max_length=64)
+    last_hash = models.CharField(max_length=64, blank=True)
 
     def __str__(self) -> str:
         return f"erasure of {self.member_id}: {self.what}"

@@ -112,7 +112,7 @@ def removal_forgets(stand: Stand) -> str:
     expect(late.status_code == 401, f"an open page is refused afterwards, not {late.status_code}")
     expect(stand.count(ledger) == kept, "the ledger is kept for the grace time")
     # It is over, and the administrator had asked for the data to be deleted as well.
-    stand.rows("UPDATE b24app_removalclaim SET clean = 1, erase_after = '2001-01-01 00:00:00'")
+    stand.rows("UPDATE b24app_removalclaim SET with_data = 1, erase_after = '2001-01-01 00:00:00'")
     stand.manage("prune")
     children = {"payments_comment", "payments_runrow"}
     left = {

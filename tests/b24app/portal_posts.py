@@ -78,7 +78,9 @@ def stored() -> dict[str, Any]:
     """Everything that is kept of portals and people, to see that nothing was added or changed; but
     for when the next question about a portal may be asked, which is not about either."""
     kept = (models.Portal, models.UserToken, models.EventReceipt, models.RemovalClaim)
-    rows = {model.__name__: list(model._default_manager.order_by("pk").values()) for model in kept}
+    rows: dict[str, Any] = {
+        model.__name__: list(model._default_manager.order_by("pk").values()) for model in kept
+    }
     for row in rows["Portal"]:
         del row["next_question_at"]
     return rows

@@ -93,7 +93,7 @@ def test_a_genuine_removal_ends_tokens_and_sessions(
     assert not UserToken.objects.exists()
     assert listed(client, value) == 401
     found = claim_of(alpha)
-    assert (found.state, found.clean) == (State.REMOVED, clean)
+    assert (found.state, found.with_data) == (State.REMOVED, clean)
     opening = post(client, "/session/", opening_fields(sandbox, alpha, seed.ADMIN))
     assert opening.status_code == 403
 
@@ -446,7 +446,7 @@ def test_events_that_contradict_each_other_delete_no_data(
 ) -> None:
     deliver(client, forged_event(alpha, ts="1", clean=first))
     deliver(client, forged_event(alpha, ts="2", clean=second))
-    assert not claim_of(alpha).clean
+    assert not claim_of(alpha).with_data
 
 
 def test_only_the_portal_that_was_named_is_removed(

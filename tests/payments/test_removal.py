@@ -15,7 +15,7 @@ from pytest_django import Settings
 from b24app import event_queue, models
 from b24app.errors import Missing
 from b24app.signals import pruning
-from payments import approvals, claim, closing, comments, policy, reasons
+from payments import claim, closing, comments, ledger, policy, reasons
 from payments.bulk import running
 from payments.bulk.stepping import step
 from payments.models import (
@@ -266,7 +266,7 @@ def test_an_erasure_that_fails_leaves_all_and_stops_no_other(
         ledgers.paid(row, 1)
     remove(client, sandbox, alpha, clean=True)
     remove(client, sandbox, beta, clean=True)
-    forget = approvals.Approval.objects.filter
+    forget = Approval.objects.filter
 
     def fail_for_alpha(**values: Any) -> Any:
         if values.get("portal") == portal:
@@ -370,7 +370,7 @@ def test_deciding_on_what_is_gone_is_told(
     sandbox: Sandbox, portal: models.Portal, manager: Any
 ) -> None:
     attempt = attempts.handed_over(portal)
-    ledgers.ledger.record(portal, "unknown", actor_id=3, attempt=attempt)
+    ledger.record(portal, "unknown", actor_id=3, attempt=attempt)
     sandbox.faults.add(Fault("status500", times=None, on_hit=erase))
     with pytest.raises(Missing):
         closing.close_by_hand(attempt, by=manager, note="the bank says so")
