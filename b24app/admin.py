@@ -11,7 +11,7 @@ from django.contrib import admin
 from django.db.models import Model
 from django.http import HttpRequest
 
-from b24app.models import EventReceipt, Portal, RestCall
+from b24app.models import EventReceipt, Portal, RemovalClaim, RestCall
 
 # Beyond this many rows a total is not worth counting at every page.
 ROWS_ON_A_PAGE = 50
@@ -87,6 +87,15 @@ class EventReceiptAdmin(ReadOnly):
     list_select_related = ("portal",)
     ordering = ("-pk",)
     fields = ("event", "portal", "received_at", "handled_at")
+
+
+@admin.register(RemovalClaim, site=site)
+class RemovalClaimAdmin(ReadOnly):
+    list_display = ("portal", "state", "claimed_at", "asks", "next_ask_at", "erase_after")
+    list_filter = ("state", "with_data", "claimed_at")
+    search_fields = ("portal__domain", "portal__member_id")
+    list_select_related = ("portal",)
+    ordering = ("-claimed_at",)
 
 
 @admin.register(RestCall, site=site)

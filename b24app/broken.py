@@ -39,6 +39,11 @@ def is_out_of_use(row: UserToken) -> bool:
     return code in _FOR_GOOD
 
 
+def is_chain_spent(row: UserToken) -> bool:
+    """Whether the OAuth server refuses it for good, whatever becomes of the app."""
+    return row.broken_code.upper() == "INVALID_GRANT"
+
+
 def code_to_keep(error: Refused, *, administrators_only: bool) -> str:
     """What to keep of a portal's refusal to the pair that serves it; "" if it can go on serving.
 

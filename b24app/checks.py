@@ -5,6 +5,7 @@ E002  APP_URL is http                    E006  http to the OAuth server is not a
 E003  the built-in SECRET_KEY            E007  B24_TOKEN_KEYS is malformed
 E004  the built-in B24_TOKEN_KEYS        E008  no client id or secret
                                          E009  B24_PRIVATE_NETWORKS is malformed
+E012  B24_REMOVAL_GRACE_DAYS is out of its bounds
 W011  the made-up publisher in the licence agreement and the privacy policy
 E010  B24_TOKEN_KEYS does not open what is stored; `wsgi.py` asks, and `check --database default`
 """
@@ -34,13 +35,16 @@ from b24app.settings import (
     INSECURE_TOKEN_KEY,
 )
 
+# Less than a day is no time to notice a mistake; beyond a month the data of a portal whose
+# administrator asked to have them deleted would be kept for no reason.
+SHORTEST_GRACE, LONGEST_GRACE = 1, 30
 # What a Fernet key is made of: 16 bytes to sign with and 16 to encrypt with.
 KEY_BYTES = 32
 
 
 @register(Tags.security)
 def settings_can_work(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    return [*_addresses(), *_secrets(), *_keys(), *_networks(), *_publisher()]
+    return [*_addresses(), *_secrets(), *_keys(), *_networks(), *_grace(), *_publisher()]
 
 
 @register(Tags.database)
@@ -149,6 +153,15 @@ def _networks() -> Iterator[CheckMessage]:
                 hint="Write networks as 10.0.0.0/8, separated by commas.",
                 id="b24app.E009",
             )
+
+
+def _grace() -> Iterator[CheckMessage]:
+    if not SHORTEST_GRACE <= settings.B24_REMOVAL_GRACE_DAYS <= LONGEST_GRACE:
+        yield Error(
+            f"B24_REMOVAL_GRACE_DAYS is {settings.B24_REMOVAL_GRACE_DAYS}.",
+            hint=f"Set it to {SHORTEST_GRACE} to {LONGEST_GRACE} days.",
+            id="b24app.E012",
+        )
 
 
 def _publisher() -> Iterator[CheckMessage]:

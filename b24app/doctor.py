@@ -11,12 +11,12 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext_lazy
 
-from b24app import placements
+from b24app import placements, removal
 from b24app.client import Answer, Client, Pending, Query, portal_client
 from b24app.clocks import CLOCKS_DIFFER, CLOCKS_TOO_FAR_APART
 from b24app.errors import B24Error, ChainBroken, OutcomeUnknown
 from b24app.install import NEEDED_SCOPES, SCOPE
-from b24app.models import Portal, UserToken
+from b24app.models import Portal, RemovalClaim, UserToken
 from b24app.proof import PROFILE
 from b24app.repairs import Repair
 from b24app.signals import portal_examined
@@ -84,10 +84,13 @@ def examine(portal: Portal, *, administrator: Client | None = None) -> list[Line
                 _("An administrator can install it again."),
             )
         ]
+    claimed = removal.open_claim(portal)
     serving = portal.tokens.filter(serves_portal=True).first()
     client = administrator or _client_of(portal)
     lines = [*_asked(portal, client)] if client else [_finished(portal)]
     lines.append(_serving(portal, serving))
+    if claimed is not None:
+        lines.append(_claimed(claimed))
     for _receiver, more in portal_examined.send(sender=Portal, portal=portal):
         lines.extend(cast(list[Line], more))
     return lines
@@ -212,7 +215,8 @@ def _serving(portal: Portal, row: UserToken | None) -> Line:
     if not profile.is_admin:
         found = _("User %(user)s is no administrator any more.") % {"user": row.user_id}
         return problem(found)
-    row.refresh_from_db()
+    # That read may have renewed the pair, and another repair may have replaced it.
+    row = portal.tokens.filter(serves_portal=True).first() or row
     age = timezone.now() - row.refreshed_at
     words: dict[str, Any] = {"user": row.user_id, "days": age.days}
     if age > TOKEN_IS_OLD:
@@ -233,6 +237,18 @@ def _serving(portal: Portal, row: UserToken | None) -> Line:
         "days",
     )
     return Line(name, True, renewed % words)
+
+
+def _claimed(claim: RemovalClaim) -> Line:
+    found = ngettext_lazy(
+        "An event says that the app was removed. Bitrix24 was asked %(count)s time; "
+        "nothing changes until it confirms that.",
+        "An event says that the app was removed. Bitrix24 was asked %(count)s times; "
+        "nothing changes until it confirms that.",
+        "count",
+    )
+    advice = _("If the app was not removed, a person of this Bitrix24 opens it once.")
+    return Line(_("Removal"), False, found % {"count": claim.asks}, advice)
 
 
 def _clock(asked: Pending[datetime], ours: datetime) -> Line:

@@ -17,14 +17,17 @@ from typing import Any
 
 from django.conf import settings
 from django.db import connections
-from django.db.models import F, QuerySet
+from django.db.models import F, QuerySet, Window
+from django.db.models.functions import RowNumber
 from django.dispatch import receiver
 from django.utils import timezone
 
+from b24app import removal, vouching
 from b24app.errors import B24Error, BadInput
 from b24app.forms import positive_id
 from b24app.models import EventReceipt, Portal
 from b24app.signals import Later, payment_saved, pruning
+from b24app.vouching import TooManyEvents
 
 logger = logging.getLogger(__name__)
 
@@ -37,8 +40,18 @@ FIRST_DELAY = timedelta(seconds=30)
 LONGEST_DELAY = timedelta(hours=6)
 # Looked up at once, claimed one by one.
 _PAGE = 20
+# Each person who opens the app can post events with invented ids, so a portal has this many an
+# hour: two saves for each payment of a run of 500. A payment whose event is turned away is settled
+# by `manage.py reconcile`.
+EVENTS_AN_HOUR = 1_000
+HOUR = timedelta(hours=1)
+# Events about one payment that wait at the same time: one may be in work and have read the payment
+# before it was saved again; the other one reads it after that.
+MOST_ON_ONE = 2
 # Nobody delivers an event again after this; those of the app's own life are few, and stay.
 RECEIPTS_KEPT = timedelta(days=30)
+# Long after the access token in it has expired.
+UNPROVED_KEPT = timedelta(days=1)
 
 
 def _tell_of_payment(portal: Portal, ids: Mapping[str, Any]) -> None:
@@ -51,25 +64,48 @@ _HANDLERS: dict[str, Callable[[Portal, Mapping[str, Any]], None]] = {
 NAMES = frozenset(_HANDLERS)
 
 
-def put(portal: Portal, name: str, *, fingerprint: str, data: Mapping[str, Any]) -> None:
-    """Keep a proved event and have it worked soon; one that is here already stays as it is.
+def ids_of(name: str, data: Mapping[str, Any]) -> dict[str, Any]:
+    """What a queued event is about, by the portal's own names; {} for an event that is not queued.
 
     Raises BadInput for an event that does not say what it is about.
     """
+    if name not in NAMES:
+        return {}
     fields = data.get("FIELDS")
     if not isinstance(fields, dict):
         raise BadInput("an event without fields")
+    return {"ID": positive_id(fields.get("ID"))}
+
+
+def put(portal: Portal, name: str, *, fingerprint: str, data: Mapping[str, Any]) -> None:
+    """Keep a proved event and have it worked soon; one that is kept already stays as it is.
+
+    Raises BadInput for an event that does not say what it is about, TooManyEvents where the portal
+    has sent more than EVENTS_AN_HOUR.
+    """
+    ids = ids_of(name, data)
     now = timezone.now()
+    of_portal = EventReceipt.objects.filter(portal=portal, event=name)
+    lately = of_portal.filter(received_at__gt=now - HOUR)[:EVENTS_AN_HOUR]
+    if lately.count() >= EVENTS_AN_HOUR:
+        raise TooManyEvents(f"{name} of {portal.member_id}")
+    if waiting().filter(portal=portal, event=name, ids=ids)[:MOST_ON_ONE].count() >= MOST_ON_ONE:
+        return
     receipt = EventReceipt(
         portal=portal,
         event=name,
         fingerprint=fingerprint,
-        ids={"ID": positive_id(fields.get("ID"))},
+        ids=ids,
         received_at=now,
         next_try_at=now,
     )
     # One statement, with no transaction around it: a burst passes as fast as rows are added.
     EventReceipt.objects.bulk_create([receipt], ignore_conflicts=True)
+    call_workers()
+
+
+def call_workers() -> None:
+    """Have this process's threads look at what is due, where it has any."""
     _workers.call()
 
 
@@ -79,12 +115,14 @@ def waiting() -> QuerySet[EventReceipt]:
 
 
 def work(*, stop: Callable[[], bool] = lambda: False) -> int:
-    """Work what is due until nothing is or `stop` says so; answer how many events were taken up.
+    """Work what is due until nothing is or `stop` says so; returns how many events were taken up.
 
-    Any number of threads, processes and machines may do this at once: each event is claimed by one
-    of them.
+    Any number of threads, processes and machines may do this at once: one of them takes each event
+    up. Claims of removals come first: they are few, one a portal.
     """
-    count = 0
+    count = removal.work(stop=stop)
+    if stop():
+        return count
     for receipt in _claimed():
         _carry_out(receipt)
         count += 1
@@ -95,11 +133,15 @@ def work(*, stop: Callable[[], bool] = lambda: False) -> int:
 
 def _claimed() -> Iterator[EventReceipt]:
     while True:
-        now = timezone.now()
-        due = waiting().filter(next_try_at__lte=now).order_by("next_try_at", "pk")
-        page = list(due.select_related("portal")[:_PAGE])
-        yield from filter(_claim, page)
-        if not page:
+        due = waiting().filter(next_try_at__lte=timezone.now())
+        # The first of each portal, then the second of each: many of one do not delay the others'.
+        turn = Window(
+            RowNumber(), partition_by="portal_id", order_by=[F("next_try_at").asc(), F("pk").asc()]
+        )
+        page = due.annotate(turn=turn).order_by("turn", "next_try_at", "pk")[:_PAGE]
+        receipts = list(page.select_related("portal"))
+        yield from filter(_claim, receipts)
+        if not receipts:
             return
 
 
@@ -117,7 +159,11 @@ def _carry_out(receipt: EventReceipt) -> None:
     try:
         # Without the app there are no tokens, and nothing to find out.
         if portal.uninstalled_at is None:
-            _HANDLERS[receipt.event](portal, receipt.ids)
+            if not receipt.is_proved and not vouching.prove_kept(receipt):
+                receipt.delete()
+                return
+            if receipt.event in _HANDLERS:
+                _HANDLERS[receipt.event](portal, receipt.ids)
     except Later as later:
         _try_again(receipt, at=later.until, failure="")
     except B24Error as error:
@@ -207,9 +253,11 @@ _workers = _Workers()
 
 @receiver(pruning)
 def _prune(**kwargs: object) -> str:
-    """Remove receipts too old for a second delivery of the same event."""
-    over = EventReceipt.objects.filter(
-        event__in=NAMES, next_try_at=None, received_at__lt=timezone.now() - RECEIPTS_KEPT
-    )
+    """Delete receipts too old for a second delivery of the same event, and unproved events that no
+    worker asked about in time."""
+    receipts, now = EventReceipt.objects.all(), timezone.now()
+    over = receipts.filter(event__in=NAMES, next_try_at=None, received_at__lt=now - RECEIPTS_KEPT)
+    unproved = receipts.filter(is_proved=False, received_at__lt=now - UNPROVED_KEPT)
+    unproved.delete()
     count, _each = over.delete()
     return f"Events of payments: {count} receipts deleted."

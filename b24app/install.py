@@ -15,7 +15,7 @@ from b24app import placements, tokens, trace
 from b24app.client import Answer, Client, Query, portal_client
 from b24app.errors import B24Error, OpeningRefused, OutcomeUnknown, ScopeMissing
 from b24app.forms import Posted, read_posted
-from b24app.models import Portal, UserToken
+from b24app.models import Portal, RemovalClaim, UserToken
 from b24app.oauth import TokenOwner
 from b24app.proof import APP_INFO, PROFILE, AppInfo, PostedCredentials, owner_of, refusal
 from b24app.session import Person, PortalRequest
@@ -91,6 +91,8 @@ def begin(request: HttpRequest) -> Person:
 @transaction.atomic
 def _remember(posted: Posted, owner: TokenOwner, app: AppInfo, scopes: frozenset[str]) -> Portal:
     portal, _created = Portal.objects.select_for_update().get_or_create(member_id=owner.member_id)
+    # Whatever an event said, the app is there; in the grace time its data are taken up again.
+    RemovalClaim.objects.filter(portal=portal).delete()
     if portal.uninstalled_at is not None:
         portal.installed_at, portal.uninstalled_at = None, None
     if portal.app_id != app.id:

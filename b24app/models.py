@@ -63,6 +63,8 @@ class Portal(models.Model):
     # Raised where what is cached of the portal is no longer so: the keys have this number in them,
     # so that every process asks anew.
     cache_generation = models.PositiveIntegerField(default=0)
+    # Until then the questions that unproved events may cause are all given away; see vouching.py.
+    next_question_at = models.DateTimeField(null=True, blank=True)
     # When the tabs and events were last found bound; empty when the portal may have dropped some.
     bindings_checked_at = models.DateTimeField(null=True, blank=True)
 
@@ -126,9 +128,9 @@ class UserToken(models.Model):
 
 
 class EventReceipt(models.Model):
-    """An event that reached us: so that a second delivery does nothing, and to be worked later.
+    """An event that arrived: so that a second delivery does nothing, and to be worked later.
 
-    No part of it that proves anything is kept: neither the application_token nor an access token.
+    Of a proved event neither the application_token nor an access token is kept.
     """
 
     portal = models.ForeignKey(Portal, on_delete=models.CASCADE, related_name="receipts")
@@ -143,6 +145,10 @@ class EventReceipt(models.Model):
     next_try_at = models.DateTimeField(null=True, blank=True)
     # What stopped the last try; with nothing left to do and never handled, why it was given up.
     failure = models.CharField(max_length=64, blank=True)
+    # An event whose application_token is not the stored one waits for the question about it, with
+    # its tokens as JSON; the answer empties them.
+    is_proved = models.BooleanField(default=True)
+    proof = EncryptedField(blank=True)
 
     class Meta:
         indexes = [
@@ -150,11 +156,57 @@ class EventReceipt(models.Model):
                 fields=["next_try_at"],
                 condition=models.Q(next_try_at__isnull=False),
                 name="events_waiting",
-            )
+            ),
+            models.Index(fields=["portal", "received_at"], name="events_of_a_portal"),
         ]
 
     def __str__(self) -> str:
         return self.event
+
+
+class RemovalClaim(models.Model):
+    """A posted event says that the app was removed from the portal; Bitrix24 is asked about it.
+
+    Whoever opens the app can post such an event. One row a portal, so that repeated claims do not
+    multiply the questions.
+    """
+
+    class State(models.TextChoices):
+        OPEN = "open", "being asked about"
+        REFUSED = "refused", "not true"
+        REMOVED = "removed", "true; the data wait to be erased"
+
+    portal = models.OneToOneField(Portal, on_delete=models.CASCADE, related_name="removal_claim")
+    state = models.CharField(max_length=10, choices=State.choices, default=State.OPEN)
+    # Whether the portal's administrator asked for the app's data to be deleted, says the event.
+    with_data = models.BooleanField(default=False)
+    claimed_at = models.DateTimeField(default=timezone.now)
+    # When this round of questions begins; the delays between them count from here.
+    asked_from = models.DateTimeField(default=timezone.now)
+    asks = models.PositiveSmallIntegerField(default=0)
+    asked_at = models.DateTimeField(null=True, blank=True)
+    # No worker asks before; empty once the claim is decided.
+    next_ask_at = models.DateTimeField(null=True, blank=True)
+    # The event came again during this round, so another round follows it.
+    heard_again = models.BooleanField(default=False)
+    # The last answers: values of PortalSays and ServerSays in removal_evidence.py.
+    portal_said = models.CharField(max_length=20, blank=True)
+    server_said = models.CharField(max_length=20, blank=True)
+    removed_at = models.DateTimeField(null=True, blank=True)
+    # The end of the grace time, in which an installation or an opening takes everything up again.
+    erase_after = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        indexes = [
+            models.Index(
+                fields=["next_ask_at"],
+                condition=models.Q(next_ask_at__isnull=False),
+                name="removal_claims_to_ask",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"removal of portal {self.portal_id}: {self.state}"
 
 
 class RestCall(models.Model):

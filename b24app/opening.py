@@ -7,16 +7,17 @@ from typing import Any, cast
 from urllib.parse import urlsplit
 
 from django.db import transaction
+from django.db.models import Q
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 
-from b24app import tokens, trace
+from b24app import removal, tokens, trace
 from b24app.broken import ABOUT_THE_PERSON
 from b24app.client import Batch, Client, Pending
 from b24app.errors import NeverSent, PortalMoved, TokenRejected
 from b24app.forms import Posted, read_posted
-from b24app.models import Portal, UserToken
+from b24app.models import Portal, RemovalClaim, UserToken
 from b24app.proof import (
     APP_INFO,
     PROFILE,
@@ -84,7 +85,7 @@ class Opening:
                 )
                 raise
             raise self._refused(f"the portal: {error.code}") from error
-        if not self._is_ours(app):
+        if self.portal.uninstalled_at is not None or not self._is_ours(app):
             self._ask_oauth_server(app, profile)
         self.is_admin, self.user_name = profile.is_admin, profile.name
         return self._admit(profile)
@@ -123,6 +124,7 @@ class Opening:
 
     def _admit(self, profile: Profile) -> Person:
         portal, posted = self.portal, self._posted
+        self._end_removal()
         self._keep_pair(profile)
         # The value comes through a browser, whose owner could change it: an administrator's own
         # portal is theirs to harm, an ordinary user's is not.
@@ -134,6 +136,15 @@ class Opening:
         request.person = person
         request.looks_after_bindings = profile.is_admin and portal.bindings_are_due
         return person
+
+    def _end_removal(self) -> None:
+        """A person has opened the app, so it is not removed, whatever an event said."""
+        portal = self.portal
+        if portal.uninstalled_at is not None:
+            if not removal.take_up_again(portal):
+                raise self._refused("its data are erased since the removal")
+        elif removal.open_claim(portal) is not None:
+            removal.refuse(portal)
 
     def _keep_pair(self, profile: Profile) -> None:
         """In one row, because a chain that is renewed from two breaks.
@@ -196,9 +207,17 @@ def read_opening(request: HttpRequest) -> Opening:
 
 
 def _installed(member_id: str) -> tuple[Portal | None, UserToken | None]:
-    """The portal and the pair that serves it, in one statement where there is one."""
-    is_it = {"member_id": member_id, "installed_at__isnull": False, "uninstalled_at": None}
-    of_it = {f"portal__{name}": value for name, value in is_it.items()}
-    for serving in UserToken.objects.select_related("portal").filter(serves_portal=True, **of_it):
+    """The portal and the pair that serves it, in one statement where there is one.
+
+    A portal that removed the app is among them until its grace time is over.
+    """
+    rows = UserToken.objects.select_related("portal__removal_claim")
+    is_it = {"portal__member_id": member_id, "portal__installed_at__isnull": False}
+    for serving in rows.filter(serves_portal=True, portal__uninstalled_at=None, **is_it):
         return serving.portal, serving
-    return Portal.objects.filter(**is_it).first(), None
+    portals = Portal.objects.select_related("removal_claim").filter(
+        Q(uninstalled_at=None) | Q(removal_claim__state=RemovalClaim.State.REMOVED),
+        member_id=member_id,
+        installed_at__isnull=False,
+    )
+    return portals.first(), None

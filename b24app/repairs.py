@@ -51,6 +51,10 @@ def repair(portal: Portal, which: Repair, *, by: Person | None) -> None:
 @transaction.atomic
 def take_over(person: Person) -> None:
     """This person's own pair serves the portal from now on; it moves, because it is one chain."""
+    # Of two administrators who press at the same time the second waits here for the first.
+    Portal.objects.select_for_update(no_key=True).filter(pk=person.portal.pk).values_list(
+        "pk"
+    ).get()
     rows = UserToken.objects.select_for_update().filter(portal=person.portal)
     own = rows.filter(user_id=person.user_id, serves_portal=False).first()
     if own is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.db import transaction
 from django.db.models import F
 
-from b24app.models import Portal, UserToken
+from b24app.models import EventReceipt, Portal, UserToken
 from b24app.proof import security
 
 
@@ -20,6 +20,7 @@ def revoke(portal: Portal) -> int:
     Portal.objects.filter(pk=portal.pk).update(
         application_token="", session_generation=F("session_generation") + 1
     )
+    EventReceipt.objects.filter(portal=portal, is_proved=False).delete()
     pairs, _ = UserToken.objects.filter(portal=portal).delete()
     security.warning("portal revoked: %s pairs deleted (member_id %s)", pairs, portal.member_id)
     return pairs

@@ -49,6 +49,8 @@ B24_PRIVATE_NETWORKS = env.list("B24_PRIVATE_NETWORKS", default=[])
 # Threads in each process that work events once they have been answered; 0 leaves that to the
 # command work_events alone.
 B24_EVENT_THREADS = env.int("B24_EVENT_THREADS", default=2)
+# For so many days after a removal nothing but tokens and sessions is deleted.
+B24_REMOVAL_GRACE_DAYS = env.int("B24_REMOVAL_GRACE_DAYS", default=7)
 # How long a portal that removed the app, and not its data, finds its payments again.
 B24_LEDGER_RETENTION_DAYS = env.int("B24_LEDGER_RETENTION_DAYS", default=365)
 # How long payments and their history are kept in a portal that has the app; 0: for ever.

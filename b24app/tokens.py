@@ -26,6 +26,10 @@ _LONGEST_WAIT = 60  # seconds; nobody waits for a lock that long
 security = logging.getLogger("b24app.security")
 
 
+class PairGone(ChainBroken):
+    """The pair was deleted while it was in use; neither server said anything about it."""
+
+
 class Pair(Protocol):
     """Tokens to keep; a TokenPair is one."""
 
@@ -109,7 +113,7 @@ class StoredCredentials:
                 raise
             return self._access
 
-    def renew(self, stale: str) -> str:
+    def renew(self, stale: str, *, ask_again: bool = False) -> str:
         """A token other than `stale`: the one somebody else has fetched meanwhile, or a new one.
 
         The row is locked from before the refresh token is read until the new pair is committed: the
@@ -121,15 +125,19 @@ class StoredCredentials:
         which is kept. Nothing can bring that chain back, and nobody has to: the next opening brings
         a new one, of a person their own, of an administrator that which serves the portal.
 
+        `ask_again`: the OAuth server is also asked about a pair that it refused before, unless its
+        chain is spent.
+
         Raises ChainBroken if there will be no new pair (kept on the row, so that nobody asks
-        again), another Refused if our own set-up is wrong, TokenRejected if the answer is somebody
-        else's pair, NeverSent or OutcomeUnknown if the OAuth server did not answer.
+        again), PairGone if the row is deleted, another Refused if our own set-up is wrong,
+        TokenRejected if the answer is another person's pair, NeverSent or OutcomeUnknown if the
+        OAuth server did not answer.
         """
         asked_at = time.time()
         # durable: inside an outer transaction the new pair could still be rolled back, and lost.
         with transaction.atomic(durable=True):
             row = self._locked()
-            found = _fetch(row, asked_at) if row.access == stale else None
+            found = _fetch(row, asked_at, ask_again) if row.access == stale else None
         if isinstance(found, ChainBroken):
             raise found
         if found is not None:
@@ -157,14 +165,14 @@ class StoredCredentials:
         rows = UserToken.objects.select_related("portal").select_for_update(of=("self",))
         row = rows.filter(pk=self._pk).first()
         if row is None:
-            raise ChainBroken("NOT_INSTALLED", "the pair is no longer kept")
+            raise PairGone("NOT_INSTALLED", "the pair is no longer kept")
         return row
 
 
-def _fetch(row: UserToken, asked_at: float) -> oauth.TokenPair | ChainBroken:
+def _fetch(row: UserToken, asked_at: float, ask_again: bool) -> oauth.TokenPair | ChainBroken:
     """Fetch a new pair into the locked row. A broken chain is returned, not raised: the caller's
     transaction has to commit it."""
-    if broken.is_out_of_use(row):
+    if broken.is_out_of_use(row) and not (ask_again and not broken.is_chain_spent(row)):
         return ChainBroken(row.broken_code, "known from an earlier call")
     if cache.get(_UNANSWERED, 0) > asked_at:
         raise NeverSent("the OAuth server did not answer whoever came before")

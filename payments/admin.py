@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.contrib import admin
 
 from b24app.admin import ReadOnly, site
-from payments.models import Approval, Attempt, Entry, Policy
+from payments.models import Approval, Attempt, Entry, Erasure, Policy
 
 
 @admin.register(Attempt, site=site)
@@ -99,3 +99,11 @@ class PolicyAdmin(ReadOnly):
     search_fields = ("portal__domain",)
     list_select_related = ("portal",)
     ordering = ("-changed_at",)
+
+
+@admin.register(Erasure, site=site)
+class ErasureAdmin(ReadOnly):
+    list_display = ("at", "member_id", "what", "attempts", "open_attempts", "entries")
+    list_filter = ("what", "at")
+    search_fields = ("member_id", "=last_hash")
+    ordering = ("-pk",)

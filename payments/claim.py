@@ -7,6 +7,7 @@ back; `due_at` then says when `manage.py reconcile` is to look at it.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection
 from copy import copy
 from datetime import datetime
@@ -17,10 +18,13 @@ from django.utils import timezone
 
 from b24app import metrics
 from b24app.errors import B24Error
+from b24app.reread import reread
 from payments import ledger, reasons
 from payments.models import OPEN_STATES, Approval, Attempt, AttemptQuerySet, Kind, State
 from payments.offer import Offer
 from payments.payer import Payer
+
+logger = logging.getLogger(__name__)
 
 # Each round but the last finds that the attempt in the way was closed a moment ago.
 _ROUNDS = 3
@@ -103,7 +107,9 @@ def mark_sent(attempt: Attempt) -> bool:
         attempt.approval, attempt.sent_at = None, None
         close(attempt, State.REFUSED, reason=reasons.NEEDS_APPROVAL, evidence={})
         return False
-    attempt.refresh_from_db()
+    if not reread(attempt):
+        _note_erased(attempt)
+        _with(attempt, {"state": State.REFUSED, "reason": reasons.APP_REMOVED})
     return False
 
 
@@ -117,7 +123,7 @@ def give_up(attempt: Attempt) -> Attempt:
     }
     claims = Attempt.objects.filter(pk=attempt.pk, state=State.PAYING, sent_at=None)
     if not _write(attempt, claims, values, event=_EVENTS[State.REFUSED], actor_id=None):
-        attempt.refresh_from_db()
+        _read_again(attempt, values)
     return attempt
 
 
@@ -199,8 +205,33 @@ def _record(
         if written and reason == reasons.NOT_REACHED and attempt.approval_id is not None:
             Approval.objects.give_back(attempt.approval_id)
     if not written:
-        attempt.refresh_from_db()
+        _read_again(attempt, values)
     return attempt
+
+
+def _read_again(attempt: Attempt, values: dict[str, Any]) -> None:
+    """Take what another process wrote down. Where the row was erased, the outcome is in the log
+    alone, and the person who waits is told it all the same."""
+    if not reread(attempt):
+        _with(attempt, values)
+        _note_erased(attempt)
+
+
+def _note_erased(attempt: Attempt) -> None:
+    logger.error(
+        "attempt %s was erased while it was in work: %s, %s, %s %s for payment %s of order %s by "
+        "user %s through pay system %s (portal %s)",
+        attempt.pk,
+        attempt.kind,
+        attempt.state,
+        attempt.sum,
+        attempt.currency,
+        attempt.payment_id,
+        attempt.order_id,
+        attempt.user_id,
+        attempt.pay_system_id,
+        attempt.portal.member_id,
+    )
 
 
 def _write(

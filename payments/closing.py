@@ -7,6 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 from b24app.client import Client
 from b24app.errors import B24Error, BadInput, Missing
+from b24app.reread import reread
 from payments.claim import close_undecided
 from payments.looking import look
 from payments.models import Attempt
@@ -39,8 +40,8 @@ def close_by_hand(attempt: Attempt, *, by: Payer, note: str) -> Attempt:
     try:
         found = look(found, asked_at=timezone.now(), also=_own(by))
     except B24Error:
-        if not close_undecided(found, by=by.user_id, note=note):
-            found.refresh_from_db()
+        if not close_undecided(found, by=by.user_id, note=note) and not reread(found):
+            raise Missing(f"attempt {found.pk} was erased") from None
     return found
 
 

@@ -50,7 +50,7 @@ def post_due(now: datetime | None = None, limit: int = 100) -> int:
     """Post what is due, at most `limit` comments; waits for the portals. Answers how many stand on
     their timelines now. Any number of processes may do this at once."""
     now = now or timezone.now()
-    _take_up(Attempt.objects.all(), now, limit)
+    _take_up(Attempt.objects.filter(portal__uninstalled_at=None), now, limit)
     return _post_all(_due(now).order_by("due_at", "pk")[:limit])
 
 
@@ -88,7 +88,9 @@ def drop(portal: Portal) -> None:
 
 
 def _due(now: datetime) -> QuerySet[Comment]:
-    return Comment.objects.filter(due_at__lte=now).select_related("attempt__portal")
+    """Those of a portal that removed the app wait, in case it is taken up again."""
+    due = Comment.objects.filter(due_at__lte=now, attempt__portal__uninstalled_at=None)
+    return due.select_related("attempt__portal")
 
 
 def _post_all(comments: QuerySet[Comment]) -> int:

@@ -37,6 +37,7 @@ PORTAL_MOVED = "portal_moved"
 REBIND_FAILED = "rebind_failed"
 REBIND_UNKNOWN = "rebind_unknown"
 ABANDONED = "abandoned"
+APP_REMOVED = "app_removed"
 POLICY_SYSTEM = "policy_system"
 NEEDS_APPROVAL = "needs_approval"
 APPROVAL_WAITS = "approval_waits"
@@ -197,6 +198,7 @@ SENTENCES: dict[str, StrOrPromise] = {
         "Nothing was paid. Reload the page to see which one it has."
     ),
     ABANDONED: _("An earlier try was broken off before anything was sent. Nothing was paid."),
+    APP_REMOVED: _("The app was removed from this Bitrix24 meanwhile. Nothing was done."),
     POLICY_SYSTEM: _(
         "Your administrator does not allow this payment system for payments from this app. "
         "Nothing was paid. Choose another one."

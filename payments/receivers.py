@@ -28,8 +28,9 @@ _NUMBERS_SHOWN = 5
 @receiver(portal_uninstalled)
 def forget(*, portal: Portal, clean: bool, **kwargs: object) -> None:
     """The ledger goes with the portal's data, where its administrator asked for that; else ids and
-    sums stay for a new installation."""
-    if clean:
+    sums stay for a new installation. They also stay while a payment that was sent is not confirmed:
+    then until B24_LEDGER_RETENTION_DAYS have passed."""
+    if clean and not retention.has_money_under_way(portal):
         retention.forget(portal)
     else:
         retention.keep_ids_and_sums(portal)

@@ -1,7 +1,8 @@
-"""What stays of the ledger when a portal removes the app, and for how long; and where it stays."""
+"""What stays of the ledger after a portal's removal of the app, and how long it stays elsewhere."""
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -11,7 +12,17 @@ from django.utils import timezone
 
 from b24app.models import Portal
 from payments import comments, ledger
-from payments.models import OPEN_STATES, Approval, Attempt, Entry, Policy
+from payments.models import (
+    OPEN_STATES,
+    Approval,
+    Attempt,
+    AttemptQuerySet,
+    Entry,
+    Erasure,
+    Policy,
+)
+
+logger = logging.getLogger(__name__)
 
 # Rows read, written back or removed at once, in one transaction.
 _CHUNK = 500
@@ -41,11 +52,19 @@ def keep_ids_and_sums(portal: Portal) -> None:
     Attempt.objects.bulk_update(changed, ["evidence"], batch_size=_CHUNK)
     ledger.erase_texts(portal)
     comments.drop(portal)
+    _note_erasure(portal, Erasure.What.TEXTS)
 
 
+def has_money_under_way(portal: Portal) -> bool:
+    """Whether a payment, mark or undoing was sent of which it is not known how it ended."""
+    return _under_way(portal).exists()
+
+
+@transaction.atomic
 def forget(portal: Portal) -> int:
-    """Delete all that is kept of a portal's payments; answers how many attempts that were."""
+    """Delete all that is kept of a portal's payments; returns how many attempts that were."""
     attempts = Attempt.objects.filter(portal=portal)
+    _note_erasure(portal, Erasure.What.ALL)
     # What undoes another one goes with it: neither can hold the other.
     attempts.filter(undoes__isnull=False).update(undoes=None)
     count = _delete(attempts)
@@ -57,11 +76,58 @@ def forget(portal: Portal) -> int:
 
 
 def forget_uninstalled() -> int:
-    """Delete the ledgers of portals that have stayed away for B24_LEDGER_RETENTION_DAYS; answers
-    how many attempts that were."""
-    limit = timezone.now() - timedelta(days=settings.B24_LEDGER_RETENTION_DAYS)
-    gone = Portal.objects.defer("application_token").filter(uninstalled_at__lt=limit)
-    return sum(forget(portal) for portal in gone)
+    """Delete the ledgers of portals that have stayed away for B24_LEDGER_RETENTION_DAYS, and for
+    B24_REMOVAL_GRACE_DAYS at least; returns how many attempts that were."""
+    days = max(settings.B24_LEDGER_RETENTION_DAYS, settings.B24_REMOVAL_GRACE_DAYS)
+    gone = Portal.objects.filter(uninstalled_at__lt=timezone.now() - timedelta(days=days))
+    left = Exists(Attempt.objects.filter(portal=OuterRef("pk"))) | Exists(
+        Entry.objects.filter(portal=OuterRef("pk"))
+    )
+    return sum(
+        _forget_if_gone(pk, gone) for pk in list(gone.filter(left).values_list("pk", flat=True))
+    )
+
+
+@transaction.atomic
+def _forget_if_gone(pk: int, gone: QuerySet[Portal]) -> int:
+    """With the portal's row locked: an installation waits, and then finds all of it or none."""
+    locked = gone.defer("application_token").select_for_update()
+    portal = locked.filter(pk=pk).first()
+    return forget(portal) if portal is not None else 0
+
+
+def _under_way(portal: Portal) -> AttemptQuerySet:
+    return Attempt.objects.filter(portal=portal, sent_at__isnull=False).still_open()
+
+
+def _note_erasure(portal: Portal, what: Erasure.What) -> None:
+    """Before everything goes: what there is, and how far the chain reaches."""
+    chain = Entry.objects.of(portal.pk).values_list("number", "hash")
+    last_number, last_hash = chain.last() or (0, "")
+    attempts, entries = (model.objects.filter(portal=portal).count() for model in (Attempt, Entry))
+    if not (attempts or entries):
+        return
+    row = Erasure.objects.create(
+        member_id=portal.member_id,
+        what=what,
+        removed_at=portal.uninstalled_at,
+        attempts=attempts,
+        open_attempts=_under_way(portal).count(),
+        entries=entries,
+        last_number=last_number,
+        last_hash=last_hash,
+    )
+    logger.info(
+        "erased of portal %s: %s (%s attempts, %s of them not confirmed; %s entries, "
+        "the last one %s:%s)",
+        row.member_id,
+        row.get_what_display(),
+        row.attempts,
+        row.open_attempts,
+        row.entries,
+        row.last_number,
+        row.last_hash,
+    )
 
 
 def forget_history(now: datetime | None = None) -> tuple[int, int]:

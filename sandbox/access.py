@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from sandbox.http import Request
 from sandbox.registry import RestError
+from sandbox.removed import CACHED_TOKEN_SECONDS, RemovedRest
 from sandbox.world import Installation, Portal, Role, Token, User
 
 if TYPE_CHECKING:
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 TOKEN_PARAMETERS = ("auth", "access_token")
 _BEARER = re.compile(r"Bearer\s+", re.IGNORECASE)
 _UNAUTHORIZED = 401
+_UNKNOWN_TOKEN = RestError("invalid_token", "Unable to get application by token", _UNAUTHORIZED)
+_APPLICATION_NOT_FOUND = RestError("APPLICATION_NOT_FOUND", "Application not found", _UNAUTHORIZED)
 
 
 @dataclass(frozen=True)
@@ -75,20 +78,35 @@ def authenticate(
     if access in ("", "0"):
         raise RestError("NO_AUTH_FOUND", "Wrong authorization data", _UNAUTHORIZED)
     token = sandbox.world.tokens.get(access)
-    if token is None or token.revoked or token.member_id != portal.member_id:
-        raise RestError("invalid_token", "Unable to get application by token", _UNAUTHORIZED)
+    if token is None or token.member_id != portal.member_id:
+        raise _UNKNOWN_TOKEN
+    installation = portal.installations.get(token.client_id)
+    if installation is not None and installation.removed:
+        _check_removed(sandbox, portal, installation)
+    if token.revoked:
+        raise _UNKNOWN_TOKEN
     return _by_token(sandbox, portal, token, scope)
+
+
+def _check_removed(sandbox: Sandbox, portal: Portal, installation: Installation) -> None:
+    """Refuse a token of a removed application, in the way that `portal.removed_rest` says."""
+    cached_until = installation.removed_at + CACHED_TOKEN_SECONDS
+    match portal.removed_rest:
+        case RemovedRest.OLD_TOKEN_WORKS if sandbox.world.now() < cached_until:
+            return
+        case RemovedRest.ERROR_OAUTH:
+            raise RestError("ERROR_OAUTH", "Application not installed", _UNAUTHORIZED)
+        case _:
+            raise _APPLICATION_NOT_FOUND
 
 
 def _by_token(sandbox: Sandbox, portal: Portal, token: Token, scope: str | None) -> Caller:
     installation = portal.installations.get(token.client_id)
-    if installation is not None and installation.removed:
-        raise RestError("ERROR_OAUTH", "Application not installed", _UNAUTHORIZED)
     if installation is not None and installation.payment_expired:
         raise RestError("PAYMENT_REQUIRED", "Subscription has been ended", _UNAUTHORIZED)
     _check_plan(portal)
     if installation is None:
-        raise RestError("APPLICATION_NOT_FOUND", "Application not found", _UNAUTHORIZED)
+        raise _APPLICATION_NOT_FOUND
     if token.expires <= sandbox.world.now():
         raise RestError("expired_token", "The access token provided has expired", _UNAUTHORIZED)
     _check_scope(scope, installation.scopes, "access token")

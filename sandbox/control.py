@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from sandbox.faults import Fault
 from sandbox.http import Request, Response, json_response
+from sandbox.removed import RemovedOAuth, RemovedRest
 from sandbox.world import Portal
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ _FAULT_FIELDS = ("kind", "method", "when", "times", "seconds", "user_id", "host"
 
 
 def respond(sandbox: Sandbox, request: Request) -> Response:
-    """`log`, `faults`, `payment`, `advance` and `bucket`; everything here is JSON."""
+    """`log`, `faults`, `payment`, `advance`, `bucket` and `removal`; everything here is JSON."""
     asked = (request.method, request.path.removeprefix(PREFIX).rstrip("/"))
     match asked:
         case ("GET", "log"):
@@ -37,6 +38,8 @@ def respond(sandbox: Sandbox, request: Request) -> Response:
             return _advance(sandbox, request)
         case ("POST", "bucket"):
             return _bucket(sandbox, request)
+        case ("POST", "removal"):
+            return _removal(sandbox, request)
     return _refused("no such control", 404)
 
 
@@ -114,6 +117,21 @@ def _bucket(sandbox: Sandbox, request: Request) -> Response:
         for portal in sandbox.world.portals.values():
             portal.bucket_size = int(size)
     return json_response({"size": int(size)})
+
+
+def _removal(sandbox: Sandbox, request: Request) -> Response:
+    """What a portal, and the OAuth server about it, answer once an application is removed."""
+    try:
+        rest = RemovedRest(str(request.params.get("rest", RemovedRest.APPLICATION_NOT_FOUND)))
+        oauth = RemovedOAuth(str(request.params.get("oauth", RemovedOAuth.NOT_INSTALLED)))
+    except ValueError as error:
+        return _refused(str(error))
+    with sandbox.world.lock:
+        portal = _portal(sandbox, str(request.params.get("portal", "")))
+        if portal is None:
+            return _refused("portal is a member_id or a host")
+        portal.removed_rest, portal.removed_oauth = rest, oauth
+    return json_response({"rest": rest, "oauth": oauth})
 
 
 def _portal(sandbox: Sandbox, name: str) -> Portal | None:

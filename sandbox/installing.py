@@ -13,6 +13,8 @@ def begin_installation(world: World, portal: Portal, client_id: str) -> Installa
     present = portal.installations.get(client_id)
     if present is not None and not present.removed:
         return present
+    if present is not None:
+        _end_tokens(world, portal, client_id)
     installation = Installation(
         client_id=client_id,
         id=world.next_id(),
@@ -58,14 +60,18 @@ def uninstall(
     installation = portal.installations[client_id]
     data = {"LANGUAGE_ID": portal.language, "CLEAN": int(clean)}
     events.queue_for(world, portal, installation, "ONAPPUNINSTALL", data, user_id=user_id)
-    installation.removed = True
+    installation.removed, installation.removed_at = True, world.now()
     installation.events.clear()
     installation.placements.clear()
-    for token in world.tokens.values():
-        if (token.client_id, token.member_id) == (client_id, portal.member_id):
-            token.revoked = True
     if clean:
         _drop_handlers(portal, client_id)
+
+
+def _end_tokens(world: World, portal: Portal, client_id: str) -> None:
+    """Those of the former installation mean nothing in the new one."""
+    for token in world.tokens.values():
+        if (token.client_id, token.member_id) == (client_id, portal.member_id):
+            token.revoked = token.refresh_spent = True
 
 
 def _drop_handlers(portal: Portal, client_id: str) -> None:

@@ -15,6 +15,7 @@ from sandbox import answers
 from sandbox.access import token_of
 from sandbox.http import Request, Response, html_response, json_response, redirect
 from sandbox.registry import RestError
+from sandbox.removed import REMOVAL_LAG_SECONDS, RemovedOAuth
 from sandbox.world import (
     ACCESS_TOKEN_SECONDS,
     CODE_SECONDS,
@@ -29,6 +30,7 @@ from sandbox.world import (
 if TYPE_CHECKING:
     from sandbox.app import Sandbox
 
+_NOT_INSTALLED = RestError("NOT_INSTALLED", "Application not installed", 401)
 _TOKEN_LIKE = re.compile(r"[0-9a-z]{32,}")
 
 
@@ -154,12 +156,29 @@ def _spend_refresh(world: World, application: Application, refresh: str) -> Toke
 
 def _present(world: World, chain: Token) -> Installation:
     """The installation the chain belongs to, if it is there and paid for."""
-    installation = world.portals[chain.member_id].installations.get(chain.client_id)
-    if installation is None or installation.removed:
-        raise RestError("NOT_INSTALLED", "Application not installed", 401)
+    portal = world.portals[chain.member_id]
+    installation = portal.installations.get(chain.client_id)
+    if installation is None:
+        raise _NOT_INSTALLED
+    if installation.removed:
+        _check_removed(world, portal, installation)
     if installation.payment_expired:
         raise RestError("PAYMENT_REQUIRED", "Payment required", 401)
     return installation
+
+
+def _check_removed(world: World, portal: Portal, installation: Installation) -> None:
+    """Refuse what belongs to a removed application, in the way that `portal.removed_oauth` says."""
+    behind_until = installation.removed_at + REMOVAL_LAG_SECONDS
+    match portal.removed_oauth:
+        case RemovedOAuth.STILL_INSTALLED if world.now() < behind_until:
+            return
+        case RemovedOAuth.INVALID_CLIENT:
+            raise RestError("invalid_client", "The application may not be installed")
+        case RemovedOAuth.INVALID_GRANT:
+            raise RestError("invalid_grant", "Invalid refresh token")
+        case _:
+            raise _NOT_INSTALLED
 
 
 def _pair(world: World, chain: Token) -> dict[str, Any]:

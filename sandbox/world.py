@@ -14,25 +14,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
-from enum import StrEnum
 from typing import Any
+
+from sandbox.removed import RemovedOAuth, RemovedRest
+from sandbox.roles import Role as Role
 
 DEAL, CONTACT, COMPANY, SMART_INVOICE = 2, 3, 4, 31  # CRM object types
 
 ACCESS_TOKEN_SECONDS = 3600
 REFRESH_TOKEN_SECONDS = 180 * 24 * 3600
 CODE_SECONDS = 30
-
-
-class Role(StrEnum):
-    """Who a person is on a portal; the rights follow from it."""
-
-    PORTAL_ADMIN = "portal admin"
-    CRM_SETTINGS_ADMIN = "CRM settings admin"  # CONFIG/WRITE, thereby shop admin
-    MANAGER = "manager"  # may add and update orders
-    READER = "manager without order rights"
-    EXTRANET = "extranet"
-    DISMISSED = "dismissed"
 
 
 @dataclass
@@ -177,6 +168,7 @@ class Installation:
     status: str = "L"
     finished: bool = False
     removed: bool = False
+    removed_at: float = 0.0
     payment_expired: bool = False  # the OAuth server gives no more tokens, the portal no answers
     # None: everybody may use it; otherwise only these people.
     allowed_users: frozenset[int] | None = None
@@ -235,6 +227,8 @@ class Portal:
     sends_application_token: bool = True
     commercial_plan: bool = True
     deleted: bool = False
+    removed_rest: RemovedRest = RemovedRest.APPLICATION_NOT_FOUND
+    removed_oauth: RemovedOAuth = RemovedOAuth.NOT_INSTALLED
     # A payment is then changed but not saved: the failure that pay.payment only logs.
     payment_save_fails: bool = False
     batch_forbidden: frozenset[str] = frozenset()  # methods answered ERROR_BATCH_METHOD_NOT_ALLOWED

@@ -17,7 +17,7 @@ from b24app.middleware import framed_by
 def page(request: HttpRequest, kind: str) -> HttpResponse:
     """Renders legal/<kind>/<language>.html with `publisher`, `title`, `kind`, `others` (the same
     text's other languages), `beside` and `beside_title` (the other text), and for how many days
-    what is kept: `history_days`, `ledger_days`, `call_days`."""
+    what is kept: `history_days`, `ledger_days`, `grace_days`, `call_days`."""
     if kind not in legal.KINDS:
         raise Http404(kind)
     language = legal.language_for(
@@ -33,6 +33,7 @@ def page(request: HttpRequest, kind: str) -> HttpResponse:
         "beside_title": language.title(beside),
         "publisher": legal.publisher(),
         "history_days": settings.B24_HISTORY_DAYS,
+        "grace_days": settings.B24_REMOVAL_GRACE_DAYS,
         "ledger_days": settings.B24_LEDGER_RETENTION_DAYS,
         "call_days": settings.B24_REST_LOG_DAYS,
     }

@@ -7,6 +7,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from b24app.errors import FrameError, Missing
+from b24app.reread import reread
 from b24app.session import Person
 from payments.bulk import words
 from payments.models import ACTIVE_STATES, Run, RunState
@@ -26,6 +27,13 @@ class NoSuchRun(Missing):
     )
 
 
+class RunErased(Missing):
+    sentence_by_default = _(
+        "This run was deleted meanwhile. The history shows what was paid by it. "
+        "Open Several at once again."
+    )
+
+
 def run_of(person: Person, run_id: int) -> Run:
     """Raises NoSuchRun for another person's, which does not exist for this one."""
     run = Run.objects.filter(pk=run_id, portal=person.portal, user_id=person.user_id).first()
@@ -33,6 +41,12 @@ def run_of(person: Person, run_id: int) -> Run:
         raise NoSuchRun(f"run {run_id}")
     run.portal = person.portal
     return run
+
+
+def read_again(run: Run) -> None:
+    """Raises RunErased where it was deleted meanwhile."""
+    if not reread(run):
+        raise RunErased(f"run {run.pk}")
 
 
 def current_run(person: Person) -> Run | None:
@@ -60,14 +74,14 @@ def start(run: Run) -> None:
             )
     except IntegrityError as error:
         raise RunUnfinished("one run at a time") from error
-    run.refresh_from_db()
+    read_again(run)
 
 
 def pause(run: Run, reason: str = words.BY_PERSON) -> None:
     Run.objects.filter(pk=run.pk, state=RunState.RUNNING).update(
         state=RunState.PAUSED, reason=reason
     )
-    run.refresh_from_db()
+    read_again(run)
 
 
 def resume(run: Run) -> None:
@@ -77,7 +91,7 @@ def resume(run: Run) -> None:
     Run.objects.filter(pk=run.pk, state=RunState.PAUSED).update(
         state=RunState.RUNNING, reason="", unconfirmed_in_a_row=0, next_step_at=due
     )
-    run.refresh_from_db()
+    read_again(run)
 
 
 def stop(run: Run) -> None:
@@ -96,4 +110,4 @@ def _end(run: Run, state: RunState) -> None:
     Run.objects.filter(pk=run.pk, state__in=ACTIVE_STATES).update(
         state=state, reason="", finished_at=timezone.now()
     )
-    run.refresh_from_db()
+    read_again(run)

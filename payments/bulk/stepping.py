@@ -8,11 +8,12 @@ from django.db.models import Q
 from django.utils import timezone
 
 from b24app.errors import B24Error, Missing
+from b24app.reread import reread
 from b24app.session import Person
 from payments.bulk import words
 from payments.bulk.allowed import may_bulk
 from payments.bulk.pacing import counted, pause_after
-from payments.bulk.running import finish, pause
+from payments.bulk.running import finish, pause, read_again
 from payments.bulk.troubles import is_of_every_row, reason_to_pause
 from payments.models import Attempt, RowState, Run, RunRow, RunState, State
 from payments.offer import open_offer
@@ -43,7 +44,7 @@ def step(person: Person, run: Run) -> RunRow | None:
         .filter(Q(next_step_at=None) | Q(next_step_at__lte=started_at))
         .update(stepping_until=until)
     ):
-        run.refresh_from_db()
+        read_again(run)
         return None
     with counted(person.portal) as requests:
         try:
@@ -55,7 +56,7 @@ def step(person: Person, run: Run) -> RunRow | None:
             Run.objects.filter(pk=run.pk, stepping_until=until).update(
                 stepping_until=None, next_step_at=due
             )
-            run.refresh_from_db()
+            read_again(run)
 
 
 def _carry_out(person: Person, run: Run) -> RunRow | None:
@@ -85,7 +86,7 @@ def _try(person: Person, run: Run, row: RunRow) -> None:
     if not RunRow.objects.filter(
         pk=row.pk, state=RowState.WAITING, run__state=RunState.RUNNING
     ).update(state=RowState.TRYING, after_attempt=latest.pk if latest else 0):
-        row.refresh_from_db()
+        reread(row)
         return
     attempt = pay(person, offer, pay_system_id=row.pay_system_id)
     reason = reason_to_pause(attempt)
@@ -116,27 +117,28 @@ def _look_after(person: Person, row: RunRow) -> None:
             attempt = check(person, open_offer(row.offer, person)) or attempt
         except (B24Error, Missing):
             # It stays open, and can be checked from the list of rows.
-            attempt.refresh_from_db()
+            reread(attempt)
     _note(row, attempt)
 
 
 def _note(row: RunRow, attempt: Attempt) -> None:
+    # A row that was erased with its run has its outcome in the attempt, or in the log.
     RunRow.objects.filter(pk=row.pk, state=RowState.TRYING).update(
         state=RowState.TRIED, attempt=attempt
     )
-    row.refresh_from_db()
+    reread(row)
 
 
 def _put_back(row: RunRow) -> None:
     RunRow.objects.filter(pk=row.pk, state=RowState.TRYING).update(state=RowState.WAITING)
-    row.refresh_from_db()
+    reread(row)
 
 
 def _leave_out(row: RunRow, reason: str) -> None:
     RunRow.objects.filter(pk=row.pk, state=RowState.WAITING).update(
         state=RowState.SKIPPED, reason=reason
     )
-    row.refresh_from_db()
+    reread(row)
 
 
 def _count_unconfirmed(run: Run, attempt: Attempt) -> None:

@@ -20,6 +20,7 @@ from payments.models.attempt import (
 )
 from payments.models.comment import Comment
 from payments.models.entry import AppendOnly, Entry
+from payments.models.erasure import Erasure
 from payments.models.policy import MAX_UNDO_HOURS, Limit, Policy, Who
 from payments.models.run import ACTIVE_STATES, OVER_STATES, RowState, Run, RunRow, RunState
 
@@ -39,6 +40,7 @@ __all__ = [
     "AttemptQuerySet",
     "Comment",
     "Entry",
+    "Erasure",
     "Kind",
     "Limit",
     "Policy",

@@ -94,10 +94,26 @@ def removal_forgets(stand: Stand) -> str:
     pay(stand, deal_id=seed.USD_DEAL, payment_id=seed.USD_PAYMENT)
     page = stand.main_page(seed.ADMIN)
     token = stand.opening(seed.ADMIN)["APPLICATION_TOKEN"]
-    kept = stand.count("SELECT count(*) FROM payments_attempt")
+    ledger = "SELECT count(*) FROM payments_attempt"
+    kept = stand.count(ledger)
     expect(kept, "a payment was made before, which is in the ledger")
-    told = stand.event("ONAPPUNINSTALL", token, **{"data[CLEAN]": "1"})
-    expect(told.ok, f"the removal is taken, not {told.status_code}")
+    forged = stand.event("ONAPPUNINSTALL", token, **{"data[CLEAN]": "1"})
+    expect(forged.ok, f"the claim is taken, not {forged.status_code}")
+    stand.manage("work_events")
+    expect(_pairs(stand), "no token was deleted for the claim, since the app is installed")
+    expect(stand.as_script(page, "/payments/unpaid/").ok, "and an open page goes on")
+    stand.open_with(stand.opening(seed.MANAGER))  # ends that claim
+    # The quiet time after it is over.
+    stand.rows("UPDATE b24app_removalclaim SET asked_at = NULL, claimed_at = '2001-01-01 00:00:00'")
+    admin = stand.visitor(seed.ADMIN)
+    admin.submit("/marketplace/remove/", {"client_id": seed.OUR_CLIENT_ID})
+    stand.wait("the app hears of its removal", lambda: not _pairs(stand))
+    late = stand.as_script(page, "/payments/unpaid/")
+    expect(late.status_code == 401, f"an open page is refused afterwards, not {late.status_code}")
+    expect(stand.count(ledger) == kept, "the ledger is kept for the grace time")
+    # It is over, and the administrator had asked for the data to be deleted as well.
+    stand.rows("UPDATE b24app_removalclaim SET with_data = 1, erase_after = '2001-01-01 00:00:00'")
+    stand.manage("prune")
     children = {"payments_comment", "payments_runrow"}
     left = {
         table: count
@@ -105,16 +121,14 @@ def removal_forgets(stand: Stand) -> str:
         if (count := stand.count(f"SELECT count(*) FROM {table}"))  # noqa: S608 - of the schema
     }
     expect(not left, f"no row of the portal is left: {left}")
+    erased = stand.rows("SELECT what, attempts FROM payments_erasure ORDER BY id DESC LIMIT 1")
+    expect(erased == [("all", kept)], f"how far the ledger reached is kept, not {erased}")
     who = stand.count("SELECT count(*) FROM b24app_restcall WHERE user_id IS NOT NULL")
     expect(not who, "the log of calls names nobody")
     tomb = stand.rows("SELECT application_token FROM b24app_portal")
     expect(tomb == [("",)], "only the portal's own row stays, without its secret")
-    late = stand.as_script(page, "/payments/unpaid/")
-    expect(late.status_code == 401, f"an open page is refused afterwards, not {late.status_code}")
-    admin = stand.visitor(seed.ADMIN)
-    admin.submit("/marketplace/remove/", {"client_id": seed.OUR_CLIENT_ID})
     _install(stand, admin)
-    return "a removal with its data, after a payment; rows counted in every table of a portal"
+    return "a forged removal, then one with its data, after a payment; every table's rows counted"
 
 
 # Receipts hold ids of events, the log of calls is masked and past in three days.

@@ -12,8 +12,8 @@ from django.utils import timezone
 
 from b24app import models
 from b24app.errors import SessionExpired
-from b24app.models import EventReceipt, RestCall, UserToken
-from payments.models import Attempt
+from b24app.models import EventReceipt, RemovalClaim, RestCall, UserToken
+from payments.models import Attempt, Erasure
 from payments.pay import pay
 from sandbox import seed
 from sandbox.app import Sandbox
@@ -29,7 +29,9 @@ TABLES: dict[str, Any] = {
     "b24app/portal": models.Portal,
     "b24app/eventreceipt": EventReceipt,
     "b24app/restcall": RestCall,
+    "b24app/removalclaim": RemovalClaim,
     "payments/attempt": Attempt,
+    "payments/erasure": Erasure,
 }
 
 
@@ -59,6 +61,16 @@ def kept(client: Client, sandbox: Sandbox, alpha: Portal) -> models.Portal:
     manager = stage.person(sandbox, portal, seed.MANAGER)
     pay(manager, stage.offer_of(manager), pay_system_id=seed.ACME_PAY)
     EventReceipt.objects.create(portal=portal, event="ONAPPUPDATE", fingerprint="f" * 64)
+    RemovalClaim.objects.create(portal=portal, state=RemovalClaim.State.REFUSED)
+    Erasure.objects.create(
+        member_id="0" * 32,
+        what=Erasure.What.ALL,
+        attempts=1,
+        open_attempts=0,
+        entries=2,
+        last_number=2,
+        last_hash="e" * 64,
+    )
     RestCall.objects.create(
         portal=portal,
         at=timezone.now(),

@@ -85,6 +85,9 @@ def test_a_published_app_without_a_publisher_is_told() -> None:
         ({"B24_CLIENT_SECRET": ""}, "b24app.E008"),
         ({"B24_PRIVATE_NETWORKS": ["10.0.0.0/8", "office"]}, "b24app.E009"),
         ({"B24_PRIVATE_NETWORKS": ["10.0.0.1/8"]}, "b24app.E009"),
+        ({"B24_REMOVAL_GRACE_DAYS": 0}, "b24app.E012"),
+        ({"B24_REMOVAL_GRACE_DAYS": -1}, "b24app.E012"),
+        ({"B24_REMOVAL_GRACE_DAYS": 31}, "b24app.E012"),
     ],
     ids=str,
 )
@@ -101,6 +104,8 @@ def test_what_cannot_work_is_found(changes: dict[str, Any], identifier: str) -> 
         {"B24_OAUTH_URL": "http://127.0.0.1:9000", "B24_ALLOW_HTTP": True},
         {"B24_JS_URL": "http://127.0.0.1:9001/api/v1/"},
         {"B24_TOKEN_KEYS": [OTHER_KEY]},
+        {"B24_REMOVAL_GRACE_DAYS": 1},
+        {"B24_REMOVAL_GRACE_DAYS": 30},
         {"B24_PRIVATE_NETWORKS": ["10.0.0.0/8", "fd00::/8"]},
     ],
     ids=str,

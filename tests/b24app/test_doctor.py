@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import threading
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -13,8 +15,9 @@ from django.test import Client
 from django.utils import timezone
 
 from b24app import client as b24client
-from b24app import models, placements, tokens
+from b24app import models, placements, repairs, tokens
 from b24app.models import UserToken
+from b24app.session import Person
 from payments.models import SETTLE_AFTER, Attempt, State
 from sandbox import seed
 from sandbox.app import Sandbox
@@ -22,6 +25,7 @@ from sandbox.faults import Fault
 from sandbox.world import Portal, Role
 from tests.b24app.portal_posts import install, opening_fields, post, session_of
 from tests.b24app.rows import expire, pair_of
+from tests.payments import stage
 
 pytestmark = pytest.mark.django_db
 
@@ -301,6 +305,46 @@ def test_pressed_twice_it_is_done_once(
     press(client, session, repair="serve")
     assert press(client, session, repair="serve").status_code == 200
     assert UserToken.objects.filter(serves_portal=True).count() == 1
+
+
+def test_a_repair_in_the_middle_of_another_persons_look_is_no_fault(
+    client: Client, sandbox: Sandbox, alpha: Portal, portal: models.Portal
+) -> None:
+    """The serving pair that is being looked at is replaced by a second administrator."""
+    alpha.users[seed.SETTINGS_ADMIN].role = Role.PORTAL_ADMIN
+    session = session_of(client, sandbox, alpha, seed.SETTINGS_ADMIN)
+    second = Person(portal, seed.SETTINGS_ADMIN, proved_at=timezone.now())
+    sandbox.faults.add(
+        Fault(
+            "delay",
+            method="profile",
+            user_id=seed.ADMIN,
+            seconds=0,
+            on_hit=lambda: repairs.take_over(second),
+        )
+    )
+    answer = press(client, session)
+    assert answer.status_code == 200
+    assert 'data-ok="no"' not in answer.content.decode()
+    assert portal.tokens.get(serves_portal=True).user_id == seed.SETTINGS_ADMIN
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_administrators_who_take_over_at_the_same_time_both_are_served(
+    client: Client, sandbox: Sandbox, alpha: Portal, portal: models.Portal
+) -> None:
+    others = (seed.SETTINGS_ADMIN, seed.MANAGER)
+    sessions = []
+    for user_id in others:
+        alpha.users[user_id].role = Role.PORTAL_ADMIN
+        sessions.append(session_of(client, sandbox, alpha, user_id))
+    both = threading.Barrier(2, timeout=20)
+    sandbox.faults.add(Fault("delay", method="profile", times=2, seconds=0, on_hit=both.wait))
+    answers = stage.together(
+        *[partial(press, Client(), session, repair="serve") for session in sessions]
+    )
+    assert [answer.status_code for answer in answers] == [200, 200]
+    assert portal.tokens.get(serves_portal=True).user_id in others
 
 
 @pytest.mark.parametrize("fields", [{}, {"repair": "bind"}, {"repair": "serve"}])

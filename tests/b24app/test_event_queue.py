@@ -249,6 +249,61 @@ def test_old_receipts_are_pruned_and_waiting_ones_kept(
     assert sorted(row["ID"] for row in kept) == [2, 3]
 
 
+def test_invented_ids_are_bounded_and_calls_none(
+    client: Client, sandbox: Sandbox, portal: models.Portal, told: list[int]
+) -> None:
+    now = timezone.now()
+    most = event_queue.EVENTS_AN_HOUR
+    EventReceipt.objects.bulk_create(
+        EventReceipt(
+            portal=portal,
+            event="ONPAYMENTENTITYSAVED",
+            fingerprint=str(number),
+            ids={"ID": number},
+            next_try_at=now,
+        )
+        for number in range(1, most)
+    )
+    assert [deliver(client, saved(most + number)) for number in range(3)] == [200, 429, 429]
+    assert EventReceipt.objects.count() == most
+    event_queue.work()
+    assert sandbox.log == []
+    # Also where a fast worker has emptied the queue.
+    assert deliver(client, saved(7_777)) == 429
+    EventReceipt.objects.update(received_at=now - event_queue.HOUR)
+    assert deliver(client, saved(7_777)) == 200
+
+
+def test_many_events_of_one_portal_do_not_delay_anothers(
+    client: Client, sandbox: Sandbox, beta: Portal, portal: models.Portal, told: list[int]
+) -> None:
+    other = installed(sandbox, beta)
+    other.application_token = TOKEN
+    other.save()
+    for payment_id in range(1, 61):
+        deliver(client, saved(payment_id))
+    fields = saved(999)
+    fields["auth"]["member_id"] = seed.BETA
+    deliver(client, fields)
+    event_queue.work()
+    assert 999 in told[:3]
+    assert sorted(told) == [*range(1, 61), 999]
+
+
+def test_events_about_one_payment_wait_two_at_a_time(
+    client: Client, portal: models.Portal, told: list[int], failing: list[Exception]
+) -> None:
+    """A person who posts the same payment again and again causes as many looks as one who does so
+    once, while its portal does not answer."""
+    failing.append(NeverSent("the portal is down"))
+    for number in range(20):
+        assert deliver(client, saved(271, ts=str(number))) == 200
+        event_queue.work()
+    assert EventReceipt.objects.count() == event_queue.MOST_ON_ONE
+    assert deliver(client, saved(272)) == 200
+    assert EventReceipt.objects.count() == event_queue.MOST_ON_ONE + 1
+
+
 @pytest.mark.django_db(transaction=True)
 def test_a_burst_is_answered_at_once_and_each_event_worked_exactly_once(
     portal: models.Portal, told: list[int]

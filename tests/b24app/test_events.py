@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from django.db import connections
+from django.db import connection
 from django.test import Client
-from django.utils import timezone
 
-from b24app import events, models
+from b24app import event_queue, events, models, removal
 from b24app.brackets import nested
 from b24app.errors import BadInput
 from b24app.models import EventReceipt, UserToken
-from b24app.signals import portal_uninstalled, pruning
+from b24app.revoking import revoke
+from b24app.signals import payment_saved
 from sandbox import installing, seed
 from sandbox.app import Sandbox
-from sandbox.events import form_body
 from sandbox.faults import Fault
 from sandbox.world import Portal
 from tests.b24app.portal_posts import (
@@ -30,9 +29,18 @@ from tests.b24app.portal_posts import (
     install,
     opening_fields,
     post,
-    session_of,
     stored,
 )
+from tests.b24app.removals import (
+    claim_of,
+    deliver,
+    forged_event,
+    is_removed,
+    later,
+    prune,
+    uninstall_event,
+)
+from tests.payments.stage import together
 
 pytestmark = pytest.mark.django_db
 
@@ -42,28 +50,6 @@ def portal(client: Client, sandbox: Sandbox, alpha: Portal) -> models.Portal:
     known = install(client, sandbox, alpha)
     sandbox.world.outbox.clear()
     return known
-
-
-@pytest.fixture
-def forgotten() -> Iterator[list[tuple[str, bool]]]:
-    """What receivers of the signal were told."""
-    told: list[tuple[str, bool]] = []
-
-    def note(portal: models.Portal, clean: bool, **_: object) -> None:
-        told.append((portal.member_id, clean))
-
-    portal_uninstalled.connect(note)
-    yield told
-    portal_uninstalled.disconnect(note)
-
-
-def deliver(client: Client, fields: dict[str, Any]) -> Any:
-    return client.post("/event/", form_body(fields), content_type=FORM)
-
-
-def uninstall_event(sandbox: Sandbox, portal: Portal, *, clean: bool = False) -> dict[str, Any]:
-    installing.uninstall(sandbox.world, portal, seed.OUR_CLIENT_ID, user_id=seed.ADMIN, clean=clean)
-    return sandbox.world.outbox.pop().fields
 
 
 def event(
@@ -82,73 +68,25 @@ def event(
     return {"event": name, "data": {"CLEAN": "1"}, "ts": "1696527000", "auth": fields}
 
 
-@pytest.mark.parametrize("clean", [True, False])
-def test_uninstalling_forgets_the_portals_tokens_and_sessions(
-    client: Client,
-    sandbox: Sandbox,
-    alpha: Portal,
-    portal: models.Portal,
-    forgotten: list[tuple[str, bool]],
-    clean: bool,
-) -> None:
-    session = session_of(client, sandbox, alpha, seed.ADMIN)
-    answer = deliver(client, uninstall_event(sandbox, alpha, clean=clean))
-    assert answer.status_code == 200
-    portal.refresh_from_db()
-    assert portal.uninstalled_at is not None
-    assert portal.application_token == ""
-    assert portal.session_generation == 1
-    assert not UserToken.objects.exists()
-    assert forgotten == [(seed.ALPHA, clean)]
-    later = client.post("/install/finish/", headers={"x-frame-session": session})
-    assert later.status_code == 401
-    opening = post(client, "/session/", opening_fields(sandbox, alpha, seed.ADMIN))
-    assert opening.status_code == 403
-
-
-def test_a_pair_that_came_while_the_portal_was_forgotten_goes_with_the_next_pruning(
-    client: Client, sandbox: Sandbox, alpha: Portal, beta: Portal, portal: models.Portal
-) -> None:
-    other = install(client, sandbox, beta)
-    models.Portal.objects.filter(pk=portal.pk).update(uninstalled_at=timezone.now())
-    pruning.send(sender=None)
-    assert [row.portal_id for row in UserToken.objects.all()] == [other.pk]
-
-
-def test_only_this_portal_is_forgotten(
-    client: Client, sandbox: Sandbox, alpha: Portal, beta: Portal, portal: models.Portal
-) -> None:
-    other = install(client, sandbox, beta)
-    sandbox.world.outbox.clear()
-    deliver(client, uninstall_event(sandbox, alpha))
-    other.refresh_from_db()
-    assert other.uninstalled_at is None
-    assert [row.portal_id for row in UserToken.objects.all()] == [other.pk]
-
-
 def test_a_second_delivery_is_harmless(
-    client: Client,
-    sandbox: Sandbox,
-    alpha: Portal,
-    portal: models.Portal,
-    forgotten: list[tuple[str, bool]],
+    client: Client, sandbox: Sandbox, alpha: Portal, portal: models.Portal
 ) -> None:
     fields = uninstall_event(sandbox, alpha)
     assert deliver(client, fields).status_code == 200
+    event_queue.work()
     assert deliver(client, fields).status_code == 200
-    assert len(forgotten) == 1
+    assert event_queue.work() == 0
     portal.refresh_from_db()
     assert portal.session_generation == 1
     assert EventReceipt.objects.count() == 1
 
 
 @pytest.mark.django_db(transaction=True)
-def test_two_deliveries_at_once_are_handled_once(
+def test_two_deliveries_at_once_are_one_claim(
     client: Client,
     sandbox: Sandbox,
     alpha: Portal,
     portal: models.Portal,
-    forgotten: list[tuple[str, bool]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     both_proved = threading.Barrier(2, timeout=20)
@@ -159,21 +97,12 @@ def test_two_deliveries_at_once_are_handled_once(
         both_proved.wait()
         return proved
 
-    def delivered() -> int:
-        try:
-            status: int = deliver(Client(), fields).status_code
-        finally:
-            connections.close_all()
-        return status
-
     monkeypatch.setattr(events, "_is_proved", prove_and_meet)
     fields = uninstall_event(sandbox, alpha)
-    with ThreadPoolExecutor(2) as pool:
-        answers = [pool.submit(delivered) for _ in range(2)]
-    assert [answer.result() for answer in answers] == [200, 200]
-    assert len(forgotten) == 1
-    portal.refresh_from_db()
-    assert portal.session_generation == 1
+    answers = together(*[lambda: deliver(Client(), fields).status_code] * 2)
+    assert answers == [200, 200]
+    assert not claim_of(alpha).heard_again
+    assert EventReceipt.objects.count() == 1
 
 
 def test_an_old_uninstallation_does_not_undo_a_new_installation(
@@ -181,32 +110,31 @@ def test_an_old_uninstallation_does_not_undo_a_new_installation(
 ) -> None:
     fields = uninstall_event(sandbox, alpha)
     deliver(client, fields)
+    event_queue.work()
     install(client, sandbox, alpha)
     assert deliver(client, fields).status_code == 200
-    portal.refresh_from_db()
-    assert portal.uninstalled_at is None
+    event_queue.work()
+    assert not is_removed(alpha)
     assert UserToken.objects.exists()
 
 
-def test_what_a_receiver_could_not_do_is_our_fault_and_undone(
-    client: Client, sandbox: Sandbox, alpha: Portal, portal: models.Portal
+def test_a_claim_that_could_not_be_kept_is_our_fault_and_tried_again(
+    client: Client,
+    sandbox: Sandbox,
+    alpha: Portal,
+    portal: models.Portal,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def fail(**_: object) -> None:
-        raise RuntimeError("the disk is full")
-
     client.raise_request_exception = False
     fields = uninstall_event(sandbox, alpha)
-    portal_uninstalled.connect(fail)
-    try:
+    with monkeypatch.context() as broken:
+        broken.setattr(removal, "claim", lambda *args, **kwargs: 1 / 0)
         answer = deliver(client, fields)
-    finally:
-        portal_uninstalled.disconnect(fail)
-    assert answer.status_code == 500
-    assert answer.json()["error"] == "server_error"
-    assert UserToken.objects.exists()
+    assert (answer.status_code, answer.json()["error"]) == (500, "server_error")
     assert EventReceipt.objects.get().handled_at is None
     assert deliver(client, fields).status_code == 200
-    assert not UserToken.objects.exists()
+    event_queue.work()
+    assert is_removed(alpha)
 
 
 FORGED_AUTH: list[dict[str, Any]] = [
@@ -344,7 +272,8 @@ def test_a_missed_removal_and_a_new_installation_lock_no_event_out(
     anew.refresh_from_db()
     assert anew.application_token == token
     assert deliver(client, uninstall_event(sandbox, alpha)).status_code == 200
-    assert not UserToken.objects.exists()
+    event_queue.work()
+    assert is_removed(alpha)
 
 
 def test_a_late_event_of_the_former_installation_does_not_end_the_new_one(
@@ -362,22 +291,126 @@ def test_a_frame_brings_the_token_of_a_new_installation_at_once(
     uninstall_event(sandbox, alpha)
     install(client, sandbox, alpha)
     assert deliver(client, uninstall_event(sandbox, alpha)).status_code == 200
-    assert not UserToken.objects.exists()
+    event_queue.work()
+    assert is_removed(alpha)
 
 
-def test_a_person_without_the_right_brings_no_lost_token_and_causes_few_questions(
+@pytest.mark.parametrize("name", ["ONPAYMENTENTITYSAVED", "ONAPPINSTALL", "ONAPPUPDATE"])
+def test_forged_events_cause_one_question_in_ten_seconds(
+    client: Client, sandbox: Sandbox, alpha: Portal, portal: models.Portal, name: str
+) -> None:
+    kept = stored()["Portal"]
+    sandbox.log.clear()
+    with later(timedelta()):
+        statuses = [
+            deliver(client, forged_by_a_manager(sandbox, alpha, name, number)).status_code
+            for number in range(30)
+        ]
+        event_queue.work()
+        assert len(sandbox.log) == 2
+    assert statuses == [403] + [200] * 29
+    for seconds in range(10, 300, 10):
+        with later(timedelta(seconds=seconds)):
+            event_queue.work()
+        assert len(sandbox.log) <= 2 + 2 * seconds / 10
+    assert stored()["Portal"] == kept
+    assert not EventReceipt.objects.exists()
+
+
+def forged_by_a_manager(sandbox: Sandbox, portal: Portal, name: str, number: int) -> dict[str, Any]:
+    fields = event(sandbox, portal, name, user_id=seed.MANAGER, application_token=f"mine{number}")
+    return fields | {"data": {"FIELDS": {"ID": str(number + 1)}}, "ts": str(number)}
+
+
+@pytest.mark.parametrize("name", ["ONPAYMENTENTITYSAVED", "ONAPPINSTALL", "ONAPPUPDATE"])
+def test_a_genuine_event_after_forged_ones_is_believed_when_its_turn_comes(
+    client: Client, sandbox: Sandbox, alpha: Portal, portal: models.Portal, name: str
+) -> None:
+    told: list[int] = []
+
+    def note(payment_id: int, **_: object) -> None:
+        told.append(payment_id)
+
+    for number in range(20):
+        deliver(client, forged_by_a_manager(sandbox, alpha, name, number))
+    genuine = event(sandbox, alpha, name, user_id=seed.ADMIN, application_token="genuine")
+    genuine["data"] = {"FIELDS": {"ID": "271"}}
+    assert deliver(client, genuine).status_code == 200
+    secret = genuine["auth"]["access_token"]
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT * FROM b24app_eventreceipt")
+        stored_text = str(cursor.fetchall())
+    assert secret not in stored_text
+    assert "genuine" not in stored_text
+    payment_saved.connect(note)
+    try:
+        with later(timedelta(minutes=4)):
+            event_queue.work()
+    finally:
+        payment_saved.disconnect(note)
+    portal.refresh_from_db()
+    assert portal.application_token == "genuine"
+    assert told == ([271] if name == "ONPAYMENTENTITYSAVED" else [])
+    assert not EventReceipt.objects.filter(is_proved=False).exists()
+    assert set(EventReceipt.objects.values_list("proof", flat=True)) <= {""}
+
+
+def test_a_flood_of_forged_events_is_bounded(
+    client: Client, sandbox: Sandbox, alpha: Portal, beta: Portal, portal: models.Portal
+) -> None:
+    install(client, sandbox, beta)
+    with later(timedelta()):
+        answers = [
+            deliver(client, forged_by_a_manager(sandbox, alpha, "ONAPPINSTALL", number))
+            for number in range(100)
+        ]
+        assert EventReceipt.objects.count() <= 61
+        assert answers[-1].status_code == 429
+        assert answers[-1].json()["error"] == "too_many_events"
+        other = event(sandbox, beta, "ONAPPINSTALL", user_id=seed.ADMIN, application_token="b")
+        assert deliver(client, other).status_code == 200
+        assert models.Portal.objects.get(member_id=seed.BETA).application_token == "b"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_events_at_the_same_time_share_the_turns(
     client: Client, sandbox: Sandbox, alpha: Portal, portal: models.Portal
 ) -> None:
-    kept = stored()
     sandbox.log.clear()
-    for number in range(5):
-        fields = event(
-            sandbox, alpha, "ONPAYMENTENTITYSAVED", user_id=seed.MANAGER, application_token="mine"
-        )
-        fields["data"] = {"FIELDS": {"ID": str(number)}}
-        assert deliver(client, fields).status_code == 403
-    assert stored() == kept
+    forged = [forged_by_a_manager(sandbox, alpha, "ONAPPINSTALL", number) for number in range(6)]
+    posts = [partial(deliver, Client(), fields) for fields in forged]
+    statuses = sorted(answer.status_code for answer in together(*posts))
+    assert statuses == [200] * 5 + [403]
     assert len(sandbox.log) == 2
+
+
+def test_a_vouched_event_ends_a_claim_of_a_removal(
+    client: Client, sandbox: Sandbox, alpha: Portal, portal: models.Portal
+) -> None:
+    deliver(client, forged_event(alpha))
+    fields = event(sandbox, alpha, "ONAPPUPDATE", user_id=seed.ADMIN, application_token="new")
+    assert deliver(client, fields).status_code == 200
+    assert claim_of(alpha).state == models.RemovalClaim.State.REFUSED
+
+
+def test_unproved_events_are_pruned_where_no_worker_runs(
+    client: Client, sandbox: Sandbox, alpha: Portal, portal: models.Portal
+) -> None:
+    for number in range(3):
+        deliver(client, forged_by_a_manager(sandbox, alpha, "ONAPPINSTALL", number))
+    assert EventReceipt.objects.count() == 2
+    with later(timedelta(hours=25)):
+        prune()
+    assert not EventReceipt.objects.exists()
+
+
+def test_tokens_of_a_waiting_event_are_revoked_with_the_others(
+    client: Client, sandbox: Sandbox, alpha: Portal, portal: models.Portal
+) -> None:
+    for number in range(2):
+        deliver(client, forged_by_a_manager(sandbox, alpha, "ONAPPINSTALL", number))
+    revoke(portal)
+    assert not EventReceipt.objects.exists()
 
 
 def test_an_empty_token_is_not_a_new_one(
@@ -404,11 +437,17 @@ def test_another_portals_administrator_brings_no_token_either(
 def test_an_outage_is_no_proof_and_no_refusal(
     client: Client, sandbox: Sandbox, alpha: Portal, portal: models.Portal
 ) -> None:
+    """Bitrix24 sends no event twice, so this one is kept until the server can say whose it is."""
     sandbox.faults.add(Fault("drop", method="app.info"))
     fields = event(sandbox, alpha, "ONAPPUPDATE", user_id=seed.ADMIN, application_token="new")
-    kept = stored()
-    assert deliver(client, fields).status_code == 504
-    assert stored() == kept
+    kept = stored()["Portal"]
+    assert deliver(client, fields).status_code == 200
+    assert stored()["Portal"] == kept
+    assert event_queue.work() == 0
+    with later(timedelta(seconds=10)):
+        event_queue.work()
+    portal.refresh_from_db()
+    assert portal.application_token == "new"
 
 
 def test_an_event_that_nothing_here_waits_for_is_noted(

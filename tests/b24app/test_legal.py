@@ -67,10 +67,13 @@ def test_the_language_is_the_one_asked_for_or_accepted(
 
 
 def test_how_long_is_what_the_settings_say() -> None:
-    with override_settings(B24_HISTORY_DAYS=700, B24_LEDGER_RETENTION_DAYS=41):
+    with override_settings(
+        B24_HISTORY_DAYS=700, B24_LEDGER_RETENTION_DAYS=41, B24_REMOVAL_GRACE_DAYS=9
+    ):
         text = Client().get("/legal/privacy/").content.decode()
     assert "700 days" in text
     assert "41 days" in text
+    assert "9 days" in text
     with override_settings(B24_HISTORY_DAYS=0):
         assert "as long as the app" in Client().get("/legal/privacy/").content.decode()
 

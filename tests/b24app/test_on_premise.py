@@ -8,7 +8,7 @@ import pytest
 from django.test import Client, override_settings
 from django.utils import timezone
 
-from b24app import models
+from b24app import event_queue, models
 from b24app.client import portal_client
 from b24app.models import UserToken
 from b24app.proof import PROFILE
@@ -44,6 +44,7 @@ def test_a_portal_of_ones_own_lives_as_any_other(
         installing.uninstall(sandbox.world, alpha, seed.OUR_CLIENT_ID, user_id=seed.ADMIN)
         removal = form_body(sandbox.world.outbox.pop().fields)
         assert client.post("/event/", removal, content_type=FORM).status_code == 200
+        event_queue.work()
         assert not UserToken.objects.exists()
     oauth_host = oauth_url.removeprefix("https://")
     assert {call.host for call in sandbox.log} == {host, oauth_host}

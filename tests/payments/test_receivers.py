@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from django.test import Client, override_settings
+from django.test import override_settings
 from django.utils import timezone
 
 from b24app import models
@@ -13,12 +13,9 @@ from b24app.signals import portal_uninstalled, pruning
 from payments import reasons, retention
 from payments.models import Attempt, State
 from payments.pay import pay
-from sandbox import installing, seed
+from sandbox import seed
 from sandbox.app import Sandbox
-from sandbox.events import form_body
-from sandbox.faults import Fault
 from sandbox.world import Portal
-from tests.b24app.portal_posts import FORM, install
 from tests.payments import stage
 
 pytestmark = pytest.mark.django_db
@@ -68,30 +65,6 @@ def test_of_what_stays_only_ids_and_sums_stay(
     assert attempt.sentences
     assert manager.user_id == attempt.user_id
     assert "Jo Doe" in str(Attempt.objects.values().get(portal=rows[1]))
-
-
-def test_a_portal_that_comes_back_finds_its_ledger(
-    client: Client, sandbox: Sandbox, alpha: Portal
-) -> None:
-    row = install(client, sandbox, alpha)
-    manager = stage.person(sandbox, row, seed.MANAGER)
-    offer = stage.offer_of(manager)
-    sandbox.faults.add(Fault("drop", method=stage.PAY))
-    attempt = pay(manager, offer, pay_system_id=seed.ACME_PAY)
-    assert attempt.is_open
-    sandbox.world.outbox.clear()
-    installing.uninstall(sandbox.world, alpha, seed.OUR_CLIENT_ID, user_id=seed.ADMIN)
-    fields = sandbox.world.outbox.pop().fields
-    assert client.post("/event/", form_body(fields), content_type=FORM).status_code == 200
-    assert not models.UserToken.objects.exists()
-
-    back = install(client, sandbox, alpha)
-
-    assert back.pk == row.pk
-    manager = stage.person(sandbox, back, seed.MANAGER)
-    again = pay(manager, stage.offer_of(manager), pay_system_id=seed.ACME_PAY)
-    assert again.pk == attempt.pk
-    assert stage.sent_payments(sandbox) == 1
 
 
 def test_a_portal_that_stays_away_is_forgotten_in_time(rows: list[models.Portal]) -> None:

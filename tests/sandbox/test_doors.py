@@ -200,6 +200,19 @@ def test_the_clock_is_moved_forward(wire: Wire) -> None:
     assert _control(wire, "POST", "advance?seconds=soon").status_code == 400
 
 
+def test_what_a_removed_application_is_answered_can_be_chosen(wire: Wire) -> None:
+    token = wire.token()
+    told = {"portal": seed.ALPHA, "rest": "error_oauth", "oauth": "invalid_client"}
+    assert _control(wire, "POST", "removal", json=told).ok
+    wire.alpha.installations[seed.OUR_CLIENT_ID].removed = True
+    assert wire.call(RING, token=token).json()["error"] == "ERROR_OAUTH"
+    answer = wire.grant(grant_type="refresh_token", refresh_token=token.refresh)
+    assert answer.json()["error"] == "invalid_client"
+    assert _control(wire, "POST", "removal", json={"portal": "nowhere"}).status_code == 400
+    odd = {"portal": seed.ALPHA, "rest": "none of them"}
+    assert _control(wire, "POST", "removal", json=odd).status_code == 400
+
+
 def test_the_control_door_is_on_the_oauth_port_alone(wire: Wire) -> None:
     assert wire.session.get(f"{wire.alpha.url}/_sandbox/log", timeout=TIMEOUT).status_code == 404
     assert _control(wire, "GET", "secrets").status_code == 404

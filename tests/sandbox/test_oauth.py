@@ -13,6 +13,8 @@ import pytest
 import requests
 
 from sandbox import seed
+from sandbox.installing import begin_installation, uninstall
+from sandbox.removed import REMOVAL_LAG_SECONDS, RemovedOAuth
 from sandbox.world import Token
 from tests.sandbox.wire import ALPHA_URL, APP_URL, OAUTH_URL, TIMEOUT, Wire, a_method, in_process
 
@@ -129,6 +131,14 @@ def _uninstall(wire: Wire) -> None:
     wire.alpha.installations[seed.OUR_CLIENT_ID].removed = True
 
 
+def _uninstall_with(answer: RemovedOAuth) -> Callable[[Wire], None]:
+    def change(wire: Wire) -> None:
+        wire.alpha.removed_oauth = answer
+        _uninstall(wire)
+
+    return change
+
+
 def _stop_paying(wire: Wire) -> None:
     wire.alpha.installations[seed.OUR_CLIENT_ID].payment_expired = True
 
@@ -158,6 +168,8 @@ def _nothing(_: Wire) -> None:
             "invalid_grant",
         ),
         (_uninstall, {}, 401, "NOT_INSTALLED"),
+        (_uninstall_with(RemovedOAuth.INVALID_CLIENT), {}, 400, "invalid_client"),
+        (_uninstall_with(RemovedOAuth.INVALID_GRANT), {}, 400, "invalid_grant"),
         (_stop_paying, {}, 401, "PAYMENT_REQUIRED"),
     ],
 )
@@ -175,6 +187,24 @@ def test_each_error_has_its_code_and_status_and_spends_nothing(
     wire.alpha.installations[seed.OUR_CLIENT_ID].removed = False
     wire.alpha.installations[seed.OUR_CLIENT_ID].payment_expired = False
     assert _refresh(wire, token).ok
+
+
+def test_the_server_can_be_behind_a_portal_that_removed_the_app() -> None:
+    wire = in_process()
+    wire.alpha.removed_oauth = RemovedOAuth.STILL_INSTALLED
+    tokens = [wire.token(), wire.token()]
+    uninstall(wire.sandbox.world, wire.alpha, seed.OUR_CLIENT_ID, user_id=seed.ADMIN)
+    assert _refresh(wire, tokens[0]).ok
+    wire.sandbox.world.advance(REMOVAL_LAG_SECONDS)
+    assert _error(_refresh(wire, tokens[1])) == (401, "NOT_INSTALLED")
+
+
+def test_tokens_of_a_former_installation_mean_nothing_in_the_next_one() -> None:
+    wire = in_process()
+    token = wire.token()
+    uninstall(wire.sandbox.world, wire.alpha, seed.OUR_CLIENT_ID, user_id=seed.ADMIN)
+    begin_installation(wire.sandbox.world, wire.alpha, seed.OUR_CLIENT_ID)
+    assert _error(_refresh(wire, token)) == (400, "invalid_grant")
 
 
 def test_a_missing_parameter_is_named() -> None:

@@ -14,7 +14,9 @@ import pytest
 
 from sandbox import seed
 from sandbox.http import Request
+from sandbox.installing import uninstall
 from sandbox.registry import Call, Listed, RestError
+from sandbox.removed import RemovedRest
 from tests.sandbox.wire import ALPHA_URL, Wire, a_method, in_process
 
 ECHO = "test.rest.echo"
@@ -144,6 +146,11 @@ def _removed(wire: Wire) -> None:
     wire.alpha.installations[seed.OUR_CLIENT_ID].removed = True
 
 
+def _removed_and_passed_on(wire: Wire) -> None:
+    wire.alpha.removed_rest = RemovedRest.ERROR_OAUTH
+    _removed(wire)
+
+
 def _unpaid(wire: Wire) -> None:
     wire.alpha.installations[seed.OUR_CLIENT_ID].payment_expired = True
 
@@ -167,7 +174,8 @@ def _not_allowed(wire: Wire) -> None:
 Refusal = tuple[Callable[[Wire], None], int, str, str]
 REFUSALS: list[Refusal] = [
     (_portal_deleted, 403, "PORTAL_DELETED", "Portal was deleted"),
-    (_removed, 401, "ERROR_OAUTH", "Application not installed"),
+    (_removed, 401, "APPLICATION_NOT_FOUND", "Application not found"),
+    (_removed_and_passed_on, 401, "ERROR_OAUTH", "Application not installed"),
     (_unpaid, 401, "PAYMENT_REQUIRED", "Subscription has been ended"),
     (_no_plan, 401, "ACCESS_DENIED", "REST is available only on commercial plans."),
     (_never_installed, 401, "APPLICATION_NOT_FOUND", "Application not found"),
@@ -198,7 +206,7 @@ def test_each_reason_to_refuse_has_its_code_its_text_and_its_status(
 CHECKED_PAIRS = [
     (earlier, later)
     for earlier, later in pairwise(REFUSALS)
-    if earlier[0] not in (_never_installed, _removed)
+    if earlier[0] not in (_never_installed, _removed, _removed_and_passed_on)
 ]
 
 
@@ -324,3 +332,12 @@ def test_a_method_has_the_world_to_itself(wire: Wire) -> None:
 def test_a_host_of_nobody_is_not_found(wire: Wire) -> None:
     answer = wire.sandbox.respond(Request("GET", "nobody.example.com", "/rest/x"), lambda _: None)
     assert answer.status == 404
+
+
+def test_an_old_token_can_work_for_an_hour_after_a_removal(wire: Wire) -> None:
+    wire.alpha.removed_rest = RemovedRest.OLD_TOKEN_WORKS
+    token = wire.token()
+    uninstall(wire.sandbox.world, wire.alpha, seed.OUR_CLIENT_ID, user_id=seed.ADMIN)
+    assert wire.call(ECHO, token=token).ok
+    wire.sandbox.world.advance(3600)
+    assert _error(wire.call(ECHO, token=token))[1] == "APPLICATION_NOT_FOUND"

@@ -1,0 +1,75 @@
+"""The event of a removal, genuine or forged, and time that passes until the app acts on it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+import time_machine
+from django.test import Client
+from django.utils import timezone
+
+from b24app import event_queue, models
+from b24app.signals import pruning
+from sandbox import installing, seed
+from sandbox.app import Sandbox
+from sandbox.events import form_body
+from sandbox.world import Portal
+from tests.b24app.portal_posts import FORM
+
+# The questions of a claim that is not true, counted from the first one.
+DELAYS = (timedelta(minutes=1), timedelta(minutes=10), timedelta(hours=1), timedelta(days=1))
+GRACE = timedelta(days=7)
+
+
+def deliver(client: Client, fields: dict[str, Any]) -> Any:
+    return client.post("/event/", form_body(fields), content_type=FORM)
+
+
+def uninstall_event(sandbox: Sandbox, portal: Portal, *, clean: bool = False) -> dict[str, Any]:
+    """The app is removed from the portal, which sends this."""
+    sandbox.world.outbox.clear()
+    installing.uninstall(sandbox.world, portal, seed.OUR_CLIENT_ID, user_id=seed.ADMIN, clean=clean)
+    return sandbox.world.outbox.pop().fields
+
+
+def forged_event(portal: Portal, *, ts: str = "1696527000", clean: str = "1") -> dict[str, Any]:
+    """The same by a person who read the application_token in the form of the frame."""
+    token = portal.installations[seed.OUR_CLIENT_ID].application_token
+    return {
+        "event": "ONAPPUNINSTALL",
+        "data": {"LANGUAGE_ID": "en", "CLEAN": clean},
+        "ts": ts,
+        "auth": {"member_id": portal.member_id, "application_token": token},
+    }
+
+
+def remove(client: Client, sandbox: Sandbox, portal: Portal, *, clean: bool = False) -> None:
+    """The whole removal: the event, and the worker that finds it true."""
+    assert deliver(client, uninstall_event(sandbox, portal, clean=clean)).status_code == 200
+    event_queue.work()
+    assert is_removed(portal)
+
+
+def is_removed(portal: Portal) -> bool:
+    row = models.Portal.objects.get(member_id=portal.member_id)
+    return row.uninstalled_at is not None
+
+
+def claim_of(portal: Portal) -> models.RemovalClaim:
+    return models.RemovalClaim.objects.get(portal__member_id=portal.member_id)
+
+
+@contextmanager
+def later(delay: timedelta) -> Iterator[None]:
+    """The same code, so much later; the sandbox's clock moves along."""
+    with time_machine.travel(timezone.now() + delay):
+        yield
+
+
+def prune() -> None:
+    for _receiver, result in pruning.send_robust(sender=None, now=timezone.now()):
+        if isinstance(result, Exception):
+            raise result

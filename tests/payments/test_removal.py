@@ -1,0 +1,413 @@
+"""What a removal of the app leaves of payments: all in the grace time, and a trace after it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.test import Client
+from pytest_django import Settings
+
+from b24app import event_queue, models
+from b24app.errors import Missing
+from b24app.signals import pruning
+from payments import claim, closing, comments, ledger, policy, reasons
+from payments.bulk import running
+from payments.bulk.stepping import step
+from payments.models import (
+    Approval,
+    Attempt,
+    Comment,
+    Entry,
+    Erasure,
+    Kind,
+    Policy,
+    Run,
+    State,
+)
+from payments.pay import check, pay
+from payments.reconcile import reconcile
+from payments.sentences import sentence
+from sandbox import seed
+from sandbox.app import Sandbox
+from sandbox.faults import AFTER, BEFORE, Fault
+from sandbox.world import Portal
+from tests.b24app.portal_posts import install
+from tests.b24app.removals import (
+    GRACE,
+    deliver,
+    forged_event,
+    is_removed,
+    later,
+    prune,
+    remove,
+)
+from tests.payments import attempts, ledgers, runs, stage
+from tests.payments.frames import Frame, offer_in, text_of
+
+pytestmark = pytest.mark.django_db
+
+MINUTE = timedelta(minutes=1)
+DATA: tuple[Any, ...] = (Attempt, Entry, Approval, Policy, Comment, Run)
+
+
+@pytest.fixture
+def portal(client: Client, sandbox: Sandbox, alpha: Portal) -> models.Portal:
+    return install(client, sandbox, alpha)
+
+
+@pytest.fixture
+def manager(sandbox: Sandbox, portal: models.Portal) -> Any:
+    return stage.person(sandbox, portal, seed.MANAGER)
+
+
+@pytest.fixture
+def cashier(client: Client, sandbox: Sandbox, alpha: Portal, portal: models.Portal) -> Frame:
+    return Frame(client, sandbox, alpha, seed.MANAGER)
+
+
+def with_data(sandbox: Sandbox, manager: Any) -> Attempt:
+    """A row in every table: a payment that is paid, one that is not confirmed, rules, a request
+    for an approval, a comment that is owed, and a run. Returns the payment that is in doubt."""
+    pay(manager, stage.offer_of(manager), pay_system_id=seed.ACME_PAY)
+    sandbox.faults.add(Fault("drop", method=stage.PAY))
+    offer = stage.offer_of(manager, deal_id=seed.USD_DEAL, payment_id=seed.USD_PAYMENT)
+    in_doubt = pay(manager, offer, pay_system_id=offer.pay_system_id)
+    assert in_doubt.is_open
+    portal = manager.portal
+    Policy.objects.create(portal=portal, limits={"EUR": "10"}, version=1, changed_by=seed.ADMIN)
+    paid = Attempt.objects.get(portal=portal, state=State.PAID)
+    Comment.objects.create(attempt=paid, due_at=in_doubt.due_at)
+    Run.objects.create(portal=portal, user_id=seed.MANAGER)
+    Approval.objects.create(
+        portal=portal,
+        payment_id=5,
+        account_number="5/1",
+        sum=Decimal("99"),
+        currency="EUR",
+        pay_system_id=seed.ACME_PAY,
+        bound_pay_system_id=seed.ACME_PAY,
+        requested_by=seed.MANAGER,
+        expires_at=in_doubt.created_at + timedelta(days=3),
+    )
+    assert all(table.objects.exists() for table in DATA)
+    return in_doubt
+
+
+def data() -> dict[str, list[dict[str, Any]]]:
+    return {table.__name__: list(table.objects.order_by("pk").values()) for table in DATA}
+
+
+def test_an_employee_who_posts_a_removal_erases_nothing(
+    cashier: Frame, sandbox: Sandbox, alpha: Portal, portal: models.Portal
+) -> None:
+    """Pay, then erase the proof: with the token that the cashier's own browser shows."""
+    offer = offer_in(cashier.tab())
+    text_of(cashier.post("/payments/pay/", offer=offer, pay_system_id=seed.ACME_PAY))
+    before = data()
+    assert deliver(Client(), forged_event(alpha)).status_code == 200
+    for delay in (timedelta(), timedelta(days=1), GRACE, 2 * GRACE):
+        with later(delay):
+            event_queue.work()
+            prune()
+    assert not is_removed(alpha)
+    assert data() == before
+    assert before["Entry"]
+    assert ledgers.findings(portal) == []
+    assert "163/1" in cashier.tab()
+
+
+@pytest.mark.parametrize("clean", [True, False])
+def test_in_the_grace_time_the_data_are_not_touched(
+    client: Client, sandbox: Sandbox, alpha: Portal, manager: Any, clean: bool
+) -> None:
+    with_data(sandbox, manager)
+    before = data()
+    remove(client, sandbox, alpha, clean=clean)
+    with later(GRACE - MINUTE):
+        prune()
+        comments.post_due()
+    assert data() == before
+    assert not Erasure.objects.exists()
+
+
+@pytest.mark.parametrize("clean", [True, False])
+def test_an_installation_in_the_grace_time_takes_everything_up_again(
+    client: Client, sandbox: Sandbox, alpha: Portal, manager: Any, clean: bool
+) -> None:
+    in_doubt = with_data(sandbox, manager)
+    before = data()
+    remove(client, sandbox, alpha, clean=clean)
+    with later(GRACE - MINUTE):
+        back = install(client, sandbox, alpha)
+        assert back.pk == manager.portal.pk
+        assert data() == before
+        again = stage.person(sandbox, back, seed.MANAGER)
+        assert policy.policy_of(back).limits == {"EUR": "10"}
+        offer = stage.offer_of(again, deal_id=seed.USD_DEAL, payment_id=seed.USD_PAYMENT)
+        sent = stage.sent_payments(sandbox)
+        settled = check(again, offer)
+        assert settled is not None
+        assert (settled.pk, settled.is_open) == (in_doubt.pk, False)
+        assert stage.sent_payments(sandbox) == sent
+        assert ledgers.findings(back) == []
+    with later(3 * GRACE):
+        prune()
+    assert Attempt.objects.count() == len(before["Attempt"])
+    assert not Erasure.objects.exists()
+
+
+def test_an_attempt_in_doubt_is_settled_by_cron_after_the_portal_is_back(
+    client: Client, sandbox: Sandbox, alpha: Portal, manager: Any
+) -> None:
+    in_doubt = with_data(sandbox, manager)
+    remove(client, sandbox, alpha, clean=True)
+    with later(timedelta(days=2)):
+        reconcile()
+    in_doubt.refresh_from_db()
+    assert in_doubt.is_open
+    with later(timedelta(days=4)):
+        install(client, sandbox, alpha)
+        reconcile()
+        in_doubt.refresh_from_db()
+        assert not in_doubt.is_open
+
+
+def test_after_the_grace_time_all_is_erased_where_that_was_asked_for(
+    client: Client,
+    sandbox: Sandbox,
+    alpha: Portal,
+    beta: Portal,
+    manager: Any,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    other = stage.person(sandbox, install(client, sandbox, beta), seed.MANAGER)
+    pay(other, stage.offer_of(other), pay_system_id=seed.ACME_PAY)
+    with_data(sandbox, manager)
+    Attempt.objects.filter(state=State.UNKNOWN).update(state=State.REFUSED, due_at=None)
+    (count, entries) = (
+        table.objects.filter(portal=manager.portal).count() for table in (Attempt, Entry)
+    )
+    last = ledgers.entries(manager.portal)[-1]
+    remove(client, sandbox, alpha, clean=True)
+    with later(GRACE + MINUTE), caplog.at_level(logging.INFO, "payments"):
+        prune()
+    for table in (Attempt, Entry, Approval, Policy, Run):
+        assert not table.objects.filter(portal=manager.portal).exists(), table
+    assert not Comment.objects.exists()
+    row = Erasure.objects.get()
+    assert (row.member_id, row.what) == (seed.ALPHA, Erasure.What.ALL)
+    assert (row.attempts, row.open_attempts, row.entries) == (count, 0, entries)
+    assert (row.last_number, row.last_hash) == (last.number, last.hash)
+    assert row.removed_at is not None
+    assert f"{last.number}:{last.hash}" in caplog.text
+    assert Attempt.objects.get().portal == other.portal
+    assert ledgers.findings(other.portal) == []
+
+
+def test_after_the_grace_time_ids_and_sums_stay_where_the_data_were_not_to_go(
+    client: Client, sandbox: Sandbox, alpha: Portal, manager: Any, settings: Settings
+) -> None:
+    with_data(sandbox, manager)
+    kept = list(Attempt.objects.values("pk", "sum", "state"))
+    remove(client, sandbox, alpha)
+    with later(GRACE + MINUTE):
+        prune()
+        prune()
+    assert list(Attempt.objects.values("pk", "sum", "state")) == kept
+    assert "Acme" not in str(data())
+    assert ledgers.findings(manager.portal) == []
+    row = Erasure.objects.get()
+    assert row.what == Erasure.What.TEXTS
+    assert (row.attempts, row.open_attempts) == (2, 1)
+    with later(timedelta(days=settings.B24_LEDGER_RETENTION_DAYS, minutes=1)):
+        prune()
+    assert not Attempt.objects.exists()
+    assert [each.what for each in Erasure.objects.order_by("pk")] == ["texts", "all"]
+
+
+def test_money_under_way_is_kept_with_ids_and_sums_whatever_was_asked_for(
+    client: Client, sandbox: Sandbox, alpha: Portal, manager: Any
+) -> None:
+    in_doubt = with_data(sandbox, manager)
+    remove(client, sandbox, alpha, clean=True)
+    with later(GRACE + MINUTE):
+        prune()
+    kept = Attempt.objects.get(pk=in_doubt.pk)
+    assert (kept.sum, kept.is_open) == (in_doubt.sum, True)
+    assert ledgers.findings(manager.portal) == []
+    assert Erasure.objects.get().open_attempts == 1
+
+
+def test_a_claim_that_was_never_sent_holds_up_no_erasure(
+    client: Client, sandbox: Sandbox, alpha: Portal, portal: models.Portal
+) -> None:
+    attempts.keep(portal, state=State.PAYING, sent_at=None, settled_at=None)
+    remove(client, sandbox, alpha, clean=True)
+    with later(GRACE + MINUTE):
+        prune()
+    assert not Attempt.objects.exists()
+
+
+def test_an_erasure_that_fails_leaves_all_and_stops_no_other(
+    client: Client,
+    sandbox: Sandbox,
+    alpha: Portal,
+    beta: Portal,
+    portal: models.Portal,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    other = install(client, sandbox, beta)
+    for row in (portal, other):
+        ledgers.paid(row, 1)
+    remove(client, sandbox, alpha, clean=True)
+    remove(client, sandbox, beta, clean=True)
+    forget = Approval.objects.filter
+
+    def fail_for_alpha(**values: Any) -> Any:
+        if values.get("portal") == portal:
+            raise RuntimeError("the disk is full")
+        return forget(**values)
+
+    with later(GRACE + MINUTE), monkeypatch.context() as broken:
+        broken.setattr(Approval.objects, "filter", fail_for_alpha)
+        failures = [
+            each for _, each in pruning.send_robust(sender=None) if isinstance(each, Exception)
+        ]
+        assert "1 portals were not erased" in str(failures)
+    assert Attempt.objects.get().portal == portal
+    assert Entry.objects.get().portal == portal
+    assert Erasure.objects.get().member_id == seed.BETA
+    with later(GRACE + MINUTE):
+        prune()
+    assert not Attempt.objects.exists()
+
+
+def test_the_grace_time_also_bounds_how_early_the_retention_may_end(
+    client: Client, sandbox: Sandbox, alpha: Portal, portal: models.Portal, settings: Settings
+) -> None:
+    settings.B24_LEDGER_RETENTION_DAYS = 0
+    ledgers.paid(portal, 1)
+    remove(client, sandbox, alpha)
+    with later(GRACE - MINUTE):
+        prune()
+    assert Attempt.objects.exists()
+
+
+# ---- a payment on its way meanwhile
+
+
+@pytest.mark.parametrize("when", [BEFORE, AFTER])
+def test_a_removal_while_a_payment_is_on_its_way_loses_nothing(
+    cashier: Frame, client: Client, sandbox: Sandbox, alpha: Portal, when: str
+) -> None:
+    def leave() -> None:
+        remove(client, sandbox, alpha, clean=True)
+        with later(2 * GRACE):
+            prune()
+
+    offer = offer_in(cashier.tab())
+    sandbox.faults.add(Fault("delay", method=stage.PAY, when=when, seconds=0, on_hit=leave))
+    html = text_of(cashier.post("/payments/pay/", offer=offer, pay_system_id=seed.ACME_PAY))
+    attempt = Attempt.objects.get()
+    assert attempt.sent_at is not None
+    assert f'data-state="{attempt.state}"' in html
+    assert attempt.is_open
+    assert alpha.payments[seed.PAYMENT].times_paid == (when == AFTER)
+    assert ledgers.findings(attempt.portal) == []
+
+
+def erase() -> None:
+    """The rows vanish, as no part of the app does it while a payment is in work."""
+    Comment.objects.all().delete()
+    Attempt.objects.all().delete()
+
+
+ROW_GONE = [
+    ("before it is sent", stage.READ_BACK, BEFORE, "refused", 0),
+    ("while it is sent", stage.PAY, BEFORE, "paid", 1),
+    ("when it is paid", stage.PAY, AFTER, "paid", 1),
+]
+
+
+@pytest.mark.parametrize(("name", "method", "when", "state", "paid"), ROW_GONE)
+def test_a_row_that_is_gone_is_an_outcome_in_words_and_a_line_in_the_log(
+    cashier: Frame,
+    sandbox: Sandbox,
+    alpha: Portal,
+    caplog: pytest.LogCaptureFixture,
+    name: str,
+    method: str,
+    when: str,
+    state: str,
+    paid: int,
+) -> None:
+    offer = offer_in(cashier.tab())
+    sandbox.faults.add(Fault("delay", method=method, when=when, seconds=0, on_hit=erase))
+    with caplog.at_level(logging.ERROR, "payments"):
+        html = text_of(cashier.post("/payments/pay/", offer=offer, pay_system_id=seed.ACME_PAY))
+    assert f'data-state="{state}"' in html
+    assert alpha.payments[seed.PAYMENT].times_paid == paid
+    assert not Attempt.objects.exists()
+    line = " ".join(record.getMessage() for record in caplog.records)
+    for part in (seed.ALPHA, f"payment {seed.PAYMENT} of order", "12500.0000 EUR", "user 3"):
+        assert part in line
+    if not paid:
+        assert "The app was removed from this Bitrix24 meanwhile. Nothing was done." in html
+
+
+def test_giving_up_what_is_gone_already_raises_nothing(portal: models.Portal) -> None:
+    attempt = attempts.keep(portal, state=State.PAYING, sent_at=None, settled_at=None)
+    erase()
+    assert claim.give_up(attempt).reason == reasons.ABANDONED
+
+
+def test_deciding_on_what_is_gone_is_told(
+    sandbox: Sandbox, portal: models.Portal, manager: Any
+) -> None:
+    attempt = attempts.handed_over(portal)
+    ledger.record(portal, "unknown", actor_id=3, attempt=attempt)
+    sandbox.faults.add(Fault("status500", times=None, on_hit=erase))
+    with pytest.raises(Missing):
+        closing.close_by_hand(attempt, by=manager, note="the bank says so")
+
+
+CHANGES: list[Callable[[Any, Run], object]] = [
+    lambda person, run: running.pause(run),
+    lambda person, run: running.resume(run),
+    lambda person, run: running.stop(run),
+    lambda person, run: running.start(run),
+    step,
+]
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_run_that_is_gone_is_told(manager: Any, change: Callable[[Any, Run], object]) -> None:
+    run = runs.started(manager, seed.PAYMENT)
+    Run.objects.all().delete()
+    with pytest.raises(running.RunErased) as told:
+        change(manager, run)
+    assert told.value.status == 404
+
+
+@pytest.mark.parametrize(("when", "paid"), [(BEFORE, 1), (AFTER, 1)])
+def test_a_run_that_vanishes_in_a_step_keeps_what_it_paid(
+    manager: Any, sandbox: Sandbox, alpha: Portal, when: str, paid: int
+) -> None:
+    run = runs.started(manager, seed.PAYMENT)
+    vanish = Run.objects.all().delete
+    sandbox.faults.add(Fault("delay", method=stage.PAY, when=when, seconds=0, on_hit=vanish))
+    with pytest.raises(running.RunErased):
+        step(manager, run)
+    assert alpha.payments[seed.PAYMENT].times_paid == paid
+    assert Attempt.objects.get().state == State.PAID
+    assert ledgers.findings(manager.portal) == []
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_what_a_removal_stopped_is_told_for_every_kind(kind: Kind) -> None:
+    assert "Nothing was done." in str(sentence(reasons.APP_REMOVED, kind=kind))
