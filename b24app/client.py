@@ -152,7 +152,11 @@ class Client:
         proof = {"auth": token} if token else {}
         began = timezone.now()
         reply = transport.post_json(
-            f"{self.endpoint}{method}", {**params, **proof}, token=token, timeout=timeout
+            f"{self.endpoint}{method}",
+            {**params, **proof},
+            token=token,
+            timeout=timeout,
+            is_batch=method == "batch",
         )
         middle = began + (timezone.now() - began) / 2
         if reply.is_redirect:
