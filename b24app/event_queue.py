@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -25,6 +25,7 @@ from b24app.errors import B24Error, BadInput
 from b24app.forms import positive_id
 from b24app.models import EventReceipt, Portal
 from b24app.signals import Later, payment_saved, pruning
+from b24app.turns import Turns
 
 logger = logging.getLogger(__name__)
 
@@ -78,29 +79,39 @@ def waiting() -> QuerySet[EventReceipt]:
     return EventReceipt.objects.filter(next_try_at__isnull=False)
 
 
-def work(*, stop: Callable[[], bool] = lambda: False) -> int:
-    """Work what is due until nothing is or `stop` says so; answer how many events were taken up.
+def work(*, stop: Callable[[], bool] = lambda: False, worked_on: set[int] | None = None) -> int:
+    """Work what is due until nothing is or `stop` returns true; returns how many events that were.
 
-    Any number of threads, processes and machines may do this at once: each event is claimed by one
-    of them.
+    A portal whose events take long gets its next turn after the other portals. Any number of
+    threads, processes and machines may do this at once: each event is claimed by one of them.
+    Threads that share `worked_on`, ids of portals, never work on one portal together.
     """
-    count = 0
-    for receipt in _claimed():
-        _carry_out(receipt)
-        count += 1
+    turns, count = Turns(worked_on), 0
+    while worked := _work_pass(turns, stop):
+        count += worked
         if stop():
             break
+        turns.begin_again()
     return count
 
 
-def _claimed() -> Iterator[EventReceipt]:
-    while True:
-        now = timezone.now()
-        due = waiting().filter(next_try_at__lte=now).order_by("next_try_at", "pk")
-        page = list(due.select_related("portal")[:_PAGE])
-        yield from filter(_claim, page)
-        if not page:
-            return
+def _work_pass(turns: Turns, stop: Callable[[], bool]) -> int:
+    count = 0
+    while page := _due(turns):
+        for receipt in page:
+            with turns.turn(receipt.portal_id) as may:
+                if not (may and _claim(receipt)):
+                    continue
+                _carry_out(receipt)
+            count += 1
+            if stop():
+                return count
+    return count
+
+
+def _due(turns: Turns) -> list[EventReceipt]:
+    due = waiting().filter(next_try_at__lte=timezone.now()).exclude(portal_id__in=turns.closed())
+    return list(due.select_related("portal").order_by("next_try_at", "pk")[:_PAGE])
 
 
 def _claim(receipt: EventReceipt) -> bool:
@@ -168,6 +179,8 @@ class _Workers:
         self._running = 0
         # Counts calls, so that one that comes while a thread finds nothing more is not missed.
         self._calls = 0
+        # Portals: a slow one holds one of the threads, and the others' events go on.
+        self._worked_on: set[int] = set()
 
     def call(self) -> None:
         with self._lock:
@@ -182,7 +195,7 @@ class _Workers:
         while self._goes_on(seen):
             seen = self._calls
             try:
-                work()
+                work(worked_on=self._worked_on)
             except Exception:  # The database is away: whoever calls next tries again.
                 logger.exception("events are not worked")
             finally:

@@ -19,7 +19,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare, salted_hmac
 
-from b24app import event_queue, trace
+from b24app import event_queue, shares, trace
 from b24app.brackets import nested
 from b24app.client import Client
 from b24app.errors import BadInput, EventRefused, OpeningRefused, Refused
@@ -164,6 +164,7 @@ def _is_vouched_for(event: Event, portal: Portal) -> bool:
     """
     if not event.access_token:
         return False
+    shares.admit(portal.client_endpoint)
     try:
         owner = owner_of(
             event.access_token,

@@ -17,7 +17,7 @@ from requests.adapters import BaseAdapter, HTTPAdapter
 from requests_oauthlib import OAuth2Session
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-from b24app import deadline
+from b24app import deadline, shares
 from b24app.addresses import GuardedHTTPConnection, GuardedHTTPSConnection, check_url
 from b24app.errors import B24Error, NeverSent, OutcomeUnknown, error_from_answer
 from b24app.exchange import Exchange
@@ -166,7 +166,7 @@ def error_in(answer: Mapping[str, Any], status: int) -> B24Error | None:
 def post_form(
     url: str, fields: Mapping[str, str], *, token: str = "", timeout: tuple[float, float]
 ) -> Reply:
-    """POST a form; see `post_json` for what it raises."""
+    """POST a form to the OAuth server; raises as `post_json` does, but never PortalBusy."""
     form = dict(fields)
     return _post(url, form, form, "application/x-www-form-urlencoded", token, timeout)
 
@@ -189,7 +189,8 @@ def post_json(
     back in time and in size.
     """
     body = json.dumps(params, default=_as_text).encode()
-    return _post(url, params, body, "application/json", token, timeout, is_batch=is_batch)
+    with shares.of_portal(url):
+        return _post(url, params, body, "application/json", token, timeout, is_batch=is_batch)
 
 
 def _as_text(value: object) -> str:
