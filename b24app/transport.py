@@ -21,6 +21,7 @@ from b24app import deadline, shares
 from b24app.addresses import GuardedHTTPConnection, GuardedHTTPSConnection, check_url
 from b24app.errors import B24Error, NeverSent, OutcomeUnknown, error_from_answer
 from b24app.exchange import Exchange
+from b24app.json_cost import values_at_most
 from b24app.signals import exchanged
 
 VERSION = "0.1.0"
@@ -30,14 +31,14 @@ USER_AGENT = f"PayForBitrix24/{VERSION}"
 HOSTS_KEPT = 200
 # Connections kept to one host: a busy portal is called by every thread of a worker at once.
 CONNECTIONS_KEPT = 20
-# Bytes of an answer, unpacked. A list has 50 rows, which take 5 KB each where a portal has filled
-# in every field: 250 KB. A batch holds up to 50 answers; full ones of this app's are under 2 MiB.
+# Bytes of an answer, unpacked. A list is a page of 50 rows: 250 KB where a row takes 5 KB. A batch
+# of 50 lists is under 2 MiB, since this app selects the fields that it reads.
 BODY_LIMIT = 2 * 1024 * 1024
-BATCH_BODY_LIMIT = 8 * 1024 * 1024
-# JSON values of an answer. One costs up to 100 bytes of memory, as little as it takes in the text:
-# `{}` is two. 50 rows of 200 fields are 10,000 values, and a batch holds 50 such lists at most.
-VALUES_LIMIT = 100_000
-BATCH_VALUES_LIMIT = 500_000
+BATCH_BODY_LIMIT = 4 * 1024 * 1024
+# JSON values of an answer. Each costs up to 110 bytes of memory, where `{},` takes three in the
+# text. A list has 50 rows of up to 200 fields, so 10,000; a batch of 50 lists has 100,000.
+VALUES_LIMIT = 50_000
+BATCH_VALUES_LIMIT = 250_000
 # Received beside the body: headers, and what frames chunks.
 _HEAD_BYTES = 512 * 1024
 _CHUNK = 64 * 1024
@@ -138,15 +139,6 @@ class Reply:
         if self.status >= 300:
             raise OutcomeUnknown(f"{self.url}: HTTP {self.status} without an error")
         return answer
-
-
-def values_at_most(body: bytes) -> int:
-    """An upper bound on the JSON values in a text, counted without parsing it.
-
-    Each value but the outermost follows a comma or opens a list or an object. Signs inside strings
-    count as well.
-    """
-    return 1 + body.count(b",") + body.count(b"[") + body.count(b"{")
 
 
 def _no_number(name: str) -> None:
