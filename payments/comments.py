@@ -32,6 +32,9 @@ logger = logging.getLogger(__name__)
 
 # News of a payment is none after this.
 OWED_FOR = timedelta(days=7)
+# Comments that one pass begins to owe, without a call: far more than it posts, so that a portal with
+# many payments does not keep the others' comments waiting.
+_TAKEN_UP = 1_000
 # Of one payment that was saved: it was paid and undone no more often than this in OWED_FOR.
 _AT_ONCE = 20
 # Whoever took one up and did not finish within this is gone: longer than a renewal, three reads
@@ -56,7 +59,7 @@ def post_due(now: datetime | None = None, limit: int = 100) -> int:
     """Post what is due, at most `limit` comments; waits for the portals. Answers how many stand on
     their timelines now. Any number of processes may do this at once."""
     now = now or timezone.now()
-    _take_up(Attempt.objects.all(), now, limit)
+    _take_up(Attempt.objects.all(), now, max(limit, _TAKEN_UP))
     return _post_all(_due(now), limit)
 
 
