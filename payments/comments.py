@@ -32,8 +32,8 @@ logger = logging.getLogger(__name__)
 
 # News of a payment is none after this.
 OWED_FOR = timedelta(days=7)
-# Comments that one pass begins to owe, without a call: far more than it posts, so that a portal with
-# many payments does not keep the others' comments waiting.
+# Comments that one pass begins to owe, which takes no call. Far more than it posts, so that a
+# portal with many payments does not keep the comments of others waiting.
 _TAKEN_UP = 1_000
 # Of one payment that was saved: it was paid and undone no more often than this in OWED_FOR.
 _AT_ONCE = 20
