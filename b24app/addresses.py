@@ -23,10 +23,12 @@ from django.conf import settings
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError
 from urllib3.util.connection import create_connection
+from urllib3.util.ssl_ import create_urllib3_context, resolve_cert_reqs
 
+from b24app import deadline, name_lookup
 from b24app.errors import AddressForbidden, NeverSent
 
-# A name may have many addresses, and each dead one costs the whole connect timeout.
+# A name may have many addresses; those tried share the time to connect.
 ADDRESSES_TRIED = 3
 
 # IPv6 ranges that carry an IPv4 address in their last 32 bits (RFC 6052): that one is called.
@@ -82,9 +84,11 @@ def _networks(networks: tuple[str, ...]) -> list[IPv4Network | IPv6Network]:
 
 
 class _Guarded(HTTPConnection):
-    """Connects to permitted addresses only, and says NeverSent for all that fails before it sends.
+    """Connects to permitted addresses only. Raises NeverSent for every failure before it sends.
 
-    urllib3 calls a TLS handshake that times out a read timeout, as if something had been sent.
+    The name lookup, all addresses and the TLS handshake together take no longer than the
+    exchange's time to connect. urllib3 calls a TLS handshake that times out a read timeout, as if
+    something had been sent.
     """
 
     plain = True
@@ -96,20 +100,28 @@ class _Guarded(HTTPConnection):
             raise NeverSent(f"{self.host}: {type(error).__name__}") from error
 
     def _new_conn(self) -> socket.socket:
-        # What was checked is what is connected to: asked again, a name could resolve differently.
-        found = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
-        literals = list(dict.fromkeys(str(entry[4][0]) for entry in found))
+        # Connects to the addresses that were checked: a second lookup could return others.
+        patience = None if self.timeout is None else float(self.timeout)
+        literals = name_lookup.addresses_of(
+            self.host, self.port, seconds=deadline.seconds_to_connect(patience)
+        )
         for literal in literals:
             _check(ip_address(literal), plain=self.plain)
         tried = literals[:ADDRESSES_TRIED]
-        for literal in tried:
+        for number, literal in enumerate(tried):
+            seconds = deadline.seconds_to_connect(patience)
             try:
-                return create_connection(
-                    (literal, self.port), self.timeout, socket_options=self.socket_options
+                connected = create_connection(
+                    (literal, self.port),
+                    # The first address may be dead: the others need their part of the time.
+                    None if seconds is None else seconds / (len(tried) - number),
+                    socket_options=self.socket_options,
                 )
             except OSError:
                 if literal == tried[-1]:
                     raise
+                continue
+            return deadline.limit(connected)
         raise OSError("the name has no address")
 
 
@@ -121,3 +133,10 @@ class GuardedHTTPSConnection(_Guarded, HTTPSConnection):
     """HTTPS: to the world, and to the private networks in settings."""
 
     plain = False
+
+    def connect(self) -> None:
+        if self.ssl_context is None:
+            # As urllib3 makes it, with sockets that obey the exchange's deadline.
+            self.ssl_context = create_urllib3_context(cert_reqs=resolve_cert_reqs(self.cert_reqs))
+            self.ssl_context.sslsocket_class = deadline.LimitedSSLSocket
+        super().connect()

@@ -15,7 +15,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from django.utils import timezone
 
-from b24app import commands, together, tokens, transport
+from b24app import commands, shares, together, tokens, transport
 from b24app.answers import Answer as Answer
 from b24app.answers import answer_of, part_of
 from b24app.errors import (
@@ -23,6 +23,7 @@ from b24app.errors import (
     B24Error,
     BatchRefused,
     NeverSent,
+    PortalBusy,
     PortalMoved,
     QueryLimit,
     Refused,
@@ -130,7 +131,7 @@ class Client:
                 if renewed or not _helped_by_renewal(error):
                     raise
                 token, renewed = self._renewed(token, error), True
-            except AddressForbidden:
+            except (AddressForbidden, PortalBusy):
                 raise
             except (NeverSent, QueryLimit):
                 delay = next(delays, None)
@@ -152,7 +153,11 @@ class Client:
         proof = {"auth": token} if token else {}
         began = timezone.now()
         reply = transport.post_json(
-            f"{self.endpoint}{method}", {**params, **proof}, token=token, timeout=timeout
+            f"{self.endpoint}{method}",
+            {**params, **proof},
+            token=token,
+            timeout=timeout,
+            is_batch=method == "batch",
         )
         middle = began + (timezone.now() - began) / 2
         if reply.is_redirect:
@@ -214,7 +219,9 @@ class Batch:
 def run_together(*batches: Batch) -> None:
     """Run batches at the same time; a command that its portal refuses in a batch is asked alone."""
     requests = [(batch.client, request) for batch in batches for request in batch.requests()]
-    together.run_together([partial(_run, client, request) for client, request in requests])
+    # The clients of one screen belong to one portal.
+    of = shares.host_of(batches[0].client.endpoint) if batches else ""
+    together.run_together([partial(_run, client, request) for client, request in requests], of=of)
     refused = [
         (client, pending)
         for client, request in requests
@@ -224,7 +231,7 @@ def run_together(*batches: Batch) -> None:
     ]
     for client, pending in refused:
         commands.remember_refused(client.endpoint, pending.query.method)
-    together.run_together([partial(_run, client, [pending]) for client, pending in refused])
+    together.run_together([partial(_run, client, [pending]) for client, pending in refused], of=of)
     for client, request in requests:
         for pending in request:
             client._tell(pending.query, pending.outcome)

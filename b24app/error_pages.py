@@ -15,6 +15,7 @@ from b24app.errors import (
     EventRefused,
     NeverSent,
     OutcomeUnknown,
+    PortalBusy,
     PortalMoved,
     QueryLimit,
     Refused,
@@ -31,13 +32,16 @@ _WORD_START = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 
 def from_error(request: HttpRequest, error: B24Error) -> HttpResponse:
-    return respond(
+    response = respond(
         request,
         status=error.status,
         code=code_of(error),
         sentence=error.sentence,
         retry=_may_help_to_retry(error),
     )
+    if isinstance(error, PortalBusy):
+        response["Retry-After"] = str(error.retry_after)
+    return response
 
 
 def code_of(error: B24Error) -> str:

@@ -2,7 +2,9 @@
 
     B24Error
     ├── NeverSent             nothing left us: safe to try again
-    │   └── AddressForbidden  an address that this app never calls
+    │   ├── AddressForbidden  an address that this app never calls
+    │   └── PortalBusy        too many requests wait for this portal already
+    │       └── OAuthBusy     too many wait for the OAuth server
     ├── Refused               the server answered with an error: it did not do it
     │   ├── TokenExpired      refresh once, then go on
     │   ├── TokenRejected     this token is no good; a new opening brings another
@@ -64,6 +66,26 @@ class AddressForbidden(NeverSent):
 
     sentence_by_default = _(
         "This portal's address cannot be called from here. Whoever runs this app can allow it."
+    )
+
+
+class PortalBusy(NeverSent):
+    """The portal is slow, and as many requests wait for it as this process lets one portal have."""
+
+    # Seconds, for the Retry-After header.
+    retry_after: ClassVar[int] = 5
+    sentence_by_default = _(
+        "Your Bitrix24 is slow at the moment, and other requests wait for its answers already. "
+        "Nothing was sent, so nothing was paid or changed. Try again in a few seconds."
+    )
+
+
+class OAuthBusy(PortalBusy):
+    """The OAuth server is slow, and as many calls wait for it as this process lets wait."""
+
+    sentence_by_default = _(
+        "The sign-in server of Bitrix24 is slow at the moment. "
+        "Nothing was sent, so nothing was paid or changed. Try again in a few seconds."
     )
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -27,6 +27,7 @@ from b24app.errors import B24Error, BadInput
 from b24app.forms import positive_id
 from b24app.models import EventReceipt, Portal
 from b24app.signals import Later, payment_saved, pruning
+from b24app.turns import Turns
 from b24app.vouching import TooManyEvents
 
 logger = logging.getLogger(__name__)
@@ -114,35 +115,47 @@ def waiting() -> QuerySet[EventReceipt]:
     return EventReceipt.objects.filter(next_try_at__isnull=False)
 
 
-def work(*, stop: Callable[[], bool] = lambda: False) -> int:
-    """Work what is due until nothing is or `stop` says so; returns how many events were taken up.
+def work(*, stop: Callable[[], bool] = lambda: False, worked_on: set[int] | None = None) -> int:
+    """Work what is due until nothing is or `stop` returns true; returns how many events that were.
 
-    Any number of threads, processes and machines may do this at once: one of them takes each event
-    up. Claims of removals come first: they are few, one a portal.
+    Claims of removals come first: they are few, one a portal. A portal whose events take long gets
+    its next turn after the other portals. Any number of threads, processes and machines may do this
+    at once: each event is claimed by one of them. Threads that share `worked_on`, ids of portals,
+    never work on one portal together.
     """
     count = removal.work(stop=stop)
-    if stop():
-        return count
-    for receipt in _claimed():
-        _carry_out(receipt)
-        count += 1
+    turns = Turns(worked_on)
+    while not stop() and (worked := _work_pass(turns, stop)):
+        count += worked
+        turns.begin_again()
         if stop():
             break
+        turns.begin_again()
     return count
 
 
-def _claimed() -> Iterator[EventReceipt]:
-    while True:
-        due = waiting().filter(next_try_at__lte=timezone.now())
-        # The first of each portal, then the second of each: many of one do not delay the others'.
-        turn = Window(
-            RowNumber(), partition_by="portal_id", order_by=[F("next_try_at").asc(), F("pk").asc()]
-        )
-        page = due.annotate(turn=turn).order_by("turn", "next_try_at", "pk")[:_PAGE]
-        receipts = list(page.select_related("portal"))
-        yield from filter(_claim, receipts)
-        if not receipts:
-            return
+def _work_pass(turns: Turns, stop: Callable[[], bool]) -> int:
+    count = 0
+    while page := _due(turns):
+        for receipt in page:
+            with turns.turn(receipt.portal_id) as may:
+                if not (may and _claim(receipt)):
+                    continue
+                _carry_out(receipt)
+            count += 1
+            if stop():
+                return count
+    return count
+
+
+def _due(turns: Turns) -> list[EventReceipt]:
+    """The first of each portal, then the second of each: many of one do not delay the others'."""
+    due = waiting().filter(next_try_at__lte=timezone.now()).exclude(portal_id__in=turns.closed())
+    place = Window(
+        RowNumber(), partition_by="portal_id", order_by=[F("next_try_at").asc(), F("pk").asc()]
+    )
+    page = due.annotate(place=place).order_by("place", "next_try_at", "pk")[:_PAGE]
+    return list(page.select_related("portal"))
 
 
 def _claim(receipt: EventReceipt) -> bool:
@@ -214,6 +227,8 @@ class _Workers:
         self._running = 0
         # Counts calls, so that one that comes while a thread finds nothing more is not missed.
         self._calls = 0
+        # Portals: a slow one holds one of the threads, and the others' events go on.
+        self._worked_on: set[int] = set()
 
     def call(self) -> None:
         with self._lock:
@@ -228,7 +243,7 @@ class _Workers:
         while self._goes_on(seen):
             seen = self._calls
             try:
-                work()
+                work(worked_on=self._worked_on)
             except Exception:  # The database is away: whoever calls next tries again.
                 logger.exception("events are not worked")
             finally:

@@ -14,10 +14,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from b24app import trace
+from b24app.json_cost import values_at_most
 from b24app.masking import MASK, method_name
 
-# Larger answers are noted by their size; a screen's are a tenth of this.
+# Larger answers are logged by their size alone; a screen's are a tenth of this.
 READABLE = 256 * 1024
+READABLE_VALUES = 20_000
 
 logger = logging.getLogger("b24app.transport")
 
@@ -30,12 +32,19 @@ class Exchange:
     started: float = field(default_factory=time.monotonic)
     seconds: float = 0.0
     status: int = 0  # 0: no answer
-    body: bytes = field(default=b"", repr=False)
+    body: bytes = field(default=b"", repr=False)  # empty for an answer that is not to be read
+    size: int = 0  # bytes of the answer
     failure: str = ""  # the class of our own error, where there is no answer
     trace: trace.Trace = field(default_factory=trace.current)
 
+    def __post_init__(self) -> None:
+        self.size = self.size or len(self.body)
+
     def answered(self, status: int, body: bytes) -> None:
-        self.status, self.body = status, body
+        self.status, self.size = status, len(body)
+        # The log waits for a moment: it must not keep what its reader has no use for.
+        if len(body) <= READABLE and values_at_most(body) <= READABLE_VALUES:
+            self.body = body
         self._end()
 
     def failed(self, error: Exception) -> None:
@@ -70,10 +79,10 @@ class Exchange:
             return []
         return [method_name(str(line).partition("?")[0]) for line in lines.values()]
 
-    @cached_property
+    @property
     def answer(self) -> Any:
-        """The JSON of the answer, or None for what is none or too large to be looked at."""
-        if not self.body or len(self.body) > READABLE:
+        """The JSON of the answer, None where it is no JSON or too large. Parsed at each access."""
+        if not self.body:
             return None
         try:
             return json.loads(self.body, parse_float=Decimal)
@@ -88,6 +97,7 @@ class Exchange:
         """
         if not self.status:
             return self.failure or "unknown"
-        if b'"error"' in self.body and isinstance(self.answer, dict) and "error" in self.answer:
-            return str(self.answer["error"]) or "empty"
+        answer = self.answer if b'"error"' in self.body else None
+        if isinstance(answer, dict) and "error" in answer:
+            return str(answer["error"]) or "empty"
         return "" if self.status < 300 else f"HTTP {self.status}"

@@ -11,7 +11,7 @@ from django.http.response import HttpResponseBase
 from django.utils import translation
 from django.utils.cache import patch_cache_control
 
-from b24app import error_pages, languages, publisher, session, trace
+from b24app import error_pages, languages, publisher, session, shares, trace
 from b24app.call_stack import with_room
 from b24app.errors import (
     AccessDenied,
@@ -40,7 +40,10 @@ NEVER_FRAMED = (publisher.ADDRESS, "/metrics")
 
 
 class TraceMiddleware:
-    """Gives a request its name, in the logs and in the answer; outermost, so that all have it."""
+    """Gives a request its id, in the logs and in the response, and ends its shares of portals.
+
+    Outermost, so that every line of the log has the id.
+    """
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
@@ -48,7 +51,8 @@ class TraceMiddleware:
     @with_room
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         begun = trace.begin(request.headers.get(trace.HEADER, ""))
-        response = self.get_response(request)
+        with shares.one_request():
+            response = self.get_response(request)
         response[trace.HEADER] = begun.request_id
         return response
 

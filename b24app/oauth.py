@@ -14,14 +14,14 @@ from urllib.parse import urlencode, urlsplit
 from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 
-from b24app import transport
+from b24app import shares, transport
 from b24app.errors import ChainBroken, OutcomeUnknown
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
 
-# Connect and answer; together below the 20 seconds that SQLite's other writers wait, because a
-# refresh holds a database lock meanwhile.
+# Seconds to connect and for the answer, together the deadline of the exchange. It is below the 20
+# seconds that SQLite's other writers wait, because a refresh holds a database lock meanwhile.
 TIMEOUT = (5.0, 10.0)
 
 # The OAuth servers of Bitrix24 itself. A request that names any other is not followed there.
@@ -90,7 +90,8 @@ def refresh(refresh_token: str) -> TokenPair:
     """A new pair; the one it came from is spent by this, so never ask twice for the same.
 
     Raises ChainBroken if there will be no new pair, another Refused if our own set-up is wrong,
-    NeverSent or OutcomeUnknown if the server did not answer.
+    NeverSent or OutcomeUnknown if the server did not answer, OAuthBusy if too many others wait for
+    it.
     https://apidocs.bitrix24.com/settings/oauth/auto-renewal.html
     """
     return _pair({"grant_type": "refresh_token", "refresh_token": refresh_token})
@@ -102,7 +103,8 @@ def token_owner(access_token: str, *, server_endpoint: str | None = None) -> Tok
     `server_endpoint` is what the opening or event named: followed to Bitrix24's own servers only.
     """
     url = f"{_server(server_endpoint)}/rest/app.info"
-    result = _answer(url, {"auth": access_token}, token=access_token).get("result")
+    with shares.of_oauth_server("questions", shares.OAUTH_QUESTIONS):
+        result = _answer(url, {"auth": access_token}, token=access_token).get("result")
     if not isinstance(result, dict) or not isinstance(result.get("install"), dict):
         raise OutcomeUnknown("app.info: a result of unknown shape")
     install = result["install"]
@@ -133,7 +135,8 @@ def _pair(grant: Mapping[str, str]) -> TokenPair:
         **grant,
     }
     asked_at = datetime.now(UTC)
-    answer = _answer(f"{settings.B24_OAUTH_URL}/oauth/token/", fields)
+    with shares.of_oauth_server("pairs", shares.OAUTH_PAIRS):
+        answer = _answer(f"{settings.B24_OAUTH_URL}/oauth/token/", fields)
     return TokenPair(
         access=_text(answer, "access_token"),
         refresh=_text(answer, "refresh_token"),

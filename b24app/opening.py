@@ -15,7 +15,7 @@ from django.utils.crypto import constant_time_compare
 from b24app import removal, tokens, trace
 from b24app.broken import ABOUT_THE_PERSON
 from b24app.client import Batch, Client, Pending
-from b24app.errors import NeverSent, PortalMoved, TokenRejected
+from b24app.errors import NeverSent, PortalBusy, PortalMoved, TokenRejected
 from b24app.forms import Posted, read_posted
 from b24app.models import Portal, RemovalClaim, UserToken
 from b24app.proof import (
@@ -72,6 +72,8 @@ class Opening:
             app, profile = self._app_info.get(), self._profile.get()
         except PortalMoved:
             self._note_new_address()
+            raise
+        except PortalBusy:
             raise
         except NeverSent as error:
             # The former name of a renamed portal does not redirect for ever.

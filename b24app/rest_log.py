@@ -135,9 +135,10 @@ def _row(exchange: Exchange, portal_pk: int | None) -> RestCall:
 
 def _answered(exchange: Exchange) -> Any:
     """The answer, masked; of one that is no JSON or too large to be looked at, its size."""
-    if exchange.answer is None:
-        return {"bytes": len(exchange.body)}
-    return masked(exchange.answer)
+    answer = exchange.answer
+    if answer is None:
+        return {"bytes": exchange.size}
+    return masked(answer)
 
 
 _writer = Writer()

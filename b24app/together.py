@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+import threading
+from collections import Counter
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextvars import copy_context
 
 from django.db import connections
 from django.utils import translation
 
-# Two or three calls for each of a worker's eight threads; who finds no free thread waits for one
-# by doing the work itself.
+# A request that finds no free thread runs its tasks itself, one after another.
 THREADS = 16
+# Of these, for the tasks of one portal: a slow one leaves most of them to the others.
+SHARE = 4
 
 Task = Callable[[], None]
 
+_lock = threading.Lock()
+_used: Counter[str] = Counter()
 _pool = ThreadPoolExecutor(THREADS, thread_name_prefix="b24app")
 
 
-def run_together(tasks: Sequence[Task]) -> None:
+def run_together(tasks: Sequence[Task], *, of: str = "") -> None:
     """Run all tasks, the first of them here, and return when every one has ended.
+
+    `of` names the portal that they call, "" for none. At most SHARE threads of the pool work for
+    one portal; tasks beyond that run here, one after another.
 
     Tasks keep their own failures; an exception that leaves one is a mistake, raised here.
     Context variables go along, and so does the language, which belongs to a thread.
@@ -28,11 +36,19 @@ def run_together(tasks: Sequence[Task]) -> None:
         return
     first, *others = tasks
     language = translation.get_language()
-    submitted = [
-        (_pool.submit(copy_context().run, _in_pool, task, language), task) for task in others
-    ]
+    submitted: list[tuple[Future[None], Task]] = []
+    left: list[Task] = []
+    for task in others:
+        if _take_place(of):
+            future = _pool.submit(copy_context().run, _in_pool, task, language)
+            future.add_done_callback(lambda _: _give_back(of))
+            submitted.append((future, task))
+        else:
+            left.append(task)
     try:
         first()
+        for task in left:
+            task()
         for future, task in submitted:
             if future.cancel():  # No thread has taken it up yet.
                 task()
@@ -42,6 +58,21 @@ def run_together(tasks: Sequence[Task]) -> None:
         wait(running)
     for future in running:
         future.result()
+
+
+def _take_place(of: str) -> bool:
+    with _lock:
+        if of and _used[of] >= SHARE:
+            return False
+        _used[of] += 1
+        return True
+
+
+def _give_back(of: str) -> None:
+    with _lock:
+        _used[of] -= 1
+        if not _used[of]:
+            del _used[of]
 
 
 def _in_pool(task: Task, language: str) -> None:

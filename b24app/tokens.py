@@ -12,8 +12,8 @@ from django.core.cache import cache
 from django.db import transaction
 from django.utils import timezone
 
-from b24app import broken, oauth
-from b24app.errors import ChainBroken, NeverSent, OutcomeUnknown, Refused, TokenRejected
+from b24app import broken, oauth, shares
+from b24app.errors import ChainBroken, NeverSent, OAuthBusy, OutcomeUnknown, Refused, TokenRejected
 from b24app.models import Portal, UserToken
 
 # A token is good for a call if it outlives the longest one: a write may wait 70 seconds.
@@ -76,6 +76,7 @@ def user_credentials(portal: Portal, user_id: int) -> StoredCredentials:
     row = rows.order_by("serves_portal").first()
     if row is None:
         raise ChainBroken("INVALID_GRANT", "no pair of this person is kept")
+    row.portal = portal
     return StoredCredentials(row)
 
 
@@ -87,6 +88,7 @@ def portal_credentials(portal: Portal) -> StoredCredentials:
         raise ChainBroken("NOT_INSTALLED", "no pair of this portal is kept")
     if broken.is_out_of_use(row):
         raise ChainBroken(row.broken_code, "known from an earlier call")
+    row.portal = portal
     return StoredCredentials(row)
 
 
@@ -95,6 +97,7 @@ class StoredCredentials:
 
     def __init__(self, row: UserToken) -> None:
         self._pk, self._user_id = row.pk, row.user_id
+        self._endpoint = row.portal.client_endpoint
         self._access = row.access
         self._expires_at = row.expires_at
         self._refreshed_at = row.refreshed_at
@@ -131,8 +134,14 @@ class StoredCredentials:
         Raises ChainBroken if there will be no new pair (kept on the row, so that nobody asks
         again), PairGone if the row is deleted, another Refused if our own set-up is wrong,
         TokenRejected if the answer is another person's pair, NeverSent or OutcomeUnknown if the
-        OAuth server did not answer.
+        OAuth server did not answer, PortalBusy if too many requests wait for the portal or for that
+        server.
         """
+        # Before the lock: whoever is refused here holds up no other renewal.
+        with shares.of_portal(self._endpoint):
+            return self._renew(stale, ask_again=ask_again)
+
+    def _renew(self, stale: str, *, ask_again: bool) -> str:
         asked_at = time.time()
         # durable: inside an outer transaction the new pair could still be rolled back, and lost.
         with transaction.atomic(durable=True):
@@ -182,6 +191,8 @@ def _fetch(row: UserToken, asked_at: float, ask_again: bool) -> oauth.TokenPair 
         row.broken_code, row.broken_at = error.code, timezone.now()
         row.save(update_fields=["broken_code", "broken_at"])
         return error
+    except OAuthBusy:
+        raise
     except (NeverSent, OutcomeUnknown):
         cache.set(_UNANSWERED, time.time(), _LONGEST_WAIT)
         raise

@@ -1,11 +1,10 @@
-"""The only way out: one pool of connections, bounded waits and answers, no redirects."""
+"""The only way out: one pool of connections, bounded time and size of answers, no redirects."""
 
 from __future__ import annotations
 
 import json
 import logging
 import re
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,9 +17,11 @@ from requests.adapters import BaseAdapter, HTTPAdapter
 from requests_oauthlib import OAuth2Session
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
+from b24app import deadline, shares
 from b24app.addresses import GuardedHTTPConnection, GuardedHTTPSConnection, check_url
 from b24app.errors import B24Error, NeverSent, OutcomeUnknown, error_from_answer
 from b24app.exchange import Exchange
+from b24app.json_cost import values_at_most
 from b24app.signals import exchanged
 
 VERSION = "0.1.0"
@@ -30,9 +31,19 @@ USER_AGENT = f"PayForBitrix24/{VERSION}"
 HOSTS_KEPT = 200
 # Connections kept to one host: a busy portal is called by every thread of a worker at once.
 CONNECTIONS_KEPT = 20
-# A full batch of 50 lists is under 2 MiB; what is larger is not an answer.
-BODY_LIMIT = 8 * 1024 * 1024
+# Bytes of an answer, unpacked. A list is a page of 50 rows: 250 KB where a row takes 5 KB. A batch
+# of 50 lists is under 2 MiB, since this app selects the fields that it reads.
+BODY_LIMIT = 2 * 1024 * 1024
+BATCH_BODY_LIMIT = 4 * 1024 * 1024
+# JSON values of an answer. Each costs up to 110 bytes of memory, where `{},` takes three in the
+# text. A list has 50 rows of up to 200 fields, so 10,000; a batch of 50 lists has 100,000.
+VALUES_LIMIT = 50_000
+BATCH_VALUES_LIMIT = 250_000
+# Received beside the body: headers, and what frames chunks.
+_HEAD_BYTES = 512 * 1024
 _CHUNK = 64 * 1024
+# Requested, and the only ones that are unpacked: packed in several layers, a few bytes cost more.
+_ENCODINGS = ("gzip", "deflate")
 
 _UNSENT = (
     requests.ConnectTimeout,
@@ -101,17 +112,21 @@ class Reply:
     url: str
     status: int
     body: bytes
+    values_limit: int = VALUES_LIMIT
 
     @property
     def is_redirect(self) -> bool:
         return 300 <= self.status < 400
 
     def json(self) -> dict[str, Any]:
-        """The JSON object; raises what its `error` says, or OutcomeUnknown if it is none.
+        """Returns the JSON object. Raises what its `error` says; OutcomeUnknown for a body that is
+        no JSON object, or holds more values than an answer has.
 
         `error` counts where it is there at all: Bitrix24 also sends 0 and "".
         https://apidocs.bitrix24.com/error-codes.html
         """
+        if values_at_most(self.body) > self.values_limit:
+            raise OutcomeUnknown(f"{self.url}: more than {self.values_limit} values")
         try:
             answer = json.loads(self.body, parse_float=Decimal, parse_constant=_no_number)
         except (ValueError, RecursionError) as error:
@@ -143,21 +158,31 @@ def error_in(answer: Mapping[str, Any], status: int) -> B24Error | None:
 def post_form(
     url: str, fields: Mapping[str, str], *, token: str = "", timeout: tuple[float, float]
 ) -> Reply:
-    """POST a form; see `post_json` for what it raises."""
+    """POST a form to the OAuth server; raises as `post_json` does, but never PortalBusy."""
     form = dict(fields)
     return _post(url, form, form, "application/x-www-form-urlencoded", token, timeout)
 
 
 def post_json(
-    url: str, params: Mapping[str, Any], *, token: str = "", timeout: tuple[float, float]
+    url: str,
+    params: Mapping[str, Any],
+    *,
+    token: str = "",
+    timeout: tuple[float, float],
+    is_batch: bool = False,
 ) -> Reply:
-    """POST a JSON object, once. `timeout`: seconds to connect, seconds of silence to bear.
+    """POST a JSON object, once. `timeout`: seconds to connect, seconds for the answer after that.
 
-    Raises NeverSent if no connection was made (AddressForbidden: nor will be), OutcomeUnknown if
-    one was and no whole answer came back.
+    Both together are the deadline of the whole exchange, headers included. `is_batch` permits the
+    larger answer of a batch.
+
+    Raises NeverSent if no connection was made (AddressForbidden: nor will be; PortalBusy: its
+    portal has too many calls under way), OutcomeUnknown if one was made and no whole answer came
+    back in time and in size.
     """
     body = json.dumps(params, default=_as_text).encode()
-    return _post(url, params, body, "application/json", token, timeout)
+    with shares.of_portal(url):
+        return _post(url, params, body, "application/json", token, timeout, is_batch=is_batch)
 
 
 def _as_text(value: object) -> str:
@@ -173,11 +198,13 @@ def _post(
     content_type: str,
     token: str,
     timeout: tuple[float, float],
+    *,
+    is_batch: bool = False,
 ) -> Reply:
-    """Send, and tell whoever takes note of calls what came of it."""
+    """Send, and tell the receivers of `exchanged` what came of it."""
     exchange = Exchange(url, asked)
     try:
-        reply = _send(url, data, content_type, token, timeout)
+        reply = _send(url, data, content_type, token, timeout, is_batch=is_batch)
     except B24Error as error:
         exchange.failed(error)
         raise
@@ -195,51 +222,66 @@ def _send(
     content_type: str,
     token: str,
     timeout: tuple[float, float],
+    *,
+    is_batch: bool,
 ) -> Reply:
     check_url(url)
-    started = time.monotonic()
+    body_limit = BATCH_BODY_LIMIT if is_batch else BODY_LIMIT
+    values_limit = BATCH_VALUES_LIMIT if is_batch else VALUES_LIMIT
     # A session for each call: cookies and tokens of one portal or person never meet another's.
     # It is not closed, because closing it closes the shared adapter's connections.
-    session = OAuth2Session(token={"access_token": token} if token else None)
+    session = _Session(token={"access_token": token} if token else None)
     session.trust_env = False  # No proxy and no .netrc: they would see the token.
     session.headers["User-Agent"] = USER_AGENT
+    session.headers["Accept-Encoding"] = ", ".join(_ENCODINGS)
     session.mount("https://", _mounted)
     session.mount("http://", _mounted)
-    try:
-        response = session.post(
-            url,
-            data=data,
-            headers={"Content-Type": content_type, "Accept": "application/json"},
-            timeout=timeout,
-            allow_redirects=False,
-            stream=True,
-        )
-        with response:
-            body = _body(response, started + sum(timeout))
-            reply = Reply(shown(url), response.status_code, body)
-    except (requests.RequestException, urllib3.exceptions.HTTPError, UnicodeError) as error:
-        kind = NeverSent if _was_never_sent(error) else OutcomeUnknown
-        # The causes name the whole address, which a traceback would show.
-        cause = error if shown(url) == url else None
-        raise kind(f"{shown(url)}: {type(error).__name__}") from cause
-    return reply
+    with deadline.limited(timeout, bytes_at_most=body_limit + _HEAD_BYTES) as limits:
+        try:
+            response = session.post(
+                url,
+                data=data,
+                headers={"Content-Type": content_type, "Accept": "application/json"},
+                timeout=timeout,
+                allow_redirects=False,
+                stream=True,
+            )
+            with response:
+                body = _body(response, limits, body_limit)
+        except (requests.RequestException, urllib3.exceptions.HTTPError, UnicodeError) as error:
+            kind = NeverSent if _was_never_sent(error) else OutcomeUnknown
+            # The causes name the whole address, which a traceback would show.
+            cause = error if shown(url) == url else None
+            why = "the answer did not end in time" if limits.is_over else type(error).__name__
+            raise kind(f"{shown(url)}: {why}") from cause
+    return Reply(shown(url), response.status_code, body, values_limit)
+
+
+class _Session(OAuth2Session):
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """None: requests looks at a redirect even where it does not follow it, and then reads the
+        whole body, however large."""
 
 
 def _was_never_sent(error: Exception) -> bool:
-    """A request that cannot be written, or no connection; our own adapter says that one itself."""
+    """Whether the request could not be written or no connection was made. Connections of our own
+    adapter raise NeverSent themselves."""
     if isinstance(error, _UNSENT):
         return True
     reason = getattr(error.args[0], "reason", None) if error.args else None
     return isinstance(reason, urllib3.exceptions.NewConnectionError)
 
 
-def _body(response: requests.Response, deadline: float) -> bytes:
-    """All of it, as it comes in: a server that sends a byte now and then does not hold us up."""
+def _body(response: requests.Response, limits: deadline.Limits, body_limit: int) -> bytes:
+    """Returns the whole body, unpacked."""
     url, body = shown(response.url), bytearray()
+    encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
+    if encoding not in ("", "identity", *_ENCODINGS):
+        raise OutcomeUnknown(f"{url}: packed in a way that was not requested")
     while chunk := response.raw.read1(_CHUNK, decode_content=True):
         body += chunk
-        if len(body) > BODY_LIMIT:
-            raise OutcomeUnknown(f"{url}: the answer is longer than {BODY_LIMIT} bytes")
-        if time.monotonic() > deadline:
+        if len(body) > body_limit:
+            raise OutcomeUnknown(f"{url}: the answer is longer than {body_limit} bytes")
+        if limits.is_over:
             raise OutcomeUnknown(f"{url}: the answer did not end in time")
     return bytes(body)

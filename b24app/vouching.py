@@ -17,7 +17,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from b24app import removal
+from b24app import removal, shares
 from b24app.client import Client
 from b24app.errors import FrameError, OpeningRefused, QueryLimit, Refused
 from b24app.models import EventReceipt, Portal
@@ -98,6 +98,7 @@ def is_vouched_for(portal: Portal, proof: Proof) -> bool:
     they could set an application_token that they made up, and forge every event from then on.
     Raises a B24Error where either server did not say.
     """
+    shares.admit(portal.client_endpoint)
     try:
         owner = owner_of(
             proof.access_token,

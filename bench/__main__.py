@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 
 from bench import report
-from bench.rows import browser, bulk, connections, crowd, growth, own_cost, round_trips
+from bench.rows import browser, bulk, connections, crowd, growth, neighbour, own_cost, round_trips
 from bench.stage import Stage, built
 
 ROWS: dict[int, Callable[[Stage], report.Row]] = {
@@ -20,6 +20,7 @@ ROWS: dict[int, Callable[[Stage], report.Row]] = {
     5: growth.measure,
     6: browser.measure,
     7: bulk.measure,
+    8: neighbour.measure,
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from b24app import shares
 from b24app.errors import B24Error, Missing, NeverSent, PortalMoved, Refused
 from payments import reasons
 from payments.claim import claim, close, mark_sent
@@ -30,10 +31,13 @@ def carry_out(
     open. An open one is not confirmed, or is somebody's who got there first, whatever its kind.
 
     `prepare` reads how the payment stands and raises Stopped, or a B24Error, where nothing is to be
-    sent. Raises Missing for an offer that is not this person's.
+    sent. Raises Missing for an offer that is not this person's, PortalBusy where too many requests
+    wait for the portal: then nothing is claimed.
     """
     if (offer.portal_id, offer.user_id) != (person.portal.pk, person.user_id):
         raise Missing("the offer was made to somebody else")
+    # Every call of this request then has its place, so that none is refused after the claim.
+    shares.admit(person.portal.client_endpoint)
     attempt, is_ours = claim(person, offer, kind=kind, pay_system_id=pay_system_id, note=note)
     if is_ours:
         attempt = _carry_out(person, offer, attempt, prepare)

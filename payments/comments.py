@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import re
+import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
@@ -20,6 +21,7 @@ from b24app import languages
 from b24app.client import Client, portal_client, user_client
 from b24app.errors import B24Error, NeverSent, OutcomeUnknown, Refused
 from b24app.models import Portal
+from b24app.turns import Turns
 from payments import gateway
 from payments.gateway import Owner
 from payments.models import Attempt, Comment, Kind, State
@@ -30,6 +32,9 @@ logger = logging.getLogger(__name__)
 
 # News of a payment is none after this.
 OWED_FOR = timedelta(days=7)
+# Comments that one pass begins to owe, which takes no call. Far more than it posts, so that a
+# portal with many payments does not keep the comments of others waiting.
+_TAKEN_UP = 1_000
 # Of one payment that was saved: it was paid and undone no more often than this in OWED_FOR.
 _AT_ONCE = 20
 # Whoever took one up and did not finish within this is gone: longer than a renewal, three reads
@@ -42,6 +47,10 @@ FIRST_DELAY = timedelta(minutes=3)
 LONGEST_DELAY = timedelta(hours=6)
 # A timeline with more comments than this since the payment is read by nobody.
 _PAGES_READ = 20
+# A slow portal may take half a minute for each of them.
+_SECONDS_READ = 60.0
+# Looked up at once, claimed one by one.
+_PAGE = 20
 # Our clock and the portal's may differ by less than this.
 _CLOCKS_DIFFER = timedelta(days=1)
 
@@ -50,8 +59,9 @@ def post_due(now: datetime | None = None, limit: int = 100) -> int:
     """Post what is due, at most `limit` comments; waits for the portals. Answers how many stand on
     their timelines now. Any number of processes may do this at once."""
     now = now or timezone.now()
-    _take_up(Attempt.objects.filter(portal__uninstalled_at=None), now, limit)
-    return _post_all(_due(now).order_by("due_at", "pk")[:limit])
+    present = Attempt.objects.filter(portal__uninstalled_at=None)
+    _take_up(present, now, max(limit, _TAKEN_UP))
+    return _post_all(_due(now), limit)
 
 
 def post_of(portal: Portal, payment_id: int) -> int:
@@ -59,7 +69,7 @@ def post_of(portal: Portal, payment_id: int) -> int:
     now = timezone.now()
     _take_up(Attempt.objects.on(payment_id, portal_id=portal.pk), now, _AT_ONCE)
     due = _due(now).filter(attempt__portal=portal, attempt__payment_id=payment_id)
-    return _post_all(due)
+    return _post_all(due, _AT_ONCE)
 
 
 def _take_up(attempts: QuerySet[Attempt], now: datetime, limit: int | None) -> None:
@@ -93,25 +103,34 @@ def _due(now: datetime) -> QuerySet[Comment]:
     return due.select_related("attempt__portal")
 
 
-def _post_all(comments: QuerySet[Comment]) -> int:
-    posted = 0
-    unreachable: set[int] = set()
-    for comment in comments:
-        portal_id = comment.attempt.portal_id
-        if portal_id in unreachable or not _claim(comment):
-            continue
-        try:
-            posted += _post(comment)
-        except NeverSent as error:
-            # One that does not answer must not hold up the others once for each comment.
-            unreachable.add(portal_id)
-            _try_again(comment, error)
-        except B24Error as error:
-            _try_again(comment, error)
-        except Exception as error:  # A mistake of ours must not stop the others' comments.
-            logger.exception("%s was not posted", comment)
-            _try_again(comment, error)
+def _post_all(due: QuerySet[Comment], limit: int) -> int:
+    """A portal that does not answer, or slowly, must not hold up the comments of the others."""
+    posted, turns = 0, Turns()
+    while limit > 0:
+        rows = due.exclude(attempt__portal_id__in=turns.closed()).order_by("due_at", "pk")
+        page = list(rows[: min(_PAGE, limit)])
+        if not page:
+            break
+        for comment in page:
+            with turns.turn(comment.attempt.portal_id) as may:
+                if may and _claim(comment):
+                    limit -= 1
+                    posted += _post_one(comment, turns)
     return posted
+
+
+def _post_one(comment: Comment, turns: Turns) -> bool:
+    try:
+        return _post(comment)
+    except NeverSent as error:
+        turns.close(comment.attempt.portal_id)
+        _try_again(comment, error)
+    except B24Error as error:
+        _try_again(comment, error)
+    except Exception as error:  # A bug in one comment must not stop the rest.
+        logger.exception("%s was not posted", comment)
+        _try_again(comment, error)
+    return False
 
 
 def _claim(comment: Comment) -> bool:
@@ -179,7 +198,10 @@ def _stands(client: Client, attempt: Attempt) -> bool:
     """Whether the timeline has it already. Raises OutcomeUnknown where that is too much to read."""
     oldest = (attempt.sent_at or attempt.created_at) - _CLOCKS_DIFFER
     start: int | None = 0
+    read_until = time.monotonic() + _SECONDS_READ
     for _page in range(_PAGES_READ):
+        if time.monotonic() > read_until:
+            break
         page = client.read(gateway.comments_of(_owner(attempt), start=start or 0))
         if any(is_marked(comment.text, attempt) for comment in page.comments):
             return True

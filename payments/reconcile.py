@@ -17,6 +17,7 @@ from django.db import DatabaseError, connection
 from django.utils import timezone
 
 from b24app.errors import B24Error, ChainBroken
+from b24app.turns import Turns
 from payments.claim import give_up, hand_over, leave_unheard
 from payments.closing import close_by_hand
 from payments.looking import look
@@ -38,7 +39,7 @@ HAND_OVER_AFTER = timedelta(hours=24)
 DELAY_HANDED_OVER = timedelta(days=1)
 # Attempts in one pass; what is left is due in the next one.
 LIMIT = 500
-# Each may cost a minute or two: a portal's other attempts then wait for the next pass.
+# A portal that gave no answer so often waits for the next pass, as does one that used its time.
 SILENCES_A_PORTAL = 3
 # Looked up at once, claimed one by one.
 _PAGE = 50
@@ -69,33 +70,39 @@ def reconcile(*, now: datetime | None = None, limit: int = LIMIT) -> Reconciled:
     be settled never stops the others. Raises DatabaseError only where nothing can be looked up.
     """
     done = Reconciled()
-    silences: Counter[int] = Counter()
-    for attempt in _claimed(now, limit, silences):
+    turns, silences = Turns(), Counter[int]()
+    for attempt in _claimed(now, limit, turns):
         done.looked_at += 1
-        try:
-            _carry_on(attempt, now or timezone.now(), done, silences)
-        except DatabaseError:
-            # Its lease ends by itself.
-            logger.exception("%s could not be written", attempt)
-            connection.close_if_unusable_or_obsolete()
-            done.failed += 1
-        except Exception as error:  # A mistake of ours must not stop the others.
-            logger.exception("%s was not settled", attempt)
-            done.failed += 1
-            with suppress(DatabaseError):
-                _leave(attempt, now or timezone.now(), done, failure=error)
+        with turns.turn(attempt.portal_id):
+            _try(attempt, now, done, silences)
+        if silences[attempt.portal_id] >= SILENCES_A_PORTAL:
+            turns.close(attempt.portal_id)
     return done
 
 
-def _claimed(now: datetime | None, limit: int, silences: Counter[int]) -> Iterator[Attempt]:
+def _try(attempt: Attempt, now: datetime | None, done: Reconciled, silences: Counter[int]) -> None:
+    try:
+        _carry_on(attempt, now or timezone.now(), done, silences)
+    except DatabaseError:
+        # Its lease ends by itself.
+        logger.exception("%s could not be written", attempt)
+        connection.close_if_unusable_or_obsolete()
+        done.failed += 1
+    except Exception as error:  # A bug in one attempt must not stop the rest.
+        logger.exception("%s was not settled", attempt)
+        done.failed += 1
+        with suppress(DatabaseError):
+            _leave(attempt, now or timezone.now(), done, failure=error)
+
+
+def _claimed(now: datetime | None, limit: int, turns: Turns) -> Iterator[Attempt]:
     """Due attempts, the one that waits longest first, each claimed right before it is worked."""
     while limit > 0:
-        silent = [portal_id for portal_id, count in silences.items() if count >= SILENCES_A_PORTAL]
         due = Attempt.objects.filter(due_at__lte=now or timezone.now()).still_open()
-        rows = due.exclude(portal_id__in=silent).order_by("due_at", "pk")
+        rows = due.exclude(portal_id__in=turns.closed()).order_by("due_at", "pk")
         page = list(rows.values_list("pk", "due_at", "portal_id")[: min(_PAGE, limit)])
         for pk, due_at, portal_id in page:
-            if silences[portal_id] >= SILENCES_A_PORTAL:
+            if portal_id in turns.closed():
                 continue
             attempt = _claim(pk, due_at, now or timezone.now())
             if attempt is not None:

@@ -27,8 +27,8 @@ STATIC_BUILT = ROOT / "static_built"
 # New at each start, as the portals are: those that it would remember are gone.
 DATABASE = "db.sqlite3"
 _DATABASE_FILES = (DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm")
-# As in production: several processes, several threads in each.
-WORKERS, THREADS = 2, 8
+# As the README starts it, but for a process less.
+WORKERS, THREADS, CONNECTIONS = 2, 16, 24
 START_SECONDS = 30  # how long the app may take until it answers
 STOP_SECONDS = 5
 GRACE_SECONDS = 3  # for requests on their way, when the app is to stop
@@ -59,7 +59,9 @@ class App:
 
 
 @contextmanager
-def running_app(listener: socket.socket, *, oauth_url: str, folder: Path) -> Iterator[App]:
+def running_app(
+    listener: socket.socket, *, oauth_url: str, folder: Path, workers: int = WORKERS
+) -> Iterator[App]:
     """Migrate, collect static files, serve on `listener` and wait for /healthz/.
 
     The database and the log are in `folder`. Raises AppFailed. The process is ended with the block,
@@ -77,7 +79,7 @@ def running_app(listener: socket.socket, *, oauth_url: str, folder: Path) -> Ite
         _manage("migrate", environment, output)
         _collect_static(environment, output)
         process = subprocess.Popen(  # noqa: S603 - our own app
-            _gunicorn(listener),
+            _gunicorn(listener, workers),
             cwd=ROOT,
             env=environment,
             stdout=output,
@@ -125,7 +127,7 @@ def _static_files() -> str:
     return "\n".join(f"{file} {file.stat().st_mtime_ns}" for file in files)
 
 
-def _gunicorn(listener: socket.socket) -> list[str]:
+def _gunicorn(listener: socket.socket, workers: int) -> list[str]:
     return [
         sys.executable,
         "-m",
@@ -133,8 +135,9 @@ def _gunicorn(listener: socket.socket) -> list[str]:
         "b24app.wsgi:application",
         f"--bind=fd://{listener.fileno()}",
         "--worker-class=gthread",
-        f"--workers={WORKERS}",
+        f"--workers={workers}",
         f"--threads={THREADS}",
+        f"--worker-connections={CONNECTIONS}",
         f"--graceful-timeout={GRACE_SECONDS}",
         "--access-logfile=-",
         "--no-control-socket",

@@ -17,7 +17,7 @@ from django.utils.crypto import constant_time_compare, salted_hmac
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_GET
 
-from b24app import oauth, tokens
+from b24app import oauth, shares, tokens
 from b24app.errors import BadInput, OpeningRefused
 from b24app.forms import CallbackForm
 from b24app.models import EventReceipt, Portal
@@ -122,6 +122,8 @@ def _portal_of_state(request: HttpRequest, state: str) -> Portal:
     portal = Portal.objects.filter(pk=asked["portal"], uninstalled_at=None).first()
     if portal is None:
         raise PortalUnknown("uninstalled meanwhile")
+    # While the state is unspent: whoever is refused here can come back with it.
+    shares.admit(portal.client_endpoint)
     _receipt, is_first = EventReceipt.objects.get_or_create(
         fingerprint=salted_hmac(_SALT, state, algorithm="sha256").hexdigest(),
         defaults={"portal": portal, "event": "OAUTH_CALLBACK", "handled_at": timezone.now()},

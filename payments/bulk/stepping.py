@@ -7,7 +7,8 @@ from datetime import timedelta
 from django.db.models import Q
 from django.utils import timezone
 
-from b24app.errors import B24Error, Missing
+from b24app import shares
+from b24app.errors import B24Error, Missing, PortalBusy
 from b24app.reread import reread
 from b24app.session import Person
 from payments.bulk import words
@@ -33,11 +34,21 @@ def step(person: Person, run: Run) -> RunRow | None:
     """Pay the next row of a run of this person's, or look after one that was left behind; waits for
     the portal.
 
-    Answers the row it dealt with; None where it is too early, another step is under way, the run
-    does not run, or it paused or ended. `run` is read anew.
+    Returns the row it dealt with; None where it is too early, another step is under way, too many
+    requests wait for the portal, the run does not run, or it paused or ended. `run` is read anew.
     """
     started_at = timezone.now()
     until = started_at + LEASE
+    try:
+        shares.admit(person.portal.client_endpoint)
+    except PortalBusy as error:
+        # The run goes on by itself once its portal answers others again.
+        later = started_at + timedelta(seconds=error.retry_after)
+        Run.objects.filter(Q(next_step_at=None) | Q(next_step_at__lt=later), pk=run.pk).update(
+            next_step_at=later
+        )
+        run.refresh_from_db()
+        return None
     if not (
         Run.objects.filter(pk=run.pk, state=RunState.RUNNING)
         .filter(Q(stepping_until=None) | Q(stepping_until__lte=started_at))

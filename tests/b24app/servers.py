@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +19,8 @@ from urllib3 import HTTPResponse
 
 # What a connection answers with, once it has read a request.
 Answer = Callable[[socket.socket], None]
+# Between two bytes of a dripping answer: far below any timeout of a test.
+DRIP_SECONDS = 0.03
 
 
 @dataclass
@@ -136,3 +139,78 @@ class Telling(HTTPAdapter):
         self.timeouts.append(kwargs.get("timeout"))
         raw = HTTPResponse(io.BytesIO(self.body), {}, self.status, preload_content=False)
         return self.build_response(request, raw)
+
+
+def dripping(over: threading.Event, *, first: bytes = b"", then: bytes = b"x") -> Answer:
+    """Send `first` and `then` byte by byte, the last byte again and again, until `over`."""
+
+    def drip(connection: socket.socket) -> None:
+        for byte in itertools.chain(first, then, itertools.repeat(then[-1])):
+            connection.sendall(bytes([byte]))
+            if over.wait(DRIP_SECONDS):
+                return
+
+    return drip
+
+
+@contextmanager
+def relaying(to_port: int, starts: threading.Event, over: threading.Event) -> Iterator[int]:
+    """A port that leads to another one; once `starts` is set, what comes back drips by bytes."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threads: list[threading.Thread] = []
+        ends: list[socket.socket] = []
+
+        def carry(source: socket.socket, target: socket.socket, drips: bool) -> None:
+            with _already_closed():
+                while chunk := source.recv(65536):
+                    if not (drips and starts.is_set()):
+                        target.sendall(chunk)
+                        continue
+                    for byte in chunk:
+                        target.sendall(bytes([byte]))
+                        if over.wait(DRIP_SECONDS):
+                            break
+            with _already_closed():
+                target.shutdown(socket.SHUT_RDWR)
+
+        def accept() -> None:
+            with _already_closed():
+                while True:
+                    client, _ = server.accept()
+                    beyond = socket.create_connection(("127.0.0.1", to_port))
+                    ends.extend((client, beyond))
+                    for source, target, drips in ((client, beyond, False), (beyond, client, True)):
+                        thread = threading.Thread(target=carry, args=(source, target, drips))
+                        thread.start()
+                        threads.append(thread)
+
+        acceptor = threading.Thread(target=accept)
+        acceptor.start()
+        try:
+            yield server.getsockname()[1]
+        finally:
+            over.set()
+            server.shutdown(socket.SHUT_RDWR)
+            acceptor.join()
+            for end in ends:
+                with _already_closed():
+                    end.shutdown(socket.SHUT_RDWR)
+            for thread in threads:
+                thread.join()
+            for end in ends:
+                end.close()
+
+
+@contextmanager
+def never_accepting(address: str, port: int = 0) -> Iterator[int]:
+    """A port whose queue is full: connecting to it takes as long as the caller waits."""
+    with socket.socket() as server, ExitStack() as stack:
+        server.bind((address, port))
+        server.listen(0)
+        port = server.getsockname()[1]
+        for _ in range(3):
+            caller = stack.enter_context(socket.socket())
+            caller.setblocking(False)
+            with suppress(BlockingIOError):
+                caller.connect(("127.0.0.1" if address == "0.0.0.0" else address, port))
+        yield port

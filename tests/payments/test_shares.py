@@ -1,0 +1,379 @@
+"""The share of a portal in this process, as people see it: who waits and who is refused."""
+
+from __future__ import annotations
+
+import json
+import math
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from datetime import timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from django.db import connections
+from django.test import Client
+from django.utils import timezone
+
+from b24app import shares, together
+from b24app.errors import OAuthBusy, PortalBusy
+from b24app.models import UserToken
+from payments.models import Attempt, RowState, RunState
+from sandbox import seed
+from sandbox.app import Sandbox
+from sandbox.faults import Fault
+from sandbox.world import Portal
+from tests.b24app.portal_posts import opening_fields, post
+from tests.payments import runs, stage
+from tests.payments.frames import DEAL_TAB, Frame, offer_in
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+ALPHA_HOST = "https://alpha.example.com/rest/"
+
+
+@pytest.fixture(autouse=True)
+def _short_waits(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(shares, "WAIT_SECONDS", 0.3)
+    yield
+    assert shares._shares == {}  # Every place was given back.
+
+
+@pytest.fixture
+def frame(client: Client, sandbox: Sandbox, alpha: Portal) -> Frame:
+    stage.install(sandbox, alpha)
+    return Frame(client, sandbox, alpha, seed.MANAGER)
+
+
+@contextmanager
+def full(sandbox: Sandbox, portal: Portal, *, places: int = shares.PORTAL.places) -> Iterator[None]:
+    """So many openings of this portal wait for its answers in this block."""
+    reached = threading.Semaphore(0)
+    held = sandbox.faults.add(
+        Fault(
+            "hold",
+            "profile",
+            times=places,
+            host=urlsplit(portal.url).netloc,
+            on_hit=lambda: reached.release(),
+        )
+    )
+    with ThreadPoolExecutor(places) as pool:
+        openings = [pool.submit(opened, sandbox, portal) for _ in range(places)]
+        try:
+            for _ in range(places):
+                assert reached.acquire(timeout=20)
+            yield
+        finally:
+            held.release.set()
+        assert [opening.result() for opening in openings] == [200] * places
+
+
+def opened(sandbox: Sandbox, portal: Portal) -> int:
+    try:
+        fields = opening_fields(
+            sandbox,
+            portal,
+            seed.MANAGER,
+            PLACEMENT=DEAL_TAB,
+            PLACEMENT_OPTIONS=json.dumps({"ID": seed.DEAL}),
+        )
+        status: int = post(Client(), "/", fields).status_code
+        return status
+    finally:
+        connections.close_all()
+
+
+def asked_for_the_manager(sandbox: Sandbox, since: int) -> list[str]:
+    """Requests with the person's token, and those to the OAuth server. What is read with the
+    portal's token for the openings that are held may end at any time."""
+    calls = sandbox.log[since:]
+    return [each.method for each in calls if each.user_id != seed.ADMIN or each.method != "batch"]
+
+
+def test_beyond_the_share_a_payment_is_refused_before_it_is_claimed(
+    sandbox: Sandbox, alpha: Portal, frame: Frame
+) -> None:
+    fields = {"offer": offer_in(frame.tab()), "pay_system_id": seed.ACME_PAY}
+    with full(sandbox, alpha):
+        since = len(sandbox.log)
+        refused = frame.post("/payments/pay/", **fields)
+        assert refused.status_code == 503
+        assert refused["Retry-After"] == "5"
+        assert "Nothing was sent, so nothing was paid" in refused.content.decode()
+        assert not Attempt.objects.exists()
+        assert asked_for_the_manager(sandbox, since) == []
+
+    assert frame.post("/payments/pay/", **fields).status_code == 200
+    assert (alpha.payments[seed.PAYMENT].paid, stage.sent_payments(sandbox)) == (True, 1)
+
+
+def test_beyond_the_share_an_opening_asks_no_server_anything(
+    sandbox: Sandbox, alpha: Portal, frame: Frame
+) -> None:
+    with full(sandbox, alpha):
+        since = len(sandbox.log)
+        refused = frame.opened()
+        assert (refused.status_code, refused["Retry-After"]) == (503, "5")
+        session = post(Client(), "/session/", opening_fields(sandbox, alpha, seed.MANAGER))
+        assert (session.status_code, session.json()["error"]) == (503, "portal_busy")
+        assert asked_for_the_manager(sandbox, since) == []
+
+
+def test_another_portal_is_paid_in_meanwhile(
+    sandbox: Sandbox, alpha: Portal, beta: Portal, frame: Frame
+) -> None:
+    stage.install(sandbox, beta)
+    other = Frame(frame.client, sandbox, beta, seed.MANAGER)
+    with full(sandbox, alpha):
+        offer = offer_in(other.tab())
+        paid = other.post("/payments/pay/", offer=offer, pay_system_id=seed.ACME_PAY)
+
+    assert paid.status_code == 200
+    assert beta.payments[seed.PAYMENT].paid
+
+
+def test_a_request_that_has_its_place_needs_no_other(
+    sandbox: Sandbox, alpha: Portal, frame: Frame
+) -> None:
+    """It pays and reads back although all other places were taken meanwhile."""
+    offer = offer_in(frame.tab())
+    reached = threading.Event()
+    held = sandbox.faults.add(Fault("hold", stage.PAY, on_hit=reached))
+
+    def pay() -> Any:
+        try:
+            return frame.post("/payments/pay/", offer=offer, pay_system_id=seed.ACME_PAY)
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(1) as pool:
+        paying = pool.submit(pay)
+        assert reached.wait(20)
+        with full(sandbox, alpha, places=shares.PORTAL.places - 1):
+            assert frame.opened().status_code == 503
+            held.release.set()
+            assert paying.result().status_code == 200
+
+    assert alpha.payments[seed.PAYMENT].paid
+
+
+def test_a_run_waits_for_its_portal_and_goes_on(sandbox: Sandbox, alpha: Portal) -> None:
+    person = stage.person(sandbox, stage.install(sandbox, alpha), seed.MANAGER)
+    run = runs.started(person, *seed.PLAIN_PAYMENTS[:1])
+    runs.due(run)
+    with full(sandbox, alpha), shares.one_request():
+        assert runs.next_step(person, run) is None
+        run.refresh_from_db()
+        assert run.state == RunState.RUNNING
+        assert run.next_step_at is not None and run.next_step_at > timezone.now()
+        assert run.rows.get().state == RowState.WAITING
+
+    with shares.one_request():
+        assert runs.worked(person, run).state == RunState.FINISHED
+
+
+# The OAuth server
+
+
+def let_expire(sandbox: Sandbox, frame: Frame) -> None:
+    """The stored tokens of this frame's person are over, by our clock and the portal's."""
+    for row in UserToken.objects.filter(portal__member_id=frame.portal.member_id):
+        sandbox.world.tokens[row.access].expires = sandbox.world.now() - 1
+        row.expires_at = timezone.now() - timedelta(minutes=1)
+        row.save()
+
+
+def test_a_slow_oauth_server_stops_only_those_who_need_it(
+    sandbox: Sandbox, beta: Portal, frame: Frame
+) -> None:
+    stage.install(sandbox, beta)
+    other = Frame(frame.client, sandbox, beta, seed.MANAGER)
+    fresh = offer_in(other.tab())
+    let_expire(sandbox, frame)
+    since = len(sandbox.log)
+
+    with hold_all("pairs", shares.OAUTH_PAIRS):
+        asked = frame.get()
+        paid = other.post("/payments/pay/", offer=fresh, pay_system_id=seed.ACME_PAY)
+
+    assert (asked.status_code, asked["Retry-After"]) == (503, "5")
+    assert "sign-in server of Bitrix24 is slow" in asked.content.decode()
+    assert paid.status_code == 200
+    assert "oauth.token" not in {call.method for call in sandbox.log[since:]}
+
+
+def test_a_busy_oauth_server_is_not_taken_for_a_silent_one(sandbox: Sandbox, frame: Frame) -> None:
+    """The next renewal is made, and no chain is called broken."""
+    let_expire(sandbox, frame)
+    with hold_all("pairs", shares.OAUTH_PAIRS):
+        assert frame.get().status_code == 503
+
+    assert frame.get().status_code == 200
+    assert set(UserToken.objects.values_list("broken_code", flat=True)) == {""}
+
+
+def test_questions_about_posted_tokens_do_not_stop_renewals() -> None:
+    with shares.one_request(), hold_all("questions", shares.OAUTH_QUESTIONS):
+        with shares.of_oauth_server("pairs", shares.OAUTH_PAIRS):
+            pass
+        with (
+            pytest.raises(OAuthBusy),
+            shares.of_oauth_server("questions", shares.OAUTH_QUESTIONS),
+        ):
+            pass
+
+
+@contextmanager
+def hold_all(name: str, size: shares.Size) -> Iterator[None]:
+    """All places for calls of this kind are taken, and no call waits for one."""
+    with ExitStack() as stack:
+        for _ in range(size.places):
+            stack.enter_context(shares.of_oauth_server(name, size))
+        shares._shares[f"OAuth server ({name})"].refuses_until = math.inf
+        yield
+
+
+# Turns
+
+
+def asking(count: int, ask: Callable[[], str]) -> list[Future[str]]:
+    pool = ThreadPoolExecutor(count)
+    asked = [pool.submit(ask) for _ in range(count)]
+    pool.shutdown(wait=False)
+    return asked
+
+
+def test_requests_wait_for_each_other_and_none_is_refused_while_the_portal_answers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(shares, "WAIT_SECONDS", 20.0)
+    at_once = threading.Semaphore(shares.PORTAL.places)
+
+    def ask() -> str:
+        with shares.one_request(), shares.of_portal(ALPHA_HOST):
+            assert at_once.acquire(blocking=False)
+            at_once.release()
+            return "served"
+
+    many = shares.PORTAL.places + shares.PORTAL.waiting
+    assert [each.result() for each in asking(many, ask)] == ["served"] * many
+
+
+def test_after_a_wait_in_vain_nobody_waits_until_the_portal_answers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    release = threading.Event()
+    taken = threading.Semaphore(0)
+
+    def ask() -> str:
+        try:
+            with shares.one_request(), shares.of_portal(ALPHA_HOST):
+                taken.release()
+                release.wait(20)
+        except PortalBusy:
+            return "refused"
+        return "served"
+
+    first = asking(shares.PORTAL.places, ask)
+    for _ in first:
+        assert taken.acquire(timeout=20)
+    assert asking(1, ask)[0].result(20) == "refused"
+    monkeypatch.setattr(shares, "WAIT_SECONDS", 60.0)
+    assert asking(1, ask)[0].result(20) == "refused"
+
+    # A place that is given back at once, as one of a portal that answers, lets others wait again.
+    shares._give_back(*one_more("alpha.example.com"))
+    late = asking(1, ask)
+    release.set()
+    assert [each.result() for each in [*first, *late]] == ["served"] * (len(first) + 1)
+
+
+def one_more(key: str) -> tuple[str, float]:
+    """A place taken beyond the share, to be given back."""
+    since = shares._take(key, shares.Size(places=99, waiting=0))
+    assert since is not None
+    return key, since
+
+
+def test_work_outside_a_request_waits_longer() -> None:
+    release = threading.Event()
+    taken = threading.Semaphore(0)
+
+    def hold() -> str:
+        with shares.one_request(), shares.of_portal(ALPHA_HOST):
+            taken.release()
+            release.wait(20)
+        return "served"
+
+    def work() -> str:
+        with shares.of_portal(ALPHA_HOST):
+            return "worked"
+
+    held = asking(shares.PORTAL.places, hold)
+    for _ in held:
+        assert taken.acquire(timeout=20)
+    working = asking(2 * shares.PORTAL.waiting, work)
+    with shares.one_request(), pytest.raises(PortalBusy):
+        shares.admit(ALPHA_HOST)
+    release.set()
+
+    assert {each.result() for each in working} == {"worked"}
+    assert {each.result() for each in held} == {"served"}
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("https://a.example.com/rest/", "https://A.example.com/rest/1/code/", True),
+        ("https://a.example.com/rest/", "https://a.example.com:8443/rest/", False),
+        ("https://a.example.com/rest/", "https://b.example.com/rest/", False),
+    ],
+)
+def test_portals_are_told_apart_by_the_host_that_is_called(
+    one: str, other: str, same: bool
+) -> None:
+    assert (shares.host_of(one) == shares.host_of(other)) is same
+
+
+def test_one_portal_takes_only_its_part_of_the_pool() -> None:
+    release, running = threading.Event(), threading.Semaphore(0)
+
+    def hold() -> None:
+        running.release()
+        release.wait(20)
+
+    def of_alpha() -> None:
+        together.run_together([lambda: None, *[hold] * together.THREADS], of="alpha")
+
+    thread = threading.Thread(target=of_alpha)
+    thread.start()
+    # Those in the pool, and one that the caller does itself.
+    for _ in range(together.SHARE + 1):
+        assert running.acquire(timeout=20)
+    # All other threads of the pool meet: at once, for three other portals.
+    meeting = threading.Barrier(together.THREADS - together.SHARE, timeout=20)
+    others = [
+        threading.Thread(
+            target=together.run_together,
+            args=([lambda: None, *[_meet(meeting)] * together.SHARE],),
+            kwargs={"of": name},
+        )
+        for name in ("beta", "gamma", "delta")
+    ]
+    for other in others:
+        other.start()
+    for other in others:
+        other.join(20)
+    assert not meeting.broken and not running.acquire(blocking=False)
+    release.set()
+    thread.join(20)
+
+
+def _meet(barrier: threading.Barrier) -> Callable[[], None]:
+    def meet() -> None:
+        barrier.wait()
+
+    return meet

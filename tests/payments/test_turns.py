@@ -1,0 +1,210 @@
+"""A slow portal in the work that nobody waits for: events, attempts in doubt and comments."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+from django.db import connections
+from django.utils import timezone
+from pytest_django import Settings
+
+from b24app import event_queue, models, turns
+from b24app.models import EventReceipt
+from b24app.signals import payment_saved
+from b24app.turns import Turns
+from payments import comments
+from payments.models import Attempt, Comment, State
+from payments.pay import pay
+from payments.reconcile import reconcile
+from sandbox import seed
+from sandbox.app import Sandbox
+from sandbox.faults import Fault
+from sandbox.world import Portal
+from tests.payments import stage
+from tests.payments.unconfirmed import lost_payment, overdue
+
+SLOW = 0.2  # seconds; the portal's time is shorter
+PAYMENTS = [
+    (seed.DEAL, seed.PAYMENT),
+    (seed.SEVERAL_DEAL, seed.SEVERAL_PAYMENTS[0]),
+    (seed.USD_DEAL, seed.USD_PAYMENT),
+]
+
+
+@pytest.fixture
+def both(sandbox: Sandbox, alpha: Portal, beta: Portal) -> tuple[models.Portal, models.Portal]:
+    return stage.install(sandbox, alpha), stage.install(sandbox, beta)
+
+
+def slow(monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox, host: str, method: str) -> None:
+    """Every such call of this portal takes longer than its time in a pass."""
+    monkeypatch.setattr(turns, "SECONDS_A_PORTAL", SLOW / 2)
+    sandbox.faults.add(Fault("delay", method, seconds=SLOW, times=None, host=host))
+
+
+@pytest.mark.django_db
+def test_reconciling_leaves_a_slow_portal_after_its_time(
+    monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox, both: tuple[models.Portal, models.Portal]
+) -> None:
+    bad, good = (stage.person(sandbox, row, seed.MANAGER) for row in both)
+    for deal_id, payment_id in PAYMENTS:
+        lost_payment(sandbox, bad, deal_id=deal_id, payment_id=payment_id)
+    lost_payment(sandbox, good)
+    slow(monkeypatch, sandbox, "alpha.example.com", stage.KEPT)
+
+    done = reconcile(now=overdue())
+
+    assert done.looked_at == 2
+    assert Attempt.objects.filter(portal=both[1]).still_open().count() == 0
+    # The others are still due, for the next pass.
+    assert Attempt.objects.filter(portal=both[0]).still_open().count() == len(PAYMENTS) - 1
+
+
+@pytest.mark.django_db
+def test_comments_of_a_slow_portal_do_not_hold_up_the_others(
+    monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox, both: tuple[models.Portal, models.Portal]
+) -> None:
+    bad, good = (stage.person(sandbox, row, seed.MANAGER) for row in both)
+    for who, shown in ((bad, PAYMENTS), (good, PAYMENTS[:1])):
+        for deal_id, payment_id in shown:
+            offer = stage.offer_of(who, deal_id=deal_id, payment_id=payment_id)
+            assert pay(who, offer, pay_system_id=seed.ACME_PAY).state == State.PAID
+    slow(monkeypatch, sandbox, "alpha.example.com", stage.COMMENT)
+    monkeypatch.setattr(comments, "_PAGE", 2)
+
+    assert comments.post_due(limit=3) == 2
+
+    by_portal = Comment.objects.filter(done_at__isnull=False).values_list("attempt__portal_id")
+    assert sorted(by_portal) == sorted((row.pk,) for row in both)
+    # Those that were left owe their comment and have used up no try.
+    assert Comment.objects.filter(due_at__lte=timezone.now(), tries=0).count() == 2
+
+
+@pytest.mark.django_db
+def test_a_timeline_that_is_read_too_slowly_is_left(
+    monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox, both: tuple[models.Portal, models.Portal]
+) -> None:
+    who = stage.person(sandbox, both[0], seed.MANAGER)
+    attempt = pay(who, stage.offer_of(who), pay_system_id=seed.ACME_PAY)
+    Comment.objects.create(attempt=attempt, due_at=timezone.now(), sent_at=timezone.now())
+    monkeypatch.setattr(comments, "_SECONDS_READ", -1.0)
+    since = len(sandbox.log)
+
+    assert comments.post_due() == 0
+
+    assert sandbox.log[since:] == []
+    assert Comment.objects.get().due_at is not None
+
+
+# Events
+
+
+@pytest.fixture
+def held() -> Iterator[tuple[threading.Event, list[int]]]:
+    """A receiver that keeps the events of the portal Alpha until the event is set, and notes the
+    portals whose events it has heard of."""
+    release, heard = threading.Event(), list[int]()
+
+    def keep(portal: models.Portal, **_: object) -> None:
+        heard.append(portal.pk)
+        if portal.member_id == seed.ALPHA:
+            release.wait(20)
+
+    payment_saved.connect(keep)
+    yield release, heard
+    release.set()
+    payment_saved.disconnect(keep)
+
+
+def put(portal: models.Portal, *payment_ids: int) -> None:
+    for payment_id in payment_ids:
+        event_queue.put(
+            portal,
+            "ONPAYMENTENTITYSAVED",
+            fingerprint=f"{portal.pk}-{payment_id}",
+            data={"FIELDS": {"ID": str(payment_id)}},
+        )
+
+
+def until_no_worker() -> None:
+    give_up = time.monotonic() + 30
+    while event_queue._workers.running:
+        assert time.monotonic() < give_up
+        time.sleep(0.02)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("order", ["slow first", "slow last"])
+def test_a_slow_portal_holds_one_thread_of_those_that_work_events(
+    settings: Settings,
+    both: tuple[models.Portal, models.Portal],
+    held: tuple[threading.Event, list[int]],
+    order: str,
+) -> None:
+    settings.B24_EVENT_THREADS = 2
+    (bad, good), (release, heard) = both, held
+    batches = [(bad, range(1, 30)), (good, range(1, 4))]
+    for portal, numbers in batches if order == "slow first" else reversed(batches):
+        put(portal, *numbers)
+    try:
+        of_good = EventReceipt.objects.filter(portal=good, handled_at__isnull=False)
+        give_up = time.monotonic() + 20
+        while of_good.count() < 3:
+            assert time.monotonic() < give_up, "the good portal's events wait"
+            time.sleep(0.02)
+        assert heard.count(bad.pk) == 1
+    finally:
+        release.set()
+        until_no_worker()
+        connections.close_all()
+
+    # Nothing was left out, and nothing worked twice.
+    assert (heard.count(bad.pk), heard.count(good.pk)) == (29, 3)
+
+
+@pytest.mark.django_db
+def test_one_thread_works_the_portals_in_turns(
+    monkeypatch: pytest.MonkeyPatch, both: tuple[models.Portal, models.Portal], settings: Settings
+) -> None:
+    settings.B24_EVENT_THREADS = 0
+    monkeypatch.setattr(turns, "SECONDS_A_PORTAL", 0.0)
+    heard: list[int] = []
+
+    def note(portal: models.Portal, **_: object) -> None:
+        heard.append(portal.pk)
+
+    bad, good = both
+    put(bad, 1, 2, 3)
+    put(good, 4, 5)
+    payment_saved.connect(note)
+    try:
+        assert event_queue.work() == 5
+    finally:
+        payment_saved.disconnect(note)
+
+    assert heard == [bad.pk, good.pk, bad.pk, good.pk, bad.pk]
+
+
+def test_a_portal_is_worked_on_by_one_of_those_who_share_it() -> None:
+    shared: set[int] = set()
+    first, second, apart = Turns(shared), Turns(shared), Turns()
+    with first.turn(1) as may:
+        assert may
+        with second.turn(1) as also, second.turn(2) as other, apart.turn(1) as elsewhere:
+            assert (also, other, elsewhere) == (False, True, True)
+        assert second.closed() == [1]
+    assert second.closed() == []
+
+
+def test_the_time_of_a_portal_is_over_until_the_next_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turns, "SECONDS_A_PORTAL", 0.0)
+    passes = Turns()
+    with passes.turn(1) as may:
+        assert may
+    with passes.turn(1) as again:
+        assert not again
+    passes.begin_again()
+    assert passes.closed() == []
