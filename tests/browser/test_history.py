@@ -24,8 +24,10 @@ def history_of(visit: Visit) -> FrameLocator:
     return app
 
 
-def hand_over(stage: Stage, payment_id: int, number: str) -> None:
-    """An attempt of the manager's that nobody could settle, written where the app keeps it."""
+def hand_over(stage: Stage, payment_id: int, number: str, **others: object) -> None:
+    """An attempt of the manager's that nobody could settle, written where the app keeps it.
+
+    `others` are columns with other values than here."""
     assert stage.app is not None
     database = sqlite3.connect(stage.app.log.parent / "db.sqlite3", timeout=20)
     values = {
@@ -47,6 +49,7 @@ def hand_over(stage: Stage, payment_id: int, number: str) -> None:
         "note": "",
         "reason": "no_answer",
         "evidence": json.dumps({"answer": "none", "failure": "OutcomeUnknown"}),
+        **others,
     }
     names, places = ", ".join(values), ", ".join(f":{name}" for name in values)
     with database:

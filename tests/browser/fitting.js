@@ -1,0 +1,113 @@
+// Returns a sentence for each thing that is cut off, covered, or outside of what it belongs to.
+async (width) => {
+  const paint = () => new Promise(requestAnimationFrame);
+  for (let frames = 0; innerWidth !== width; frames += 1) {
+    if (frames > 300) return [`the frame is ${innerWidth} px wide and not ${width}`];
+    await paint();
+  }
+  await paint();
+  await paint();
+
+  const CONTROLS = "a[href], button, select, textarea, summary, input:not([type=hidden])";
+  const UNREAD = ".hidden-words, select, textarea, script, style, template, svg, option, [hidden]";
+  const root = document.querySelector("dialog[open]") ?? document.body;
+  const found = [];
+
+  const isSeen = (element) =>
+    element.checkVisibility({ visibilityProperty: true }) && !element.closest(".hidden-words");
+  const short = (text) => {
+    const words = text.trim().replace(/\s+/g, " ");
+    return words.length > 40 ? `${words.slice(0, 40)}…` : words;
+  };
+  const kindOf = (element) =>
+    `${element.localName}${element.id ? `#${element.id}` : ""}${[...element.classList].map((name) => `.${name}`).join("")}`;
+  const nameOf = (element) =>
+    `${kindOf(element)} "${short(element.getAttribute("aria-label") ?? (element.textContent || element.name || ""))}"`;
+  const wide = (rect) => rect.width > 0 && rect.height > 0;
+
+  // ---- the page itself
+  const { scrollWidth, clientWidth } = document.documentElement;
+  if (scrollWidth > clientWidth) found.push(`the page scrolls sideways by ${scrollWidth - clientWidth} px`);
+
+  // ---- what cuts off, or scrolls inside the page
+  for (const element of root.querySelectorAll("*")) {
+    if (element.matches("select, textarea, input, progress, svg, svg *") || !isSeen(element)) continue;
+    const { overflowX, overflowY } = getComputedStyle(element);
+    if (overflowX !== "visible" && element.scrollWidth > element.clientWidth + 1) {
+      found.push(`${kindOf(element)} cuts off or scrolls ${element.scrollWidth - element.clientWidth} px at its side`);
+    }
+    if (overflowY !== "visible" && element.scrollHeight > element.clientHeight + 1) {
+      found.push(`${kindOf(element)} cuts off or scrolls ${element.scrollHeight - element.clientHeight} px below`);
+    }
+  }
+
+  // ---- all boxes: controls, and lines of text
+  const outside = (rect, element) => {
+    if (rect.left < -1 || rect.right > clientWidth + 1) return "the page";
+    for (let around = element; around && around !== document.documentElement; around = around.parentElement) {
+      const { display } = getComputedStyle(around);
+      if (display === "inline" || display === "contents") continue;
+      const box = around.getBoundingClientRect();
+      if (rect.left < box.left - 1 || rect.right > box.right + 1) return kindOf(around);
+      if (around === root) break;
+    }
+    return "";
+  };
+
+  const boxes = [];
+  for (const control of root.querySelectorAll(CONTROLS)) {
+    if (!isSeen(control)) continue;
+    const rects = [...control.getClientRects()].filter(wide);
+    if (!rects.length) {
+      found.push(`${nameOf(control)} has no size`);
+      continue;
+    }
+    for (const rect of rects) {
+      const place = outside(rect, control.parentElement);
+      if (place) found.push(`${nameOf(control)} reaches out of ${place}`);
+      boxes.push({ rect, control, text: null });
+    }
+  }
+  const walker = document.createTreeWalker(root, NodeFilter.SHOW_TEXT);
+  const range = document.createRange();
+  while (walker.nextNode()) {
+    const text = walker.currentNode;
+    const parent = text.parentElement;
+    if (!text.data.trim() || parent.closest(UNREAD) || !isSeen(parent)) continue;
+    range.selectNodeContents(text);
+    const control = parent.closest(CONTROLS);
+    const rects = [...range.getClientRects()].filter(wide);
+    const out = rects.map((rect) => outside(rect, parent)).find(Boolean);
+    if (out) found.push(`the text "${short(text.data)}" reaches out of ${out}`);
+    for (const rect of rects) boxes.push({ rect, control, text });
+  }
+
+  // ---- one on top of another; the tall signs of some scripts reach into the line above
+  const told = new Set();
+  boxes.sort((one, other) => one.rect.top - other.rect.top);
+  boxes.forEach((one, place) => {
+    for (let next = place + 1; next < boxes.length; next += 1) {
+      const other = boxes[next];
+      if (other.rect.top > one.rect.bottom - 6) break;
+      const same = one.text === null || other.text === null ? one.control === other.control : one.text === other.text;
+      if (same) continue;
+      const across = Math.min(one.rect.right, other.rect.right) - Math.max(one.rect.left, other.rect.left);
+      const down = Math.min(one.rect.bottom, other.rect.bottom) - other.rect.top;
+      if (across <= 2 || down <= 6) continue;
+      const names = [one, other].map(({ control, text }) => (text ? `"${short(text.data)}"` : nameOf(control)));
+      told.add(`${names[0]} lies on ${names[1]}`);
+    }
+  });
+  found.push(...told);
+
+  // ---- what a mouse finds at the middle of each control
+  for (const control of root.querySelectorAll(CONTROLS)) {
+    if (!isSeen(control)) continue;
+    control.scrollIntoView({ block: "nearest", inline: "nearest" });
+    const [rect] = [...control.getClientRects()].filter(wide);
+    if (!rect) continue;
+    const hit = document.elementFromPoint(rect.left + rect.width / 2, rect.top + rect.height / 2);
+    if (!control.contains(hit)) found.push(`a mouse finds ${hit ? kindOf(hit) : "nothing"} at ${nameOf(control)}`);
+  }
+  return [...new Set(found)];
+}
