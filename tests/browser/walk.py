@@ -27,12 +27,13 @@ class Walk:
     def app(self) -> FrameLocator:
         return self.visit.any_page()
 
-    def main(self, screen: str = "") -> None:
-        """The main page, and from there the screen of this name."""
+    def main(self) -> None:
         self.visit.page.goto(f"{self.visit.portal.url}/crm/deal/")
         self.visit.main_page()
-        if screen:
-            self.press(f"nav a[data-screen={screen}]")
+
+    def screen(self, name: str) -> None:
+        """From one of the main page's screens to another."""
+        self.press(f"nav a[data-screen={name}]")
 
     def press(self, selector: str) -> None:
         """What brings another screen, or this one again."""
