@@ -34,8 +34,8 @@ RUN = """async () => {
   return violations.flatMap(({ id, help, nodes }) =>
     nodes.map(({ html, any }) => [id, any[0]?.message ?? help, html].join(": ")));
 }"""
-# WCAG 1.4.11, which axe does not check: what is around a field or a button has 3:1 to its edge or to
-# its area. What has neither is text, and axe looks at that.
+# WCAG 1.4.11, which axe does not check: 3:1 between a field's or a button's edge, or its area, and
+# what is around it. What has neither is text, and axe looks at that.
 EDGES = """() => {
   const canvas = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
   const over = (color, [red, green, blue]) => {

@@ -22,7 +22,6 @@ class Ruler:
     """Collects what does not fit, by the screen where it was seen."""
 
     found: dict[str, dict[str, list[int]]] = field(default_factory=dict)
-    looked: list[str] = field(default_factory=list)
 
     def look(self, name: str, page: Page, frame: Frame | None = None) -> None:
         """Measures `frame`, or `page` itself where there is no frame, at each width."""
@@ -32,7 +31,6 @@ class Ruler:
             page.set_viewport_size({"width": width, "height": 900})
             for sentence in (frame or page).evaluate(_MEASURE, width):
                 self.found.setdefault(name, {}).setdefault(sentence, []).append(width)
-        self.looked.append(name)
 
     def report(self) -> str:
         """One paragraph a screen, one line an offender with the widths at which it was seen."""
