@@ -1,9 +1,8 @@
 // Returns a sentence for each thing that is cut off, covered, or outside of what it belongs to.
 async (width) => {
-  const paint = () => new Promise(requestAnimationFrame);
-  for (let frames = 0; innerWidth !== width; frames += 1) {
-    if (frames > 300) return [`the frame is ${innerWidth} px wide and not ${width}`];
-    await paint();
+  for (let looks = 0; innerWidth !== width; looks += 1) {
+    if (looks > 500) return [`the frame is ${innerWidth} px wide and not ${width}`];
+    await new Promise((done) => setTimeout(done, 10));
   }
 
   const CONTROLS = "a[href], button, select, textarea, summary, input:not([type=hidden])";
@@ -40,16 +39,26 @@ async (width) => {
   }
 
   // ---- all boxes: controls, and lines of text
-  const outside = (rect, element) => {
-    if (rect.left < -1 || rect.right > clientWidth + 1) return "the page";
-    for (let around = element; around && around !== document.documentElement; around = around.parentElement) {
-      const { display } = getComputedStyle(around);
-      if (display === "inline" || display === "contents") continue;
-      const box = around.getBoundingClientRect();
-      if (rect.left < box.left - 1 || rect.right > box.right + 1) return kindOf(around);
-      if (around === root) break;
+  // What an element's content may take up, by its own box and by those around it, and whose they are.
+  const page = { left: 0, right: clientWidth, leftOf: "the page", rightOf: "the page" };
+  const rooms = new Map([[document.documentElement, page]]);
+  const roomIn = (element) => {
+    const known = rooms.get(element);
+    if (known) return known;
+    const room = { ...(element === root ? page : roomIn(element.parentElement)) };
+    const { display } = getComputedStyle(element);
+    if (display !== "inline" && display !== "contents") {
+      const { left, right } = element.getBoundingClientRect();
+      if (left > room.left) Object.assign(room, { left, leftOf: kindOf(element) });
+      if (right < room.right) Object.assign(room, { right, rightOf: kindOf(element) });
     }
-    return "";
+    rooms.set(element, room);
+    return room;
+  };
+  const outside = (rect, element) => {
+    const { left, right, leftOf, rightOf } = roomIn(element);
+    if (rect.right > right + 1) return rightOf;
+    return rect.left < left - 1 ? leftOf : "";
   };
 
   const boxes = [];
@@ -114,10 +123,15 @@ async (width) => {
   // ---- what a mouse finds at the middle of each control
   for (const control of root.querySelectorAll(CONTROLS)) {
     if (!isSeen(control)) continue;
-    control.scrollIntoView({ block: "nearest", inline: "nearest" });
-    const [rect] = [...control.getClientRects()].filter(wide);
-    if (!rect) continue;
-    const hit = document.elementFromPoint(rect.left + rect.width / 2, rect.top + rect.height / 2);
+    const middle = () => {
+      const rect = [...control.getClientRects()].find(wide);
+      return rect && [rect.left + rect.width / 2, rect.top + rect.height / 2];
+    };
+    const [, height] = middle() ?? [];
+    if (height < 0 || height > innerHeight) control.scrollIntoView({ block: "center" });
+    const place = middle();
+    if (!place) continue;
+    const hit = document.elementFromPoint(...place);
     if (!control.contains(hit)) found.push(`a mouse finds ${hit ? kindOf(hit) : "nothing"} at ${nameOf(control)}`);
   }
   return [...new Set(found)];

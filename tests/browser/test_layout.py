@@ -1,4 +1,4 @@
-"""Nothing is cut off or covered: every screen and dialog, in eight languages, at six widths, with
+"""Nothing is cut off or covered: every screen and dialog, in eight languages, at seven widths, with
 the longest words and sums. And the frame is as high as what is in it."""
 
 from __future__ import annotations
@@ -17,6 +17,9 @@ from tests.browser.fitting import Ruler
 from tests.browser.test_history import hand_over
 from tests.browser.visit import HEIGHT, WIDTH, Visit, press_pay, row_of
 from tests.browser.walk import Walk
+
+# The first test of a process also pays for the portal at work, on a machine that tests much else.
+pytestmark = pytest.mark.timeout(600)
 
 CODES = sorted(languages.BY_PORTALS_CODE)
 PAY, READ_BACK, KEPT = "sale.paysystem.pay.payment", "crm.item.payment.list", "sale.payment.get"

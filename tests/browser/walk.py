@@ -65,4 +65,4 @@ class Walk:
             self.visit.frame().evaluate(_PRESS, f"tr[data-payment='{payment_id}'] .ticking input")
 
     def _wait(self, condition: str) -> None:
-        self.visit.frame().wait_for_function(condition)
+        self.visit.frame().wait_for_function(condition, timeout=60_000)
