@@ -127,11 +127,14 @@ async (width) => {
       const rect = [...control.getClientRects()].find(wide);
       return rect && [rect.left + rect.width / 2, rect.top + rect.height / 2];
     };
-    const [, height] = middle() ?? [];
-    if (height < 0 || height > innerHeight) control.scrollIntoView({ block: "center" });
-    const place = middle();
-    if (!place) continue;
-    const hit = document.elementFromPoint(...place);
+    if (!middle()) continue;
+    let hit = document.elementFromPoint(...middle());
+    // Out of sight, until it is scrolled to or the portal has made the frame higher.
+    for (let looks = 0; !hit && looks < 50; looks += 1) {
+      control.scrollIntoView({ block: "center" });
+      await new Promise((done) => setTimeout(done, 10));
+      hit = document.elementFromPoint(...middle());
+    }
     if (!control.contains(hit)) found.push(`a mouse finds ${hit ? kindOf(hit) : "nothing"} at ${nameOf(control)}`);
   }
   return [...new Set(found)];

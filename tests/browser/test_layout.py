@@ -15,7 +15,7 @@ from sandbox.demo import Stage, on_stage
 from sandbox.faults import BEFORE, Fault
 from tests.browser.fitting import Ruler
 from tests.browser.test_history import hand_over
-from tests.browser.visit import HEIGHT, WIDTH, Visit, press_pay, row_of
+from tests.browser.visit import Visit, press_pay, row_of
 from tests.browser.walk import Walk
 
 # The first test of a process also pays for the portal at work, on a machine that tests much else.
@@ -296,7 +296,6 @@ def test_the_installer_fits(ruler: Ruler, browser: Browser, stage: Stage) -> Non
 
 def look(ruler: Ruler, name: str, visit: Visit) -> None:
     ruler.look(name, visit.page, visit.frame())
-    visit.page.set_viewport_size({"width": WIDTH, "height": HEIGHT})
 
 
 def test_a_tab_has_no_scroll_bar_at_1280_even_with_a_question_open(manager: Visit) -> None:
