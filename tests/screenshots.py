@@ -13,7 +13,6 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from playwright.sync_api import Browser, FrameLocator, expect, sync_playwright
 
@@ -45,7 +44,6 @@ class Shot:
     open: Callable[[Visit], FrameLocator]
     listing: int = 0
     language: str = "en"
-    colours: Literal["light", "dark"] = "light"
 
 
 def screen(name: str) -> Callable[[Visit], FrameLocator]:
@@ -98,13 +96,6 @@ SHOTS = (
     Shot("systems", "Payment systems", seed.ADMIN, screen("systems")),
     Shot("policy", "The administrator's rules", seed.ADMIN, screen("policy"), listing=5),
     Shot("german-tab", "The tab of a deal, in German", seed.MANAGER, deal_tab, language="de"),
-    Shot(
-        "dark-unpaid",
-        "Unpaid payments, in the dark",
-        seed.MANAGER,
-        screen("unpaid"),
-        colours="dark",
-    ),
 )
 
 
@@ -179,7 +170,6 @@ def take(browser: Browser, stage: Stage, shot: Shot) -> None:
     for width, height in (DESK, PHONE):
         with Visit.of(browser, stage.alpha, shot.user_id) as visit:
             page = visit.page
-            page.emulate_media(color_scheme=shot.colours)
             app = shot.open(visit)
             page.set_viewport_size({"width": width, "height": height})
             page.add_style_tag(content=_ON_A_PHONE if width == PHONE[0] else _WITHOUT_PANEL)

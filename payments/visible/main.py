@@ -20,8 +20,8 @@ from payments.visible.source import Source
 
 
 class MainReading:
-    """Three requests deep for a manager: payments, their orders' deals, which of those this person
-    may read. Two where the deals are cached, or for a portal admin, who may read all."""
+    """Three requests deep: payments, their orders' deals, titles of the deals that this person may
+    read. Two where the orders' deals are cached."""
 
     def __init__(
         self,

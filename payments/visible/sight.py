@@ -27,8 +27,8 @@ def seen_of(
     person_client: Client,
     is_admin: bool,
 ) -> list[Seen]:
-    """In the same order; waits for the portal: once where it is known what the orders belong to or
-    the person is portal admin, else twice.
+    """In the same order; waits for the portal: once where it is known what the orders belong to,
+    else twice.
 
     `source` reads orders, `person_client` says what the person may read. Raises the B24Error of
     what could not be read and would have to be.
@@ -44,11 +44,10 @@ def seen_of(
     run_together(source_batch, person_batch)
     if not belongings.is_known:
         belongings.collect(source)
-        if not is_admin:
-            readable = ask_readable(person_batch, belongings.all())
-            person_batch.run()
+        readable = ask_readable(person_batch, belongings.all())
+        person_batch.run()
     by_id = {order.id: order for order in _what_was_read(orders)}
-    # An administrator is shown their titles and needs them for nothing else.
+    # A portal admin sees payments without these answers, which only bring the titles.
     owners = _what_was_read(readable) if is_admin else _all_of(readable)
     seen = []
     for payment in payments:

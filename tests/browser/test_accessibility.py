@@ -1,4 +1,4 @@
-"""axe-core finds nothing on any screen or dialog: light and dark, at a desk and on a phone."""
+"""axe-core finds nothing on any screen or dialog, and fields and buttons have edges to be seen."""
 
 from __future__ import annotations
 

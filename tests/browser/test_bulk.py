@@ -9,7 +9,7 @@ from playwright.sync_api import FrameLocator, Locator, expect
 
 from sandbox import seed
 from sandbox.demo import Stage
-from tests.browser.visit import NARROW, PORTAL_ON_A_PHONE, Visit, row_of
+from tests.browser.visit import Visit, row_of
 
 
 @pytest.fixture
@@ -185,25 +185,3 @@ def test_nobody_without_the_right_to_pay_has_boxes(reader: Visit) -> None:
     app = reader.main_page()
     expect(app.locator("tr[data-payment]").first).to_be_visible()
     expect(app.get_by_role("checkbox")).to_have_count(0)
-
-
-@pytest.mark.parametrize("width", [390, 1280])
-def test_nothing_scrolls_sideways(visit: Visit, fresh: list[int], width: int) -> None:
-    app = visit.main_page()
-    visit.page.set_viewport_size({"width": width, "height": 844})
-    if width < 720:
-        visit.page.add_style_tag(content=PORTAL_ON_A_PHONE)
-    frame = visit.frame()
-    box = row_of(app, fresh[0]).get_by_role("checkbox")
-    expect(box).to_be_visible()
-    frame.wait_for_function(NARROW)
-    box.check()
-    app.get_by_role("button", name="Pay selected").click()
-    progress = app.locator("#progress")
-    expect(progress).to_contain_text("1 payment will be paid")
-    frame.wait_for_function(NARROW)
-    _begin(app)
-    expect(app.get_by_role("heading", name="Finished")).to_be_visible()
-    frame.wait_for_function(NARROW)
-    visit.page.set_viewport_size({"width": 1280, "height": 900})
-    visit.page.reload()

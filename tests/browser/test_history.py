@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, FrameLocator, expect
 from sandbox import seed
 from sandbox.demo import Stage
 from sandbox.faults import Fault
-from tests.browser.visit import NARROW, PORTAL_ON_A_PHONE, Visit, press_pay, row_of
+from tests.browser.visit import Visit, press_pay, row_of
 
 
 def history_of(visit: Visit) -> FrameLocator:
@@ -24,8 +24,10 @@ def history_of(visit: Visit) -> FrameLocator:
     return app
 
 
-def hand_over(stage: Stage, payment_id: int, number: str) -> None:
-    """An attempt of the manager's that nobody could settle, written where the app keeps it."""
+def hand_over(stage: Stage, payment_id: int, number: str, **others: object) -> None:
+    """An attempt of the manager's that nobody could settle, written where the app keeps it.
+
+    `others` are columns with other values than here."""
     assert stage.app is not None
     database = sqlite3.connect(stage.app.log.parent / "db.sqlite3", timeout=20)
     values = {
@@ -47,6 +49,7 @@ def hand_over(stage: Stage, payment_id: int, number: str) -> None:
         "note": "",
         "reason": "no_answer",
         "evidence": json.dumps({"answer": "none", "failure": "OutcomeUnknown"}),
+        **others,
     }
     names, places = ", ".join(values), ", ".join(f":{name}" for name in values)
     with database:
@@ -143,18 +146,3 @@ def test_an_administrator_closes_what_waits(browser: Browser, stage: Stage, paid
         expect(badge).to_be_empty()
         row = app.locator("tr[data-attempt]").filter(has_text="990/1")
         expect(row.locator(".outcome .pill")).to_have_text(["Closed by hand"])
-
-
-@pytest.mark.parametrize("width", [320, 390, 720])
-def test_a_phone_shows_the_history_without_scrolling_sideways(
-    manager: Visit, paid: str, width: int
-) -> None:
-    app = history_of(manager)
-    manager.page.set_viewport_size({"width": width, "height": 844})
-    manager.page.add_style_tag(content=PORTAL_ON_A_PHONE)
-    row = app.locator("tr[data-attempt]").filter(has_text=paid)
-    # A list that comes anew in this moment brings its rows closed.
-    row.locator("summary").click()
-    row.locator("details").evaluate("details => { details.open = true; }")
-    expect(row.get_by_text("Bitrix24 answered that it was done.")).to_be_visible()
-    manager.frame().wait_for_function(NARROW)

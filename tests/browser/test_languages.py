@@ -1,4 +1,4 @@
-"""The screens in every language that is longer than English: what they say, and that it fits."""
+"""The screens in every language but English: what they say."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from playwright.sync_api import Browser, expect
 from b24app import languages
 from sandbox import seed
 from sandbox.demo import Stage
-from tests.browser.test_layout import FITS
-from tests.browser.visit import NARROW, PORTAL_ON_A_PHONE, Visit, row_of
+from tests.browser.visit import Visit, row_of
 
 CODES = sorted(set(languages.BY_PORTALS_CODE) - {"en"})
 
@@ -34,34 +33,20 @@ def foreign(
         stage.alpha.language = "en"
 
 
-def test_the_main_page_and_its_screens_speak_it_and_fit(foreign: Visit) -> None:
+def test_the_main_page_and_its_screens_speak_it(foreign: Visit) -> None:
     app = foreign.main_page()
     expect(app.locator("html")).to_have_attribute("lang", translation.get_language())
     expect(app.get_by_role("heading", name=gettext("Unpaid payments"))).to_be_visible()
     expect(app.locator("tr[data-payment]").first).to_be_visible()
-    fits(foreign)
     # What htmx fetches speaks as the page does.
     for name in ("History", "Approvals", "Several at once"):
-        foreign.page.set_viewport_size({"width": 1280, "height": 900})
         app.get_by_role("navigation").get_by_text(gettext(name)).click()
         expect(app.locator("#screen h1")).to_have_text(gettext(name))
-        fits(foreign)
 
 
-def test_a_deals_tab_and_its_question_speak_it_and_fit(foreign: Visit) -> None:
+def test_a_deals_tab_and_its_question_speak_it(foreign: Visit) -> None:
     app = foreign.deal(seed.SEVERAL_DEAL)
     row = row_of(app, seed.SEVERAL_PAYMENTS[0])
     row.get_by_role("button", name=gettext("Pay"), exact=True).click()
     question = app.get_by_role("dialog")
     expect(question.get_by_role("button", name=gettext("Cancel"))).to_be_visible()
-    fits(foreign)
-
-
-def fits(visit: Visit) -> None:
-    """At a desk nothing scrolls; on a phone nothing scrolls sideways."""
-    visit.frame().wait_for_function(FITS)
-    style = visit.page.add_style_tag(content=PORTAL_ON_A_PHONE)
-    visit.page.set_viewport_size({"width": 390, "height": 844})
-    visit.frame().wait_for_function(NARROW)
-    style.evaluate("element => element.remove()")
-    visit.page.set_viewport_size({"width": 1280, "height": 900})

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import FrameLocator, Page, expect
+from playwright.sync_api import FrameLocator, expect
 
 from sandbox import seed
 from sandbox.demo import Stage
-from tests.browser.visit import NARROW, PORTAL_ON_A_PHONE, Visit, press_pay, row_of
+from tests.browser.visit import Visit, press_pay, row_of
 
 
 @pytest.fixture
@@ -39,11 +39,6 @@ def set_limit(app: FrameLocator, currency: str, amount: str) -> None:
     app.locator("[name=limit_sum]").last.fill(amount)
     app.get_by_role("button", name="Save").click()
     expect(app.get_by_text("Saved.")).to_be_visible()
-
-
-def on_a_phone(page: Page) -> None:
-    page.set_viewport_size({"width": 390, "height": 844})
-    page.add_style_tag(content=PORTAL_ON_A_PHONE)
 
 
 def test_one_sets_a_limit_one_asks_and_one_agrees(
@@ -151,19 +146,6 @@ def test_only_the_chosen_people_and_systems_are_asked_for(
         "combobox"
     )
     expect(choice.locator("option")).to_have_text(["Acme Pay"])
-
-
-def test_both_screens_fit_a_phone(
-    admin: Visit, manager: Visit, stage: Stage, no_rules: None
-) -> None:
-    set_limit(opened(admin, "Rules"), "KWD", "1")
-    ask(manager, seed.KWD_DEAL, seed.KWD_PAYMENT)
-    for name in ("Rules", "Approvals"):
-        admin.page.set_viewport_size({"width": 1280, "height": 900})
-        opened(admin, name)
-        on_a_phone(admin.page)
-        admin.frame().wait_for_function(NARROW)
-    withdraw(manager, stage.alpha.payments[seed.KWD_PAYMENT].account_number)
 
 
 def test_rules_are_not_shown_to_a_manager(manager: Visit) -> None:

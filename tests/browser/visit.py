@@ -11,8 +11,6 @@ from playwright.sync_api import Browser, Frame, FrameLocator, Locator, Page, Res
 from sandbox.world import Portal
 
 WIDTH, HEIGHT = 1280, 900
-# On a phone the portal leaves all of its width to the frame; then nothing may be wider than that.
-PORTAL_ON_A_PHONE = ".menu { display: none } .page { margin: 0; padding: 0 }"
 NARROW = "() => document.documentElement.scrollWidth <= document.documentElement.clientWidth"
 # The dialog that asks for a printer belongs to nobody here, and holds its page while it is open.
 NO_PRINTER = "window.print = () => { window.asked_to_print = true; };"
