@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from b24app.session import Person
 from payments.bulk import running
+from payments.bulk.forms import KINDS_OF_A_RUN
 from payments.bulk.showing import progress_of
 from payments.bulk.stepping import LEASE, step
 from payments.models import STALE_CLAIM, Attempt, RowState, Run, RunRow, RunState, State
@@ -97,13 +98,13 @@ def test_a_step_that_took_too_long_is_overtaken_and_its_row_left_alone(
 
 
 def test_two_runs_of_one_person_cannot_start_at_once(sandbox: Sandbox, manager: Person) -> None:
-    ready = [Run.objects.create(portal=manager.portal, user_id=seed.MANAGER) for _ in range(2)]
+    ready = [runs.drafted(manager, payment_id) for payment_id in THREE[:2]]
     start = threading.Barrier(2)
 
     def begin(run: Run) -> str:
         start.wait(10)
         try:
-            running.start(run)
+            running.start(run, KINDS_OF_A_RUN)
         except running.RunUnfinished:
             return "refused"
         return "started"
