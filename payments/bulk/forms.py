@@ -1,4 +1,4 @@
-"""What a person selected for a run, and what of it they confirmed: checked before anything is done."""
+"""Reads what a person selected for a run, and what of it they confirmed."""
 
 from __future__ import annotations
 

@@ -19,8 +19,8 @@ from payments.models import Attempt, Kind, RowState, Run, RunRow, RunState, Stat
 from payments.offer import Offer, open_offer
 from payments.pay import check, pay
 
-# A step takes seconds. A process that holds it for longer may be dead, or wait for a portal that does
-# not answer; then another process may take the next step, and leaves the row of the first alone.
+# A step takes seconds. A process that holds it for longer may be dead, or wait for a portal that
+# does not answer; then another process takes the next step, and leaves the first one's row alone.
 LEASE = timedelta(minutes=2)
 
 # After so many in a row, the cause is one that the next payment would meet as well.

@@ -109,8 +109,8 @@ def _progress(
     asks_to_stop: bool = False,
     row: RunRow | None = None,
 ) -> HttpResponse:
-    """`is_worked`: this page takes the steps. `row` is the one that changed. At the end all rows are
-    shown again, since another tab may have taken steps as well."""
+    """`is_worked`: this page takes the steps. `row` is the one that changed. At the end all rows
+    are shown again, since another tab may have taken steps as well."""
     person = request.person
     changed = None if run.is_over else [row] if row else []
     context: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""Rows that must not touch each other: a second portal with the same numbers, and what stays as it is.
+"""Rows that must not touch each other: a second portal with the same numbers.
 
 `twin_of` stores all that the app keeps of a portal a second time, for another portal: the same
 people, payments, runs and approvals by number. `untouched` asserts that nothing stored of a portal

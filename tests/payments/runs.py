@@ -16,9 +16,7 @@ from payments.models import Kind, Run, RunRow, RunState
 from sandbox import seed
 
 
-def started(
-    person: Person, *payment_ids: int, kinds: Collection[Kind] = KINDS_OF_A_RUN
-) -> Run:
+def started(person: Person, *payment_ids: int, kinds: Collection[Kind] = KINDS_OF_A_RUN) -> Run:
     """Of these payments, with all kinds of rows confirmed unless told otherwise."""
     run = draft_ticked(person, list(payment_ids))
     running.start(run, kinds)

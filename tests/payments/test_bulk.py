@@ -744,7 +744,9 @@ def test_a_run_of_somebody_else_is_missing(
     run = runs.started(admin, *THREE)
     path = f"/payments/runs/{run.pk}/{action}"
 
-    answer = frame.post(path, kind="pay") if action else frame.client.get(path, headers=frame.headers())
+    answer = (
+        frame.post(path, kind="pay") if action else frame.client.get(path, headers=frame.headers())
+    )
 
     assert answer.status_code == 404
     run.refresh_from_db()
