@@ -120,6 +120,7 @@ ACTIONS: dict[str, tuple[Made, Before | None, Before, int]] = {
     "pause": (under_way, None, lambda who, run: running.pause(run), 0),
     "resume": (paused, None, lambda who, run: running.resume(run), 0),
     "stop": (under_way, None, lambda who, run: running.stop(run), 0),
+    "finish": (under_way, None, lambda who, run: running.finish(run), 0),
     "a step": (under_way, None, lambda who, run: step(who, run), 1),
     "a step after a death": (under_way, left_behind, lambda who, run: step(who, run), 1),
     "a step after a late death": (under_way, left_behind_sent, lambda who, run: step(who, run), 1),
@@ -131,8 +132,8 @@ ACTIONS: dict[str, tuple[Made, Before | None, Before, int]] = {
 @pytest.mark.parametrize("action", ACTIONS)
 def test_what_is_done_with_a_run_touches_no_other(manager: Person, action: str) -> None:
     make, before, act, changed = ACTIONS[action]
-    bystanders(manager.portal)
     run = make(manager)
+    bystanders(manager.portal)
     if before is not None:
         before(manager, run)
     twin = twin_of(manager.portal)
@@ -150,8 +151,8 @@ def test_what_is_done_with_a_run_touches_no_other(manager: Person, action: str) 
 
 
 def test_a_new_dry_run_replaces_that_of_its_person_and_portal_alone(manager: Person) -> None:
-    bystanders(manager.portal)
     earlier = ready(manager)
+    bystanders(manager.portal)
     over = Run.objects.create(portal=manager.portal, user_id=seed.MANAGER, state=RunState.FINISHED)
     twin = twin_of(manager.portal)
     own = Q(portal=manager.portal, user_id=seed.MANAGER)
@@ -187,7 +188,7 @@ def test_the_same_person_elsewhere_has_a_run_and_not_this_one(manager: Person) -
     assert unfinished_run(manager) is None
     assert past_runs(manager.portal, seed.MANAGER) == []
     running.require_none_active(manager)
-    for pk in elsewhere:
+    for pk in elsewhere | set(Run.objects.filter(user_id__gt=900).values_list("pk", flat=True)):
         with pytest.raises(running.NoSuchRun):
             running.run_of(manager, pk)
     own = ready(manager)
@@ -244,6 +245,17 @@ def test_an_attempt_on_the_same_number_elsewhere_is_not_the_rows_own(
     assert [alpha.payments[number].times_paid for number in ALL] == [1, 1, 1, 1]
 
 
+def test_a_run_that_is_over_stays_as_it_ended(manager: Person) -> None:
+    run = under_way(manager)
+    running.finish(run)
+
+    with untouched(Run.objects.filter(pk=run.pk)):
+        running.stop(run)
+        running.pause(run)
+        running.resume(run)
+        running.start(run, KINDS_OF_A_RUN)
+
+
 # ---- steps that meet somebody or something else on the way
 
 
@@ -269,6 +281,27 @@ def test_paused_between_the_choice_of_a_row_and_its_try_nothing_is_sent(
     assert {row.state for row in run.rows.all()} == {RowState.WAITING}
     assert [call.methods for call in sandbox.log[since:]] == [("profile",)]
     assert not Attempt.objects.exists()
+
+
+def test_a_row_that_another_process_settled_is_not_put_back(
+    sandbox: Sandbox, manager: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A slow step finds the portal busy; meanwhile it was overtaken, and its row settled."""
+    monkeypatch.setattr("b24app.client.pause", lambda seconds: None)
+    run = under_way(manager)
+    first = run.rows.order_by("position")[0]
+
+    def overtaken() -> None:
+        RunRow.objects.filter(pk=first.pk).update(state=RowState.TRIED)
+
+    sandbox.faults.add(Fault("delay", method=stage.READ_BACK, seconds=0, on_hit=overtaken))
+    sandbox.faults.add(Fault("query_limit", method=stage.READ_BACK, times=None))
+
+    step(manager, run)
+
+    first.refresh_from_db()
+    assert first.state == RowState.TRIED
+    assert (run.state, run.reason) == (RunState.PAUSED, words.LIMIT)
 
 
 def _portal_is_down(sandbox: Sandbox, run: Run) -> None:
