@@ -1,9 +1,8 @@
-"""A run as its screen shows it: counts, totals, and each row with its outcome."""
+"""How far a run is, as its screen shows it: counts and totals of each outcome."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -17,9 +16,8 @@ from django.utils.translation import ngettext_lazy
 from b24app.models import Portal
 from payments.bulk import words
 from payments.bulk.pacing import REQUESTS_A_ROW, REQUESTS_A_SECOND
-from payments.gateway import Owner
-from payments.models import OVER_STATES, Kind, RowState, Run, RunRow, RunState, State
-from payments.screens import MARKED, MARKING, WORDS, OwnerLink, owner_link, state_by, state_of
+from payments.models import OVER_STATES, Kind, RowState, Run, RunState, State
+from payments.screens import MARKED, MARKING, WORDS, state_by
 from payments.templatetags.money import money
 
 if TYPE_CHECKING:
@@ -27,14 +25,14 @@ if TYPE_CHECKING:
 
 # The outcomes of rows: those that `screens.state_by` names, and these.
 WAITING, LEFT_OUT, LEFT_UNPAID = "waiting", "skipped", "unpaid"
-_WORDS: dict[str, StrOrPromise] = {
+OUTCOME_WORDS: dict[str, StrOrPromise] = {
     **WORDS,
     WAITING: _("Waiting"),
     LEFT_OUT: _("Left out"),
     LEFT_UNPAID: _("Not paid"),
 }
 # Before a run starts, a row that waits says what the run would do with it.
-_INTENTIONS: dict[str, StrOrPromise] = {Kind.PAY: _("To pay"), Kind.MARK: _("To mark as paid")}
+INTENTIONS: dict[str, StrOrPromise] = {Kind.PAY: _("To pay"), Kind.MARK: _("To mark as paid")}
 _UNCONFIRMED = (State.UNKNOWN.value, State.PAYING.value, MARKING)
 
 # A page asks for the next step a moment after it is due, so that two clocks do not make it early.
@@ -180,11 +178,12 @@ def progress_of(run: Run) -> Progress:
     planned = {Kind.PAY.value: Total(), Kind.MARK.value: Total()}
     totals = defaultdict[str, Total](Total)
     rows = run.rows.values_list(
-        "state", "kind", "attempt__kind", "attempt__state", "attempt__reason", "sum", "currency"
-    )
-    for state, kind, *attempt, sum, currency in rows.iterator():
-        ended = state_by(*attempt) if attempt[0] is not None else None
-        outcome = _outcome(state, kind, ended, is_over=run.is_over)
+        "state", "kind", "sum", "currency",
+        "attempt_id", "attempt__kind", "attempt__state", "attempt__reason",
+    )  # fmt: skip
+    for state, kind, sum, currency, attempt_id, *attempt in rows.iterator():
+        ended = None if attempt_id is None else state_by(*attempt)
+        outcome = outcome_of(state, kind, ended, is_over=run.is_over)
         totals[outcome].add(sum, currency)
         if outcome != LEFT_OUT:
             planned[kind].add(sum, currency)
@@ -198,7 +197,7 @@ def progress_of(run: Run) -> Progress:
     )
 
 
-def _outcome(row_state: str, kind: str, ended: str | None, *, is_over: bool) -> str:
+def outcome_of(row_state: str, kind: str, ended: str | None, *, is_over: bool) -> str:
     """`ended` is how the row's attempt stands; None while it has none, or none any more: the ledger
     keeps attempts for a time of its own."""
     if row_state == RowState.SKIPPED:
@@ -213,91 +212,6 @@ def _wait(run: Run, now: datetime) -> float:
         return _LOOK_AGAIN
     due = run.next_step_at
     return max(0.0, (due - now).total_seconds() + _AFTER_DUE) if due else 0.0
-
-
-@dataclass(frozen=True)
-class RowShown:
-    """A row of the run's list; the cell of its outcome is that of any list of payments."""
-
-    row: RunRow
-    owner: OwnerLink | None
-    state: str
-    words: StrOrPromise
-    sentences: Sequence[StrOrPromise]
-    at: datetime | None
-    can_check: bool
-    can_pay: bool = False
-
-    @property
-    def payment_id(self) -> int:
-        return self.row.payment_id
-
-    @property
-    def offer(self) -> str:
-        return self.row.offer
-
-
-@dataclass(frozen=True)
-class Group:
-    """Rows under one heading, with their total."""
-
-    words: StrOrPromise
-    total: Total
-    rows: list[RowShown]
-
-
-def groups_of(run: Run, portal: Portal) -> list[Group]:
-    """All rows of the run, by what it does with them; no group is empty."""
-    groups = {
-        Kind.PAY.value: Group(_INTENTIONS[Kind.PAY], Total(), []),
-        Kind.MARK.value: Group(_INTENTIONS[Kind.MARK], Total(), []),
-        LEFT_OUT: Group(_WORDS[LEFT_OUT], Total(), []),
-    }
-    for shown in rows_shown(run, portal):
-        row = shown.row
-        group = groups[LEFT_OUT if row.state == RowState.SKIPPED else row.kind]
-        group.total.add(row.sum, row.currency)
-        group.rows.append(shown)
-    return [group for group in groups.values() if group.rows]
-
-
-def rows_shown(run: Run, portal: Portal, rows: Iterable[RunRow] | None = None) -> list[RowShown]:
-    """All rows of the run, or those given of it."""
-    if rows is None:
-        rows = run.rows.select_related("attempt").order_by("position")
-    return [_shown(row, run, portal) for row in rows]
-
-
-def _shown(row: RunRow, run: Run, portal: Portal) -> RowShown:
-    attempt = row.attempt
-    ended = state_of(attempt) if attempt else None
-    state = _outcome(row.state, row.kind, ended, is_over=run.is_over)
-    owner = Owner.of(row.owner_type, row.owner_id, row.owner_title)
-    return RowShown(
-        row=row,
-        owner=owner_link(owner, portal),
-        state=state,
-        words=_words_of(row, run, state),
-        sentences=_sentences_of(row, run),
-        at=attempt.settled_at if attempt and attempt.state == State.PAID else None,
-        can_check=attempt is not None and attempt.is_open,
-    )
-
-
-def _words_of(row: RunRow, run: Run, state: str) -> StrOrPromise:
-    if run.state == RunState.READY and state == WAITING:
-        return _INTENTIONS[row.kind]
-    return _WORDS[state]
-
-
-def _sentences_of(row: RunRow, run: Run) -> Sequence[StrOrPromise]:
-    if row.state == RowState.SKIPPED:
-        return [words.about_row(row.reason)]
-    if row.attempt is not None:
-        return row.attempt.sentences
-    if run.state == RunState.READY and row.kind == Kind.MARK:
-        return [_("%(system)s takes no payments from an app.") % {"system": row.pay_system_name}]
-    return ()
 
 
 def past_runs(portal: Portal, user_id: int) -> list[Progress]:

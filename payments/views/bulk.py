@@ -9,7 +9,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_GET, require_POST
 
 from b24app.session import PortalRequest, portal_required
-from payments.bulk import drafting, running, showing, stepping
+from payments.bulk import drafting, lines, running, showing, stepping
 from payments.bulk.allowed import may_bulk, require_may_bulk
 from payments.bulk.finding import MOST, MOST_LOOKED_THROUGH
 from payments.bulk.forms import read_confirmed, read_selection
@@ -96,7 +96,7 @@ def _screen(request: PortalRequest, run: Run | None, *, is_worked: bool = False)
     }
     if run is not None:
         context["progress"] = showing.progress_of(run)
-        context["groups"] = showing.groups_of(run, person.portal)
+        context["groups"] = lines.groups_of(run, person.portal)
         context["most"], context["most_looked_through"] = MOST, MOST_LOOKED_THROUGH
     return render(request, "payments/screens/bulk.html", context)
 
@@ -117,6 +117,6 @@ def _progress(
         "progress": showing.progress_of(run),
         "is_worked": is_worked,
         "asks_to_stop": asks_to_stop,
-        "changed": showing.rows_shown(run, person.portal, changed),
+        "changed": lines.rows_shown(run, person.portal, changed),
     }
     return render(request, "payments/_fragments/bulk_step.html", context)

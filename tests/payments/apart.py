@@ -96,7 +96,7 @@ def _store_again(row: Any, copies: dict[tuple[str, Any], Any]) -> None:
         if isinstance(field, ForeignKey):
             value = getattr(row, field.attname)
             target = field.related_model if field.related_model != "self" else type(row)
-            setattr(row, field.attname, copies.get((target._meta.label, value), value))  # type: ignore[union-attr]
+            setattr(row, field.attname, copies.get((target._meta.label, value), value))
         elif field.name in _FRESH:
             setattr(row, field.name, f"{_FRESH[field.name]}{original}")
     row.pk = None

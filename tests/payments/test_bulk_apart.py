@@ -56,7 +56,11 @@ def bystanders(portal: models.Portal) -> None:
     """Runs of other people in every state, whose rows are in every state, of the same payments."""
     for user_id, state in enumerate(RunState, start=901):
         run = Run.objects.create(
-            portal=portal, user_id=user_id, state=state, next_step_at=timezone.now()
+            portal=portal,
+            user_id=user_id,
+            state=state,
+            next_step_at=timezone.now(),
+            unconfirmed_in_a_row=2,
         )
         for position, row_state in enumerate(RowState, start=1):
             RunRow.objects.create(
