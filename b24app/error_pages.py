@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from django.core.exceptions import RequestDataTooBig, TooManyFieldsSent
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.utils.translation import gettext_lazy as _
@@ -78,6 +79,16 @@ def respond(
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    if isinstance(exception, TooManyFieldsSent | RequestDataTooBig):
+        return respond(
+            request,
+            status=400,
+            code="too_many_fields",
+            sentence=_(
+                "This form has more fields than the app reads at once. Nothing was done. "
+                "Choose fewer and try again."
+            ),
+        )
     return respond(
         request,
         status=400,

@@ -56,14 +56,18 @@ def endpoint() -> forms.RegexField:
     )
 
 
+class BodyTooLarge(BadInput):
+    """The body is larger than any form of the app or of Bitrix24."""
+
+
 def check_body_size(request: HttpRequest) -> None:
-    """Raise BadInput before a body is read that is larger than anything Bitrix24 sends."""
+    """Raise BodyTooLarge before a body is read that is larger than anything Bitrix24 sends."""
     try:
         length = int(request.META.get("CONTENT_LENGTH") or 0)
     except ValueError as error:
         raise BadInput("no length") from error
     if length > MAX_BODY:
-        raise BadInput(f"a body of {length} bytes")
+        raise BodyTooLarge(f"a body of {length} bytes")
 
 
 class FrameForm(forms.Form):

@@ -35,6 +35,7 @@ from b24app import client as rest  # noqa: E402
 from b24app import transport  # noqa: E402
 from payments.bulk import running  # noqa: E402
 from payments.bulk.drafting import draft_ticked  # noqa: E402
+from payments.bulk.forms import KINDS_OF_A_RUN  # noqa: E402
 from payments.bulk.stepping import step  # noqa: E402
 from payments.models import Run, RunState, State  # noqa: E402
 from sandbox import seed  # noqa: E402
@@ -69,7 +70,7 @@ def main() -> None:
         beside = Frame(Client(headers={"host": "localhost"}), sandbox, portal, seed.ADMIN)
         payment_ids = seed.fill(portal, count)
         run = draft_ticked(person, payment_ids)
-        running.start(run)
+        running.start(run, KINDS_OF_A_RUN)
         since = len(sandbox.log)
         seconds = own = 0.0
         looks, next_look = 0, LOOKS_EVERY

@@ -234,9 +234,14 @@ def offer_after(offer: Offer, attempt: Attempt | None) -> Offer:
 
 
 def state_of(attempt: Attempt) -> str:
-    if attempt.reason in _PAID_OTHERWISE:
+    return state_by(attempt.kind, attempt.state, attempt.reason)
+
+
+def state_by(kind: str, state: str, reason: str) -> str:
+    """What `state_of` returns for an attempt with these values."""
+    if reason in _PAID_OTHERWISE:
         return State.PAID.value
-    return _STATES_OF_KIND.get((attempt.kind, attempt.state), attempt.state)
+    return _STATES_OF_KIND.get((kind, state), state)
 
 
 def status_asked(offer: Offer) -> Status:

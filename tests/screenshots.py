@@ -78,7 +78,7 @@ def several(visit: Visit) -> FrameLocator:
     expect(boxes.first).to_be_visible()
     for box in boxes.all()[:3]:
         box.check()
-    app.get_by_role("button", name="Pay selected").click()
+    app.get_by_role("button", name="Review selected").click()
     expect(app.locator("#run-start")).to_be_visible()
     return app
 

@@ -1,4 +1,4 @@
-"""The dry run: what would be paid, what would not, and why; nothing is paid here."""
+"""The dry run: what a run would pay, mark as paid and leave out, and why. It changes no payment."""
 
 from __future__ import annotations
 
@@ -9,24 +9,22 @@ from django.db import transaction
 from django.utils import timezone
 
 from b24app.session import Person
-from payments import guards, reasons
 from payments import policy as policies
-from payments.bulk import words
 from payments.bulk.allowed import NotAllowed
+from payments.bulk.decisions import Decision, decide
 from payments.bulk.finding import Finding, Found, Standing, standing_of
 from payments.bulk.running import require_none_active
-from payments.guards import Stopped
-from payments.models import Kind, Policy, RowState, Run, RunRow, RunState
+from payments.models import Policy, RowState, Run, RunRow, RunState
 from payments.number_search import NumberSearch
 from payments.offer import seal
-from payments.visible.rows import Row, Seen, listing
+from payments.visible.rows import Row, listing
 
-# A title can be longer in Bitrix24; nobody reads more of it in a list.
+# Bitrix24 allows longer titles; a list shows no more than this.
 _TITLE_KEPT = 255
 
 
 def draft_ticked(person: Person, payment_ids: Sequence[int]) -> Run:
-    """A run of these, those that would be refused included; waits for the portal.
+    """A run of these payments, those that it leaves out included; waits for the portal.
 
     Raises NotAllowed, RunUnfinished, or the B24Error of what could not be read.
     """
@@ -37,7 +35,7 @@ def draft_ticked(person: Person, payment_ids: Sequence[int]) -> Run:
 
 
 def draft_all(person: Person, number: NumberSearch) -> Run:
-    """A run of all that the list finds for this search; see `draft_ticked`."""
+    """A run of all payments that the list finds for this search; raises as `draft_ticked` does."""
     made_at = timezone.now()
     standing, policy = _begin(person)
     found = Finding(person, is_admin=standing.is_admin).all(number)
@@ -69,12 +67,15 @@ def _store(
         missing=found.missing,
         is_cut=found.is_cut,
     )
-    rows = [
-        _row(run, place, row, _why_left_out(person, seen, row, standing, policy))
-        for place, (seen, row) in enumerate(zip(found.seen, listed.rows, strict=True), start=1)
+    decided = [
+        (row, decide(person, seen, row, standing, policy))
+        for seen, row in zip(found.seen, listed.rows, strict=True)
     ]
+    # Stable: within each place the list's order remains.
+    decided.sort(key=lambda pair: pair[1].place)
+    rows = [_row(run, position, *pair) for position, pair in enumerate(decided, start=1)]
     with transaction.atomic():
-        # What was shown before and never started is of no use to anybody.
+        # The person's earlier dry run, which they did not start.
         Run.objects.filter(
             portal=person.portal, user_id=person.user_id, state=RunState.READY
         ).delete()
@@ -83,11 +84,12 @@ def _store(
     return run
 
 
-def _row(run: Run, position: int, row: Row, reason: str) -> RunRow:
+def _row(run: Run, position: int, row: Row, decision: Decision) -> RunRow:
     offer = row.offer
     return RunRow(
         run=run,
         position=position,
+        kind=decision.kind,
         payment_id=offer.payment_id,
         account_number=offer.account_number,
         owner_type=offer.owner.type_id if offer.owner else None,
@@ -98,29 +100,6 @@ def _row(run: Run, position: int, row: Row, reason: str) -> RunRow:
         sum=offer.sum,
         currency=offer.currency,
         offer=seal(offer),
-        state=RowState.SKIPPED if reason else RowState.WAITING,
-        reason=reason,
+        state=RowState.SKIPPED if decision.reason else RowState.WAITING,
+        reason=decision.reason,
     )
-
-
-def _why_left_out(person: Person, seen: Seen, row: Row, standing: Standing, policy: Policy) -> str:
-    """A code of words.py or reasons.py, or "" where the row can be paid."""
-    if not standing.may_pay:
-        return reasons.NO_ORDER_RIGHT
-    try:
-        guards.check_payment(row.payment, row.offer)
-        guards.check_order(seen.order)
-        if row.attempt is not None:
-            return words.OPEN_ATTEMPT
-        if not policy.allows_system(row.offer.pay_system_id):
-            return words.SYSTEM_NOT_ALLOWED
-        if not row.bound_fits:
-            return words.BOUND_UNFIT
-        if policy.needs_approval(row.offer.sum, row.offer.currency):
-            # Only this knows whether it is approved already; it is asked for few rows.
-            policies.check(person, row.offer, pay_system_id=row.offer.pay_system_id, kind=Kind.PAY)
-        if not row.payable:
-            return words.NOT_PAYABLE
-    except Stopped as stop:
-        return stop.reason
-    return ""

@@ -1,4 +1,4 @@
-"""Which payments a run would be of: those that were ticked, or all that a search finds."""
+"""Reads the payments of a run: those that were ticked, or all that a search finds."""
 
 from __future__ import annotations
 
@@ -14,23 +14,24 @@ from payments import gateway
 from payments.gateway import PAGE, Payment
 from payments.number_search import NumberSearch
 from payments.systems import Systems, SystemsReading
-from payments.visible.pages import AskedPages, Page
+from payments.visible.pages import PAGES_AHEAD, AskedPages, Page
 from payments.visible.rows import Seen
 from payments.visible.sight import seen_of
 from payments.visible.source import Source
 
 T = TypeVar("T")
 
-# At the portal's pace this is a quarter of an hour of paying; nobody looks on for longer.
+# At the portal's pace this takes more than twenty minutes; a person watches no longer.
 MOST = 500
 
-# Two hundred payments each, at three requests: fifteen of the fifty that the portal's bucket holds.
+# A round reads four pages in three requests: fifteen of the fifty that the portal's bucket holds.
 _ROUNDS = 5
+MOST_LOOKED_THROUGH = _ROUNDS * PAGES_AHEAD * PAGE
 
 
 @dataclass(frozen=True)
 class Standing:
-    """What Bitrix24 says of the person, and the portal's pay systems, None where unknown."""
+    """The person's rights in Bitrix24, and the portal's pay systems, None where unknown."""
 
     may_pay: bool
     is_admin: bool
@@ -49,8 +50,8 @@ def standing_of(person: Person) -> Standing:
 
 @dataclass(frozen=True)
 class Found:
-    """`missing`: so many of the ticked ones are not there for this person. `is_cut`: there are, or
-    may be, more than are here."""
+    """`missing` counts ticked payments that do not exist for this person. `is_cut`: there are, or
+    may be, more payments than `seen`."""
 
     seen: list[Seen]
     missing: int = 0
@@ -58,15 +59,15 @@ class Found:
 
 
 class Finding:
-    """Reads with the portal's token or, where that does not work, the person's; what they may see
-    is asked with their own in any case."""
+    """Reads payments with the portal's token, or with the person's where that one does not work.
+    The person's own token always decides what they may see."""
 
     def __init__(self, person: Person, *, is_admin: bool) -> None:
         self._person, self._is_admin = person, is_admin
         self._source = Source(person.portal, person.client, person.client.batch())
 
     def ticked(self, payment_ids: Sequence[int]) -> Found:
-        """In the list's order, newest first; ten requests' worth of them travel as one."""
+        """In the list's order, newest first; all ids travel in one request."""
         payments = self._read(partial(_asked_by_id, payment_ids=payment_ids))
         wanted = set(payment_ids)
         found = {payment.id: payment for payment in payments if payment.id in wanted}

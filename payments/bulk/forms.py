@@ -1,44 +1,85 @@
-"""What is selected to be paid at once, checked before anything is done with it."""
+"""Reads what a person selected for a run, and what of it they confirmed."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from django.http import HttpRequest
+from django.core.exceptions import TooManyFieldsSent
+from django.http import HttpRequest, QueryDict
 from django.utils.translation import gettext_lazy as _
 
 from b24app.errors import BadInput
-from b24app.forms import check_body_size, positive_id
+from b24app.forms import BodyTooLarge, check_body_size, positive_id
 from payments.bulk.finding import MOST
+from payments.models import Kind
 from payments.number_search import NumberSearch, read_number_search
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
+
+# An undo asks for a reason, one payment at a time.
+KINDS_OF_A_RUN = (Kind.PAY, Kind.MARK)
 
 
 class NothingSelected(BadInput):
-    sentence_by_default = _("No payment is ticked. Nothing was done. Tick the ones to pay.")
+    sentence_by_default = _("No payment is ticked. Nothing was done. Tick one or more.")
 
 
 class TooManySelected(BadInput):
+    @property
+    def sentence(self) -> StrOrPromise:
+        return _("At most %(most)s payments at once. Nothing was done. Tick fewer of them.") % {
+            "most": MOST
+        }
+
+
+class NothingConfirmed(BadInput):
     sentence_by_default = _(
-        "At most 500 payments can be paid at once. Nothing was done. Tick fewer of them."
+        "Neither paying nor marking as paid is ticked. Nothing was started. "
+        "Tick what is to be done."
     )
 
 
 @dataclass(frozen=True)
 class Selection:
-    """Ticked payments in no order, each once; None: all that a search for `number` finds."""
+    """Ids of ticked payments, sorted, each once; None selects all that a search for `number`
+    finds."""
 
     payment_ids: list[int] | None
     number: NumberSearch
 
 
 def read_selection(request: HttpRequest) -> Selection:
-    check_body_size(request)
-    number = read_number_search(request.POST.get("q", ""))
-    if "all" in request.POST:
+    """Raises NothingSelected, TooManySelected or another BadInput."""
+    fields = _fields_of(request)
+    number = read_number_search(fields.get("q", ""))
+    if "all" in fields:
         return Selection(None, number)
-    values = request.POST.getlist("payment")
+    values = fields.getlist("payment")
     if not values:
         raise NothingSelected("nothing is ticked")
     if len(values) > MOST:
         raise TooManySelected(f"{len(values)} payments")
     return Selection(sorted({positive_id(value) for value in values}), number)
+
+
+def _fields_of(request: HttpRequest) -> QueryDict:
+    """Only ticked payments can make this form longer than the app or Django reads."""
+    try:
+        check_body_size(request)
+        return request.POST
+    except (BodyTooLarge, TooManyFieldsSent) as error:
+        raise TooManySelected(str(error)) from error
+
+
+def read_confirmed(request: HttpRequest) -> Collection[Kind]:
+    """The kinds of rows that the person confirmed. Raises NothingConfirmed without any."""
+    check_body_size(request)
+    values = set(request.POST.getlist("kind"))
+    if not values:
+        raise NothingConfirmed("no kind is ticked")
+    if not values <= set(KINDS_OF_A_RUN):
+        raise BadInput("a kind that no run has")
+    return {Kind(value) for value in values}

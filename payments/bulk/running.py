@@ -1,6 +1,8 @@
-"""A run's own life: started, paused, taken up again, stopped. Each is one conditional statement."""
+"""Starts, pauses, resumes and ends a run, each by one conditional statement."""
 
 from __future__ import annotations
+
+from collections.abc import Collection
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
@@ -10,7 +12,8 @@ from b24app.errors import FrameError, Missing
 from b24app.reread import reread
 from b24app.session import Person
 from payments.bulk import words
-from payments.models import ACTIVE_STATES, Run, RunState
+from payments.bulk.forms import NothingConfirmed
+from payments.models import ACTIVE_STATES, Kind, RowState, Run, RunState
 
 
 class RunUnfinished(FrameError):
@@ -35,7 +38,8 @@ class RunErased(Missing):
 
 
 def run_of(person: Person, run_id: int) -> Run:
-    """Raises NoSuchRun for another person's, which does not exist for this one."""
+    """Raises NoSuchRun where this person has no such run: another person's does not exist for
+    them."""
     run = Run.objects.filter(pk=run_id, portal=person.portal, user_id=person.user_id).first()
     if run is None:
         raise NoSuchRun(f"run {run_id}")
@@ -50,7 +54,7 @@ def read_again(run: Run) -> None:
 
 
 def current_run(person: Person) -> Run | None:
-    """The one that is active or, without such a one, shown and not started."""
+    """The active one, else the latest dry run; None without either."""
     own = Run.objects.filter(portal=person.portal, user_id=person.user_id)
     return (
         own.filter(state__in=ACTIVE_STATES).first()
@@ -64,14 +68,26 @@ def require_none_active(person: Person) -> None:
         raise RunUnfinished("one run at a time")
 
 
-def start(run: Run) -> None:
-    """Raises RunUnfinished where another one of this person is active."""
+def start(run: Run, kinds: Collection[Kind]) -> None:
+    """Start a dry run with its rows of these kinds, which the person confirmed; leave the rows of
+    other kinds out. Changes nothing where the run has started already.
+
+    Raises NothingConfirmed where it has no rows of these kinds, RunUnfinished where another run of
+    this person is active.
+    """
     now = timezone.now()
+    waiting = run.rows.filter(state=RowState.WAITING)
     try:
         with transaction.atomic():
-            Run.objects.filter(pk=run.pk, state=RunState.READY).update(
+            started = Run.objects.filter(pk=run.pk, state=RunState.READY).update(
                 state=RunState.RUNNING, started_at=now, next_step_at=now
             )
+            if started:
+                for kind, reason in words.UNCONFIRMED_KINDS.items():
+                    if kind not in kinds:
+                        waiting.filter(kind=kind).update(state=RowState.SKIPPED, reason=reason)
+                if not waiting.exists():
+                    raise NothingConfirmed("no row of the kinds that were confirmed")
     except IntegrityError as error:
         raise RunUnfinished("one run at a time") from error
     read_again(run)
@@ -85,7 +101,7 @@ def pause(run: Run, reason: str = words.BY_PERSON) -> None:
 
 
 def resume(run: Run) -> None:
-    """The pace goes on where it was: a step that was not due yet is not due earlier now."""
+    """Resuming does not make the next step due earlier than the pace allows."""
     now = timezone.now()
     due = max(run.next_step_at or now, now)
     Run.objects.filter(pk=run.pk, state=RunState.PAUSED).update(
@@ -95,10 +111,8 @@ def resume(run: Run) -> None:
 
 
 def stop(run: Run) -> None:
-    """For good: what waits is never paid by this run. The row that is being paid ends as it does.
-
-    The other way to end, `finish`, is for a run that has no row left.
-    """
+    """End the run for good: it never touches the rows that wait. A row under way goes on to its
+    own end."""
     _end(run, RunState.STOPPED)
 
 

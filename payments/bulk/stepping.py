@@ -1,4 +1,4 @@
-"""One step of a run: at most one payment, by one process at a time, whoever dies on the way."""
+"""One step of a run: at most one row, by one process at a time, wherever a process dies."""
 
 from __future__ import annotations
 
@@ -16,26 +16,27 @@ from payments.bulk.allowed import may_bulk
 from payments.bulk.pacing import counted, pause_after
 from payments.bulk.running import finish, pause, read_again
 from payments.bulk.troubles import is_of_every_row, reason_to_pause
-from payments.models import Attempt, RowState, Run, RunRow, RunState, State
-from payments.offer import open_offer
+from payments.mark import mark
+from payments.models import Attempt, Kind, RowState, Run, RunRow, RunState, State
+from payments.offer import Offer, open_offer
 from payments.pay import check, pay
 
-# A step is over within seconds. Whoever holds it for longer may be dead, or be waiting for a portal
-# that does not answer; then another one may step, which leaves the row in question alone.
+# A step takes seconds. A process that holds it for longer may be dead, or wait for a portal that
+# does not answer; then another process takes the next step, and leaves the first one's row alone.
 LEASE = timedelta(minutes=2)
 
-# After so many in a row something is wrong that the next payment would meet as well.
+# After so many in a row, the cause is one that the next payment would meet as well.
 MOST_UNCONFIRMED = 3
 
 _UNFINISHED = (RowState.WAITING, RowState.TRYING)
 
 
 def step(person: Person, run: Run) -> RunRow | None:
-    """Pay the next row of a run of this person's, or look after one that was left behind; waits for
-    the portal.
+    """Pay or mark the next row of this person's run, or settle a row that a dead process left;
+    waits for the portal.
 
-    Returns the row it dealt with; None where it is too early, another step is under way, too many
-    requests wait for the portal, the run does not run, or it paused or ended. `run` is read anew.
+    Returns that row; None where the step is too early, another one is under way, too many requests
+    wait for the portal, or the run is not running or paused just now. Reads `run` again.
     """
     started_at = timezone.now()
     until = started_at + LEASE
@@ -47,7 +48,7 @@ def step(person: Person, run: Run) -> RunRow | None:
         Run.objects.filter(Q(next_step_at=None) | Q(next_step_at__lt=later), pk=run.pk).update(
             next_step_at=later
         )
-        run.refresh_from_db()
+        read_again(run)
         return None
     if not (
         Run.objects.filter(pk=run.pk, state=RunState.RUNNING)
@@ -63,7 +64,7 @@ def step(person: Person, run: Run) -> RunRow | None:
         finally:
             now = timezone.now()
             due = max(now, started_at + pause_after(run, requests.count, now=now))
-            # Not where somebody else steps by now.
+            # Not where another process has taken the lease meanwhile.
             Run.objects.filter(pk=run.pk, stepping_until=until).update(
                 stepping_until=None, next_step_at=due
             )
@@ -93,27 +94,35 @@ def _try(person: Person, run: Run, row: RunRow) -> None:
         _leave_out(row, words.TOO_OLD)
         return
     latest = Attempt.objects.latest_on(row.payment_id, portal_id=run.portal_id)
-    # Committed before anything is asked: a row that is found so later is never simply tried again.
+    # Committed before the first request: a row in this state is never simply tried again.
     if not RunRow.objects.filter(
         pk=row.pk, state=RowState.WAITING, run__state=RunState.RUNNING
     ).update(state=RowState.TRYING, after_attempt=latest.pk if latest else 0):
         reread(row)
         return
-    attempt = pay(person, offer, pay_system_id=row.pay_system_id)
+    attempt = _send(person, row, offer)
     reason = reason_to_pause(attempt)
     if reason:
         pause(run, reason)
     if is_of_every_row(reason) and attempt.is_refused and attempt.sent_at is None:
-        # Nothing was sent for it, and not for a reason of its own: it is for after the pause.
+        # Nothing was sent, and the reason is not the row's own: it is tried again after the pause.
         _put_back(row)
         return
     _note(row, attempt)
     _count_unconfirmed(run, attempt)
 
 
+def _send(person: Person, row: RunRow, offer: Offer) -> Attempt:
+    """What the person confirmed, or nothing: `mark` refuses what can be paid by now, and `pay` what
+    cannot."""
+    if row.kind == Kind.MARK:
+        return mark(person, offer)
+    return pay(person, offer, pay_system_id=row.pay_system_id)
+
+
 def _look_after(person: Person, row: RunRow) -> None:
-    """A step ended in the middle of this row. Where it got as far as an attempt, that says how the
-    row ends; where it did not, nothing can have been sent."""
+    """A process died in the middle of this row. An attempt since then says how the row ends;
+    without one, nothing was sent."""
     attempt = (
         Attempt.objects.on(row.payment_id, portal_id=person.portal.pk)
         .filter(pk__gt=row.after_attempt)
@@ -127,7 +136,7 @@ def _look_after(person: Person, row: RunRow) -> None:
         try:
             attempt = check(person, open_offer(row.offer, person)) or attempt
         except (B24Error, Missing):
-            # It stays open, and can be checked from the list of rows.
+            # It stays open; the person can check it from the list of rows.
             reread(attempt)
     _note(row, attempt)
 

@@ -1,4 +1,4 @@
-"""Which outcomes of a row would be the next row's as well, so that the run had better pause."""
+"""Which outcomes of a row every further row would meet as well, so that the run pauses."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ _ALL_MEET = frozenset(
         reasons.PORTAL_MOVED,
         reasons.NOT_REACHED,
         reasons.READ_FAILED,
+        # Only of a mark: what cannot be paid through is not known.
+        reasons.SYSTEMS_UNKNOWN,
     }
 )
 # A method that took too much of the server's time is turned away for some minutes.
@@ -30,7 +32,7 @@ _OPERATION_LIMIT = "OPERATION_TIME_LIMIT"
 
 
 def reason_to_pause(attempt: Attempt) -> str:
-    """A code of words.PAUSE_SENTENCES, or "" where this is the row's own affair."""
+    """A code of words.PAUSE_SENTENCES, or "" where the reason concerns this row only."""
     if attempt.reason in _ALL_MEET:
         return attempt.reason
     kept = attempt.evidence.get("error")
@@ -40,8 +42,8 @@ def reason_to_pause(attempt: Attempt) -> str:
 
 
 def is_of_every_row(reason: str) -> bool:
-    """No row's own affair at all. What could not be read may be, and would stop the run again and
-    again if it were tried first each time."""
+    """Whether the reason cannot concern one row only. READ_FAILED can: put back, such a row would
+    come first and stop the run each time."""
     return reason not in ("", reasons.READ_FAILED)
 
 

@@ -1,4 +1,4 @@
-"""What a person reads about a run: why it paused, and why a row is not paid by it."""
+"""What a person reads about a run: why it paused, and why it leaves a row out."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from django.utils.translation import gettext_lazy as _
 
 from payments import reasons
+from payments.models import Kind
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
@@ -16,7 +17,12 @@ OPEN_ATTEMPT = "open_attempt"
 BOUND_UNFIT = "bound_unfit"
 SYSTEM_NOT_ALLOWED = "system_not_allowed"
 NOT_PAYABLE = "not_payable"
+NOT_MARKABLE = "not_markable"
 TOO_OLD = "offer_too_old"
+PAYING_UNCONFIRMED = "paying_unconfirmed"
+MARKING_UNCONFIRMED = "marking_unconfirmed"
+# By the kind that the person did not tick when they started the run.
+UNCONFIRMED_KINDS = {Kind.PAY: PAYING_UNCONFIRMED, Kind.MARK: MARKING_UNCONFIRMED}
 
 # Why a run paused.
 BY_PERSON = "by_person"
@@ -36,19 +42,25 @@ ROW_SENTENCES: dict[str, StrOrPromise] = {
         "Your portal's administrator does not allow this payment system to be used here."
     ),
     NOT_PAYABLE: _("It cannot be paid from here now. The list of unpaid payments says why."),
-    TOO_OLD: _(
-        "It was shown to you more than a day ago, so it was not paid. Select it again in the list."
+    NOT_MARKABLE: _(
+        "It cannot be marked as paid from here now. The list of unpaid payments says why."
     ),
+    TOO_OLD: _(
+        "It was shown to you more than a day ago, so nothing was done with it. "
+        "Select it again in the list."
+    ),
+    PAYING_UNCONFIRMED: _("It was not paid: you started this run without paying."),
+    MARKING_UNCONFIRMED: _("It was not marked as paid: you started this run without marking."),
 }
 
 PAUSE_SENTENCES: dict[str, StrOrPromise] = {
-    BY_PERSON: _("You paused it. Nothing is paid until you press Resume."),
+    BY_PERSON: _("You paused it. Nothing more is done until you press Resume."),
     UNCONFIRMED: _(
         "Three payments in a row were not confirmed by Bitrix24, so the run paused. "
         "Check these payments before you press Resume."
     ),
     TOKEN: _(
-        "Bitrix24 no longer takes your sign-in, so the run paused and nothing more was paid. "
+        "Bitrix24 no longer takes your sign-in, so the run paused and nothing more was done. "
         "Close the app, open it again from Bitrix24, and press Resume."
     ),
     PLAN: _(
@@ -76,7 +88,11 @@ PAUSE_SENTENCES: dict[str, StrOrPromise] = {
     ),
     reasons.READ_FAILED: _(
         "Bitrix24 did not answer clearly when it was asked about a payment, so the run paused. "
-        "That payment was not paid. Press Resume in a minute."
+        "Nothing was done with that payment. Press Resume in a minute."
+    ),
+    reasons.SYSTEMS_UNKNOWN: _(
+        "The portal's payment systems could not be read, so the run paused before it marked a "
+        "payment as paid. Ask your portal's administrator to open the app, then press Resume."
     ),
 }
 

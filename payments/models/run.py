@@ -1,4 +1,4 @@
-"""Several payments made one after another: the run, and its rows, each with its own outcome."""
+"""Several payments made or marked one after another: the run, and its rows with their outcomes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from payments.models.attempt import Attempt
+from payments.models.attempt import Attempt, Kind
 
 
 class RunState(models.TextChoices):
@@ -36,7 +36,7 @@ class RowState(models.TextChoices):
 
 
 class Run(models.Model):
-    """What one person selected to be paid. Nothing works it but that person's open page."""
+    """The payments that one person selected. Only that person's open page takes its steps."""
 
     portal = models.ForeignKey("b24app.Portal", on_delete=models.CASCADE, related_name="+")
     user_id = models.PositiveBigIntegerField()
@@ -49,7 +49,7 @@ class Run(models.Model):
     created_at = models.DateTimeField(default=timezone.now)
     started_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
-    # Whoever wrote this last is making a step; after it, somebody else may.
+    # Until then, one process is taking a step; after it, another one may.
     stepping_until = models.DateTimeField(null=True)
     next_step_at = models.DateTimeField(null=True)
     unconfirmed_in_a_row = models.PositiveSmallIntegerField(default=0)
@@ -80,9 +80,11 @@ class Run(models.Model):
 
 
 class RunRow(models.Model):
-    """One payment of a run. `offer` is what the person was shown of it, sealed."""
+    """One payment of a run. `offer` is what the person was shown of it, sealed. `kind` is PAY or
+    MARK, as the person saw it before the run started; it never changes."""
 
     run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="rows")
+    kind = models.CharField(max_length=10, choices=Kind.choices, default=Kind.PAY)
     position = models.PositiveIntegerField()
     payment_id = models.PositiveBigIntegerField()
     account_number = models.CharField(max_length=100)
@@ -96,7 +98,7 @@ class RunRow(models.Model):
     offer = models.TextField()
     state = models.CharField(max_length=10, choices=RowState.choices, default=RowState.WAITING)
     reason = models.CharField(max_length=40, blank=True)  # why it was left out
-    # The last attempt on the payment, by anybody, when the row was taken up: what is newer is ours.
+    # The last attempt on the payment, by any person, when the step began: a newer one is the row's.
     after_attempt = models.PositiveBigIntegerField(default=0)
     attempt = models.ForeignKey(Attempt, on_delete=models.SET_NULL, null=True, related_name="+")
 

@@ -1,22 +1,25 @@
-"""Several at once: the dry run, and the run that the person's open page takes step by step."""
+"""Several at once: the dry run, and the run whose steps the person's open page asks for."""
 
 from __future__ import annotations
+
+from typing import Any
 
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET, require_POST
 
 from b24app.session import PortalRequest, portal_required
-from payments.bulk import drafting, running, showing, stepping
+from payments.bulk import drafting, lines, running, showing, stepping
 from payments.bulk.allowed import may_bulk, require_may_bulk
-from payments.bulk.forms import read_selection
+from payments.bulk.finding import MOST, MOST_LOOKED_THROUGH
+from payments.bulk.forms import read_confirmed, read_selection
 from payments.models import Run, RunRow
 
 
 @require_GET
 @portal_required
 def bulk(request: PortalRequest) -> HttpResponse:
-    """What is unfinished, and what was done before."""
+    """The unfinished run, and the earlier ones."""
     return _screen(request, running.current_run(request.person))
 
 
@@ -29,7 +32,7 @@ def shown(request: PortalRequest, run_id: int) -> HttpResponse:
 @require_POST
 @portal_required
 def dry_run(request: PortalRequest) -> HttpResponse:
-    """What would be paid of the ticked payments, or of all that the search finds."""
+    """What a run would do with the ticked payments, or with all that the search finds."""
     selection = read_selection(request)
     if selection.payment_ids is None:
         run = drafting.draft_all(request.person, selection.number)
@@ -41,16 +44,18 @@ def dry_run(request: PortalRequest) -> HttpResponse:
 @require_POST
 @portal_required
 def start(request: PortalRequest, run_id: int) -> HttpResponse:
+    """With the kinds of rows that the person confirmed, each apart."""
+    kinds = read_confirmed(request)
     require_may_bulk(request.person)
     run = running.run_of(request.person, run_id)
-    running.start(run)
+    running.start(run, kinds)
     return _screen(request, run, is_worked=True)
 
 
 @require_POST
 @portal_required
 def step(request: PortalRequest, run_id: int) -> HttpResponse:
-    """At most one payment; the answer asks for the next step when that is due."""
+    """Takes one step; its answer asks for the next one when that is due."""
     run = running.run_of(request.person, run_id)
     row = stepping.step(request.person, run)
     return _progress(request, run, is_worked=True, row=row)
@@ -59,7 +64,7 @@ def step(request: PortalRequest, run_id: int) -> HttpResponse:
 @require_POST
 @portal_required
 def pause(request: PortalRequest, run_id: int) -> HttpResponse:
-    """Also what Stop does first: while the person is asked, nothing more is paid."""
+    """Stop pauses first: while the person is asked, nothing more is done."""
     run = running.run_of(request.person, run_id)
     running.pause(run)
     return _progress(request, run, asks_to_stop="stop" in request.POST)
@@ -84,14 +89,15 @@ def stop(request: PortalRequest, run_id: int) -> HttpResponse:
 
 def _screen(request: PortalRequest, run: Run | None, *, is_worked: bool = False) -> HttpResponse:
     person = request.person
-    context = {
+    context: dict[str, Any] = {
         "may_bulk": may_bulk(person),
         "past": showing.past_runs(person.portal, person.user_id),
         "is_worked": is_worked,
     }
     if run is not None:
         context["progress"] = showing.progress_of(run)
-        context["rows"] = showing.rows_shown(run, person.portal)
+        context["groups"] = lines.groups_of(run, person.portal)
+        context["most"], context["most_looked_through"] = MOST, MOST_LOOKED_THROUGH
     return render(request, "payments/screens/bulk.html", context)
 
 
@@ -103,14 +109,14 @@ def _progress(
     asks_to_stop: bool = False,
     row: RunRow | None = None,
 ) -> HttpResponse:
-    """`is_worked`: this page takes the steps. `row` is the one that changed; at the end all are
-    shown anew, since another tab may have taken steps as well."""
+    """`is_worked`: this page takes the steps. `row` is the one that changed. At the end all rows
+    are shown again, since another tab may have taken steps as well."""
     person = request.person
     changed = None if run.is_over else [row] if row else []
-    context = {
+    context: dict[str, Any] = {
         "progress": showing.progress_of(run),
         "is_worked": is_worked,
         "asks_to_stop": asks_to_stop,
-        "changed": showing.rows_shown(run, person.portal, changed),
+        "changed": lines.rows_shown(run, person.portal, changed),
     }
     return render(request, "payments/_fragments/bulk_step.html", context)

@@ -13,6 +13,7 @@ from django.views.decorators.http import require_GET, require_POST
 from b24app.forms import check_body_size, positive_id
 from b24app.session import FIELD, PortalRequest, portal_required
 from payments import history as past
+from payments.bulk.unfinished import unfinished_run
 from payments.history import Choices, Filter, Sight, csv_export, export_table, xlsx_export
 from payments.history.chart import charts
 from payments.history.names import zone
@@ -35,6 +36,7 @@ def history(request: PortalRequest) -> HttpResponse:
         key=lambda person: person[1].casefold(),
     )
     context["outcomes"] = past.OUTCOMES
+    context["unfinished"] = unfinished_run(request.person)
     if sight.is_admin:
         context.update(waiting_context(sight))
     return render(request, "payments/screens/history.html", context)

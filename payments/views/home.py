@@ -11,6 +11,8 @@ from b24app.client import run_together
 from b24app.opening import Opening, read_opening
 from b24app.views.plain import where_to_open
 from payments import screens
+from payments.bulk.finding import MOST
+from payments.bulk.unfinished import unfinished_run
 from payments.forms import read_item_id
 from payments.gateway import DEAL, SMART_INVOICE
 from payments.visible import MainReading, OrderReading, TabReading
@@ -46,6 +48,8 @@ def home(request: HttpRequest) -> HttpResponseBase:
         "lines": lines,
         "is_admin": opening.is_admin,
         "may_bulk": listing.may_pay and may_bulk,
+        "most_at_once": MOST,
+        "unfinished": unfinished_run(person) if is_main else None,
         "is_order": isinstance(reading, OrderReading),
         "may_set_up": isinstance(reading, MainReading) and reading.may_set_up,
     }

@@ -9,6 +9,8 @@ from django.views.decorators.http import require_GET
 from b24app.client import run_together
 from b24app.session import PortalRequest, portal_required
 from payments import screens
+from payments.bulk.finding import MOST
+from payments.bulk.unfinished import unfinished_run
 from payments.forms import read_search
 from payments.visible import Listing, MainReading
 
@@ -16,7 +18,7 @@ from payments.visible import Listing, MainReading
 @require_GET
 @portal_required
 def unpaid(request: PortalRequest) -> HttpResponse:
-    """The screen anew, for whoever comes back from another one."""
+    """The whole screen, for a person who comes back from another one."""
     person = request.person
     reading = MainReading(person.portal, person.client, ask_profile=True)
     run_together(*reading.batches)
@@ -27,6 +29,8 @@ def unpaid(request: PortalRequest) -> HttpResponse:
         "lines": lines,
         "is_admin": reading.is_admin,
         "may_bulk": _may_bulk(request, found, reading),
+        "most_at_once": MOST,
+        "unfinished": unfinished_run(person),
     }
     return render(request, "payments/screens/unpaid.html", context)
 

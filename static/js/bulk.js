@@ -1,15 +1,17 @@
-/* Several at once: which rows are ticked, and a run whose step brought no answer. */
+/* Several at once: which rows are ticked, and a run whose step got no answer. */
 (() => {
   "use strict";
 
   const boxes = () => [...document.querySelectorAll("#rows .ticking input")];
 
-  // A row that was paid or refused meanwhile has no Pay, and nothing to be ticked for.
+  // A row that was paid or refused meanwhile has neither button, so it cannot be ticked.
+  const DOABLE = '.settle :is([hx-post$="/payments/question/"], [hx-post$="/mark/question/"])';
+
   function look() {
     const form = document.getElementById("bulk");
     if (!form) return;
     const open = boxes().filter((box) => {
-      box.disabled = !box.closest("tr").querySelector(".settle .button-main");
+      box.disabled = !box.closest("tr").querySelector(DOABLE);
       if (box.disabled) box.checked = false;
       return !box.disabled;
     });
@@ -18,7 +20,10 @@
     all.disabled = open.length === 0;
     all.checked = ticked > 0 && ticked === open.length;
     all.indeterminate = ticked > 0 && ticked < open.length;
-    form.querySelector("[data-ticked]").disabled = ticked === 0;
+    const bound = form.querySelector("[data-most]");
+    const tooMany = ticked > Number(bound.dataset.most);
+    bound.textContent = tooMany ? bound.dataset.words : "";
+    form.querySelector("[data-ticked]").disabled = ticked === 0 || tooMany;
     form.querySelector("[data-count]").textContent = `(${ticked})`;
   }
 

@@ -33,6 +33,9 @@ from tests.payments.frames import DEAL_TAB, Frame, offer_in, text_of
 pytestmark = pytest.mark.django_db
 
 SQL_AN_OPENING, SQL_A_PAYMENT = 6, 10
+# The main page also tells of the person's unfinished run. That is one look into a unique index; to
+# read it with the rules in one statement would put what is shown into what decides about money.
+SQL_THE_MAIN_PAGE = SQL_AN_OPENING + 1
 BYTES_OF_OUR_OWN = 60 * 1024
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -69,7 +72,7 @@ def test_a_warm_main_page_is_two_deep_and_few_statements(frame: Frame, sandbox: 
     with CaptureQueriesContext(connection) as queries:
         html = text_of(frame.opened())
     assert len(sandbox.log) - since == 4
-    assert len(statements(queries)) <= SQL_AN_OPENING
+    assert len(statements(queries)) <= SQL_THE_MAIN_PAGE
     assert html.count("<tr data-payment=") > 20
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -46,8 +47,8 @@ def _ticked(visit: Visit, payment_ids: list[int]) -> FrameLocator:
 
 def _dry_run(visit: Visit, payment_ids: list[int]) -> FrameLocator:
     app = _ticked(visit, payment_ids)
-    app.get_by_role("button", name="Pay selected").click()
-    expect(app.get_by_role("heading", name="will be paid")).to_be_visible()
+    app.get_by_role("button", name="Review selected").click()
+    expect(app.get_by_role("heading", name="Nothing is done yet")).to_be_visible()
     return app
 
 
@@ -62,12 +63,12 @@ def test_ticked_payments_are_looked_over_and_paid(
     visit: Visit, stage: Stage, fresh: list[int]
 ) -> None:
     app = _ticked(visit, fresh[:2])
-    expect(app.get_by_role("button", name="Pay selected")).to_contain_text("(2)")
+    expect(app.get_by_role("button", name="Review selected")).to_contain_text("(2)")
     row_of(app, fresh[1]).get_by_role("checkbox").uncheck()
-    expect(app.get_by_role("button", name="Pay selected")).to_contain_text("(1)")
+    expect(app.get_by_role("button", name="Review selected")).to_contain_text("(1)")
     row_of(app, fresh[1]).get_by_role("checkbox").check()
-    app.get_by_role("button", name="Pay selected").click()
-    expect(app.get_by_role("heading", name="2 payments will be paid")).to_be_visible()
+    app.get_by_role("button", name="Review selected").click()
+    expect(app.get_by_role("button", name="Pay 2 payments: 2")).to_be_visible()
     expect(app.get_by_role("link", name="Several at once")).to_have_attribute(
         "aria-current", "page"
     )
@@ -82,6 +83,103 @@ def test_ticked_payments_are_looked_over_and_paid(
         assert stage.alpha.payments[payment_id].times_paid == 1
     assert not any(stage.alpha.payments[number].paid for number in fresh[2:])
     expect(app.get_by_role("status").first).to_contain_text("Finished: 2 of 2 paid")
+
+
+def _cash(stage: Stage, payment_id: int) -> None:
+    with stage.sandbox.world.lock:
+        stage.alpha.payments[payment_id].pay_system_id = seed.CASH
+
+
+def test_marking_is_confirmed_by_a_box_of_its_own(
+    visit: Visit, stage: Stage, fresh: list[int]
+) -> None:
+    payable, cash = fresh[:2], fresh[2]
+    _cash(stage, cash)
+    app = _dry_run(visit, fresh[:3])
+    start = app.locator("#run-start")
+    expect(start).to_have_text(
+        re.compile(r"^\s*Pay 2 payments: [\d.]+\xa0EUR\s*$"), use_inner_text=True
+    )
+    marking = app.get_by_role("checkbox", name="Mark 1 payment as paid:")
+    expect(marking).not_to_be_checked()
+
+    marking.check()
+    expect(start).to_contain_text("Pay 2 payments:", use_inner_text=True)
+    expect(start).to_contain_text("Mark 1 payment as paid:", use_inner_text=True)
+    app.get_by_role("checkbox", name="Pay 2 payments:").uncheck()
+    expect(start).not_to_contain_text("Pay 2", use_inner_text=True)
+    marking.uncheck()
+    expect(start).to_have_text("Tick what is to be done", use_inner_text=True)
+    visit.expected.add(400)
+    start.click()
+    expect(app.get_by_role("alert").first).to_contain_text("Neither paying nor marking")
+    marking.check()
+    progress = _begin(app)
+
+    expect(progress).to_contain_text("1 of 1 marked as paid, 2 left out")
+    expect(app.get_by_role("heading", name="Finished")).to_be_visible()
+    expect(row_of(app, cash).get_by_text("Marked as paid", exact=True)).to_be_visible()
+    assert stage.alpha.payments[cash].times_paid == 1
+    assert not any(stage.alpha.payments[number].paid for number in payable)
+
+
+@pytest.mark.parametrize("width", [996, 1280])
+def test_nothing_jumps_while_a_run_goes(
+    visit: Visit, stage: Stage, fresh: list[int], width: int
+) -> None:
+    """The left edges of the states and the edges of all columns stay, whatever the words."""
+    _cash(stage, fresh[1])
+    visit.page.set_viewport_size({"width": width, "height": 900})
+    app = _dry_run(visit, fresh[:3])
+    app.get_by_role("checkbox", name="Mark 1 payment as paid:").check()
+    with stage.sandbox.world.lock:
+        stage.alpha.payments[fresh[0]].sum += 1  # refused, with a sentence below its state
+    progress = _begin(app)
+    seen = [_edges(app)]
+    for done in ("1 refused", "1 of 2 paid", "1 of 1 marked as paid"):
+        expect(progress).to_contain_text(done)
+        seen.append(_edges(app))
+    for pills, columns in seen:
+        assert len(set(pills)) == 1
+        assert (pills, columns) == seen[0]
+
+
+def _edges(app: FrameLocator) -> tuple[list[float], list[float]]:
+    """The left edge of each state and of each column's heading, in pixels."""
+    edge = "els => els.map((el) => Math.round(el.getBoundingClientRect().left))"
+    return (
+        app.locator(".run-rows .pill").evaluate_all(edge),
+        app.locator(".run-rows thead th").evaluate_all(edge),
+    )
+
+
+def test_a_run_that_was_left_is_told_and_opened_from_other_screens(
+    visit: Visit, fresh: list[int]
+) -> None:
+    app = _dry_run(visit, fresh)
+    progress = _begin(app)
+    expect(progress).to_contain_text("1 of 4 paid")
+    for name in ("Unpaid payments", "History"):
+        app.get_by_role("link", name=name).click()
+        expect(app.get_by_role("heading", name=name, level=1)).to_be_visible()
+        told = app.locator(".unfinished-run")
+        expect(told).to_contain_text(re.compile(r"Several at once: [12] of 4 done, not finished\."))
+        told.get_by_role("button", name="Open").click()
+        expect(app.get_by_role("heading", name="Unfinished")).to_be_visible()
+
+
+def test_more_than_the_bound_cannot_be_sent(visit: Visit, fresh: list[int]) -> None:
+    app = visit.main_page()
+    app.locator("[data-most]").evaluate("el => { el.dataset.most = 2; }")
+    review = app.get_by_role("button", name="Review selected")
+    for payment_id in fresh[:3]:
+        row_of(app, payment_id).get_by_role("checkbox").check()
+    expect(review).to_be_disabled()
+    expect(app.locator("#bulk")).to_contain_text("Tick fewer of them.")
+
+    row_of(app, fresh[0]).get_by_role("checkbox").uncheck()
+    expect(review).to_be_enabled()
+    expect(app.locator("#bulk")).not_to_contain_text("Tick fewer of them.")
 
 
 def test_paused_resumed_and_stopped(visit: Visit, stage: Stage, fresh: list[int]) -> None:
@@ -158,13 +256,12 @@ def test_select_all_shown_and_all_that_the_search_finds(visit: Visit, stage: Sta
     app.get_by_role("searchbox").fill("186")
     expect(app.locator("tr[data-payment]")).to_have_count(3)
     app.get_by_role("checkbox", name="Select all shown").check()
-    expect(app.get_by_role("button", name="Pay selected")).to_contain_text("(3)")
+    expect(app.get_by_role("button", name="Review selected")).to_contain_text("(3)")
     expect(app.locator("#rows").get_by_role("checkbox").first).to_be_checked()
 
-    app.get_by_role("button", name="Pay all that the search finds").click()
+    app.get_by_role("button", name="Review all that the search finds").click()
 
-    expect(app.get_by_role("heading", name="3 payments will be paid")).to_be_visible()
-    expect(app.locator("#progress")).to_contain_text("690.00\xa0USD")
+    expect(app.get_by_role("button", name="Pay 3 payments: 690.00\xa0USD")).to_be_visible()
     app.get_by_role("button", name="Back to the list").click()
     expect(app.get_by_role("heading", name="Unpaid payments")).to_be_visible()
     assert not any(stage.alpha.payments[number].paid for number in seed.PLAIN_PAYMENTS[6:9])
@@ -178,7 +275,7 @@ def test_a_row_paid_by_itself_is_not_ticked_any_more(visit: Visit, fresh: list[i
     expect(row.get_by_text("Paid", exact=True)).to_be_visible()
 
     expect(row.get_by_role("checkbox")).to_be_disabled()
-    expect(app.get_by_role("button", name="Pay selected")).to_contain_text("(1)")
+    expect(app.get_by_role("button", name="Review selected")).to_contain_text("(1)")
 
 
 def test_nobody_without_the_right_to_pay_has_boxes(reader: Visit) -> None:

@@ -132,7 +132,7 @@ class Plan:
     kill_of_look: PlannedKill | None
     is_paid_after: bool  # somebody presses Pay once all is settled
     approval: str  # the rules demand one, which is "given" or "missing"; they do not if empty
-    is_bulk: bool  # the first payer pays by a step of a run of several payments
+    is_bulk: bool  # the first payer pays or marks by a step of a run of several payments
 
     @property
     def is_slow(self) -> bool:
@@ -159,7 +159,7 @@ def draw(number: int) -> Plan:
         kill_of_look=_kill_of_look(dice) if dice.random() < 0.25 else None,
         is_paid_after=dice.random() < 0.3,
         approval=dice.choice(("",) * 12 + ("given",) * 3 + ("missing",)),
-        is_bulk=dice.random() < 0.25 and kind == Kind.PAY,
+        is_bulk=dice.random() < 0.25 and kind != Kind.UNDO,
     )
 
 
@@ -296,6 +296,7 @@ class Run:
         return RunRow.objects.create(
             run=run,
             position=1,
+            kind=self.plan.kind,
             payment_id=offer.payment_id,
             account_number=offer.account_number,
             pay_system_id=pay_system_id,
@@ -319,7 +320,7 @@ class Run:
         assert runs.get().state == RunState.FINISHED, "a run without an end"
         assert row.state == RowState.TRIED
         assert row.attempt in attempts_on(self.due)
-        self.numbers["runs of several payments"] += 1
+        self.numbers[f"runs of several payments: {self.plan.kind.label}"] += 1
 
     def _press(self, tasks: list[dict[str, Any]]) -> None:
         kill, pid = self.plan.kill, Future[int]()

@@ -1,7 +1,8 @@
-"""Runs of several payments: made, and taken step by step without waiting for the clock."""
+"""Starts runs of several payments and takes their steps without waiting for the clock."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import timedelta
 
 from django.utils import timezone
@@ -9,13 +10,26 @@ from django.utils import timezone
 from b24app.session import Person
 from payments.bulk import running
 from payments.bulk.drafting import draft_ticked
+from payments.bulk.forms import KINDS_OF_A_RUN
 from payments.bulk.stepping import step
-from payments.models import Run, RunRow, RunState
+from payments.models import Kind, Run, RunRow, RunState
+from sandbox import seed
 
 
-def started(person: Person, *payment_ids: int) -> Run:
+def started(person: Person, *payment_ids: int, kinds: Collection[Kind] = KINDS_OF_A_RUN) -> Run:
+    """Of these payments, with all kinds of rows confirmed unless told otherwise."""
     run = draft_ticked(person, list(payment_ids))
-    running.start(run)
+    running.start(run, kinds)
+    return run
+
+
+def drafted(person: Person, payment_id: int) -> Run:
+    """A dry run with one row, made without a word to the portal."""
+    run = Run.objects.create(portal=person.portal, user_id=person.user_id)
+    RunRow.objects.create(
+        run=run, position=1, payment_id=payment_id, account_number="163/1",
+        pay_system_id=seed.ACME_PAY, sum=1, currency="EUR",
+    )  # fmt: skip
     return run
 
 

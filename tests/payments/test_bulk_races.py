@@ -17,9 +17,10 @@ from django.utils import timezone
 
 from b24app.session import Person
 from payments.bulk import running
+from payments.bulk.forms import KINDS_OF_A_RUN
 from payments.bulk.showing import progress_of
 from payments.bulk.stepping import LEASE, step
-from payments.models import STALE_CLAIM, Attempt, RowState, Run, RunRow, RunState, State
+from payments.models import STALE_CLAIM, Attempt, Kind, RowState, Run, RunRow, RunState, State
 from payments.offer import open_offer
 from payments.pay import check
 from sandbox import seed
@@ -29,6 +30,7 @@ from sandbox.server import Doors
 from sandbox.server import running as serving
 from sandbox.world import Portal
 from tests.payments import runs, stage
+from tests.payments.unconfirmed import MARK, calls
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -97,13 +99,13 @@ def test_a_step_that_took_too_long_is_overtaken_and_its_row_left_alone(
 
 
 def test_two_runs_of_one_person_cannot_start_at_once(sandbox: Sandbox, manager: Person) -> None:
-    ready = [Run.objects.create(portal=manager.portal, user_id=seed.MANAGER) for _ in range(2)]
+    ready = [runs.drafted(manager, payment_id) for payment_id in THREE[:2]]
     start = threading.Barrier(2)
 
     def begin(run: Run) -> str:
         start.wait(10)
         try:
-            running.start(run)
+            running.start(run, KINDS_OF_A_RUN)
         except running.RunUnfinished:
             return "refused"
         return "started"
@@ -184,10 +186,12 @@ def settled(run: Run, who: Person) -> None:
 
 
 STEPPING, PAYING = "payments.bulk.stepping", "payments.carrying"
+MOVES = {Kind.PAY: stage.PAY, Kind.MARK: MARK}
+KINDS = pytest.mark.parametrize("kind", MOVES)
 # Where the process ends, whether the payment has been sent by then, and how the row ends.
 PLACES = {
     "lease taken": (f"{STEPPING}:_carry_out", 0, State.PAID),
-    "row marked, before the claim": (f"{STEPPING}:pay", 0, State.PAID),
+    "row taken up, before the claim": (f"{STEPPING}:_send", 0, State.PAID),
     "after the claim": (f"{PAYING}:_carry_out", 0, State.REFUSED),
     "before sent_at": (f"{PAYING}:mark_sent", 0, State.REFUSED),
     "before the call": (f"{PAYING}:_send", 0, State.REFUSED),
@@ -196,48 +200,58 @@ PLACES = {
 }
 
 
-@pytest.mark.parametrize("place", PLACES)
-def test_killed_anywhere_in_our_code_nothing_is_paid_twice(on_ports: Sandbox, place: str) -> None:
-    dies_at, sent, ends = PLACES[place]
+def scene(on_ports: Sandbox, kind: Kind) -> tuple[Person, Run, int]:
+    """A run of three rows of this kind, and its first payment."""
     alpha = on_ports.world.portals[seed.ALPHA]
+    if kind == Kind.MARK:
+        for payment_id in THREE:
+            alpha.payments[payment_id].pay_system_id = seed.CASH
     who = stage.person(on_ports, stage.install(on_ports, alpha), seed.MANAGER)
     run = runs.started(who, *THREE)
-    first = run.rows.order_by("position")[0].payment_id
+    assert {row.kind for row in run.rows.all()} == {kind}
+    return who, run, run.rows.order_by("position")[0].payment_id
+
+
+@KINDS
+@pytest.mark.parametrize("place", PLACES)
+def test_killed_anywhere_in_our_code_nothing_is_paid_twice(
+    on_ports: Sandbox, place: str, kind: Kind
+) -> None:
+    dies_at, sent, ends = PLACES[place]
+    who, run, first = scene(on_ports, kind)
 
     with process_of(who, run, dies_at=dies_at) as process:
         tell(process, "step")
         assert process.wait(30) == -9
-    assert stage.sent_payments(on_ports) == sent
-    # Until the lease of the dead one is over, nobody steps.
+    assert calls(on_ports, MOVES[kind]) == sent
+    # Until the lease of the dead process is over, no other takes a step.
     assert runs.next_step(who, run) is None
 
     taken_up_again(run, who)
     settled(run, who)
 
-    assert_true(on_ports, run, first, ends)
+    assert_true(on_ports, run, first, ends, kind)
 
 
+@KINDS
 @pytest.mark.parametrize(("when", "ends"), [("before", State.REFUSED), ("after", State.PAID)])
 def test_killed_during_the_call_nothing_is_paid_twice(
-    on_ports: Sandbox, when: str, ends: State
+    on_ports: Sandbox, when: str, ends: State, kind: Kind
 ) -> None:
-    alpha = on_ports.world.portals[seed.ALPHA]
-    who = stage.person(on_ports, stage.install(on_ports, alpha), seed.MANAGER)
-    run = runs.started(who, *THREE)
-    first = run.rows.order_by("position")[0].payment_id
+    who, run, first = scene(on_ports, kind)
 
     with process_of(who, run) as process:
-        on_ports.faults.add(Fault("drop", method=stage.PAY, when=when, on_hit=process.kill))
+        on_ports.faults.add(Fault("drop", method=MOVES[kind], when=when, on_hit=process.kill))
         tell(process, "step")
         assert process.wait(30) == -9
 
     taken_up_again(run, who)
     settled(run, who)
 
-    assert_true(on_ports, run, first, ends)
+    assert_true(on_ports, run, first, ends, kind)
 
 
-def assert_true(on_ports: Sandbox, run: Run, first: int, ends: State) -> None:
+def assert_true(on_ports: Sandbox, run: Run, first: int, ends: State, kind: Kind) -> None:
     """The portal's own count, and that each row says what the portal says."""
     alpha = on_ports.world.portals[seed.ALPHA]
     rows = runs.rows(run)
@@ -245,11 +259,14 @@ def assert_true(on_ports: Sandbox, run: Run, first: int, ends: State) -> None:
     assert {row.state for row in rows.values()} == {RowState.TRIED}
     for payment_id, row in rows.items():
         assert row.attempt is not None
+        assert row.attempt.kind == kind
         expected = ends if payment_id == first else State.PAID
         assert row.attempt.state == expected
         assert alpha.payments[payment_id].paid == (expected == State.PAID)
         assert alpha.payments[payment_id].times_paid <= 1
-    assert stage.sent_payments(on_ports) <= len(THREE)
+    sent = {move: calls(on_ports, method) for move, method in MOVES.items()}
+    assert sent.pop(kind) <= len(THREE)
+    assert not any(sent.values())
     assert Attempt.objects.count() == len(THREE)
 
 

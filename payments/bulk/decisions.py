@@ -1,0 +1,80 @@
+"""What a run would do with a payment: pay it, mark it as paid, or leave it out for a reason."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from b24app.session import Person
+from payments import guards, reasons
+from payments import policy as policies
+from payments.bulk import words
+from payments.bulk.finding import Standing
+from payments.guards import Stopped
+from payments.models import Kind, Policy
+from payments.systems import Systems
+from payments.visible.rows import Row, Seen
+
+
+@dataclass(frozen=True)
+class Decision:
+    """`reason` is a code of words.py or reasons.py; it is empty where the run takes the row."""
+
+    kind: Kind
+    reason: str = ""
+
+    @property
+    def place(self) -> int:
+        """Sorts a run: what is paid, what is marked, what is left out."""
+        return 2 if self.reason else (0 if self.kind == Kind.PAY else 1)
+
+
+def decide(person: Person, seen: Seen, row: Row, standing: Standing, policy: Policy) -> Decision:
+    """By the payment's own pay system only: a run never exchanges it."""
+    kind = _kind_by(standing.systems, row.offer.pay_system_id)
+    try:
+        _check(person, seen, row, standing, policy, kind)
+    except Stopped as stop:
+        return Decision(kind or Kind.PAY, stop.reason)
+    return Decision(kind or Kind.PAY)
+
+
+def _kind_by(systems: Systems | None, pay_system_id: int) -> Kind | None:
+    """None where an app can neither pay through the pay system nor mark its payments."""
+    if systems is None:
+        # As in the list: without the portal's list, the bound one is tried and may be refused.
+        return Kind.PAY if pay_system_id else None
+    system = systems.find(pay_system_id)
+    if system is None:
+        return None
+    if systems.can_be_paid(system):
+        return Kind.PAY
+    return Kind.MARK if systems.needs_mark(system) else None
+
+
+def _check(
+    person: Person,
+    seen: Seen,
+    row: Row,
+    standing: Standing,
+    policy: Policy,
+    kind: Kind | None,
+) -> None:
+    """Raises Stopped with the reason for which the run leaves the row out."""
+    offer = row.offer
+    if not standing.may_pay:
+        raise Stopped(reasons.NO_ORDER_RIGHT)
+    guards.check_payment(row.payment, offer)
+    guards.check_order(seen.order)
+    if row.attempt is not None:
+        raise Stopped(words.OPEN_ATTEMPT)
+    if not policy.allows_system(offer.pay_system_id):
+        raise Stopped(words.SYSTEM_NOT_ALLOWED)
+    if kind is None:
+        raise Stopped(words.BOUND_UNFIT)
+    if policy.needs_approval(offer.sum, offer.currency):
+        # One statement a row, so it runs only for rows above the limit.
+        policies.check(person, offer, pay_system_id=offer.pay_system_id, kind=kind)
+    if kind == Kind.MARK and not row.markable:
+        raise Stopped(words.NOT_MARKABLE)
+    if kind == Kind.PAY and not (row.payable and row.bound_fits):
+        raise Stopped(words.NOT_PAYABLE)

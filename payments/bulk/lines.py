@@ -1,0 +1,105 @@
+"""The rows of a run as its screen lists them: grouped, each with its outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from django.utils.translation import gettext_lazy as _
+
+from b24app.models import Portal
+from payments.bulk import words
+from payments.bulk.showing import INTENTIONS, LEFT_OUT, OUTCOME_WORDS, WAITING, Total, outcome_of
+from payments.gateway import Owner
+from payments.models import Kind, RowState, Run, RunRow, RunState, State
+from payments.screens import OwnerLink, owner_link, state_of
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
+
+
+@dataclass(frozen=True)
+class RowShown:
+    """A row of the run's list; the cell of its outcome is that of any list of payments."""
+
+    row: RunRow
+    owner: OwnerLink | None
+    state: str
+    words: StrOrPromise
+    sentences: Sequence[StrOrPromise]
+    at: datetime | None
+    can_check: bool
+    can_pay: bool = False
+
+    @property
+    def payment_id(self) -> int:
+        return self.row.payment_id
+
+    @property
+    def offer(self) -> str:
+        return self.row.offer
+
+
+@dataclass(frozen=True)
+class Group:
+    """Rows under one heading, with their total."""
+
+    words: StrOrPromise
+    total: Total
+    rows: list[RowShown]
+
+
+def groups_of(run: Run, portal: Portal) -> list[Group]:
+    """All rows of the run, by what it does with them; no group is empty."""
+    groups = {
+        Kind.PAY.value: Group(INTENTIONS[Kind.PAY], Total(), []),
+        Kind.MARK.value: Group(INTENTIONS[Kind.MARK], Total(), []),
+        LEFT_OUT: Group(OUTCOME_WORDS[LEFT_OUT], Total(), []),
+    }
+    for shown in rows_shown(run, portal):
+        row = shown.row
+        group = groups[LEFT_OUT if row.state == RowState.SKIPPED else row.kind]
+        group.total.add(row.sum, row.currency)
+        group.rows.append(shown)
+    return [group for group in groups.values() if group.rows]
+
+
+def rows_shown(run: Run, portal: Portal, rows: Iterable[RunRow] | None = None) -> list[RowShown]:
+    """All rows of the run, or those given of it."""
+    if rows is None:
+        rows = run.rows.select_related("attempt").order_by("position")
+    return [_shown(row, run, portal) for row in rows]
+
+
+def _shown(row: RunRow, run: Run, portal: Portal) -> RowShown:
+    attempt = row.attempt
+    ended = state_of(attempt) if attempt else None
+    state = outcome_of(row.state, row.kind, ended, is_over=run.is_over)
+    owner = Owner.of(row.owner_type, row.owner_id, row.owner_title)
+    return RowShown(
+        row=row,
+        owner=owner_link(owner, portal),
+        state=state,
+        words=_words_of(row, run, state),
+        sentences=_sentences_of(row, run),
+        at=attempt.settled_at if attempt and attempt.state == State.PAID else None,
+        can_check=attempt is not None and attempt.is_open,
+    )
+
+
+def _words_of(row: RunRow, run: Run, state: str) -> StrOrPromise:
+    if run.state == RunState.READY and state == WAITING:
+        return INTENTIONS[row.kind]
+    return OUTCOME_WORDS[state]
+
+
+def _sentences_of(row: RunRow, run: Run) -> Sequence[StrOrPromise]:
+    if row.state == RowState.SKIPPED:
+        return [words.about_row(row.reason)]
+    if row.attempt is not None:
+        return row.attempt.sentences
+    if run.state == RunState.READY and row.kind == Kind.MARK:
+        return [_("%(system)s takes no payments from an app.") % {"system": row.pay_system_name}]
+    return ()
