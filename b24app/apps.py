@@ -13,4 +13,10 @@ class B24AppConfig(AppConfig):
         from django.utils.module_loading import autodiscover_modules
 
         autodiscover_modules("admin")
-        from b24app import checks, erasing, metrics, rest_log  # noqa: F401 - registers, connects them
+        from b24app import (  # noqa: F401 - registers, connects them
+            checks,
+            erasing,
+            failed_proofs,
+            metrics,
+            rest_log,
+        )
