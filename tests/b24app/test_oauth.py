@@ -146,23 +146,35 @@ def test_a_server_that_is_not_there_was_never_asked(sandbox: Sandbox, chain: Tok
         oauth.refresh(chain.refresh)
 
 
+@pytest.mark.parametrize("refresh", [5, None, "", "two words", "x" * 2049, ["a"]])
+def test_an_answer_without_a_refresh_token_is_no_pair(refresh: object) -> None:
+    answer = {**A_PAIR, "refresh_token": refresh}
+    with transport.use_adapter(Telling(answer)), pytest.raises(OutcomeUnknown):
+        oauth.refresh("a-refresh-token")
+
+
 @pytest.mark.parametrize(
     "change",
     [
-        {"access_token": ""},
-        {"access_token": None},
-        {"refresh_token": 5},
+        *({name: None} for name in A_PAIR if name != "refresh_token"),
         {"member_id": []},
-        {"client_endpoint": None},
-        {"user_id": None},
-        {"user_id": "3; DROP"},
-        {"user_id": -3},
-        {"expires_in": "soon"},
+        {"client_endpoint": {}},
+        *({"user_id": value} for value in ("3; DROP", -3, True, 10**30, "9" * 5000, 1.5)),
+        *({"expires_in": value} for value in ("soon", 10**12, -1, 0, "9" * 5000, [])),
+        {"scope": 7},
+        {"status": {"a": 1}},
     ],
+    ids=lambda change: str(change)[:40],
 )
-def test_a_pair_with_something_missing_is_no_pair(change: dict[str, Any]) -> None:
-    with transport.use_adapter(Telling({**A_PAIR, **change})), pytest.raises(OutcomeUnknown):
-        oauth.refresh("a-refresh-token")
+def test_whatever_brings_a_refresh_token_is_a_pair(change: dict[str, Any]) -> None:
+    """The refresh token that was sent is spent: without the new one the chain is lost."""
+    with transport.use_adapter(Telling({**A_PAIR, **change})):
+        pair = oauth.refresh("a-refresh-token")
+    assert pair.refresh == A_PAIR["refresh_token"]
+    assert pair.user_id is None or 0 < pair.user_id < 10**18
+    lifetime = pair.expires_at - datetime.now(UTC)
+    assert lifetime <= timedelta(days=1)
+    assert bool(pair.access) is (lifetime > timedelta())
 
 
 def test_the_owner_of_a_token(sandbox: Sandbox, alpha: Portal, chain: Token) -> None:

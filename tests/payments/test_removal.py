@@ -17,6 +17,7 @@ from b24app.errors import Missing
 from b24app.signals import pruning
 from payments import claim, closing, comments, ledger, policy, reasons
 from payments.bulk import running
+from payments.bulk.forms import KINDS_OF_A_RUN
 from payments.bulk.stepping import step
 from payments.models import (
     Approval,
@@ -380,7 +381,7 @@ CHANGES: list[Callable[[Any, Run], object]] = [
     lambda person, run: running.pause(run),
     lambda person, run: running.resume(run),
     lambda person, run: running.stop(run),
-    lambda person, run: running.start(run),
+    lambda person, run: running.start(run, KINDS_OF_A_RUN),
     step,
 ]
 

@@ -1,4 +1,4 @@
-"""A portal that was renamed while people work: told in words, never followed, mended by opening."""
+"""A portal is renamed while people work: the redirect is never followed, the next opening works."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def hosts(sandbox: Sandbox) -> set[str]:
     return {call.host for call in sandbox.log}
 
 
-def test_pay_is_refused_in_words_and_the_next_opening_mends_it(
+def test_pay_is_refused_in_words_and_the_next_opening_works(
     sandbox: Sandbox, alpha: Portal, frame: Frame, row: models.Portal
 ) -> None:
     offer = offer_in(frame.tab())
@@ -58,10 +58,10 @@ def test_pay_is_refused_in_words_and_the_next_opening_mends_it(
     attempt = Attempt.objects.get()
     assert (attempt.state, attempt.reason) == (State.REFUSED, reasons.PORTAL_MOVED)
     assert hosts(sandbox) == {OLD}
-    assert MOVED in text_of(frame.opened(), 504)
+    text_of(frame.opened())
     row.refresh_from_db()
     assert row.client_endpoint == f"https://{NEW}/rest/"
-    assert hosts(sandbox) == {OLD, "oauth.bitrix.info"}
+    assert hosts(sandbox) == {OLD, "oauth.bitrix.info", NEW}
     offer = offer_in(frame.tab())
     text_of(frame.post("/payments/pay/", offer=offer, pay_system_id=seed.ACME_PAY))
     assert Attempt.objects.latest("pk").state == State.PAID
@@ -86,7 +86,7 @@ def test_a_payment_on_its_way_is_not_confirmed_and_settled_after_the_next_openin
     assert Attempt.objects.get().state == State.UNKNOWN
     assert MOVED in text_of(frame.post("/payments/check/", offer=offer), 504)
     assert Attempt.objects.get().state == State.UNKNOWN
-    assert MOVED in text_of(frame.opened(), 504)
+    text_of(frame.opened())
     alpha.payments[seed.PAYMENT].paid = True
     text_of(frame.post("/payments/check/", offer=offer))
     assert Attempt.objects.get().state == State.PAID
@@ -98,7 +98,6 @@ def test_a_former_address_that_is_gone_is_told_from_an_outage(
 ) -> None:
     """Nothing redirects there any more: without asking, the portal would stay locked out."""
     alpha.url = f"https://{NEW}"
-    assert MOVED in text_of(frame.opened(), 504)
+    text_of(frame.opened())
     row.refresh_from_db()
     assert row.client_endpoint == f"https://{NEW}/rest/"
-    text_of(frame.opened())
