@@ -15,6 +15,7 @@ from django.utils.translation import ngettext_lazy
 
 from b24app.models import Portal
 from payments.bulk import words
+from payments.bulk.finding import MOST, MOST_LOOKED_THROUGH
 from payments.bulk.pacing import REQUESTS_A_ROW, REQUESTS_A_SECOND
 from payments.models import OVER_STATES, Kind, RowState, Run, RunState, State
 from payments.screens import MARKED, MARKING, WORDS, state_by
@@ -167,6 +168,14 @@ class Progress:
     def minutes(self) -> int:
         """About how long all of it takes, before it is started."""
         return ceil(self.count * REQUESTS_A_ROW / REQUESTS_A_SECOND / 60)
+
+    @property
+    def most(self) -> int:
+        return MOST
+
+    @property
+    def most_looked_through(self) -> int:
+        return MOST_LOOKED_THROUGH
 
     @property
     def delay_ms(self) -> int:
