@@ -191,7 +191,7 @@ def progress_of(run: Run) -> Progress:
         "attempt_id", "attempt__kind", "attempt__state", "attempt__reason",
     )  # fmt: skip
     for state, kind, sum, currency, attempt_id, *attempt in rows.iterator():
-        ended = None if attempt_id is None else state_by(*attempt)
+        ended = state_by(*attempt) if attempt_id else None
         outcome = outcome_of(state, kind, ended, is_over=run.is_over)
         totals[outcome].add(sum, currency)
         if outcome != LEFT_OUT:
