@@ -15,6 +15,7 @@ from django.utils.translation import ngettext_lazy
 
 from b24app.models import Portal
 from payments.bulk import words
+from payments.bulk.finding import MOST, MOST_LOOKED_THROUGH
 from payments.bulk.pacing import REQUESTS_A_ROW, REQUESTS_A_SECOND
 from payments.models import OVER_STATES, Kind, RowState, Run, RunState, State
 from payments.screens import MARKED, MARKING, WORDS, state_by
@@ -169,6 +170,14 @@ class Progress:
         return ceil(self.count * REQUESTS_A_ROW / REQUESTS_A_SECOND / 60)
 
     @property
+    def most(self) -> int:
+        return MOST
+
+    @property
+    def most_looked_through(self) -> int:
+        return MOST_LOOKED_THROUGH
+
+    @property
     def delay_ms(self) -> int:
         return ceil(self.seconds_to_next * 1000)
 
@@ -182,7 +191,7 @@ def progress_of(run: Run) -> Progress:
         "attempt_id", "attempt__kind", "attempt__state", "attempt__reason",
     )  # fmt: skip
     for state, kind, sum, currency, attempt_id, *attempt in rows.iterator():
-        ended = None if attempt_id is None else state_by(*attempt)
+        ended = state_by(*attempt) if attempt_id else None
         outcome = outcome_of(state, kind, ended, is_over=run.is_over)
         totals[outcome].add(sum, currency)
         if outcome != LEFT_OUT:

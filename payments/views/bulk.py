@@ -11,7 +11,6 @@ from django.views.decorators.http import require_GET, require_POST
 from b24app.session import PortalRequest, portal_required
 from payments.bulk import drafting, lines, running, showing, stepping
 from payments.bulk.allowed import may_bulk, require_may_bulk
-from payments.bulk.finding import MOST, MOST_LOOKED_THROUGH
 from payments.bulk.forms import read_confirmed, read_selection
 from payments.models import Run, RunRow
 
@@ -97,7 +96,6 @@ def _screen(request: PortalRequest, run: Run | None, *, is_worked: bool = False)
     if run is not None:
         context["progress"] = showing.progress_of(run)
         context["groups"] = lines.groups_of(run, person.portal)
-        context["most"], context["most_looked_through"] = MOST, MOST_LOOKED_THROUGH
     return render(request, "payments/screens/bulk.html", context)
 
 

@@ -250,13 +250,24 @@ def test_the_screen_names_both_counts_and_both_sums(frame: Frame) -> None:
     assert "No money moves by marking." in dry
     headings = re.findall(r'scope="rowgroup"[^>]*>(.*?)</th>', dry, re.S)
     assert [re.sub(r"<.*?>", "", heading) for heading in headings] == [
-        "To pay: 3 118.00\xa0EUR, 1\xa0999.99\xa0USD",
-        "To mark as paid: 3 1\xa0354.50\xa0EUR",
-        "Left out: 1 12.00\xa0EUR",
+        "To pay: 3 · 118.00\xa0EUR, 1\xa0999.99\xa0USD",
+        "To mark as paid: 3 · 1\xa0354.50\xa0EUR",
+        "Left out: 1 · 12.00\xa0EUR",
     ]
     row = dry.split(f'id="run-row-{seed.CASH_PAYMENT}"')[1].split("</tr>")[0]
     assert "To mark as paid" in row
     assert "Cash takes no payments from an app." in row
+
+
+def test_all_that_is_too_much_says_how_much_there_may_be(
+    alpha: Portal, frame: Frame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("payments.bulk.finding.MOST", 2)
+
+    dry = text_of(frame.post("/payments/runs/new/", all="yes", q=""))
+
+    assert "at most 500 payments at once, out of the newest 1000." in dry
+    assert Run.objects.get().rows.count() == 2
 
 
 def test_where_all_is_to_be_marked_one_button_says_so(frame: Frame, manager: Person) -> None:
