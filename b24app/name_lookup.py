@@ -49,16 +49,17 @@ def _is_address(host: str) -> bool:
 def _run(host: str, port: int, future: Future[list[str]]) -> None:
     try:
         found = _look_up(host, port)
-    except BaseException as error:  # noqa: BLE001 - raised again by those who wait
-        outcome: BaseException | None = error
+    except Exception as error:  # noqa: BLE001 - raised again by those who wait
+        _forget(host, port)
+        future.set_exception(error)
     else:
-        outcome = None
+        _forget(host, port)
+        future.set_result(found)
+
+
+def _forget(host: str, port: int) -> None:
     with _lock:
         del _running[host, port]
-    if outcome is None:
-        future.set_result(found)
-    else:
-        future.set_exception(outcome)
 
 
 def _look_up(host: str, port: int) -> list[str]:

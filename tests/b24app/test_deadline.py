@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import socket
 import ssl
 import threading
 import time
+import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -237,6 +239,44 @@ def test_the_oauth_server_has_the_same_deadline(
         settings.B24_OAUTH_URL = address(tls, server.port)
         assert seconds_of(call) < DEADLINE + 1
         over.set()
+
+
+def test_interim_answers_without_an_end_are_cut_by_their_bytes(over: threading.Event) -> None:
+    """Sent as fast as they can be read, they would keep a processor busy until the deadline."""
+
+    def answer(connection: socket.socket) -> None:
+        while not over.is_set():
+            connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n" * 1000)
+
+    with listening(answer) as server, pytest.raises(OutcomeUnknown) as told:
+        transport.post_json(server.url, {}, timeout=(2.0, 60.0))
+
+    assert "too long" in repr(told.value.__cause__)
+
+
+@pytest.mark.parametrize("status", ["200 OK", "302 Found"])
+def test_a_small_text_that_unpacks_to_a_large_one_costs_little(status: str) -> None:
+    packed = gzip.compress(b"\0" * 200_000_000)
+    headers = "Content-Encoding: gzip\r\nLocation: https://portal.example.com/\r\n"
+    tracemalloc.start()
+    try:
+        with (
+            listening(saying(http(packed, status=status, headers=headers))) as server,
+            pytest.raises(OutcomeUnknown, match="longer than"),
+        ):
+            transport.post_json(server.url, {}, timeout=(2.0, 60.0))
+        assert tracemalloc.get_traced_memory()[1] < 16 * 1024 * 1024
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("encoding", ["gzip, gzip", "br", "zstd"])
+def test_a_text_packed_as_it_was_not_requested_is_not_unpacked(encoding: str) -> None:
+    answer = http(gzip.compress(gzip.compress(b"{}")), headers=f"Content-Encoding: {encoding}\r\n")
+    with listening(saying(answer)) as server, pytest.raises(OutcomeUnknown, match="packed"):
+        transport.post_json(server.url, {}, timeout=(2.0, 10.0))
+
+    assert b"Accept-Encoding: gzip, deflate\r\n" in server.requests[0]
 
 
 # Before anything is sent

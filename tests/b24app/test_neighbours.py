@@ -26,8 +26,8 @@ from b24app import shares, together
 from bench.portals import Portals, world_of
 from sandbox import seed
 from sandbox.app import Sandbox
-from sandbox.app_process import LOOPBACK, ROOT, App, running_app
-from sandbox.server import Doors, running
+from sandbox.app_process import ROOT, App, running_app
+from sandbox.server import LOOPBACK, Doors, running
 from tests.b24app.servers import Listener, listening
 
 WORKERS = 3
