@@ -12,12 +12,13 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
 DEAL, SMART_INVOICE = 2, 31  # CRM object types
+EAST = timezone(timedelta(hours=3))  # so that a program which drops the offset is found out
 
 ACCESS_TOKEN_SECONDS = 3600
 REFRESH_TOKEN_SECONDS = 180 * 24 * 3600
@@ -42,6 +43,7 @@ class User:
     last_name: str
     role: Role
     sees_all: bool = True  # otherwise only the items this person is responsible for
+    time_zone: str = ""  # an IANA name; empty where the browser decides
 
     @property
     def is_admin(self) -> bool:
@@ -176,8 +178,7 @@ class Installation:
     finished: bool = False
     removed: bool = False
     payment_expired: bool = False  # the OAuth server gives no more tokens, the portal no answers
-    # None: everybody may use it; otherwise only these people.
-    allowed_users: frozenset[int] | None = None
+    allowed_users: frozenset[int] | None = None  # None: everybody may use it
     placements: list[dict[str, Any]] = field(default_factory=list)
     events: list[dict[str, Any]] = field(default_factory=list)
     scopes: tuple[str, ...] = ()
@@ -219,6 +220,7 @@ class Portal:
     url: str  # scheme://host[:port], no trailing slash
     title: str
     language: str = "en"
+    zone: tzinfo = EAST  # the server's: PHP's default
     users: dict[int, User] = field(default_factory=dict)
     items: dict[tuple[int, int], Item] = field(default_factory=dict)
     handlers: dict[int, Handler] = field(default_factory=dict)
@@ -233,8 +235,7 @@ class Portal:
     sends_application_token: bool = True
     commercial_plan: bool = True
     deleted: bool = False
-    # A payment is then changed but not saved: the failure that pay.payment only logs.
-    payment_save_fails: bool = False
+    payment_save_fails: bool = False  # a changed payment is not saved: pay.payment only logs it
     batch_forbidden: frozenset[str] = frozenset()  # methods answered ERROR_BATCH_METHOD_NOT_ALLOWED
     bucket_size: int = 50
     bucket_drain: float = 2.0  # requests a second
