@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from typing import cast
 from urllib.parse import urlsplit
 
 from django.db import transaction
@@ -11,14 +10,22 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from b24app import placements, tokens, trace
+from b24app import placements, tokens, trace, zones
 from b24app.client import Answer, Client, Query, portal_client
 from b24app.errors import B24Error, OpeningRefused, OutcomeUnknown, ScopeMissing
 from b24app.forms import Posted, read_posted
 from b24app.models import Portal, UserToken
 from b24app.oauth import TokenOwner
-from b24app.proof import APP_INFO, PROFILE, AppInfo, PostedCredentials, owner_of, refusal
-from b24app.session import Person, PortalRequest
+from b24app.proof import (
+    APP_INFO,
+    PROFILE,
+    AppInfo,
+    PostedCredentials,
+    Profile,
+    owner_of,
+    refusal,
+)
+from b24app.session import Person, identify
 
 logger = logging.getLogger(__name__)
 
@@ -81,15 +88,21 @@ def begin(request: HttpRequest) -> Person:
     missing = [name for name in NEEDED_SCOPES if name not in scopes]
     if missing:
         raise PermissionsMissing("insufficient_scope", ", ".join(missing))
-    portal = _remember(posted, owner, app, scopes)
+    portal = _remember(posted, owner, app, scopes, profile)
     trace.about(member_id=portal.member_id, portal_pk=portal.pk, user_id=owner.user_id)
     person = Person(portal, owner.user_id, proved_at=timezone.now())
-    cast(PortalRequest, request).person = person
+    identify(request, person)
     return person
 
 
 @transaction.atomic
-def _remember(posted: Posted, owner: TokenOwner, app: AppInfo, scopes: frozenset[str]) -> Portal:
+def _remember(
+    posted: Posted,
+    owner: TokenOwner,
+    app: AppInfo,
+    scopes: frozenset[str],
+    profile: Profile,
+) -> Portal:
     portal, _created = Portal.objects.select_for_update().get_or_create(member_id=owner.member_id)
     if portal.uninstalled_at is not None:
         portal.installed_at, portal.uninstalled_at = None, None
@@ -102,6 +115,7 @@ def _remember(posted: Posted, owner: TokenOwner, app: AppInfo, scopes: frozenset
     portal.scope = ",".join(sorted(scopes))
     portal.status, portal.language = posted.status, posted.language
     portal.bindings_checked_at = None
+    zones.learn(portal, profile)
     if posted.application_token:
         portal.application_token = posted.application_token
     portal.save()

@@ -6,11 +6,11 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterator, Mapping
-from datetime import datetime
+from datetime import date, datetime, tzinfo
 from decimal import Decimal
 from urllib.parse import urlsplit
 
-from django.utils import translation
+from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 
 from b24app.session import Person
@@ -18,7 +18,7 @@ from payments import people
 from payments.history.facts import answer_words, date_paid, paid_by
 from payments.history.filters import Filter
 from payments.history.lines import TRIED, owner_of, people_in
-from payments.history.names import own_time, system_name
+from payments.history.names import system_name
 from payments.history.pages import in_chunks
 from payments.models import Attempt, AttemptQuerySet
 from payments.screens import WORDS, state_of
@@ -55,16 +55,18 @@ class _Line:
 def rows(visible: AttemptQuerySet, wanted: Filter, person: Person) -> Iterator[str]:
     """The file in parts, one for each chunk; whoever stops reading ends it.
 
-    `person` is asked for the names of people. Dates are ISO 8601 with their offset, sums plain
-    numbers with a point. Its words are in the language of now, although it is read later, when the
-    request is over.
+    `person` is asked for the names of people. Times are ISO 8601 in the portal's time zone with
+    their offset, sums plain numbers with a point. Its words are in the language of now, although it
+    is read later, when the request is over.
     """
-    return _in_language(_rows(visible, wanted, person), translation.get_language())
+    parts = _rows(visible, wanted, person)
+    return _kept(parts, translation.get_language(), person.portal.zone)
 
 
-def _in_language(parts: Iterator[str], language: str) -> Iterator[str]:
+def _kept(parts: Iterator[str], language: str, zone: tzinfo) -> Iterator[str]:
+    """Each part in this language and time zone, and neither of them left to whoever reads it."""
     while True:
-        with translation.override(language):
+        with translation.override(language), timezone.override(zone):
             part = next(parts, None)
         if part is None:
             return
@@ -86,11 +88,11 @@ def _rows(visible: AttemptQuerySet, wanted: Filter, person: Person) -> Iterator[
         yield line.take()
 
 
-def file_name(person: Person, wanted: Filter, *, today: datetime) -> str:
+def file_name(person: Person, wanted: Filter, *, today: date) -> str:
     """payments_alpha.example.com_2026-11-01_2026-11-24.csv"""
     portal = _NOT_IN_A_FILE_NAME.sub("-", urlsplit(person.portal.client_endpoint).netloc)
     first = wanted.first.isoformat() if wanted.first else "beginning"
-    last = (wanted.last or own_time(today).date()).isoformat()
+    last = (wanted.last or today).isoformat()
     return f"payments_{portal}_{first}_{last}.csv"
 
 
@@ -100,7 +102,7 @@ def as_text(cell: Cell) -> str:
     if cell is None:
         return ""
     if isinstance(cell, datetime):
-        return cell.isoformat(timespec="seconds")
+        return timezone.localtime(cell).isoformat(timespec="seconds")
     if isinstance(cell, Decimal):
         return _plain(cell)
     text = str(cell)
@@ -149,7 +151,7 @@ def _cells(attempt: Attempt, names: Mapping[int, str]) -> list[Cell]:
     owner, payer = owner_of(attempt), paid_by(attempt.evidence)
     return [
         attempt.pk,
-        own_time(attempt.created_at),
+        attempt.created_at,
         attempt.user_id,
         names.get(attempt.user_id),
         attempt.account_number,
@@ -164,17 +166,13 @@ def _cells(attempt: Attempt, names: Mapping[int, str]) -> list[Cell]:
         system_name(attempt.pay_system_id, attempt.pay_system_name),
         str(WORDS[state_of(attempt)]),
         " ".join(map(str, attempt.sentences)),
-        _own(attempt.sent_at),
+        attempt.sent_at,
         answer_words(attempt.evidence),
-        _own(attempt.settled_at),
+        attempt.settled_at,
         date_paid(attempt.evidence),
         payer,
         None if payer is None else names.get(payer),
         attempt.undoes_id,
-        _own(attempt.handed_over_at),
+        attempt.handed_over_at,
         attempt.note,
     ]
-
-
-def _own(when: datetime | None) -> datetime | None:
-    return None if when is None else own_time(when)

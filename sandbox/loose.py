@@ -104,7 +104,7 @@ def upper_keys(value: Any, *, deep: bool = True) -> Any:
 
 def moment_text(moment: datetime | None) -> str | None:
     """ISO 8601 with the portal's offset, to the second."""
-    return None if moment is None else moment.astimezone(server_zone()).isoformat(timespec="seconds")
+    return None if moment is None else moment.astimezone(server_zone()).isoformat("T", "seconds")
 
 
 def now_at(seconds: float) -> datetime:

@@ -137,8 +137,7 @@ class Payment:
     provider_data: dict[str, Any] = field(default_factory=dict)
     company_id: int = 0
     comments: str = ""
-    # How often the portal carried out "set paid": the figure that proves nobody paid twice.
-    times_paid: int = 0
+    times_paid: int = 0  # how often "set paid" was carried out: proves that nobody paid twice
 
 
 @dataclass(frozen=True)

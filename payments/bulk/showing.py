@@ -231,7 +231,7 @@ def _shown(row: RunRow, run: Run, portal: Portal) -> RowShown:
         owner=owner_link(owner, portal),
         state=state,
         sentences=sentences,
-        at=attempt.settled_at if attempt and attempt.state == State.PAID else None,
+        at=attempt.done_at if attempt else None,
         can_check=attempt is not None and attempt.is_open,
     )
 

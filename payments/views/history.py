@@ -16,7 +16,6 @@ from payments import export as exporting
 from payments import history as past
 from payments.history import Choices, Filter, Sight
 from payments.history.chart import charts
-from payments.history.names import zone
 from payments.views.waiting import waiting_context
 
 # Some thirty sheets of paper; whoever needs more has the file.
@@ -67,7 +66,7 @@ def export(request: PortalRequest) -> StreamingHttpResponse:
     check_body_size(request)
     wanted = past.read_filter(request.POST)
     sight = past.sight_of(request.person)
-    name = exporting.file_name(request.person, wanted, today=timezone.now())
+    name = exporting.file_name(request.person, wanted, today=timezone.localdate())
     return StreamingHttpResponse(
         exporting.rows(sight.attempts, wanted, request.person),
         content_type="text/csv; charset=utf-8",
@@ -121,5 +120,4 @@ def _page(
         "before": before,
         "wanted": wanted,
         "is_admin": sight.is_admin,
-        "zone": zone(),
     }
