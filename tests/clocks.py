@@ -1,7 +1,8 @@
 """Moved clocks: whatever touches a day runs at the hours at which days differ between zones.
 
-`@at_any_hour` runs a test at several moments in portals of several zones. PRETEND_NOW=2026-12-31T23:30:00+00:00 moves the clock of all other tests, to
-find those that fail by the hour.
+`@at_any_hour` runs a test at several moments in portals of several zones. In the environment,
+PRETEND_NOW=2026-12-31T23:30:00+00:00 moves the clock of all other tests: it finds those that fail
+by the hour.
 """
 
 from __future__ import annotations
@@ -78,4 +79,3 @@ def running(clock: Clock | None) -> Iterator[Clock]:
         return
     with time_machine.travel(clock.now, tick=True):
         yield clock
-
