@@ -18,7 +18,8 @@ ROWS_ON_A_PAGE = 50
 
 
 class PublisherSite(admin.AdminSite):
-    site_header = site_title = "Pay for Bitrix24"
+    site_title = "Pay for Bitrix24"
+    site_header = "Pay for Bitrix24 (times in UTC)"
     index_title = "What the app keeps"
     site_url = None  # The app's own pages open in a portal only.
 
@@ -58,6 +59,8 @@ class PortalAdmin(ReadOnly):
         "scope",
         "status",
         "language",
+        "time_zone",
+        "time_zone_found",
         "installed_at",
         "uninstalled_at",
         "session_generation",

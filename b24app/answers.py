@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from b24app import transport
-from b24app.clocks import moment_of
+from b24app.clocks import moment_of, offset_of
 from b24app.errors import B24Error, OutcomeUnknown
 
 
@@ -16,8 +16,8 @@ from b24app.errors import B24Error, OutcomeUnknown
 class Answer:
     """A success: `total` and `next` stand beside the result of a list.
 
-    `at` is when the portal began it, by the portal's own clock, and `skew` how far that clock is
-    ahead of ours; None where the answer does not tell.
+    `at` is when the portal began it, by the portal's own clock, `skew` how far that clock is ahead
+    of ours, and `offset` the offset of its server from UTC; None where the answer does not tell.
     """
 
     result: Any
@@ -25,6 +25,7 @@ class Answer:
     next: int | None = None
     at: datetime | None = None
     skew: timedelta | None = None
+    offset: timedelta | None = None
 
 
 def answer_of(envelope: Mapping[str, Any], *, asked_at: datetime) -> Answer:
@@ -39,6 +40,7 @@ def answer_of(envelope: Mapping[str, Any], *, asked_at: datetime) -> Answer:
         _number(envelope.get("next")),
         at,
         None if at is None else at - asked_at,
+        offset_of(envelope.get("time")),
     )
 
 
@@ -63,6 +65,7 @@ def part_of(whole: Answer | B24Error, key: str, method: str) -> Answer | B24Erro
         _number(next_.get(key)),
         moment_of(time) or whole.at,
         whole.skew,
+        whole.offset,
     )
 
 

@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext_lazy
 
-from b24app import placements, removal
+from b24app import placements, removal, zones
 from b24app.client import Answer, Client, Pending, Query, portal_client
 from b24app.clocks import CLOCKS_DIFFER, CLOCKS_TOO_FAR_APART
 from b24app.errors import B24Error, ChainBroken, OutcomeUnknown
@@ -114,6 +114,7 @@ def _asked(portal: Portal, client: Client) -> Iterator[Line]:
     yield _permissions(scopes)
     yield _bindings(client)
     yield _clock(clock, middle)
+    yield _time_zone(portal, clock)
 
 
 def _finished(portal: Portal) -> Line:
@@ -281,3 +282,27 @@ def _clock(asked: Pending[datetime], ours: datetime) -> Line:
             "Nothing can be paid until whoever runs the app sets the clock of its server by NTP."
         )
     return Line(name, False, found % words, advice)
+
+
+def _time_zone(portal: Portal, asked: Pending[datetime]) -> Line:
+    """A server may keep another time than the company does, so an administrator's choice is in
+    order whatever the server shows; a zone that the app found by itself has to fit."""
+    name = _("Time zone")
+    try:
+        seen = asked.get().utcoffset()
+    except B24Error as error:
+        return Line(name, False, error.sentence)
+    words = {
+        "zone": zones.words(portal.zone),
+        "offset": zones.offset_words(seen or timedelta(0)),
+    }
+    if not portal.time_zone and not portal.time_zone_found:
+        return Line(name, True, _("Not known before somebody opens the app: times are in UTC."))
+    if zones.offset_of(portal.zone) == seen:
+        return Line(name, True, _("Times are those of %(zone)s.") % words)
+    return Line(
+        name,
+        bool(portal.time_zone),
+        _("Times are those of %(zone)s; the answers of Bitrix24 show %(offset)s.") % words,
+        _("If the app shows other times than Bitrix24, an administrator chooses them in Rules."),
+    )

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import logging
-from typing import cast
 
 from django.db import transaction
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from b24app import failed_proofs, placements, tokens, trace
+from b24app import failed_proofs, placements, tokens, trace, zones
 from b24app.client import Answer, Client, Query, portal_client
 from b24app.errors import B24Error, OpeningRefused, OutcomeUnknown, ScopeMissing
 from b24app.forms import Posted, read_posted
@@ -22,11 +21,12 @@ from b24app.proof import (
     PROFILE,
     AppInfo,
     PostedCredentials,
+    Profile,
     address_of,
     owner_of,
     refusal,
 )
-from b24app.session import Person, PortalRequest
+from b24app.session import Person, identify
 
 logger = logging.getLogger(__name__)
 
@@ -94,10 +94,10 @@ def begin(request: HttpRequest) -> Person:
     missing = [name for name in NEEDED_SCOPES if name not in scopes]
     if missing:
         raise PermissionsMissing("insufficient_scope", ", ".join(missing))
-    portal = _remember(posted, owner, address, app, scopes)
+    portal = _remember(posted, owner, address, app, scopes, profile)
     trace.about(member_id=portal.member_id, portal_pk=portal.pk, user_id=owner.user_id)
     person = Person(portal, owner.user_id, proved_at=timezone.now())
-    cast(PortalRequest, request).person = person
+    identify(request, person)
     return person
 
 
@@ -108,6 +108,7 @@ def _remember(
     address: PortalAddress,
     app: AppInfo,
     scopes: frozenset[str],
+    profile: Profile,
 ) -> Portal:
     portal, _created = Portal.objects.select_for_update().get_or_create(member_id=owner.member_id)
     # Whatever an event said, the app is there; in the grace time its data are taken up again.
@@ -122,6 +123,7 @@ def _remember(
     portal.scope = ",".join(sorted(scopes))
     portal.status, portal.language = posted.status, posted.language
     portal.bindings_checked_at = None
+    zones.learn(portal, profile)
     if posted.application_token:
         portal.application_token = posted.application_token
     portal.save()

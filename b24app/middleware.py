@@ -8,7 +8,7 @@ from collections.abc import Callable
 from csp.decorators import csp_replace
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.http.response import HttpResponseBase
-from django.utils import translation
+from django.utils import timezone, translation
 from django.utils.cache import patch_cache_control
 
 from b24app import error_pages, languages, publisher, session, shares, trace
@@ -74,6 +74,18 @@ class LanguageMiddleware:
         finally:
             translation.deactivate()
         return response
+
+
+class TimeZoneMiddleware:
+    """Begins each request in UTC, as the publisher's admin stays, and leaves no portal's time zone
+    behind for the thread's next request. `session.identify` switches to the portal's."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        with timezone.override(None):
+            return self.get_response(request)
 
 
 class FrameMiddleware:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import timedelta, tzinfo
 from typing import TYPE_CHECKING, Any
 
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils import timezone
 
-from b24app import crypto
+from b24app import crypto, zones
 
 if TYPE_CHECKING:
     _Text = models.TextField[str, str]
@@ -67,6 +67,12 @@ class Portal(models.Model):
     next_question_at = models.DateTimeField(null=True, blank=True)
     # When the tabs and events were last found bound; empty when the portal may have dropped some.
     bindings_checked_at = models.DateTimeField(null=True, blank=True)
+    # The zone of all times that people read: the administrator's choice, else what was found.
+    # Names as `zones.find` takes them; empty where nothing was chosen or is known.
+    time_zone = models.CharField(max_length=64, blank=True)
+    time_zone_found = models.CharField(max_length=64, blank=True)
+    # What the portal's answers showed last, in minutes east of UTC.
+    utc_offset = models.SmallIntegerField(null=True, blank=True)
 
     def __str__(self) -> str:
         return self.domain
@@ -74,6 +80,10 @@ class Portal(models.Model):
     @property
     def scopes(self) -> frozenset[str]:
         return frozenset(part.strip() for part in self.scope.split(",") if part.strip())
+
+    @property
+    def zone(self) -> tzinfo:
+        return zones.of_portal(self)
 
     @property
     def bindings_are_due(self) -> bool:

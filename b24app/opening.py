@@ -12,7 +12,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 
-from b24app import failed_proofs, removal, tokens, trace
+from b24app import failed_proofs, removal, tokens, trace, zones
 from b24app.broken import ABOUT_THE_PERSON
 from b24app.client import Batch, Client, Pending, run_together
 from b24app.errors import (
@@ -40,7 +40,7 @@ from b24app.proof import (
     refusal,
     security,
 )
-from b24app.session import Person, PortalRequest
+from b24app.session import Person, PortalRequest, identify
 
 __all__ = ["APP_INFO", "PROFILE", "Opening", "Profile", "read_opening"]
 
@@ -232,10 +232,13 @@ class Opening:
         # portal is theirs to harm, an ordinary user's is not.
         if profile.is_admin and posted.application_token:
             self._keep_application_token(posted.application_token)
+        learned = zones.learn(portal, profile)
+        if learned:
+            portal.save(update_fields=learned)
         trace.about(member_id=portal.member_id, portal_pk=portal.pk, user_id=profile.user_id)
         person = Person(portal, profile.user_id, proved_at=timezone.now())
         request = cast(PortalRequest, self._request)
-        request.person = person
+        identify(request, person)
         request.looks_after_bindings = profile.is_admin and portal.bindings_are_due
         return person
 

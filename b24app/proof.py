@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from datetime import timedelta
 
 from django.conf import settings
 from django.utils.crypto import constant_time_compare
@@ -48,9 +49,14 @@ class AppInfo:
 
 @dataclass(frozen=True)
 class Profile:
+    """A person. `time_zone` is an IANA name, empty where the person has chosen none; `utc_offset`
+    is not theirs, but that of the portal's server, None where its answer did not show it."""
+
     user_id: int
     is_admin: bool
     name: str
+    time_zone: str = ""
+    utc_offset: timedelta | None = None
 
 
 def _app_info(answer: Answer) -> AppInfo:
@@ -64,7 +70,13 @@ def _profile(answer: Answer) -> Profile:
     match answer.result:
         case {"ID": int() | str() as number, "ADMIN": bool() as is_admin, **rest}:
             names = (str(rest.get(key) or "").strip() for key in ("NAME", "LAST_NAME"))
-            return Profile(_whole(number), is_admin, " ".join(filter(None, names)))
+            return Profile(
+                _whole(number),
+                is_admin,
+                " ".join(filter(None, names)),
+                str(rest.get("TIME_ZONE") or ""),
+                answer.offset,
+            )
         case dict() | list() as nobody if not nobody:
             raise TokenRejected("authorization_error", "the profile of a dismissed user", 200)
     raise OutcomeUnknown("profile: an unknown shape")

@@ -125,6 +125,13 @@ def read(request: HttpRequest) -> Person:
     return Person(portal, user_id, proved_at)
 
 
+def identify(request: HttpRequest, person: Person) -> None:
+    """From here on the request is this person's, and every time that is written for them is in
+    their portal's time zone, until the request is over."""
+    cast(PortalRequest, request).person = person
+    timezone.activate(person.portal.zone)
+
+
 def language_in(value: str) -> str | None:
     """The language of a session, also of one that is over; None where the value is not ours."""
     content = _opened(value) if 0 < len(value) <= MAX_LENGTH else None
@@ -161,8 +168,7 @@ def portal_required(
     @csrf_exempt
     @wraps(view)
     def wrapped(request: HttpRequest, /, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        identified = cast(PortalRequest, request)
-        identified.person = read(request)
-        return view(identified, *args, **kwargs)
+        identify(request, read(request))
+        return view(cast(PortalRequest, request), *args, **kwargs)
 
     return wrapped

@@ -86,6 +86,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
     "b24app.middleware.LanguageMiddleware",
+    "b24app.middleware.TimeZoneMiddleware",
     "django.middleware.common.CommonMiddleware",
     # These five are for the admin's address alone: a frame has no cookies.
     "b24app.publisher.AdminFrames",
@@ -154,6 +155,7 @@ LANGUAGES = [
 ]
 LOCALE_PATHS = [BASE_DIR / "locale"]
 FORMAT_MODULE_PATH = ["b24app.formats"]
+# What people read is in their portal's zone, set by `session.identify`.
 TIME_ZONE = "UTC"
 USE_I18N = True
 USE_TZ = True

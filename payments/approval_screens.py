@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from django.db import models
 from django.utils import timezone
-from django.utils.formats import date_format
 from django.utils.translation import gettext_lazy as _
 
 from b24app.models import Portal
+from b24app.times import day
 from payments.desk import Desk, key_of
 from payments.models import Approval, ApprovalState
 from payments.screens import OwnerLink, owner_link
@@ -95,7 +95,7 @@ def _own_sentences(
         return []
     words = {
         "name": names.get(approval.decided_by, ""),
-        "date": date_format(approval.decided_at, "DATE_FORMAT"),
+        "date": day(approval.decided_at),
         "note": approval.note,
     }
     match state:

@@ -229,8 +229,12 @@ def is_marked(text: str, attempt: Attempt) -> bool:
 
 
 def text_of(attempt: Attempt) -> str:
-    """What is said, in the portal's language."""
-    with translation.override(languages.of_portal(attempt.portal.language)):
+    """What is said, in the portal's language and time zone."""
+    portal = attempt.portal
+    with (
+        translation.override(languages.of_portal(portal.language)),
+        timezone.override(portal.zone),
+    ):
         words = {
             "sum": money(attempt.sum, attempt.currency),
             "system": _without_markup(attempt.pay_system_name) or str(attempt.pay_system_id),

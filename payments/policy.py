@@ -81,8 +81,17 @@ def check(
     return approval
 
 
-def change(portal: Portal, *, actor_id: int, version: int, values: dict[str, Any]) -> Policy:
-    """Store new rules, and in the ledger what they were and are. `values` are fields of Policy.
+def change(
+    portal: Portal,
+    *,
+    actor_id: int,
+    version: int,
+    values: dict[str, Any],
+    time_zone: str | None = None,
+) -> Policy:
+    """Store new rules, and in the ledger what they were and are. `values` are fields of Policy;
+    `time_zone` is the administrator's choice for the portal, empty for the zone that was found,
+    None to leave it.
 
     Raises ChangedMeanwhile where `version` is not the stored one: then nothing is stored.
     """
@@ -91,6 +100,8 @@ def change(portal: Portal, *, actor_id: int, version: int, values: dict[str, Any
         if before.version != version:
             raise ChangedMeanwhile(f"version {before.version} is stored, {version} was seen")
         is_first = before._state.adding
+        zone_before = portal.time_zone
+        zone_after = zone_before if time_zone is None else time_zone
         after = Policy(
             pk=before.pk,
             portal=portal,
@@ -100,12 +111,17 @@ def change(portal: Portal, *, actor_id: int, version: int, values: dict[str, Any
             **values,
         )
         _store(after, is_first=is_first, seen_version=version)
+        Portal.objects.filter(pk=portal.pk).update(time_zone=zone_after)
         ledger.record(
             portal,
             "policy",
             actor_id=actor_id,
-            facts={"before": before.as_facts(), "after": after.as_facts()},
+            facts={
+                "before": {**before.as_facts(), "time_zone": zone_before},
+                "after": {**after.as_facts(), "time_zone": zone_after},
+            },
         )
+    portal.time_zone = zone_after
     return after
 
 

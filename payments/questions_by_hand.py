@@ -58,7 +58,7 @@ class MarkQuestion:
 
 @dataclass(frozen=True)
 class UndoQuestion:
-    """`until` is how long it can be undone, in the portal's own time where that is known."""
+    """`until` is how long it can be undone."""
 
     offer: Offer
     sealed: str
@@ -96,7 +96,4 @@ def ask_undo(person: Person, *, sealed: str) -> UndoQuestion:
     if not allows(person, lambda is_admin: rules.may_undo(person.user_id, is_admin=is_admin)):
         raise UndoForbidden(reasons.UNDO_NOT_ALLOWED)
     until = paid.settled_at + timedelta(hours=rules.undo_hours)
-    paid_at = paid.evidence.get("datePaid")
-    if paid_at is not None:
-        until = until.astimezone(datetime.fromisoformat(paid_at).tzinfo)
     return UndoQuestion(offer, sealed, paid.pay_system_name or offer.pay_system_name, until)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,8 @@ from django.http import QueryDict
 from django.utils.formats import get_format
 from django.utils.translation import gettext_lazy as _
 
+from b24app import zones
+from b24app.models import Portal
 from payments.gateway import PaySystem
 from payments.models import MAX_UNDO_HOURS, Policy, Who
 
@@ -28,6 +31,9 @@ _CURRENCY = re.compile(r"[A-Z]{3}")
 # A comma and a point both separate decimals. Before three digits each of them separates thousands
 # in some country: 1,000 and 1.000 are refused, because one person's thousand is another's one.
 _SUM = re.compile(r"[0-9]{1,15}(?:[.,](?:[0-9]{1,2}|[0-9]{4}))?")
+
+_ZONE_LENGTH = 64  # of the column
+_NO_SUCH_ZONE = _("Choose a time zone from the list.")
 
 ALL, CHOSEN = "all", "chosen"
 
@@ -73,16 +79,24 @@ class RulesForm(forms.Form):
     bulk_by = forms.ChoiceField(choices=Who.choices)
     bulk_people = forms.TypedMultipleChoiceField(coerce=int, required=False)
     timeline_comment = forms.BooleanField(required=False)
+    # Empty: as the app finds it out.
+    time_zone = forms.CharField(
+        required=False,
+        max_length=_ZONE_LENGTH,
+        error_messages={"max_length": _NO_SUCH_ZONE, "null_characters_not_allowed": _NO_SUCH_ZONE},
+    )
 
     def __init__(
         self,
         stored: Policy,
         *,
+        portal: Portal,
         systems: Sequence[PaySystem] | None,
         people: Mapping[int, str],
         posted: QueryDict | None = None,
     ) -> None:
-        super().__init__(posted, initial=_initial(stored))
+        super().__init__(posted, initial={**_initial(stored), "time_zone": portal.time_zone})
+        self._portal = portal
         self._stored = stored
         self.systems_known = systems is not None
         self._names = {one.id: one.name for one in systems or ()}
@@ -108,6 +122,19 @@ class RulesForm(forms.Form):
         if any(row.error for row in self.limit_rows):
             self.add_error(None, "limits")
         return cleaned
+
+    def clean_time_zone(self) -> str:
+        name: str = self.cleaned_data["time_zone"]
+        if name and zones.find(name) is None:
+            raise forms.ValidationError(_NO_SUCH_ZONE)
+        # A page that was opened before there was this field does not send it.
+        return name if "time_zone" in self.data else self._portal.time_zone
+
+    @property
+    def time_zone_choices(self) -> list[tuple[str, StrOrPromise]]:
+        found = zones.find(self._portal.time_zone_found) or UTC
+        automatic = _("As found: %(zone)s") % {"zone": zones.words(found)}
+        return [("", automatic), *zones.choices(self._portal.time_zone)]
 
     def values(self) -> dict[str, Any]:
         """Of valid rules: the fields of Policy."""

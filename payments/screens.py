@@ -8,11 +8,11 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from django.utils import timezone
-from django.utils.formats import date_format
 from django.utils.translation import gettext_lazy as _
 
 from b24app.models import Portal
 from b24app.proof import origin_of
+from b24app.times import day
 from payments import reasons, sentences
 from payments.gateway import DEAL, SMART_INVOICE, Owner
 from payments.models import Approval, Attempt, Kind, State
@@ -199,7 +199,6 @@ def status_after(
     if attempt is None:
         return status
     words = list(attempt.sentences)
-    is_settled = attempt.state in (State.PAID, State.UNDONE)
     if attempt.state == State.PAID and not attempt.reason and attempt.user_id != offer.user_id:
         words.append(sentences.PAID_BY_SOMEBODY_ELSE)
     return replace(
@@ -207,7 +206,7 @@ def status_after(
         state=state_of(attempt),
         pay_system_name=attempt.pay_system_name or offer.pay_system_name,
         can_check=attempt.is_open,
-        at=attempt.settled_at if is_settled else None,
+        at=attempt.done_at,
         sentences=words,
     )
 
@@ -254,7 +253,7 @@ def _approved(approval: Approval | None, names: Mapping[int, str]) -> Sequence[S
         return ()
     words = {
         "name": names.get(approval.decided_by, approval.decided_by),
-        "date": date_format(approval.decided_at, "DATE_FORMAT"),
+        "date": day(approval.decided_at),
     }
     return [_("Approved by %(name)s on %(date)s.") % words]
 

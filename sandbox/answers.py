@@ -8,6 +8,7 @@ from typing import Any
 
 from sandbox import php
 from sandbox.http import Response, json_response
+from sandbox.loose import server_zone
 from sandbox.registry import Listed, RestError
 from sandbox.world import World
 
@@ -63,4 +64,5 @@ def _across(response: Response) -> Response:
 
 
 def _iso(moment: float) -> str:
-    return datetime.fromtimestamp(moment, UTC).isoformat(timespec="seconds")
+    """The server's zone, by its offset only: no answer of REST names it."""
+    return datetime.fromtimestamp(moment, UTC).astimezone(server_zone()).isoformat("T", "seconds")

@@ -3,14 +3,33 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta, timezone
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import UTC, datetime, tzinfo
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-# The portals live east of UTC, so that a program which drops the offset is found out.
-PORTAL_TIME = timezone(timedelta(hours=3))
+from sandbox.world import EAST
+
+# PHP's default time zone: one for all that a server writes and reads in one request.
+_server_zone: ContextVar[tzinfo] = ContextVar("server_zone", default=EAST)
 
 _LEADING_INTEGER = re.compile(r"\s*([+-]?\d+)")
+
+
+def server_zone() -> tzinfo:
+    return _server_zone.get()
+
+
+@contextmanager
+def in_zone(zone: tzinfo) -> Iterator[None]:
+    """Write and read times in this zone, as a server with that PHP setting does."""
+    before = _server_zone.set(zone)
+    try:
+        yield
+    finally:
+        _server_zone.reset(before)
 
 
 def is_empty(value: Any) -> bool:
@@ -56,7 +75,7 @@ def to_moment(value: Any) -> datetime | None:
         moment = datetime.fromisoformat(to_text(value))
     except ValueError:
         return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=PORTAL_TIME)
+    return moment if moment.tzinfo else moment.replace(tzinfo=server_zone())
 
 
 def flag(value: bool) -> str:
@@ -85,7 +104,7 @@ def upper_keys(value: Any, *, deep: bool = True) -> Any:
 
 def moment_text(moment: datetime | None) -> str | None:
     """ISO 8601 with the portal's offset, to the second."""
-    return None if moment is None else moment.astimezone(PORTAL_TIME).isoformat(timespec="seconds")
+    return None if moment is None else moment.astimezone(server_zone()).isoformat("T", "seconds")
 
 
 def now_at(seconds: float) -> datetime:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from sandbox import answers, batch
 from sandbox.access import TOKEN_PARAMETERS, Caller, WebhookKey, authenticate, token_of
 from sandbox.http import Request, Response
+from sandbox.loose import in_zone
 from sandbox.registry import METHODS, Call, Method, RestError
 from sandbox.world import Portal
 
@@ -67,6 +68,13 @@ def answer(
     sandbox: Sandbox, portal: Portal, request: Request, *, skipped: frozenset[str] = frozenset()
 ) -> Response:
     """One answer. The methods in `skipped` answer `true` and do nothing."""
+    with in_zone(portal.zone):
+        return _answer(sandbox, portal, request, skipped)
+
+
+def _answer(
+    sandbox: Sandbox, portal: Portal, request: Request, skipped: frozenset[str]
+) -> Response:
     started = sandbox.world.now()
     question = asked(request)
     try:

@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from decimal import Decimal
 from typing import Any
 
@@ -20,6 +20,7 @@ from sandbox.removed import RemovedOAuth, RemovedRest
 from sandbox.roles import Role as Role
 
 DEAL, CONTACT, COMPANY, SMART_INVOICE = 2, 3, 4, 31  # CRM object types
+EAST = timezone(timedelta(hours=3))  # so that a program which drops the offset is found out
 
 ACCESS_TOKEN_SECONDS = 3600
 REFRESH_TOKEN_SECONDS = 180 * 24 * 3600
@@ -33,6 +34,7 @@ class User:
     last_name: str
     role: Role
     sees_all: bool = True  # otherwise only the items this person is responsible for
+    time_zone: str = ""  # an IANA name; empty where the browser decides
 
     @property
     def is_admin(self) -> bool:
@@ -128,8 +130,7 @@ class Payment:
     provider_data: dict[str, Any] = field(default_factory=dict)
     company_id: int = 0
     comments: str = ""
-    # How often the portal carried out "set paid": the figure that proves nobody paid twice.
-    times_paid: int = 0
+    times_paid: int = 0  # how often "set paid" was carried out: proves that nobody paid twice
 
 
 @dataclass(frozen=True)
@@ -170,8 +171,7 @@ class Installation:
     removed: bool = False
     removed_at: float = 0.0
     payment_expired: bool = False  # the OAuth server gives no more tokens, the portal no answers
-    # None: everybody may use it; otherwise only these people.
-    allowed_users: frozenset[int] | None = None
+    allowed_users: frozenset[int] | None = None  # None: everybody may use it
     placements: list[dict[str, Any]] = field(default_factory=list)
     events: list[dict[str, Any]] = field(default_factory=list)
     scopes: tuple[str, ...] = ()
@@ -213,6 +213,7 @@ class Portal:
     url: str  # scheme://host[:port], no trailing slash
     title: str
     language: str = "en"
+    zone: tzinfo = EAST  # the server's: PHP's default
     users: dict[int, User] = field(default_factory=dict)
     items: dict[tuple[int, int], Item] = field(default_factory=dict)
     handlers: dict[int, Handler] = field(default_factory=dict)
@@ -229,8 +230,7 @@ class Portal:
     deleted: bool = False
     removed_rest: RemovedRest = RemovedRest.APPLICATION_NOT_FOUND
     removed_oauth: RemovedOAuth = RemovedOAuth.NOT_INSTALLED
-    # A payment is then changed but not saved: the failure that pay.payment only logs.
-    payment_save_fails: bool = False
+    payment_save_fails: bool = False  # a changed payment is not saved: pay.payment only logs it
     batch_forbidden: frozenset[str] = frozenset()  # methods answered ERROR_BATCH_METHOD_NOT_ALLOWED
     bucket_size: int = 50
     bucket_drain: float = 2.0  # requests a second

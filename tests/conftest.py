@@ -12,6 +12,8 @@ from sandbox import seed
 from sandbox.adapter import SandboxAdapter
 from sandbox.app import Sandbox
 from sandbox.world import Portal
+from tests import clocks
+from tests.clocks import Clock
 
 OAUTH_URL = "https://oauth.bitrix.info"
 ALPHA_URL = "https://alpha.example.com"
@@ -19,10 +21,18 @@ BETA_URL = "https://beta.example.com"
 APP_URL = "https://pay.example.com"
 
 
+@pytest.fixture(autouse=True)
+def clock(request: pytest.FixtureRequest) -> Iterator[Clock]:
+    """The hour and the zone of the portals; `@at_any_hour` gives both."""
+    with clocks.running(getattr(request, "param", None)) as running:
+        yield running
+
+
 @pytest.fixture
-def sandbox() -> Iterator[Sandbox]:
+def sandbox(clock: Clock) -> Iterator[Sandbox]:
     """A Bitrix24 of its own for each test, mounted where the app's HTTP adapter is."""
     world = seed.demo_world(oauth_url=OAUTH_URL, portal_urls=(ALPHA_URL, BETA_URL), app_url=APP_URL)
+    clock.set_portals(world)
     stage = Sandbox(world)
     with transport.use_adapter(SandboxAdapter(stage)):
         yield stage

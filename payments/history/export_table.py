@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from datetime import date, datetime
+from datetime import date, datetime, tzinfo
 from decimal import Decimal
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 from django.utils import timezone, translation
@@ -27,6 +28,7 @@ CHUNK = 1000
 
 _NOT_IN_A_FILE_NAME = re.compile(r"[^0-9A-Za-z.-]+")
 
+T = TypeVar("T")
 Cell = str | int | Decimal | datetime | None
 
 
@@ -66,21 +68,9 @@ def headings() -> list[str]:
 def chunks(visible: AttemptQuerySet, wanted: Filter, person: Person) -> Iterator[list[list[Cell]]]:
     """Yields rows, CHUNK at a time, newest first.
 
-    Each chunk is read in the language and time zone of the caller at the first step, although a
-    streamed response is read after the request is over. `person` is asked for the names of people
-    and for the CRM's titles: a cell is empty where they may not read one.
+    `person` is asked for the names of people and for the CRM's titles: a cell is empty where they
+    may not read one.
     """
-    language, zone = translation.get_language(), timezone.get_current_timezone()
-    parts = _chunks(visible, wanted, person)
-    while True:
-        with translation.override(language), timezone.override(zone):
-            part = next(parts, None)
-        if part is None:
-            return
-        yield part
-
-
-def _chunks(visible: AttemptQuerySet, wanted: Filter, person: Person) -> Iterator[list[list[Cell]]]:
     names: dict[int, str] = {}
     crm = CrmFacts(person)
     for attempts in in_chunks(visible, wanted, size=CHUNK):
@@ -89,6 +79,21 @@ def _chunks(visible: AttemptQuerySet, wanted: Filter, person: Person) -> Iterato
             names.update(people.names(person, unknown))
         crm.learn(attempts)
         yield [_cells(attempt, names, crm) for attempt in attempts]
+
+
+def as_now(parts: Iterator[T]) -> Iterator[T]:
+    """Has each part made in the language and time zone of now: a streamed response is read when the
+    request, and what it activated, is over."""
+    return _kept(parts, translation.get_language(), timezone.get_current_timezone())
+
+
+def _kept(parts: Iterator[T], language: str, zone: tzinfo) -> Iterator[T]:
+    while True:
+        with translation.override(language), timezone.override(zone):
+            part = next(parts, None)
+        if part is None:
+            return
+        yield part
 
 
 def file_name(person: Person, wanted: Filter, *, today: date, ending: str) -> str:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from payments.history.names import moment, own_time, system_name
+from b24app.times import exact, moment_in
+from payments.history.names import system_name
 from payments.models import Attempt
 from payments.people import unnamed
 
@@ -39,15 +40,8 @@ def paid_by(evidence: Mapping[str, Any]) -> int | None:
 
 
 def date_paid(evidence: Mapping[str, Any]) -> datetime | None:
-    """When it was paid, by the portal's clock and with its offset."""
-    return _moment_of(evidence.get("datePaid"))
-
-
-def _moment_of(written: object) -> datetime | None:
-    try:
-        return datetime.fromisoformat(str(written or ""))
-    except ValueError:
-        return None
+    """When it was paid, as the portal says."""
+    return moment_in(evidence.get("datePaid"))
 
 
 def answer_words(evidence: Mapping[str, Any]) -> str:
@@ -77,7 +71,7 @@ def _beginning(attempt: Attempt) -> Iterator[Fact]:
         yield Fact(_("Order in Bitrix24"), str(attempt.order_id))
     if attempt.undoes_id is not None:
         yield Fact(_("Takes back"), _("attempt %(id)s") % {"id": attempt.undoes_id})
-    yield Fact(_("Begun"), moment(own_time(attempt.created_at)))
+    yield Fact(_("Begun"), exact(attempt.created_at))
     if attempt.evidence.get("rebound"):
         yield Fact(
             _("Payment system changed"),
@@ -85,7 +79,7 @@ def _beginning(attempt: Attempt) -> Iterator[Fact]:
             % {"bound": attempt.bound_pay_system_id, "chosen": attempt.pay_system_id},
         )
     sent = attempt.sent_at
-    yield Fact(_("Sent"), moment(own_time(sent)) if sent else _("Nothing was sent."))
+    yield Fact(_("Sent"), exact(sent) if sent else _("Nothing was sent."))
 
 
 def _evidence(evidence: Mapping[str, Any], names: Mapping[int, str]) -> Iterator[Fact]:
@@ -98,7 +92,7 @@ def _evidence(evidence: Mapping[str, Any], names: Mapping[int, str]) -> Iterator
         yield Fact(_("What Bitrix24 says of it"), said)
     when = date_paid(evidence)
     if when is not None:
-        yield Fact(_("Paid on, by the portal's clock"), moment(when))
+        yield Fact(_("Paid on"), exact(when))
     payer = paid_by(evidence)
     if payer is not None:
         name = names.get(payer) or unnamed(payer)
@@ -108,8 +102,8 @@ def _evidence(evidence: Mapping[str, Any], names: Mapping[int, str]) -> Iterator
         yield Fact(_("Payment system then"), system_name(system_id, ""))
     before = evidence.get("before")
     if isinstance(before, Mapping):
-        earlier = next((date for date in map(_moment_of, before.values()) if date), None)
-        said = moment(earlier) if earlier else _("Never")
+        earlier = next((date for date in map(moment_in, before.values()) if date), None)
+        said = exact(earlier) if earlier else _("Never")
         yield Fact(_("Paid before this attempt"), said)
     apart = evidence.get("clock")
     if isinstance(apart, int):
@@ -144,9 +138,9 @@ def _ending(attempt: Attempt) -> Iterator[Fact]:
         looks = ngettext("%(count)s time", "%(count)s times", attempt.looks)
         yield Fact(_("Looked at again"), looks % {"count": attempt.looks})
     if attempt.handed_over_at is not None:
-        yield Fact(_("Handed over to a person"), moment(own_time(attempt.handed_over_at)))
+        yield Fact(_("Handed over to a person"), exact(attempt.handed_over_at))
     if attempt.settled_at is not None:
-        yield Fact(_("Settled"), moment(own_time(attempt.settled_at)))
+        yield Fact(_("Settled"), exact(attempt.settled_at))
     if attempt.note:
         yield Fact(_("Note"), attempt.note)
 
@@ -159,4 +153,7 @@ def _in_words(value: object) -> str:
         return ", ".join(map(_in_words, value))[:_LONGEST_VALUE]
     if isinstance(value, bool):
         return _("yes") if value else _("no")
+    when = moment_in(value)
+    if when is not None:
+        return exact(when)
     return "-" if value is None else str(value)[:_LONGEST_VALUE]

@@ -5,15 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 from django.db.models import Q
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from b24app.errors import BadInput
 from b24app.forms import positive_id
+from b24app.times import beginning_of
 from payments.models import OPEN_STATES, State
 from payments.number_search import ANY_NUMBER, NumberSearch, read_number_search
 
@@ -67,8 +67,8 @@ class BadChoice(BadInput):
 
 @dataclass(frozen=True)
 class Filter:
-    """`first` and `last` are whole days in the server's time zone, both included; None and the
-    empty string leave open."""
+    """`first` and `last` are whole days of the portal, both included; None and the empty string
+    leave open."""
 
     first: date | None = None
     last: date | None = None
@@ -110,10 +110,6 @@ class Filter:
         if self.number:
             found &= self.number.conditions()
         return found
-
-
-def beginning_of(day: date) -> datetime:
-    return datetime.combine(day, time.min, tzinfo=timezone.get_default_timezone())
 
 
 def read_filter(fields: Mapping[str, str]) -> Filter:

@@ -13,7 +13,7 @@ from b24app.models import Portal
 from payments import screens
 from payments.gateway import Owner
 from payments.history.facts import Fact, facts_of, paid_by
-from payments.history.names import own_time, system_name
+from payments.history.names import system_name
 from payments.models import Attempt, Kind, State
 from payments.people import unnamed
 from payments.screens import OwnerLink
@@ -84,7 +84,7 @@ def _line(
         sentences.append(TAKEN_BACK % {"id": undone_by})
     return Line(
         attempt=attempt,
-        at=own_time(attempt.created_at),
+        at=attempt.created_at,
         who=names.get(attempt.user_id) or unnamed(attempt.user_id),
         owner=screens.owner_link(owner_of(attempt), portal),
         tried=TRIED[attempt.kind],

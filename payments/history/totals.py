@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import Decimal
@@ -11,9 +11,10 @@ from django.db.models import Count, Exists, OuterRef, Sum
 from django.db.models.functions import TruncDate
 from django.utils import timezone
 
+from b24app import times
 from payments.gateway.parsing import MONEY_STEP
-from payments.history.filters import Filter, beginning_of
-from payments.history.names import own_time, system_name
+from payments.history.filters import Filter
+from payments.history.names import system_name
 from payments.models import Attempt, AttemptQuerySet, Kind, State
 
 # A quarter of a year: as many bars as can still be told apart, and a bound on what is summed up.
@@ -78,19 +79,12 @@ def totals(visible: AttemptQuerySet, wanted: Filter, *, systems: Mapping[int, st
     newest = paid.order_by("-created_at", "-pk").values_list("created_at", flat=True).first()
     if newest is None:
         return Totals([])
-    last = own_time(newest).date()
+    last = timezone.localtime(newest).date()
     earliest = last - timedelta(days=LONGEST_DAYS - 1)
     first = earliest if wanted.first is None else max(earliest, wanted.first)
-    is_cut = paid.filter(created_at__lt=beginning_of(first)).exists()
-    rows = (
-        paid.filter(created_at__gte=beginning_of(first))
-        .annotate(day=TruncDate("created_at", tzinfo=timezone.get_default_timezone()))
-        .values_list("currency", "day", "pay_system_id", "kind")
-        .annotate(total=Sum("sum"), count=Count("pk"))
-        .order_by("day")
-    )
+    is_cut = paid.filter(created_at__lt=times.beginning_of(first)).exists()
     found: dict[str, CurrencyTotals] = {}
-    for currency, day, system_id, kind, total, count in rows:
+    for currency, day, system_id, kind, total, count in _by_day(paid, first, last):
         one = found.setdefault(currency, CurrencyTotals(currency))
         amount = total.quantize(MONEY_STEP)
         one.all.add(kind, amount, count)
@@ -103,6 +97,21 @@ def totals(visible: AttemptQuerySet, wanted: Filter, *, systems: Mapping[int, st
     shown = ordered[:MOST_CURRENCIES]
     left_out = tuple(one.currency for one in ordered[MOST_CURRENCIES:])
     return Totals(shown, first, last, is_cut, left_out)
+
+
+def _by_day(
+    paid: AttemptQuerySet, first: date, last: date
+) -> Iterator[tuple[str, date, int, str, Decimal, int]]:
+    """Currency, day, pay system, kind, sum and count: one statement, one more for each change of
+    the portal's offset in these days."""
+    for begin, end, offset in times.spans(first, last):
+        yield from (
+            paid.filter(created_at__gte=begin, created_at__lt=end)
+            .annotate(day=TruncDate("created_at", tzinfo=offset))
+            .values_list("currency", "day", "pay_system_id", "kind")
+            .annotate(total=Sum("sum"), count=Count("pk"))
+            .order_by("day")
+        )
 
 
 def _largest_first(

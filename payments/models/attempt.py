@@ -9,6 +9,7 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from b24app.times import moment_in
 from payments import sentences
 
 if TYPE_CHECKING:
@@ -216,6 +217,19 @@ class Attempt(models.Model):
     def is_overdue(self, now: datetime) -> bool:
         """Sent so long ago that it is either carried out by now or never will be."""
         return self.is_open and self.sent_at is not None and self.sent_at < now - SETTLE_AFTER
+
+    @property
+    def done_at(self) -> datetime | None:
+        """When what was tried was done; None where it was not.
+
+        Of a payment it is what Bitrix24 says, which a list shows too: a payment must not change its
+        day when the page is opened again.
+        """
+        if self.state == State.UNDONE:
+            return self.settled_at
+        if self.state == State.PAID:
+            return moment_in(self.evidence.get("datePaid")) or self.settled_at
+        return None
 
     @property
     def sentences(self) -> list[StrOrPromise]:

@@ -16,7 +16,6 @@ from payments import history as past
 from payments.bulk.unfinished import unfinished_run
 from payments.history import Choices, Filter, Sight, csv_export, export_table, xlsx_export
 from payments.history.chart import charts
-from payments.history.names import zone
 from payments.views.waiting import waiting_context
 
 # Some thirty sheets of paper; whoever needs more has the file.
@@ -72,7 +71,7 @@ def export(request: PortalRequest) -> StreamingHttpResponse:
     writer = xlsx_export if ending == "xlsx" else csv_export
     name = export_table.file_name(request.person, wanted, today=timezone.localdate(), ending=ending)
     return StreamingHttpResponse(
-        writer.parts(sight.attempts, wanted, request.person),
+        export_table.as_now(writer.parts(sight.attempts, wanted, request.person)),
         content_type=writer.CONTENT_TYPE,
         headers={"Content-Disposition": content_disposition_header(True, name)},
     )
@@ -124,5 +123,4 @@ def _page(
         "before": before,
         "wanted": wanted,
         "is_admin": sight.is_admin,
-        "zone": zone(),
     }

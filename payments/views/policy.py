@@ -9,7 +9,7 @@ from django.views.decorators.http import require_http_methods
 from b24app import repairs
 from b24app.client import run_together
 from b24app.forms import check_body_size
-from b24app.session import Person, PortalRequest, portal_required
+from b24app.session import Person, PortalRequest, identify, portal_required
 from payments import people
 from payments.gateway import PaySystem
 from payments.models import Policy
@@ -32,6 +32,7 @@ def policy(request: PortalRequest) -> HttpResponse:
     systems, known = _systems(person), _people(person, stored)
     form = RulesForm(
         stored,
+        portal=person.portal,
         systems=systems,
         people=known,
         posted=request.POST if request.method == "POST" else None,
@@ -43,8 +44,10 @@ def policy(request: PortalRequest) -> HttpResponse:
             actor_id=person.user_id,
             version=form.cleaned_data["version"],
             values=form.values(),
+            time_zone=form.cleaned_data["time_zone"],
         )
-        form = RulesForm(stored, systems=systems, people=known)
+        identify(request, person)  # The answer is in the new time zone already.
+        form = RulesForm(stored, portal=person.portal, systems=systems, people=known)
     context = {"form": form, "stored": stored, "is_saved": is_saved}
     if stored.changed_by is not None:
         context["changed_by"] = known.get(stored.changed_by, "")

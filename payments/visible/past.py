@@ -7,11 +7,11 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from django.utils import timezone
-from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
 from b24app.clocks import CLOCKS_TOO_FAR_APART
 from b24app.models import Portal
+from b24app.times import day
 from payments.gateway import Payment
 from payments.models import OPEN_STATES, Attempt, State
 
@@ -54,9 +54,9 @@ def paid_back_words(payment: Payment, ended: Attempt | None, *, reader_id: int) 
         if paid_at is None:
             return ""
         return _("It was paid on %(date)s and has been set back to unpaid since.") % {
-            "date": _date(paid_at)
+            "date": day(paid_at)
         }
-    words = {"date": _date(ended.settled_at), "user": ended.user_id}
+    words = {"date": day(ended.done_at or ended.settled_at), "user": ended.user_id}
     if ended.state == State.PAID:
         return _("It was paid on %(date)s and has been set back to unpaid since.") % words
     if ended.user_id == reader_id:
@@ -67,7 +67,3 @@ def paid_back_words(payment: Payment, ended: Attempt | None, *, reader_id: int) 
 def _is_newer(theirs: datetime | None, ours: datetime) -> bool:
     """By more than both clocks may differ."""
     return theirs is not None and theirs > ours + CLOCKS_TOO_FAR_APART
-
-
-def _date(moment: datetime) -> str:
-    return date_format(moment, "DATE_FORMAT")

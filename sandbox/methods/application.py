@@ -7,10 +7,10 @@ https://apidocs.bitrix24.com/api-reference/common/system/ ; answers follow
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
-from sandbox.loose import to_text, upper_keys
+from sandbox.loose import server_zone, to_text, upper_keys
 from sandbox.registry import METHODS, Call, method
 
 _LICENSE_TYPE, _LICENSE_FAMILY = "ent250", "ent"
@@ -47,7 +47,7 @@ def profile(call: Call) -> dict[str, Any]:
         "NAME": call.user.name,
         "LAST_NAME": call.user.last_name,
         "PERSONAL_GENDER": "",
-        "TIME_ZONE": "",
+        "TIME_ZONE": call.user.time_zone,
     }
 
 
@@ -85,4 +85,4 @@ def method_get(call: Call) -> dict[str, bool]:
 @method("server.time")
 def server_time(call: Call) -> str:
     """Whole seconds, with the portal's own offset from UTC."""
-    return datetime.fromtimestamp(int(call.world.now()), UTC).isoformat()
+    return datetime.fromtimestamp(int(call.world.now()), server_zone()).isoformat()

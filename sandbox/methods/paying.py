@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import Any
 
 from sandbox.loose import (
-    PORTAL_TIME,
     is_empty,
     is_given,
     now_at,
+    server_zone,
     to_decimal,
     to_int,
     to_text,
@@ -148,7 +148,7 @@ def _money_comes(call: Call, payment: Payment, params: dict[str, Any]) -> None:
         "psStatus": "Y",
         "psStatusCode": "Y",
         "psResponseDate": now,
-        "payVoucherDate": now.astimezone(PORTAL_TIME).replace(hour=0, minute=0, second=0),
+        "payVoucherDate": now.astimezone(server_zone()).replace(hour=0, minute=0, second=0),
     }
     for name, field in _PROVIDER_FIELDS.items():
         if is_given(params, name):

@@ -45,9 +45,16 @@ def install(sandbox: Sandbox, portal: Portal) -> models.Portal:
         app_id=installation.id,
         app_code=seed.OUR_CLIENT_ID,
         installed_at=timezone.now(),
+        time_zone_found=zone_name(portal),
     )
     tokens.store_portal_pair(row, pair(sandbox, portal, seed.ADMIN))
     return row
+
+
+def zone_name(portal: Portal) -> str:
+    """What an installation finds out: the administrator's zone, else the server's offset."""
+    named = portal.users[seed.ADMIN].time_zone
+    return named or str(datetime.now(UTC).astimezone(portal.zone).tzinfo)
 
 
 def person(sandbox: Sandbox, row: models.Portal, user_id: int) -> Person:

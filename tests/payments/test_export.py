@@ -119,8 +119,8 @@ def test_the_session_is_asked_for_in_the_body_and_nowhere_else(
 def test_a_row_has_ids_names_titles_and_plain_sums(portal: models.Portal, admin: Frame) -> None:
     attempts.keep(portal, sum=Decimal("1234567.5"), reason=reasons.PAID_BY_OTHER)
     (row,) = saved(admin)
-    assert row["Begun (UTC)"] == "2026-11-20 12:00:00"
-    assert row["Paid on"] == "2026-11-20 12:00:01"
+    assert row["Begun (Etc/GMT-3)"] == "2026-11-20 15:00:00"
+    assert row["Paid on"] == "2026-11-20 15:00:01"
     assert (row["Person's number"], row["Person"]) == ("3", "Max Manager")
     assert (row["Paid by number"], row["Paid by"]) == ("3", "Max Manager")
     assert (row["Sum"], row["Currency"]) == ("1234567.50", "EUR")

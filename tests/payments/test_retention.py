@@ -14,6 +14,7 @@ from payments import ledger, retention
 from payments.models import Attempt, Comment, Entry, Kind, State
 from sandbox.app import Sandbox
 from sandbox.world import Portal
+from tests.clocks import at_any_hour
 from tests.payments import ledgers, stage
 
 pytestmark = pytest.mark.django_db
@@ -43,6 +44,7 @@ def numbers(portal: models.Portal) -> list[int]:
     return [entry.number for entry in ledgers.entries(portal)]
 
 
+@at_any_hour
 def test_what_is_past_its_time_goes_and_the_rest_can_be_checked(portal: models.Portal) -> None:
     attempts = ledgers.paid(portal, 5)
     long_ago(portal, 1, 2, 3)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ from sandbox import seed
 from sandbox.app import Sandbox
 from sandbox.faults import AFTER, BEFORE, Fault
 from sandbox.world import Portal
+from tests.clocks import Clock, at_any_hour
 from tests.payments import stage
 from tests.payments.frames import Frame, offer_in, text_of
 
@@ -240,12 +241,15 @@ def test_a_mark_that_was_not_carried_out_can_be_tried_again_or_paid(manager: Fra
 # ---- undoing
 
 
-def test_what_was_paid_just_now_can_be_undone_and_then_paid_again(manager: Frame) -> None:
+@at_any_hour
+def test_what_was_paid_just_now_can_be_undone_and_then_paid_again(
+    clock: Clock, manager: Frame
+) -> None:
     html = paid(manager)
     assert UNDO_BUTTON in html
     html = undone(manager, html)
     assert 'data-state="undone"' in html
-    assert f'datetime="{timezone.localdate():%Y-%m-%d}' in html
+    assert f'datetime="{clock.today()}' in html
     payment = manager.portal.payments[seed.PAYMENT]
     assert not payment.paid
     attempt = Attempt.objects.get(kind=Kind.UNDO)
@@ -267,7 +271,10 @@ def test_an_undone_mark_can_be_marked_again_or_paid(manager: Frame) -> None:
     assert 'data-state="marked"' in html
 
 
-def test_a_tab_opened_later_offers_to_undo_and_asks_for_the_reason(manager: Frame) -> None:
+@at_any_hour
+def test_a_tab_opened_later_offers_to_undo_and_asks_for_the_reason(
+    clock: Clock, manager: Frame
+) -> None:
     paid(manager)
     row = row_in(manager.tab(), seed.PAYMENT)
     assert UNDO_BUTTON in row
@@ -275,8 +282,8 @@ def test_a_tab_opened_later_offers_to_undo_and_asks_for_the_reason(manager: Fram
     html = text_of(manager.post("/payments/undo/question/", offer=sealed_in(row)))
     assert "Undo 12\xa0500.00\xa0EUR by Acme Pay for order 163/1?" in html
     assert "No money is sent back by this" in html
-    tomorrow = timezone.localdate() + timedelta(days=1)
-    assert f'datetime="{tomorrow:%Y-%m-%d}' in html
+    until = (datetime.now(UTC) + timedelta(hours=24)).astimezone(clock.zone)
+    assert f'datetime="{until:%Y-%m-%d}' in html
     field = re.search(r"<input class=\"field\"[^>]*>", html)
     assert field is not None
     assert "required" in field[0]

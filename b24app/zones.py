@@ -1,0 +1,221 @@
+"""Time zones of portals: which ones can be chosen, what a portal's answers suggest, their names.
+
+REST names no zone of the portal. Answers show the offset of the portal's server, and `profile`
+names the zone of one person, so a zone is proposed from both until an administrator chooses one.
+
+A zone is an IANA name such as "Europe/Moscow". Where only the offset is known it is "UTC+05:30":
+"Etc/GMT-5" reverses the sign and has no half hours.
+"""
+
+from __future__ import annotations
+
+import re
+import zoneinfo
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from functools import cache
+from typing import TYPE_CHECKING, TypeGuard
+
+from django.utils import timezone as clock
+
+if TYPE_CHECKING:
+    from b24app.models import Portal
+    from b24app.proof import Profile
+
+# Baker Island and Kiritimati: no place has an offset beyond these.
+_LEAST, _MOST = timedelta(hours=-12), timedelta(hours=14)
+_MINUTE = timedelta(minutes=1)
+_FIXED = re.compile(r"UTC([+-])([01][0-9]):([0-5][0-9])", re.ASCII)
+# Part of the time zone database, and no place.
+_NO_PLACE = frozenset({"Factory", "localtime", "posixrules"})
+
+# Offered in Rules: at least one zone of each offset in use, and the capitals of the countries where
+# Bitrix24 has most of its portals. Any other known zone that is stored already is offered too.
+COMMON = (
+    "Africa/Cairo",
+    "Africa/Casablanca",
+    "Africa/Johannesburg",
+    "Africa/Lagos",
+    "Africa/Nairobi",
+    "America/Anchorage",
+    "America/Argentina/Buenos_Aires",
+    "America/Bogota",
+    "America/Caracas",
+    "America/Chicago",
+    "America/Denver",
+    "America/Halifax",
+    "America/Lima",
+    "America/Los_Angeles",
+    "America/Manaus",
+    "America/Mexico_City",
+    "America/New_York",
+    "America/Noronha",
+    "America/Santiago",
+    "America/Sao_Paulo",
+    "America/St_Johns",
+    "America/Toronto",
+    "Asia/Almaty",
+    "Asia/Baku",
+    "Asia/Bangkok",
+    "Asia/Colombo",
+    "Asia/Dhaka",
+    "Asia/Dubai",
+    "Asia/Ho_Chi_Minh",
+    "Asia/Hong_Kong",
+    "Asia/Irkutsk",
+    "Asia/Jakarta",
+    "Asia/Jerusalem",
+    "Asia/Kabul",
+    "Asia/Kamchatka",
+    "Asia/Karachi",
+    "Asia/Kathmandu",
+    "Asia/Kolkata",
+    "Asia/Krasnoyarsk",
+    "Asia/Kuala_Lumpur",
+    "Asia/Magadan",
+    "Asia/Manila",
+    "Asia/Novosibirsk",
+    "Asia/Omsk",
+    "Asia/Riyadh",
+    "Asia/Seoul",
+    "Asia/Shanghai",
+    "Asia/Singapore",
+    "Asia/Tashkent",
+    "Asia/Tbilisi",
+    "Asia/Tehran",
+    "Asia/Tokyo",
+    "Asia/Vladivostok",
+    "Asia/Yakutsk",
+    "Asia/Yangon",
+    "Asia/Yekaterinburg",
+    "Asia/Yerevan",
+    "Atlantic/Azores",
+    "Atlantic/Cape_Verde",
+    "Australia/Adelaide",
+    "Australia/Brisbane",
+    "Australia/Darwin",
+    "Australia/Perth",
+    "Australia/Sydney",
+    "Europe/Amsterdam",
+    "Europe/Athens",
+    "Europe/Berlin",
+    "Europe/Bucharest",
+    "Europe/Chisinau",
+    "Europe/Istanbul",
+    "Europe/Kaliningrad",
+    "Europe/Kyiv",
+    "Europe/Lisbon",
+    "Europe/London",
+    "Europe/Madrid",
+    "Europe/Minsk",
+    "Europe/Moscow",
+    "Europe/Paris",
+    "Europe/Prague",
+    "Europe/Rome",
+    "Europe/Samara",
+    "Europe/Volgograd",
+    "Europe/Warsaw",
+    "Pacific/Apia",
+    "Pacific/Auckland",
+    "Pacific/Honolulu",
+    "Pacific/Kiritimati",
+    "Pacific/Noumea",
+    "Pacific/Pago_Pago",
+    "UTC",
+)
+
+
+@cache
+def _known() -> frozenset[str]:
+    """Looked up in the file system once; also keeps a name from becoming a path."""
+    return frozenset(zoneinfo.available_timezones()) - _NO_PLACE
+
+
+def find(name: str) -> tzinfo | None:
+    """The zone of this name, IANA or "UTC+05:30"; None for any other text."""
+    if fixed := _FIXED.fullmatch(name):
+        offset = timedelta(hours=int(fixed[2]), minutes=int(fixed[3]))
+        offset = -offset if fixed[1] == "-" else offset
+        return timezone(offset, name) if is_possible(offset) else None
+    return zoneinfo.ZoneInfo(name) if name in _known() else None
+
+
+def is_possible(offset: timedelta) -> bool:
+    return _LEAST <= offset <= _MOST and offset % _MINUTE == timedelta(0)
+
+
+def fixed_name(offset: timedelta) -> str:
+    """The name of a zone of which the offset alone is known: UTC+05:30, or UTC."""
+    return timezone(offset).tzname(None)
+
+
+def offset_of(zone: tzinfo, at: datetime | None = None) -> timedelta:
+    """At a moment, by default now."""
+    return (at or clock.now()).astimezone(zone).utcoffset() or timedelta(0)
+
+
+def offset_words(offset: timedelta) -> str:
+    """UTC+3, UTC-3, UTC+5:30, UTC."""
+    hours, minutes = divmod(abs(offset) // _MINUTE, 60)
+    if not hours and not minutes:
+        return "UTC"
+    sign = "-" if offset < timedelta(0) else "+"
+    return f"UTC{sign}{hours}:{minutes:02}" if minutes else f"UTC{sign}{hours}"
+
+
+def words(zone: tzinfo) -> str:
+    """Europe/Moscow (UTC+3), with the offset of now; the offset alone where the zone is one."""
+    offset = offset_words(offset_of(zone))
+    return f"{zone.key} ({offset})" if _has_place(zone) else offset
+
+
+def _has_place(zone: tzinfo) -> TypeGuard[zoneinfo.ZoneInfo]:
+    return isinstance(zone, zoneinfo.ZoneInfo) and zone.key != "UTC"
+
+
+def choices(stored: str) -> list[tuple[str, str]]:
+    """Names and words for a list to choose from, by present offset, with the one that is stored."""
+    names = {*COMMON, stored} - {""}
+    zones = {name: zone for name in names if (zone := find(name)) is not None}
+    ordered = sorted(zones, key=lambda name: (offset_of(zones[name]), name))
+    return [(name, words(zones[name])) for name in ordered]
+
+
+def proposed(found: str, *, persons_zone: str, offset: timedelta) -> str:
+    """The zone to go by until an administrator chooses one.
+
+    `found` is what was proposed before, `persons_zone` what an administrator's profile names (empty
+    where it names none), `offset` what the portal's answers show. A name that was found once stays:
+    past days must not move because somebody travels, or because the server keeps another summer
+    time.
+    """
+    before = find(found)
+    if before is not None and _has_place(before):
+        return found
+    zone = find(persons_zone)
+    if zone is not None and offset_of(zone) == offset:
+        return persons_zone
+    return fixed_name(offset)
+
+
+def learn(portal: Portal, profile: Profile) -> list[str]:
+    """Take up what an answer to `profile` tells of the portal's zone: sets the fields of `portal`
+    and returns the names of those that changed, for the caller to save."""
+    offset = profile.utc_offset
+    if offset is None:
+        return []
+    persons_zone = profile.time_zone if profile.is_admin else ""
+    learned = {
+        "time_zone_found": proposed(
+            portal.time_zone_found, persons_zone=persons_zone, offset=offset
+        ),
+        "utc_offset": offset // _MINUTE,
+    }
+    changed = [name for name, value in learned.items() if getattr(portal, name) != value]
+    for name in changed:
+        setattr(portal, name, learned[name])
+    return changed
+
+
+def of_portal(portal: Portal) -> tzinfo:
+    """What the administrator chose, else what was found, else UTC."""
+    return find(portal.time_zone) or find(portal.time_zone_found) or UTC

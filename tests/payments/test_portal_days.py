@@ -1,0 +1,387 @@
+"""One clock: every screen and file shows the moments and days of the portal, whoever looks."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.utils import dateformat, timezone
+
+from b24app import models
+from payments.models import Approval, Attempt, Policy, Run
+from sandbox import seed
+from sandbox.app import Sandbox
+from sandbox.world import Portal
+from tests import clocks
+from tests.clocks import Clock, at_any_hour
+from tests.payments import attempts, runs, stage
+from tests.payments.frames import Frame, offer_in, text_of
+
+pytestmark = pytest.mark.django_db
+
+HISTORY, EXPORT, PRINT = (f"/payments/history/{end}" for end in ("", "export/", "print/"))
+SECOND = timedelta(seconds=1)
+# The tests wait for nothing; a busy machine may take this long for some pages.
+A_WHILE = timedelta(minutes=2)
+
+
+@pytest.fixture
+def portal(sandbox: Sandbox, alpha: Portal) -> models.Portal:
+    return stage.install(sandbox, alpha)
+
+
+@pytest.fixture
+def frame_of(
+    client: Client, sandbox: Sandbox, alpha: Portal, portal: models.Portal
+) -> Callable[[int], Frame]:
+    return lambda user_id: Frame(client, sandbox, alpha, user_id)
+
+
+@pytest.fixture
+def manager(frame_of: Callable[[int], Frame]) -> Frame:
+    return frame_of(seed.MANAGER)
+
+
+@pytest.fixture
+def admin(frame_of: Callable[[int], Frame]) -> Frame:
+    return frame_of(seed.ADMIN)
+
+
+def looked(frame: Frame, path: str, **fields: Any) -> str:
+    return text_of(frame.client.get(path, fields, headers=frame.headers()))
+
+
+def words(html: str) -> str:
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", html.replace("&nbsp;", " ")))
+
+
+def times_in(html: str) -> list[tuple[datetime, str]]:
+    """Each <time>: the moment that a program reads, and the words that a person does."""
+    found = re.findall(r'<time[^>]* datetime="([^"]+)">(.*?)</time>', html, re.DOTALL)
+    return [(datetime.fromisoformat(moment), words(said).strip()) for moment, said in found]
+
+
+def day_words(day: date) -> str:
+    return dateformat.format(day, "N j, Y")
+
+
+def moment_words(at: datetime, clock: Clock) -> str:
+    local = at.astimezone(clock.zone)
+    return f"{day_words(local)}, {local:%H:%M}"
+
+
+def midnight(clock: Clock) -> datetime:
+    """That the portal's present day began with; reckoned without the app."""
+    local = datetime.now(UTC).astimezone(clock.zone)
+    return local.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
+
+
+def paid(frame: Frame) -> str:
+    offer = offer_in(frame.tab())
+    return text_of(frame.post("/payments/pay/", offer=offer, pay_system_id=seed.ACME_PAY))
+
+
+def row_in(html: str, payment_id: int = seed.PAYMENT) -> str:
+    return html.split(f'<tr data-payment="{payment_id}">')[1].split("</tr>")[0]
+
+
+# ---- rows, dialogs
+
+
+@at_any_hour
+def test_a_payment_keeps_its_day_when_the_page_is_opened_again(
+    clock: Clock, manager: Frame, admin: Frame
+) -> None:
+    ((at, said),) = times_in(paid(manager))
+    assert said == day_words(date.fromisoformat(clock.today()))
+    assert abs(at - datetime.now(UTC)) < A_WHILE
+    for frame in (manager, admin):
+        assert times_in(row_in(frame.tab())) == [(at, said)]
+
+
+@pytest.mark.parametrize(
+    "clock",
+    [Clock(datetime(2026, 11, 30, 20, 59, 59, 900_000, tzinfo=UTC), clocks.EAST)],
+    indirect=True,
+    ids=str,
+)
+def test_the_row_after_paying_has_the_portals_moment_and_not_that_of_our_settling(
+    manager: Frame, alpha: Portal
+) -> None:
+    """Paid in the last second of a day, and settled in the next one."""
+    html = paid(manager)
+    attempt = Attempt.objects.get()
+    attempt.settled_at = alpha.payments[seed.PAYMENT].date_paid + timedelta(minutes=1)
+    attempt.save()
+    before = times_in(html)
+    assert before == times_in(row_in(manager.tab()))
+    assert attempt.done_at == alpha.payments[seed.PAYMENT].date_paid
+
+
+@at_any_hour
+def test_the_undo_question_says_until_when_by_the_portals_clock(
+    clock: Clock, manager: Frame
+) -> None:
+    offer = offer_in(text_of(manager.opened("CRM_DEAL_DETAIL_TAB", str(seed.DEAL))))
+    html = text_of(manager.post("/payments/pay/", offer=offer, pay_system_id=seed.ACME_PAY))
+    sealed = re.search(r'name="offer" value="([^"]+)"', html)
+    assert sealed
+    html = text_of(manager.post("/payments/undo/question/", offer=sealed[1]))
+    settled_at = Attempt.objects.get().settled_at
+    assert settled_at is not None
+    until = settled_at + timedelta(hours=24)
+    ((at, said),) = times_in(html)
+    assert abs(at - until) < SECOND
+    assert at.utcoffset() == until.astimezone(clock.zone).utcoffset()
+    assert said == f"It can be undone until {moment_words(until, clock)}."
+
+
+@at_any_hour
+def test_what_was_paid_before_and_set_back_is_told_with_the_portals_day(
+    clock: Clock, manager: Frame, alpha: Portal
+) -> None:
+    paid(manager)
+    alpha.payments[seed.PAYMENT].paid = False
+    today = day_words(date.fromisoformat(clock.today()))
+    assert f"It was paid on {today} and has been set back" in words(row_in(manager.tab()))
+
+
+def test_a_date_without_a_time_does_not_move_to_another_day(
+    portal: models.Portal, alpha: Portal, manager: Frame
+) -> None:
+    """The company is in New York, and its server writes dates by Moscow's clock."""
+    models.Portal.objects.update(time_zone="America/New_York")
+    as_date, as_moment = alpha.payments[seed.PAYMENT], alpha.payments[seed.CASH_PAYMENT]
+    as_date.date_bill = datetime(2026, 11, 20, tzinfo=clocks.EAST)
+    as_moment.date_bill = datetime(2026, 11, 20, 0, 30, tzinfo=clocks.EAST)
+    html = text_of(manager.opened())
+    assert "Nov. 20, 2026" in row_in(html)
+    assert "Nov. 19, 2026" in row_in(html, seed.CASH_PAYMENT)
+
+
+# ---- the history
+
+
+def exported(frame: Frame, **fields: str) -> list[dict[str, str]]:
+    answer = frame.client.post(EXPORT, {"frame_session": frame.session, **fields})
+    content = b"".join(answer.streaming_content).decode("utf-8-sig")
+    assert timezone.get_current_timezone_name() == "UTC"
+    return list(csv.DictReader(io.StringIO(content, newline="")))
+
+
+def shown(html: str) -> list[int]:
+    return [int(pk) for pk in re.findall(r'<tr data-attempt="(\d+)">', html)]
+
+
+@at_any_hour
+def test_the_history_goes_by_the_portals_days(
+    clock: Clock, portal: models.Portal, manager: Frame, admin: Frame
+) -> None:
+    begins = midnight(clock)
+    ends = begins + timedelta(days=1)  # By the wall clock: 23, 24 or 25 hours later.
+    first, last = (at.astimezone(UTC) for at in (begins, ends))
+    keep = [
+        attempts.keep(portal, created_at=at, settled_at=at)
+        for at in (first - SECOND, first, last - SECOND, last)
+    ]
+    yesterday, today, tomorrow = (begins.date() + timedelta(days=n) for n in (-1, 0, 1))
+    asked = {"from": today.isoformat(), "to": today.isoformat()}
+    pages = [looked(frame, f"{HISTORY}found/", **asked) for frame in (manager, admin)]
+    pages.append(text_of(admin.post(PRINT, **asked)))
+    for html in pages:
+        assert shown(html) == [keep[2].pk, keep[1].pk]
+        assert [said[: -len(" 00:00")] for _, said in times_in(html)] == [day_words(today)] * 2
+        assert f"{day_words(today)} 2 25 000.00" in words(html)
+        assert f"From {day_words(today)} to {day_words(today)}" in words(html)
+    html = looked(admin, HISTORY)
+    numbers = words(html.split('<table class="numbers">')[1].split("</table>")[0])
+    for day, count in ((yesterday, 1), (today, 2), (tomorrow, 1)):
+        assert f"{day_words(day)} {count} " in numbers
+    rows = exported(admin, **asked)
+    assert [row["Begun"] for row in rows] == [
+        (last - SECOND).astimezone(clock.zone).isoformat(),
+        first.astimezone(clock.zone).isoformat(),
+    ]
+    assert [row["Settled"][:10] for row in rows] == [today.isoformat()] * 2
+    assert exported(manager, **asked) == rows
+
+
+@at_any_hour
+def test_paper_and_file_bear_the_portals_day(
+    clock: Clock, portal: models.Portal, admin: Frame
+) -> None:
+    attempts.keep(portal)
+    html = words(text_of(admin.post(PRINT)))
+    assert f"on {day_words(date.fromisoformat(clock.today()))}, " in html
+    answer = admin.client.post(EXPORT, {"frame_session": admin.session})
+    answer.close()
+    assert f"_{clock.today()}.csv" in answer["Content-Disposition"]
+
+
+def test_evidence_is_in_the_same_time_wherever_it_comes_from(
+    portal: models.Portal, admin: Frame
+) -> None:
+    attempts.keep(
+        portal,
+        evidence={"datePaid": "2026-11-20T23:30:00+12:00", "paidBefore": "2026-11-20T10:00:00Z"},
+    )
+    html = words(looked(admin, HISTORY))
+    assert "Paid on Nov. 20, 2026, 14:30:00 UTC+3" in html
+    assert "paidBefore Nov. 20, 2026, 13:00:00 UTC+3" in html
+    assert "+12:00" not in html
+    (row,) = exported(admin)
+    assert row["Paid on"] == "2026-11-20T14:30:00+03:00"
+
+
+# ---- approvals, rules, runs
+
+
+@at_any_hour
+def test_approvals_rules_and_runs_go_by_the_portals_clock(
+    clock: Clock, portal: models.Portal, sandbox: Sandbox, manager: Frame, admin: Frame
+) -> None:
+    Policy.objects.create(portal=portal, limits={"EUR": "1"}, changed_by=seed.ADMIN, version=1)
+    offer = offer_in(manager.tab())
+    text_of(manager.post("/payments/approvals/ask/", offer=offer, pay_system_id=seed.ACME_PAY))
+    approval = Approval.objects.get()
+    for frame in (manager, admin):
+        html = looked(frame, "/payments/approvals/")
+        ((at, said),) = times_in(html)
+        assert said == moment_words(approval.requested_at, clock)
+        assert abs(at - approval.requested_at) < SECOND
+    decided = {"approval": approval.pk, "decision": "approve"}
+    text_of(admin.post("/payments/approvals/decide/", **decided))
+    approval.refresh_from_db()
+    assert approval.decided_at is not None
+    on = f"on {day_words(approval.decided_at.astimezone(clock.zone))}."
+    assert on in words(looked(manager, "/payments/approvals/"))
+    assert on in words(row_in(manager.tab()))
+
+    changed_at = Policy.objects.get().changed_at
+    assert moment_words(changed_at, clock) in words(looked(admin, "/payments/rules/"))
+
+    Policy.objects.all().delete()
+    person = stage.person(sandbox, portal, seed.MANAGER)
+    run = runs.worked(person, runs.started(person, seed.PLAIN_PAYMENTS[0]))
+    html = looked(manager, f"/payments/runs/{run.pk}/")
+    assert [said for _, said in times_in(html)] == [day_words(date.fromisoformat(clock.today()))]
+    started_at = Run.objects.get().started_at
+    assert started_at is not None
+    runs.worked(person, runs.started(person, seed.PLAIN_PAYMENTS[1]))
+    assert moment_words(started_at, clock) in words(looked(manager, "/payments/runs/"))
+
+
+# ---- chosen and named
+
+
+SCREENS = (
+    "/payments/unpaid/",
+    HISTORY,
+    "/payments/approvals/",
+    "/payments/rules/",
+    "/payments/runs/",
+)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "found", "named"),
+    [
+        ("", "UTC+03:00", "UTC+3"),
+        ("Asia/Kolkata", "UTC+03:00", "Asia/Kolkata (UTC+5:30)"),
+        ("", "", "UTC"),
+        # A name that this machine's zones no longer have.
+        ("Mars/Olympus", "Asia/Tokyo", "Asia/Tokyo (UTC+9)"),
+    ],
+)
+def test_each_screen_names_the_zone_once(
+    portal: models.Portal, manager: Frame, admin: Frame, chosen: str, found: str, named: str
+) -> None:
+    attempts.keep(portal)
+    models.Portal.objects.update(time_zone=chosen, time_zone_found=found)
+    sentence = f"Times are those of {named}."
+    pages = [looked(admin, path) for path in SCREENS]
+    pages.append(text_of(admin.post(PRINT)))
+    for html in pages:
+        assert words(html).count(sentence) == 1
+        assert words(html).count("Times are those of") == 1
+
+
+def test_what_a_portal_opens_names_the_zone_too(manager: Frame) -> None:
+    for html in (manager.tab(), text_of(manager.opened())):
+        assert words(html).count("Times are those of UTC+3.") == 1
+
+
+def rules(admin: Frame, version: int = 0, status: int = 200, **fields: str) -> str:
+    posted = {
+        "version": version, "which_systems": "all", "undo_hours": 24, "undo_by": "everybody",
+        "bulk_by": "everybody", **fields,
+    }  # fmt: skip
+    return text_of(admin.post("/payments/rules/", **posted), status)
+
+
+def test_an_administrator_chooses_the_zone_and_everybody_sees_its_days(
+    portal: models.Portal, manager: Frame, admin: Frame
+) -> None:
+    attempts.keep(portal, created_at=datetime(2026, 11, 20, 22, 30, tzinfo=UTC))
+    html = looked(admin, "/payments/rules/")
+    assert '<option value="" selected>As found: UTC+3</option>' in html
+    html = rules(admin, time_zone="America/New_York")
+    assert "Saved." in html
+    assert "Times are those of America/New_York (UTC-" in html
+    assert re.search(r'<option value="America/New_York" selected>', html)
+    for frame in (manager, admin):
+        assert [said for _, said in times_in(looked(frame, HISTORY))] == ["Nov. 20, 2026 17:30"]
+    rules(admin, version=1, time_zone="")
+    assert [said for _, said in times_in(looked(manager, HISTORY))] == ["Nov. 21, 2026 01:30"]
+    portal.refresh_from_db()
+    assert portal.time_zone == ""
+
+
+def test_the_choice_is_in_the_ledger_and_a_page_without_the_field_leaves_it(
+    portal: models.Portal, admin: Frame
+) -> None:
+    from payments.models import Entry
+
+    rules(admin, time_zone="Asia/Tokyo")
+    facts = Entry.objects.get(event="policy").facts
+    assert (facts["before"]["time_zone"], facts["after"]["time_zone"]) == ("", "Asia/Tokyo")
+    rules(admin, version=1)
+    portal.refresh_from_db()
+    assert portal.time_zone == "Asia/Tokyo"
+    rules(admin, version=1, status=409, time_zone="Europe/Rome")
+    portal.refresh_from_db()
+    assert portal.time_zone == "Asia/Tokyo"
+
+
+@pytest.mark.parametrize(
+    "name", ["Mars/Olympus", "../../etc/passwd", "UTC+99:00", "x" * 65, "a\x00b", "localtime"]
+)
+def test_a_zone_that_is_none_is_refused_beside_the_field(
+    portal: models.Portal, admin: Frame, name: str
+) -> None:
+    html = rules(admin, time_zone=name)
+    assert "Choose a time zone from the list." in html
+    assert "Nothing was stored" in html
+    assert not Policy.objects.exists()
+    portal.refresh_from_db()
+    assert portal.time_zone == ""
+
+
+def test_two_portals_in_one_thread_keep_their_own_clocks(
+    client: Client, sandbox: Sandbox, alpha: Portal, beta: Portal, portal: models.Portal
+) -> None:
+    beta.zone = clocks.FAR_EAST
+    there = stage.install(sandbox, beta)
+    for row in (portal, there):
+        attempts.keep(row, created_at=datetime(2026, 11, 20, 12, 30, tzinfo=UTC))
+    frames = [Frame(client, sandbox, one, seed.ADMIN) for one in (alpha, beta, alpha)]
+    said = [times_in(looked(frame, HISTORY))[0][1] for frame in frames]
+    assert said == ["Nov. 20, 2026 15:30", "Nov. 21, 2026 00:30", "Nov. 20, 2026 15:30"]
+    # Whoever comes next has none of them.
+    assert timezone.get_current_timezone_name() == "UTC"
