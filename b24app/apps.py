@@ -13,4 +13,4 @@ class B24AppConfig(AppConfig):
         from django.utils.module_loading import autodiscover_modules
 
         autodiscover_modules("admin")
-        from b24app import checks, metrics, rest_log  # noqa: F401 - registers, connects them
+        from b24app import checks, failed_proofs, metrics, rest_log  # noqa: F401 - registers, connects them

@@ -18,6 +18,7 @@ from b24app.errors import (
     PortalMoved,
     QueryLimit,
     Refused,
+    TooManyOpenings,
 )
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def code_of(error: B24Error) -> str:
 def _may_help_to_retry(error: B24Error) -> bool:
     if isinstance(error, AddressForbidden | PortalMoved):
         return False
-    return isinstance(error, NeverSent | OutcomeUnknown | QueryLimit)
+    return isinstance(error, NeverSent | OutcomeUnknown | QueryLimit | TooManyOpenings)
 
 
 def respond(

@@ -18,6 +18,8 @@
         ├── BadInput          400
         ├── SessionExpired    401, the tab was open too long
         ├── OpeningRefused    403, the opening is not proved
+        │   └── AddressNotUnderstood  403, the portal's address has a form that no portal has
+        ├── TooManyOpenings   429, too many openings from one network could not be confirmed
         ├── EventRefused      403, the event is not proved
         └── Missing           404, not in what this person was shown
 
@@ -203,6 +205,25 @@ class OpeningRefused(FrameError):
     sentence_by_default = _(
         "Bitrix24 did not confirm that you opened this app from your portal. "
         "Open it from the menu of your Bitrix24, or ask its administrator to install it."
+    )
+
+
+class AddressNotUnderstood(OpeningRefused):
+    """The address of a portal is not scheme://host[:port]/path/; the text says what is wrong."""
+
+    sentence_by_default = _(
+        "The address of this Bitrix24 is not understood, so it was not called. "
+        "Nothing was changed. Show this page to the people who run this app."
+    )
+
+
+class TooManyOpenings(FrameError):
+    """Openings of one portal from one network keep failing; this one was not looked at."""
+
+    status = 429
+    sentence_by_default = _(
+        "Too many openings of the app from your network could not be confirmed. "
+        "Nothing was done. Try again in a minute."
     )
 
 

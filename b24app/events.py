@@ -23,7 +23,14 @@ from b24app import event_queue, trace
 from b24app.brackets import nested
 from b24app.client import Client
 from b24app.errors import BadInput, EventRefused, OpeningRefused, Refused
-from b24app.forms import check_body_size, endpoint, member, opaque
+from b24app.forms import (
+    OptionalText,
+    check_body_size,
+    endpoint,
+    member,
+    opaque,
+    optional_token,
+)
 from b24app.models import EventReceipt, Portal, UserToken
 from b24app.proof import PROFILE, PostedCredentials, owner_of, security
 from b24app.signals import portal_uninstalled, pruning
@@ -37,13 +44,13 @@ _ASK_AGAIN_AFTER = 60
 
 class _EventForm(forms.Form):
     event = forms.RegexField(r"\A[A-Za-z0-9_:.]{1,100}\Z")
-    ts = forms.RegexField(r"\A[0-9]{0,20}\Z", required=False)
+    ts = OptionalText(r"\A[0-9]+\Z", max_length=20)
 
 
 class _AuthForm(forms.Form):
     member_id = member()
     # Events without a person behind them carry no access token.
-    access_token = opaque(required=False)
+    access_token = optional_token()
     application_token = opaque(required=False)
     server_endpoint = endpoint()
 

@@ -13,16 +13,17 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from b24app.errors import BadInput
-from b24app.oauth import TokenPair
+from b24app.oauth import (
+    ACCESS_TOKEN_SECONDS,
+    MAX_ACCESS_TOKEN_SECONDS,
+    MAX_TOKEN,
+    TokenPair,
+)
 from b24app.repairs import Repair
 
 # The largest genuine opening is about 2 KB: two tokens, a scope list and a page's parameters.
 MAX_BODY = 64 * 1024
-# Tokens are opaque: 32 to 70 characters have been seen, so this is only against nonsense.
-MAX_TOKEN = 2048
 MAX_OPTIONS = 16 * 1024
-ACCESS_TOKEN_SECONDS = 3600
-MAX_ACCESS_TOKEN_SECONDS = 24 * 3600
 # Ids are 32-bit in Bitrix24 and 64-bit in our database; both fit.
 _POSITIVE_ID = re.compile(r"[1-9][0-9]{0,17}")
 _LANGUAGE = re.compile(r"[a-z]{2}(?:[_-][a-zA-Z]{2,4})?")
@@ -37,11 +38,30 @@ def positive_id(value: object) -> int:
     return int(value)
 
 
+class OptionalText(forms.RegexField):
+    """A field that nothing depends on: "" where it is absent, or has not the form of `regex`."""
+
+    def __init__(self, regex: str, *, max_length: int) -> None:
+        super().__init__(regex, max_length=max_length, required=False, strip=False)
+
+    def clean(self, value: Any) -> str:
+        try:
+            return str(super().clean(value))
+        except forms.ValidationError:
+            return ""
+
+
+_OPAQUE = r"\A[\x21-\x7e]+\Z"
+
+
 def opaque(*, required: bool = True) -> forms.RegexField:
     """A token or a code: printable ASCII without spaces, nothing known of its length."""
-    return forms.RegexField(
-        r"\A[\x21-\x7e]+\Z", max_length=MAX_TOKEN, required=required, strip=False
-    )
+    return forms.RegexField(_OPAQUE, max_length=MAX_TOKEN, required=required, strip=False)
+
+
+def optional_token() -> OptionalText:
+    """A token that an opening or an event can do without; "" for one that is no token."""
+    return OptionalText(_OPAQUE, max_length=MAX_TOKEN)
 
 
 def member() -> forms.RegexField:
@@ -51,9 +71,7 @@ def member() -> forms.RegexField:
 
 def endpoint() -> forms.RegexField:
     """An address that names its OAuth server; only `oauth.py` decides whether to follow it."""
-    return forms.RegexField(
-        r"\Ahttps?://[0-9A-Za-z.-]+(?::[0-9]+)?/[0-9A-Za-z/._-]*\Z", max_length=255, required=False
-    )
+    return OptionalText(_OPAQUE, max_length=255)
 
 
 def check_body_size(request: HttpRequest) -> None:
@@ -71,29 +89,29 @@ class FrameForm(forms.Form):
 
     AUTH_ID = opaque()
     REFRESH_ID = opaque()
-    AUTH_EXPIRES = forms.IntegerField(
-        min_value=0, max_value=MAX_ACCESS_TOKEN_SECONDS, required=False
-    )
+    AUTH_EXPIRES = OptionalText(r"\A[0-9]+\Z", max_length=10)
     member_id = member()
-    status = forms.RegexField(r"\A[A-Z]\Z", required=False)
-    PLACEMENT = forms.RegexField(r"\A[A-Z0-9_]{1,100}\Z", required=False)
-    PLACEMENT_OPTIONS = forms.CharField(max_length=MAX_OPTIONS, required=False)
-    APPLICATION_TOKEN = opaque(required=False)
+    status = OptionalText(r"\A[A-Z]\Z", max_length=1)
+    PLACEMENT = OptionalText(r"\A[A-Z0-9_]+\Z", max_length=100)
+    PLACEMENT_OPTIONS = OptionalText(r"(?s).*", max_length=MAX_OPTIONS)
+    APPLICATION_TOKEN = optional_token()
     SERVER_ENDPOINT = endpoint()
 
+    def clean_AUTH_EXPIRES(self) -> int:  # noqa: N802 - Django's name for it
+        """Seconds; a token's usual life where the portal sends no such number."""
+        seconds = int(self.cleaned_data["AUTH_EXPIRES"] or ACCESS_TOKEN_SECONDS)
+        return seconds if seconds <= MAX_ACCESS_TOKEN_SECONDS else ACCESS_TOKEN_SECONDS
+
     def clean_PLACEMENT_OPTIONS(self) -> dict[str, Any]:  # noqa: N802 - Django's name for it
-        text: str = self.cleaned_data["PLACEMENT_OPTIONS"]
+        """The JSON object; an empty one for anything else. A screen that needs one of its values
+        refuses for itself."""
         try:
-            options = json.loads(text or "{}")
+            options = json.loads(self.cleaned_data["PLACEMENT_OPTIONS"] or "{}")
             # Half a surrogate pair can be written in JSON, but neither shown nor stored.
             json.dumps(options, ensure_ascii=False).encode()
-        except (ValueError, RecursionError) as error:
-            raise forms.ValidationError("not JSON") from error
-        if options == []:  # PHP's empty map
-            options = {}
-        if not isinstance(options, dict):
-            raise forms.ValidationError("not an object")
-        return options
+        except (ValueError, RecursionError):
+            return {}
+        return options if isinstance(options, dict) else {}
 
 
 @dataclass(frozen=True)
@@ -130,13 +148,12 @@ def read_posted(request: HttpRequest) -> Posted:
     if not form.is_valid():
         raise BadInput(f"bad fields: {', '.join(sorted(form.errors))}")
     fields = form.cleaned_data
-    expires_in = fields["AUTH_EXPIRES"]
     language = request.GET.get("LANG", "")
     return Posted(
         member_id=fields["member_id"],
         access=fields["AUTH_ID"],
         refresh=fields["REFRESH_ID"],
-        expires_in=ACCESS_TOKEN_SECONDS if expires_in is None else expires_in,
+        expires_in=fields["AUTH_EXPIRES"],
         application_token=fields["APPLICATION_TOKEN"],
         server_endpoint=fields["SERVER_ENDPOINT"] or None,
         status=fields["status"],

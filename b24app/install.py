@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import logging
 from typing import cast
-from urllib.parse import urlsplit
 
 from django.db import transaction
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from b24app import placements, tokens, trace
+from b24app import failed_proofs, placements, tokens, trace
 from b24app.client import Answer, Client, Query, portal_client
 from b24app.errors import B24Error, OpeningRefused, OutcomeUnknown, ScopeMissing
 from b24app.forms import Posted, read_posted
 from b24app.models import Portal, UserToken
 from b24app.oauth import TokenOwner
-from b24app.proof import APP_INFO, PROFILE, AppInfo, PostedCredentials, owner_of, refusal
+from b24app.portal_address import PortalAddress
+from b24app.proof import (
+    APP_INFO,
+    PROFILE,
+    AppInfo,
+    PostedCredentials,
+    address_of,
+    owner_of,
+    refusal,
+)
 from b24app.session import Person, PortalRequest
 
 logger = logging.getLogger(__name__)
@@ -60,15 +68,20 @@ def begin(request: HttpRequest) -> Person:
     """Prove who installs the app, and where; remember the portal and its tokens.
 
     The OAuth server is asked first, and the address it names is the only one that is called then:
-    the posted DOMAIN never is. Raises BadInput, OpeningRefused if the token is not proved,
+    the posted DOMAIN never is. Raises BadInput, OpeningRefused if the token is not proved or that
+    address is not understood, TooManyOpenings,
     AdministratorNeeded, PermissionsMissing, and whatever kept either server from answering; in all
     of these cases nothing has been stored. A second installation repeats the first one.
     """
     posted = read_posted(request)
+    # Of all portals together: anybody can make up a member_id for each installation they forge.
+    turn = failed_proofs.take_turn(request, "installations")
     owner = owner_of(
         posted.access, member_id=posted.member_id, server_endpoint=posted.server_endpoint
     )
-    client = Client(owner.client_endpoint, PostedCredentials(posted.access))
+    failed_proofs.give_back(turn)
+    address = address_of(owner)
+    client = Client(address.endpoint, PostedCredentials(posted.access))
     batch = client.batch()
     asked_app, asked_profile = batch.add(APP_INFO), batch.add(PROFILE)
     asked_scope = batch.add(SCOPE)
@@ -81,7 +94,7 @@ def begin(request: HttpRequest) -> Person:
     missing = [name for name in NEEDED_SCOPES if name not in scopes]
     if missing:
         raise PermissionsMissing("insufficient_scope", ", ".join(missing))
-    portal = _remember(posted, owner, app, scopes)
+    portal = _remember(posted, owner, address, app, scopes)
     trace.about(member_id=portal.member_id, portal_pk=portal.pk, user_id=owner.user_id)
     person = Person(portal, owner.user_id, proved_at=timezone.now())
     cast(PortalRequest, request).person = person
@@ -89,15 +102,20 @@ def begin(request: HttpRequest) -> Person:
 
 
 @transaction.atomic
-def _remember(posted: Posted, owner: TokenOwner, app: AppInfo, scopes: frozenset[str]) -> Portal:
+def _remember(
+    posted: Posted,
+    owner: TokenOwner,
+    address: PortalAddress,
+    app: AppInfo,
+    scopes: frozenset[str],
+) -> Portal:
     portal, _created = Portal.objects.select_for_update().get_or_create(member_id=owner.member_id)
     if portal.uninstalled_at is not None:
         portal.installed_at, portal.uninstalled_at = None, None
     if portal.app_id != app.id:
         # Installed anew, and we were not told of the removal: the old token proves nothing now.
         portal.application_token = ""
-    portal.client_endpoint = owner.client_endpoint
-    portal.domain = urlsplit(owner.client_endpoint).netloc
+    portal.client_endpoint, portal.domain = address.endpoint, address.netloc
     portal.app_id, portal.app_code = app.id, app.code
     portal.scope = ",".join(sorted(scopes))
     portal.status, portal.language = posted.status, posted.language
@@ -105,7 +123,7 @@ def _remember(posted: Posted, owner: TokenOwner, app: AppInfo, scopes: frozenset
     if posted.application_token:
         portal.application_token = posted.application_token
     portal.save()
-    pair = posted.pair(user_id=owner.user_id, client_endpoint=owner.client_endpoint)
+    pair = posted.pair(user_id=owner.user_id, client_endpoint=address.endpoint)
     tokens.store_portal_pair(portal, pair)
     return portal
 

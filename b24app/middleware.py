@@ -15,6 +15,7 @@ from b24app import error_pages, languages, publisher, session, trace
 from b24app.call_stack import with_room
 from b24app.errors import (
     AccessDenied,
+    AddressNotUnderstood,
     B24Error,
     EventRefused,
     OpeningRefused,
@@ -23,6 +24,7 @@ from b24app.errors import (
     SessionExpired,
     TokenRejected,
 )
+from b24app.models import Portal
 from b24app.proof import origin_of
 
 logger = logging.getLogger(__name__)
@@ -87,13 +89,21 @@ class FrameMiddleware:
         patch_cache_control(response, no_store=True)
         person: session.Person | None = getattr(request, "person", None)
         if person is not None:
-            framed_by(response, request, origin_of(person.portal.client_endpoint))
+            framed_by(response, request, _frame_ancestor(person.portal))
         elif response.status_code >= 400 and not request.path_info.startswith(NEVER_FRAMED):
             framed_by(response, request, "*")
         fresh = session.renewed(request)
         if fresh is not None:
             response[session.HEADER] = fresh
         return response
+
+
+def _frame_ancestor(portal: Portal) -> str:
+    """The portal's origin, made of its parsed host and port: nothing else may reach the header."""
+    try:
+        return origin_of(portal.client_endpoint)
+    except AddressNotUnderstood:
+        return "'none'"
 
 
 def framed_by(response: HttpResponseBase, request: HttpRequest, source: str) -> None:

@@ -80,6 +80,30 @@ class Portal(models.Model):
         return checked_at is None or checked_at < timezone.now() - CHECK_BINDINGS_AFTER
 
 
+class FailedProof(models.Model):
+    """When a posted opening of this portal last failed its proof; see `failed_proofs.py`."""
+
+    portal = models.OneToOneField(
+        Portal, on_delete=models.CASCADE, primary_key=True, related_name="failed_proof"
+    )
+    last_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"portal {self.portal_id}"
+
+
+class QuestionPace(models.Model):
+    """How fast one network may have the OAuth server asked about posted tokens."""
+
+    # A keyed digest of the portal and the network: no address is kept.
+    key = models.CharField(max_length=64, primary_key=True)
+    # The moment at which all questions so far would be asked if they were evenly spaced.
+    free_at = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return self.key
+
+
 class UserToken(models.Model):
     """A pair of OAuth tokens: a person's own, or the installer's that serves the whole portal.
 

@@ -5,6 +5,7 @@ https://apidocs.bitrix24.com/settings/oauth/index.html
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -24,19 +25,31 @@ if TYPE_CHECKING:
 # refresh holds a database lock meanwhile.
 TIMEOUT = (5.0, 10.0)
 
+# What a token lives where the answer does not say so, or says what cannot be, in seconds.
+ACCESS_TOKEN_SECONDS = 3600
+MAX_ACCESS_TOKEN_SECONDS = 24 * 3600
+# Tokens are opaque: 32 to 70 characters have been seen, so this is only against nonsense.
+MAX_TOKEN = 2048
+# Ids are 32-bit in Bitrix24 and 64-bit in our database; both fit.
+_ID = re.compile(r"[1-9][0-9]{0,17}")
+_TOKEN = re.compile(r"[\x21-\x7e]+")
+
 # The OAuth servers of Bitrix24 itself. A request that names any other is not followed there.
 SERVERS = frozenset({"oauth.bitrix.info", "oauth.bitrix24.tech"})
 
 
 @dataclass(frozen=True)
 class TokenPair:
-    """An access token, the refresh token that replaces it once, and whose they are."""
+    """An access token, the refresh token that replaces it once, and whose they are.
+
+    What an answer leaves out is "" or None. Without `access` a pair can only be renewed.
+    """
 
     access: str = field(repr=False)
     refresh: str = field(repr=False)
     expires_at: datetime
     member_id: str
-    user_id: int
+    user_id: int | None
     client_endpoint: str
     scope: tuple[str, ...] = ()
     server_endpoint: str = ""
@@ -50,9 +63,10 @@ class TokenOwner:
     client_id: str
     member_id: str
     user_id: int
-    client_endpoint: str
-    domain: str
-    installed: bool
+    # As the server wrote it, "" if it did not: `portal_address` reads it.
+    client_endpoint: str = ""
+    domain: str = ""
+    installed: bool = False
     scope: tuple[str, ...] = ()
 
 
@@ -100,6 +114,7 @@ def token_owner(access_token: str, *, server_endpoint: str | None = None) -> Tok
     """Whose token this is, by the OAuth server's `app.info`; the portal itself could lie.
 
     `server_endpoint` is what the opening or event named: followed to Bitrix24's own servers only.
+    Raises OutcomeUnknown for an answer that does not say which app, portal and person.
     """
     url = f"{_server(server_endpoint)}/rest/app.info"
     result = _answer(url, {"auth": access_token}, token=access_token).get("result")
@@ -109,9 +124,9 @@ def token_owner(access_token: str, *, server_endpoint: str | None = None) -> Tok
     return TokenOwner(
         client_id=_text(result, "client_id"),
         member_id=_text(install, "member_id"),
-        user_id=_number(result, "user_id"),
-        client_endpoint=_text(install, "client_endpoint"),
-        domain=_text(install, "domain"),
+        user_id=_needed_id(result, "user_id"),
+        client_endpoint=_optional_text(install, "client_endpoint"),
+        domain=_optional_text(install, "domain"),
         installed=install.get("installed") is True,
         scope=_scope(install.get("scope")),
     )
@@ -134,18 +149,21 @@ def _pair(grant: Mapping[str, str]) -> TokenPair:
     }
     asked_at = datetime.now(UTC)
     answer = _answer(f"{settings.B24_OAUTH_URL}/oauth/token/", fields)
+    access = _token(answer, "access_token")
+    lifetime = _lifetime(answer.get("expires_in")) if access else 0
     return TokenPair(
-        access=_text(answer, "access_token"),
-        refresh=_text(answer, "refresh_token"),
+        access=access,
+        # The one field that the answer must have: the pair that it came for is spent now.
+        refresh=_needed_token(answer, "refresh_token"),
         # By our own clock: theirs may differ from it.
-        expires_at=asked_at + timedelta(seconds=_number(answer, "expires_in")),
-        member_id=_text(answer, "member_id"),
-        user_id=_number(answer, "user_id"),
+        expires_at=asked_at + timedelta(seconds=lifetime),
+        member_id=_optional_text(answer, "member_id"),
+        user_id=_id(answer.get("user_id")),
         # `domain` beside it is the OAuth server's.
-        client_endpoint=_text(answer, "client_endpoint"),
+        client_endpoint=_optional_text(answer, "client_endpoint"),
         scope=_scope(answer.get("scope")),
-        server_endpoint=str(answer.get("server_endpoint") or ""),
-        status=str(answer.get("status") or ""),
+        server_endpoint=_optional_text(answer, "server_endpoint"),
+        status=_optional_text(answer, "status"),
     )
 
 
@@ -155,18 +173,52 @@ def _answer(url: str, fields: Mapping[str, str], *, token: str = "") -> dict[str
 
 
 def _text(answer: Mapping[str, Any], name: str) -> str:
-    value = answer.get(name)
-    if not isinstance(value, str) or not value:
+    value = _optional_text(answer, name)
+    if not value:
         raise OutcomeUnknown(f"the OAuth server's answer has no {name}")
     return value
 
 
-def _number(answer: Mapping[str, Any], name: str) -> int:
-    text = str(answer.get(name))
-    if not (text.isascii() and text.isdigit()):
+def _optional_text(answer: Mapping[str, Any], name: str) -> str:
+    value = answer.get(name)
+    return value if isinstance(value, str) else ""
+
+
+def _token(answer: Mapping[str, Any], name: str) -> str:
+    value = _optional_text(answer, name)
+    return value if len(value) <= MAX_TOKEN and _TOKEN.fullmatch(value) else ""
+
+
+def _needed_token(answer: Mapping[str, Any], name: str) -> str:
+    value = _token(answer, name)
+    if not value:
         raise OutcomeUnknown(f"the OAuth server's answer has no {name}")
-    return int(text)
+    return value
+
+
+def _id(value: object) -> int | None:
+    """A positive id, sent as a number or as text; None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        return None
+    # A number of thousands of digits cannot be made text.
+    if isinstance(value, int) and not 0 < value < 10**18:
+        return None
+    return int(value) if _ID.fullmatch(str(value)) else None
+
+
+def _needed_id(answer: Mapping[str, Any], name: str) -> int:
+    value = _id(answer.get(name))
+    if value is None:
+        raise OutcomeUnknown(f"the OAuth server's answer has no {name}")
+    return value
+
+
+def _lifetime(value: object) -> int:
+    seconds = _id(value)
+    if seconds is None or seconds > MAX_ACCESS_TOKEN_SECONDS:
+        return ACCESS_TOKEN_SECONDS
+    return seconds
 
 
 def _scope(value: object) -> tuple[str, ...]:
-    return tuple(part for part in str(value or "").split(",") if part)
+    return tuple(part for part in value.split(",") if part) if isinstance(value, str) else ()

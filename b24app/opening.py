@@ -2,27 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, cast
-from urllib.parse import urlsplit
+from typing import Any, Protocol, TypeVar, cast
 
 from django.db import transaction
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 
-from b24app import tokens, trace
+from b24app import failed_proofs, tokens, trace
 from b24app.broken import ABOUT_THE_PERSON
-from b24app.client import Batch, Client, Pending
-from b24app.errors import NeverSent, PortalMoved, TokenRejected
+from b24app.client import Batch, Client, Pending, run_together
+from b24app.errors import (
+    AddressForbidden,
+    AddressNotUnderstood,
+    NeverSent,
+    OpeningRefused,
+    OutcomeUnknown,
+    PortalMoved,
+    Refused,
+    TokenRejected,
+)
 from b24app.forms import Posted, read_posted
 from b24app.models import Portal, UserToken
+from b24app.oauth import TokenOwner
 from b24app.proof import (
     APP_INFO,
     PROFILE,
     AppInfo,
     PostedCredentials,
     Profile,
+    address_of,
     owner_of,
     refusal,
     security,
@@ -30,6 +41,19 @@ from b24app.proof import (
 from b24app.session import Person, PortalRequest
 
 __all__ = ["APP_INFO", "PROFILE", "Opening", "Profile", "read_opening"]
+
+
+class Reading(Protocol):
+    """What a screen asks its portal; the proof goes along in `user_batch`, which is one of
+    `batches`."""
+
+    @property
+    def user_batch(self) -> Batch: ...
+    @property
+    def batches(self) -> Sequence[Batch]: ...
+
+
+R = TypeVar("R", bound=Reading)
 
 
 @dataclass
@@ -48,6 +72,54 @@ class Opening:
     user_name: str = ""
     _app_info: Pending[AppInfo] | None = field(default=None, repr=False)
     _profile: Pending[Profile] | None = field(default=None, repr=False)
+    _owner: TokenOwner | None = field(default=None, repr=False)
+
+    def enter(self, make: Callable[[], R]) -> tuple[R, Person]:
+        """Read what a screen needs and prove who opened it, usually in the same round trip.
+
+        While proofs of this portal have failed lately, the OAuth server is asked about the posted
+        token before anything else is; the portal's own token is not used for an opening that may
+        be forged. Where the portal turns out to have moved, the reading is made and run once more,
+        at the new address.
+
+        `make` makes the reading for `portal` and `client` as they are then, and calls nobody.
+        Raises what it raises, and as `prove`.
+        """
+        reading = make()
+        if failed_proofs.lately(self.portal) and self._prove_first():
+            reading = make()
+        before = self.portal.client_endpoint
+        try:
+            return reading, self._run(reading)
+        except PortalMoved:
+            if self.portal.client_endpoint == before:
+                raise
+        reading = make()
+        return reading, self._run(reading)
+
+    def _run(self, reading: Reading) -> Person:
+        self.add_proof(reading.user_batch)
+        run_together(*reading.batches)
+        return self.prove()
+
+    def _prove_first(self) -> bool:
+        """Ask about the posted token alone. Returns whether the portal has moved.
+
+        Where the OAuth server gives no answer, the portal is asked instead, with that token.
+        """
+        try:
+            owner = self._ask_owner()
+        except (NeverSent, OutcomeUnknown):
+            batch = self.client.batch()
+            self.add_proof(batch)
+            batch.run()
+            if not self._is_ours(self._answers()[0]):
+                raise
+            return False
+        try:
+            return self._keep_address(owner)
+        except (AddressForbidden, AddressNotUnderstood):
+            return False  # The stored address is there to be tried.
 
     def add_proof(self, batch: Batch) -> None:
         """Add the two questions of the proof to a batch of this opening's client."""
@@ -62,64 +134,90 @@ class Opening:
         the OAuth server (the one call that this may make) where they differ or are not known.
 
         Raises OpeningRefused if the token is not proved, TokenRejected if the portal does not let
-        this person in, PortalMoved after noting the portal's new address, and whatever kept the
-        portal from answering.
+        this person in, PortalMoved after noting the portal's new address, TooManyOpenings, and
+        whatever kept the portal from answering.
         """
+        app, profile = self._answers()
+        if self._owner is not None or not self._is_ours(app):
+            self._compare_owner(app, profile)
+        self.is_admin, self.user_name = profile.is_admin, profile.name
+        return self._admit(profile)
+
+    def _answers(self) -> tuple[AppInfo, Profile]:
+        """The portal's answers to the two questions of the proof; raises as `prove`."""
         if self._app_info is None or self._profile is None:
             raise RuntimeError("prove() comes after add_proof() and the run of that batch")
         try:
-            app, profile = self._app_info.get(), self._profile.get()
+            return self._app_info.get(), self._profile.get()
         except PortalMoved:
-            self._note_new_address()
+            self._look_for_address()
             raise
         except NeverSent as error:
             # The former name of a renamed portal does not redirect for ever.
-            if self._note_new_address():
+            if self._look_for_address():
                 raise PortalMoved("nobody answers at the address it had") from error
             raise
         except TokenRejected as error:
+            failed_proofs.note(self.portal)
             if error.code.upper() in ABOUT_THE_PERSON:
                 security.warning(
                     "opening turned away: %s (member_id %s)", error.code, self.portal.member_id
                 )
                 raise
             raise self._refused(f"the portal: {error.code}") from error
-        if not self._is_ours(app):
-            self._ask_oauth_server(app, profile)
-        self.is_admin, self.user_name = profile.is_admin, profile.name
-        return self._admit(profile)
+        except Refused:
+            # Too many requests, too: while a flood fills the portal's bucket, nothing more goes in.
+            failed_proofs.note(self.portal)
+            raise
 
     def _is_ours(self, app: AppInfo) -> bool:
         same_code = constant_time_compare(app.code, self.portal.app_code)
         return same_code and app.id == self.portal.app_id
 
-    def _ask_oauth_server(self, app: AppInfo, profile: Profile) -> None:
-        owner = owner_of(
-            self._posted.access,
-            member_id=self.portal.member_id,
-            server_endpoint=self._posted.server_endpoint,
-        )
+    def _compare_owner(self, app: AppInfo, profile: Profile) -> None:
+        """Hold the portal's word against the OAuth server's."""
+        owner = self._ask_owner()
         if owner.user_id != profile.user_id:
+            failed_proofs.note(self.portal)
             raise self._refused("a token of another user")
+        if self._is_ours(app):
+            return
         # Installed anew without our installer: remember how the portal calls us now.
         self.portal.app_id, self.portal.app_code = app.id, app.code
         self.portal.save(update_fields=["app_id", "app_code"])
 
-    def _note_new_address(self) -> bool:
+    def _ask_owner(self) -> TokenOwner:
+        """What the OAuth server says of the posted token; it is asked once an opening."""
+        if self._owner is not None:
+            return self._owner
+        member_id = self.portal.member_id
+        turn = failed_proofs.take_turn(self._request, member_id)
+        try:
+            owner = owner_of(
+                self._posted.access,
+                member_id=member_id,
+                server_endpoint=self._posted.server_endpoint,
+            )
+        except OpeningRefused:
+            failed_proofs.note(self.portal)
+            raise
+        failed_proofs.give_back(turn)
+        self._owner = owner
+        return owner
+
+    def _look_for_address(self) -> bool:
         """The stored address redirects or is gone: the OAuth server alone says where the portal is
-        now. Answers whether that is somewhere else."""
-        owner = owner_of(
-            self._posted.access,
-            member_id=self.portal.member_id,
-            server_endpoint=self._posted.server_endpoint,
-        )
-        if owner.client_endpoint == self.portal.client_endpoint:
+        now. Returns whether that is somewhere else."""
+        return self._keep_address(self._ask_owner())
+
+    def _keep_address(self, owner: TokenOwner) -> bool:
+        if not tokens.keep_address(self.portal, address_of(owner)):
             return False
-        security.warning("portal moved (member_id %s)", self.portal.member_id)
-        self.portal.client_endpoint = owner.client_endpoint
-        self.portal.domain = urlsplit(owner.client_endpoint).netloc
-        self.portal.save(update_fields=["client_endpoint", "domain"])
+        self.client = self._client_of(self.portal)
         return True
+
+    def _client_of(self, portal: Portal) -> Client:
+        return Client(portal.client_endpoint, PostedCredentials(self._posted.access))
 
     def _admit(self, profile: Profile) -> Person:
         portal, posted = self.portal, self._posted
@@ -199,6 +297,7 @@ def _installed(member_id: str) -> tuple[Portal | None, UserToken | None]:
     """The portal and the pair that serves it, in one statement where there is one."""
     is_it = {"member_id": member_id, "installed_at__isnull": False, "uninstalled_at": None}
     of_it = {f"portal__{name}": value for name, value in is_it.items()}
-    for serving in UserToken.objects.select_related("portal").filter(serves_portal=True, **of_it):
+    pairs = UserToken.objects.select_related("portal__failed_proof").filter(serves_portal=True)
+    for serving in pairs.filter(**of_it):
         return serving.portal, serving
-    return Portal.objects.filter(**is_it).first(), None
+    return Portal.objects.select_related("failed_proof").filter(**is_it).first(), None

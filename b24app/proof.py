@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import logging
-import re
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.utils.crypto import constant_time_compare
 
-from b24app import oauth
+from b24app import oauth, portal_address
 from b24app.client import Answer, Query
 from b24app.errors import (
+    AddressForbidden,
+    AddressNotUnderstood,
     OpeningRefused,
     OutcomeUnknown,
     QueryLimit,
@@ -20,9 +20,7 @@ from b24app.errors import (
     TokenExpired,
     TokenRejected,
 )
-
-# https://host[:port]/rest/, and nothing that would mean something else where the host is written.
-_ENDPOINT = re.compile(r"https?://[0-9A-Za-z.-]+(?::[0-9]+)?/[0-9A-Za-z/._-]*")
+from b24app.portal_address import PortalAddress
 
 security = logging.getLogger("b24app.security")
 
@@ -85,7 +83,9 @@ APP_INFO = Query("app.info", _app_info)
 PROFILE = Query("profile", _profile)
 
 
-def owner_of(access: str, *, member_id: str, server_endpoint: str | None) -> oauth.TokenOwner:
+def owner_of(
+    access: str, *, member_id: str, server_endpoint: str | None = None
+) -> oauth.TokenOwner:
     """Ask the OAuth server about a posted token, and demand that it is ours, for this portal.
 
     Raises OpeningRefused if it is not, or is unknown there; NeverSent, QueryLimit or OutcomeUnknown
@@ -101,9 +101,21 @@ def owner_of(access: str, *, member_id: str, server_endpoint: str | None) -> oau
         raise refusal("a token of another application", member_id=member_id)
     if not constant_time_compare(owner.member_id, member_id):
         raise refusal("a token of another portal", member_id=member_id)
-    if not _ENDPOINT.fullmatch(owner.client_endpoint):
-        raise refusal("the OAuth server names no usable address", member_id=member_id)
     return owner
+
+
+def address_of(owner: oauth.TokenOwner) -> PortalAddress:
+    """Where the OAuth server says the portal is.
+
+    Raises AddressNotUnderstood, or AddressForbidden if this app never calls such an address.
+    """
+    try:
+        return portal_address.parse_callable(owner.client_endpoint)
+    except (AddressForbidden, AddressNotUnderstood) as error:
+        security.warning(
+            "the OAuth server names no usable address: %s (member_id %s)", error, owner.member_id
+        )
+        raise
 
 
 def refusal(reason: str, *, member_id: str) -> OpeningRefused:
@@ -113,6 +125,5 @@ def refusal(reason: str, *, member_id: str) -> OpeningRefused:
 
 
 def origin_of(client_endpoint: str) -> str:
-    """scheme://host[:port] of a portal's REST address."""
-    parts = urlsplit(client_endpoint)
-    return f"{parts.scheme}://{parts.netloc}"
+    """scheme://host[:port] of a portal's REST address. Raises AddressNotUnderstood."""
+    return portal_address.parse(client_endpoint).origin

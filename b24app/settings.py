@@ -57,6 +57,9 @@ B24_HISTORY_DAYS = env.int("B24_HISTORY_DAYS", default=3650)
 B24_REST_LOG_DAYS = env.int("B24_REST_LOG_DAYS", default=3)
 # What Prometheus sends to read /metrics; without it there is no such page.
 B24_METRICS_TOKEN = env.str("B24_METRICS_TOKEN", default="")
+# Proxies of our own in front of the app, each of which appends to X-Forwarded-For. 0: there is
+# none, so that no header of a proxy is believed.
+TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", default=1)
 if B24_ALLOW_HTTP:
     # oauthlib refuses http on its own; transport.py decides which http addresses may be called.
     os.environ["OAUTHLIB_INSECURE_TRANSPORT"] = "1"
@@ -182,7 +185,7 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
 
-SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUSTED_PROXIES > 0 else None
 SECURE_CONTENT_TYPE_NOSNIFF = True
 # The frame's address carries the portal's name and a session id of the portal's own.
 SECURE_REFERRER_POLICY = "no-referrer"

@@ -6,15 +6,23 @@ import logging
 import time
 from datetime import datetime, timedelta
 from typing import Protocol
-from urllib.parse import urlsplit
 
 from django.core.cache import cache
 from django.db import transaction
 from django.utils import timezone
 
-from b24app import broken, oauth
-from b24app.errors import ChainBroken, NeverSent, OutcomeUnknown, Refused, TokenRejected
+from b24app import broken, oauth, portal_address
+from b24app.errors import (
+    AddressForbidden,
+    AddressNotUnderstood,
+    ChainBroken,
+    NeverSent,
+    OutcomeUnknown,
+    Refused,
+    TokenRejected,
+)
 from b24app.models import Portal, UserToken
+from b24app.portal_address import PortalAddress
 
 # A token is good for a call if it outlives the longest one: a write may wait 70 seconds.
 MARGIN = timedelta(seconds=120)
@@ -36,7 +44,7 @@ class Pair(Protocol):
     @property
     def expires_at(self) -> datetime: ...
     @property
-    def user_id(self) -> int: ...
+    def user_id(self) -> int | None: ...
 
 
 def store_user_pair(portal: Portal, pair: Pair) -> UserToken:
@@ -134,6 +142,8 @@ class StoredCredentials:
             raise found
         if found is not None:
             _note_address(row.portal, found.client_endpoint)
+            if not found.access:
+                raise NeverSent("a renewal brought a refresh token and no access token")
         self._access, self._expires_at = row.access, row.expires_at
         self._refreshed_at = row.refreshed_at
         return row.access
@@ -177,7 +187,9 @@ def _fetch(row: UserToken, asked_at: float) -> oauth.TokenPair | ChainBroken:
     except (NeverSent, OutcomeUnknown):
         cache.set(_UNANSWERED, time.time(), _LONGEST_WAIT)
         raise
-    if (pair.member_id, pair.user_id) != (row.portal.member_id, row.user_id):
+    # What the answer leaves out is as it was: the old pair is spent, so the new one is kept.
+    is_portals = pair.member_id in ("", row.portal.member_id)
+    if not is_portals or pair.user_id not in (None, row.user_id):
         security.error(
             "renewal refused: the pair of user %s (member_id %s) was answered with one of user %s"
             " (member_id %s)",
@@ -195,13 +207,29 @@ def _fetch(row: UserToken, asked_at: float) -> oauth.TokenPair | ChainBroken:
 
 
 def _note_address(portal: Portal, client_endpoint: str) -> None:
-    """A portal that was renamed answers elsewhere; this is the only source that is believed."""
-    if portal.client_endpoint == client_endpoint:
+    """Keep the address of a portal that was renamed; one that cannot be used changes nothing."""
+    if client_endpoint in ("", portal.client_endpoint):
         return
-    security.warning("portal moved to %s (member_id %s)", client_endpoint, portal.member_id)
-    portal.client_endpoint = client_endpoint
-    portal.domain = urlsplit(client_endpoint).netloc
+    try:
+        address = portal_address.parse_callable(client_endpoint)
+    except (AddressForbidden, AddressNotUnderstood) as error:
+        security.warning(
+            "a renewal names no usable address, the old one is kept: %s (member_id %s)",
+            error,
+            portal.member_id,
+        )
+        return
+    keep_address(portal, address)
+
+
+def keep_address(portal: Portal, address: PortalAddress) -> bool:
+    """Keep an address that the OAuth server named. Returns whether it is another than before."""
+    if portal.client_endpoint == address.endpoint:
+        return False
+    security.warning("portal moved to %s (member_id %s)", address.endpoint, portal.member_id)
+    portal.client_endpoint, portal.domain = address.endpoint, address.netloc
     portal.save(update_fields=["client_endpoint", "domain"])
+    return True
 
 
 def _columns(pair: Pair) -> dict[str, object]:

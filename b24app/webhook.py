@@ -11,19 +11,17 @@ from hashlib import sha256
 
 from django.utils.translation import gettext_lazy as _
 
-from b24app.addresses import check_url
+from b24app import portal_address
 from b24app.client import Client
-from b24app.errors import BadInput, TokenExpired
+from b24app.errors import AddressNotUnderstood, BadInput, TokenExpired
 from b24app.models import Portal
 from b24app.proof import PROFILE
 from b24app.transport import shown as shown
 
 # https://host[:port]/rest/<user>/<code>/ ; an on-premise site may stand under a directory.
 _WEBHOOK = re.compile(
-    r"(?P<root>https?://(?P<host>[0-9A-Za-z.-]+(?::[0-9]{1,5})?)/(?:[0-9A-Za-z._-]+/)*rest/)"
-    r"(?P<user>[1-9][0-9]{0,17})/(?P<code>[0-9A-Za-z]{1,100})/?"
+    r"(?P<root>.+/rest/)(?P<user>[1-9][0-9]{0,17})/(?P<code>[0-9A-Za-z]{1,100})/", re.DOTALL
 )
-_DEFAULT_PORT = ":443"
 # Marks rows that are no installation: the member_id of a portal has no dot.
 _MEMBER_ID = "webhook."
 _DIGEST_KEPT = 40
@@ -68,15 +66,18 @@ class WebhookOwner:
 def parse(address: str) -> Webhook:
     """Raises NotAWebhook, or AddressForbidden for an address that is never called; neither repeats
     the address, which is the secret. Calls nobody."""
-    found = _WEBHOOK.fullmatch(address.strip())
+    found = _WEBHOOK.fullmatch(address.strip().removesuffix("/") + "/")
     if found is None:
         raise NotAWebhook("not a webhook's address")
-    check_url(found["root"])
+    try:
+        root = portal_address.parse_callable(found["root"])
+    except AddressNotUnderstood:
+        raise NotAWebhook("not a portal's address") from None
     return Webhook(
-        root=found["root"],
-        host=found["host"].lower().removesuffix(_DEFAULT_PORT),
+        root=root.endpoint,
+        host=root.netloc,
         user_id=int(found["user"]),
-        client=Client(f"{found['root']}{found['user']}/{found['code']}", _NoToken()),
+        client=Client(f"{root.endpoint}{found['user']}/{found['code']}", _NoToken()),
     )
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import re
 import secrets
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -17,21 +17,15 @@ from django.utils.crypto import constant_time_compare, salted_hmac
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_GET
 
-from b24app import oauth, tokens
-from b24app.errors import BadInput, OpeningRefused
+from b24app import oauth, portal_address, tokens
+from b24app.errors import AddressNotUnderstood, BadInput, OpeningRefused, OutcomeUnknown
 from b24app.forms import CallbackForm
 from b24app.models import EventReceipt, Portal
-from b24app.proof import origin_of, security
+from b24app.proof import origin_of, owner_of, security
 
 STATE_LIFETIME = timedelta(minutes=10)  # to type a password, and perhaps a second factor
 COOKIE = "oauth_state"
 _SALT = "b24app.views.oauth"
-# cloud.example.com, or an on-premise host, perhaps with a port.
-_DOMAIN = re.compile(
-    r"(?=.{1,253}\Z)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*"
-    r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?::[0-9]{1,5})?",
-    re.IGNORECASE,
-)
 
 
 class PortalUnknown(OpeningRefused):
@@ -62,9 +56,10 @@ def start(request: HttpRequest) -> HttpResponse:
     The state is remembered in a signed cookie, which binds it to this browser. This page is not in
     a frame, so the cookie is a first-party one.
     """
-    domain = request.GET.get("domain", "").strip()
-    if not _DOMAIN.fullmatch(domain):
-        raise BadInput("domain is not a host")
+    try:
+        domain = portal_address.netloc_of(request.GET.get("domain", "").strip())
+    except AddressNotUnderstood as error:
+        raise BadInput("domain is not a host") from error
     portal = Portal.objects.filter(
         domain__iexact=domain, installed_at__isnull=False, uninstalled_at=None
     ).first()
@@ -96,6 +91,8 @@ def callback(request: HttpRequest) -> HttpResponse:
         raise BadInput(f"bad fields: {', '.join(sorted(form.errors))}")
     portal = _portal_of_state(request, form.cleaned_data["state"])
     pair = oauth.exchange_code(form.cleaned_data["code"])
+    if not pair.member_id or pair.user_id is None:
+        pair = _completed(pair, portal)
     if not constant_time_compare(pair.member_id, portal.member_id):
         security.warning("sign-in refused: it was another portal (member_id %s)", portal.member_id)
         raise PortalUnknown("another portal than the one the sign-in was started for")
@@ -103,6 +100,14 @@ def callback(request: HttpRequest) -> HttpResponse:
     response = render(request, "b24app/oauth_done.html")
     response.delete_cookie(COOKIE, path=reverse("oauth-callback"))
     return response
+
+
+def _completed(pair: oauth.TokenPair, portal: Portal) -> oauth.TokenPair:
+    """The pair with its portal and person, asked where the answer to the code did not name them."""
+    if not pair.access:
+        raise OutcomeUnknown("a code was answered with a pair of no person")
+    owner = owner_of(pair.access, member_id=pair.member_id or portal.member_id)
+    return replace(pair, member_id=owner.member_id, user_id=owner.user_id)
 
 
 def _portal_of_state(request: HttpRequest, state: str) -> Portal:

@@ -7,6 +7,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
 from b24app import session
+from b24app.client import Batch
 from b24app.opening import read_opening
 
 
@@ -15,7 +16,13 @@ from b24app.opening import read_opening
 def reopen(request: HttpRequest) -> HttpResponse:
     """Prove AUTH_ID, REFRESH_ID, AUTH_EXPIRES and member_id as an opening; answers {"session"}."""
     opening = read_opening(request)
-    batch = opening.client.batch()
-    opening.add_proof(batch)
-    batch.run()
-    return JsonResponse({"session": session.issue(opening.prove())})
+    _reading, person = opening.enter(lambda: _ProofAlone(opening.client.batch()))
+    return JsonResponse({"session": session.issue(person)})
+
+
+class _ProofAlone:
+    """Asks the portal for nothing but the proof."""
+
+    def __init__(self, batch: Batch) -> None:
+        self.user_batch = batch
+        self.batches = [batch]

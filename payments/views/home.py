@@ -7,7 +7,6 @@ from django.shortcuts import render
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
-from b24app.client import run_together
 from b24app.opening import Opening, read_opening
 from b24app.views.plain import where_to_open
 from payments import screens
@@ -33,11 +32,8 @@ def home(request: HttpRequest) -> HttpResponseBase:
     if request.method != "POST":
         return where_to_open(request)
     opening = read_opening(request)
-    reading = _reading(opening)
+    reading, person = opening.enter(lambda: _reading(opening))
     is_main = isinstance(reading, MainReading)
-    opening.add_proof(reading.user_batch)
-    run_together(*reading.batches)
-    person = opening.prove()
     listing = reading.listing(person, is_admin=opening.is_admin)
     lines = screens.lines(listing, person.portal)
     may_bulk = listing.rules.may_bulk(person.user_id, is_admin=opening.is_admin)

@@ -430,7 +430,6 @@ def test_an_event_that_nothing_here_waits_for_is_noted(
         {"event": "ONAPPUNINSTALL", "auth[member_id]": "' OR 1=1"},
         {"event": "ONAPPUNINSTALL", "auth[member_id]": seed.ALPHA, "data": "text"},
         {"event": "ON APP\nX", "auth[member_id]": seed.ALPHA},
-        {"event": "ONAPPUNINSTALL", "auth[member_id]": seed.ALPHA, "auth[server_endpoint]": "x"},
         {"event": "ONAPPUNINSTALL", "auth": "1", "auth[member_id]": seed.ALPHA},
         {"event": "ONAPPUNINSTALL", "auth[member_id]": seed.ALPHA, "data[a": "1"},
         {"event": "ONAPPUNINSTALL", "auth[member_id]": seed.ALPHA, "data[a][b][c][d][e][f]": "1"},

@@ -1,0 +1,42 @@
+"""The network address that a request comes from, as the nearest trusted proxy saw it."""
+
+from __future__ import annotations
+
+from ipaddress import IPv6Address, ip_address, ip_network
+
+from django.conf import settings
+from django.http import HttpRequest
+
+# Providers give a customer a whole /64: one machine can use any address in it.
+_IPV6_NETWORK = 64
+
+
+def of_request(request: HttpRequest) -> str:
+    """The client's IP address; "" where the server passes none (a UNIX socket without a proxy).
+
+    Each proxy appends the address that it saw to X-Forwarded-For, so of that list only the last
+    TRUSTED_PROXIES entries were written by our own proxies; the client may have made up the rest.
+    """
+    peer = str(request.META.get("REMOTE_ADDR") or "")
+    trusted = settings.TRUSTED_PROXIES
+    entries = [entry.strip() for entry in request.headers.get("X-Forwarded-For", "").split(",")]
+    if trusted < 1 or len(entries) < trusted:
+        return peer
+    try:
+        address = ip_address(entries[-trusted])
+    except ValueError:
+        return peer
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return str(mapped or address)
+
+
+def network_of(request: HttpRequest) -> str:
+    """What counts as one sender: an IPv4 address, or the /64 of an IPv6 one."""
+    text = of_request(request)
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return text
+    if isinstance(address, IPv6Address):
+        return str(ip_network((address, _IPV6_NETWORK), strict=False))
+    return text
