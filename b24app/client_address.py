@@ -23,9 +23,11 @@ def of_request(request: HttpRequest) -> str:
     if trusted < 1 or len(entries) < trusted:
         return peer
     try:
-        return str(ip_address(entries[-trusted]))
+        address = ip_address(entries[-trusted])
     except ValueError:
         return peer
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return str(mapped or address)
 
 
 def network_of(request: HttpRequest) -> str:
@@ -35,6 +37,6 @@ def network_of(request: HttpRequest) -> str:
         address = ip_address(text)
     except ValueError:
         return text
-    if isinstance(address, IPv6Address) and address.ipv4_mapped is None:
+    if isinstance(address, IPv6Address):
         return str(ip_network((address, _IPV6_NETWORK), strict=False))
     return text

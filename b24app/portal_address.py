@@ -80,9 +80,8 @@ def netloc_of(place: str) -> str:
     Raises AddressNotUnderstood.
     """
     host, port = _host_and_port(place)
-    return PortalAddress(
-        "https", host, None if port == _DEFAULT_PORTS["https"] else port, "/"
-    ).netloc
+    address = PortalAddress("https", host, None if port == _DEFAULT_PORTS["https"] else port, "/")
+    return address.netloc
 
 
 def _host_and_port(place: str) -> tuple[str, int | None]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -146,35 +145,28 @@ def test_a_server_that_is_not_there_was_never_asked(sandbox: Sandbox, chain: Tok
         oauth.refresh(chain.refresh)
 
 
-@pytest.mark.parametrize("refresh", [5, None, "", "two words", "x" * 2049, ["a"]])
+@pytest.mark.parametrize("refresh", ["", None, 5, [], "two words", "x" * 2049, "\ud800", "nul\x00"])
 def test_an_answer_without_a_refresh_token_is_no_pair(refresh: object) -> None:
-    answer = {**A_PAIR, "refresh_token": refresh}
-    with transport.use_adapter(Telling(answer)), pytest.raises(OutcomeUnknown):
+    with (
+        transport.use_adapter(Telling({**A_PAIR, "refresh_token": refresh})),
+        pytest.raises(OutcomeUnknown),
+    ):
         oauth.refresh("a-refresh-token")
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        *({name: None} for name in A_PAIR if name != "refresh_token"),
-        {"member_id": []},
-        {"client_endpoint": {}},
-        *({"user_id": value} for value in ("3; DROP", -3, True, 10**30, "9" * 5000, 1.5)),
-        *({"expires_in": value} for value in ("soon", 10**12, -1, 0, "9" * 5000, [])),
-        {"scope": 7},
-        {"status": {"a": 1}},
-    ],
-    ids=lambda change: str(change)[:40],
-)
-def test_whatever_brings_a_refresh_token_is_a_pair(change: dict[str, Any]) -> None:
-    """The refresh token that was sent is spent: without the new one the chain is lost."""
-    with transport.use_adapter(Telling({**A_PAIR, **change})):
-        pair = oauth.refresh("a-refresh-token")
-    assert pair.refresh == A_PAIR["refresh_token"]
-    assert pair.user_id is None or 0 < pair.user_id < 10**18
-    lifetime = pair.expires_at - datetime.now(UTC)
-    assert lifetime <= timedelta(days=1)
-    assert bool(pair.access) is (lifetime > timedelta())
+ODD = [None, "", [], {}, True, -3, 0, 1.5, 10**12, 10**30, "3; DROP", "x" * 5000, "\ud800\x00"]
+
+
+@pytest.mark.parametrize("odd", ODD, ids=lambda odd: repr(odd)[:20])
+@pytest.mark.parametrize("name", sorted(A_PAIR.keys() - {"refresh_token"}))
+def test_whatever_brings_a_refresh_token_is_a_pair(name: str, odd: object) -> None:
+    for answer in ({**A_PAIR, name: odd}, {key: A_PAIR[key] for key in A_PAIR.keys() - {name}}):
+        with transport.use_adapter(Telling(answer)):
+            pair = oauth.refresh("a-refresh-token")
+        assert pair.refresh == "new-refresh"
+        left = pair.expires_at - datetime.now(UTC)
+        assert left < timedelta(hours=1, seconds=5)
+        assert bool(pair.access) == (left > timedelta(minutes=59))
 
 
 def test_the_owner_of_a_token(sandbox: Sandbox, alpha: Portal, chain: Token) -> None:
@@ -232,11 +224,28 @@ def test_a_posted_server_is_followed_to_bitrix24_only(
 
 
 @pytest.mark.parametrize(
-    "result", [None, [], {"install": []}, {"install": {}, "client_id": "x", "user_id": 1}]
+    "result",
+    [
+        None,
+        [],
+        {"install": []},
+        {"install": {}, "client_id": "x", "user_id": 1},
+        {"install": {"member_id": seed.ALPHA}, "client_id": "x"},
+        {"install": {"member_id": seed.ALPHA}, "client_id": "x", "user_id": 10**30},
+        {"install": {"member_id": seed.ALPHA}, "client_id": 5, "user_id": 1},
+    ],
 )
 def test_an_owner_with_something_missing_is_no_owner(result: object) -> None:
     with transport.use_adapter(Telling({"result": result})), pytest.raises(OutcomeUnknown):
         oauth.token_owner("a-token")
+
+
+@pytest.mark.parametrize("odd", [None, "", [], 5, {}])
+def test_an_owner_is_an_app_a_portal_and_a_person(odd: object) -> None:
+    install = dict.fromkeys(("client_endpoint", "domain", "scope", "installed"), odd)
+    result = {"client_id": "x", "user_id": "7", "install": {**install, "member_id": seed.ALPHA}}
+    with transport.use_adapter(Telling({"result": result})):
+        assert oauth.token_owner("a-token") == oauth.TokenOwner("x", seed.ALPHA, 7)
 
 
 def test_tokens_do_not_show_when_a_pair_is_printed() -> None:

@@ -1,4 +1,4 @@
-"""A portal is renamed while people work: the redirect is never followed, the next opening works."""
+"""A portal that was renamed while people work: never followed, found again by the next opening."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def hosts(sandbox: Sandbox) -> set[str]:
     return {call.host for call in sandbox.log}
 
 
-def test_pay_is_refused_in_words_and_the_next_opening_works(
+def test_pay_is_refused_in_words_and_the_next_opening_mends_it(
     sandbox: Sandbox, alpha: Portal, frame: Frame, row: models.Portal
 ) -> None:
     offer = offer_in(frame.tab())
@@ -58,11 +58,12 @@ def test_pay_is_refused_in_words_and_the_next_opening_works(
     attempt = Attempt.objects.get()
     assert (attempt.state, attempt.reason) == (State.REFUSED, reasons.PORTAL_MOVED)
     assert hosts(sandbox) == {OLD}
-    text_of(frame.opened())
+    sandbox.log.clear()
+    offer = offer_in(frame.tab())
     row.refresh_from_db()
     assert row.client_endpoint == f"https://{NEW}/rest/"
-    assert hosts(sandbox) == {OLD, "oauth.bitrix.info", NEW}
-    offer = offer_in(frame.tab())
+    first, second, *others = [call.host for call in sandbox.log]
+    assert (first, second, set(others)) == (OLD, "oauth.bitrix.info", {NEW})
     text_of(frame.post("/payments/pay/", offer=offer, pay_system_id=seed.ACME_PAY))
     assert Attempt.objects.latest("pk").state == State.PAID
     assert alpha.payments[seed.PAYMENT].times_paid == 1
@@ -101,3 +102,27 @@ def test_a_former_address_that_is_gone_is_told_from_an_outage(
     text_of(frame.opened())
     row.refresh_from_db()
     assert row.client_endpoint == f"https://{NEW}/rest/"
+
+
+@pytest.mark.parametrize("user_id", [seed.ADMIN, seed.MANAGER])
+def test_the_first_opening_after_a_move_shows_the_payments(
+    client: Client, sandbox: Sandbox, alpha: Portal, row: models.Portal, user_id: int
+) -> None:
+    """Both tokens go to the new address: the person's, and the portal's for what it reads."""
+    frame = Frame(client, sandbox, alpha, user_id)
+    rename(sandbox, alpha)
+    page = frame.opened()
+    assert f'data-payment="{seed.PAYMENT}"' in text_of(page)
+    assert f"frame-ancestors https://{NEW}" in page["Content-Security-Policy"]
+    assert hosts(sandbox) == {OLD, "oauth.bitrix.info", NEW}
+    asked = [call for call in sandbox.log if call.host == "oauth.bitrix.info"]
+    assert len(asked) == 1
+
+
+def test_a_portal_whose_new_address_redirects_as_well_is_told_in_words(
+    sandbox: Sandbox, alpha: Portal, frame: Frame
+) -> None:
+    rename(sandbox, alpha)
+    sandbox.faults.add(Fault("redirect", host=NEW, times=None, url="https://third.example.com"))
+    assert MOVED in text_of(frame.opened(), 504)
+    assert hosts(sandbox) == {OLD, "oauth.bitrix.info", NEW}
