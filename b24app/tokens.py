@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Protocol, cast
 
 from django.core.cache import cache
 from django.db import transaction
@@ -63,7 +63,9 @@ def store_user_pair(portal: Portal, pair: Pair) -> UserToken:
 def replace_user_pair(portal: Portal, pair: Pair) -> None:
     """As `store_user_pair`, in one statement where there is one to be replaced: every opening is
     such a case but a person's first."""
-    own = UserToken.objects.filter(portal=portal, user_id=pair.user_id, serves_portal=False)
+    # Whose it is was asked before: only a renewal's answer may leave it out.
+    user_id = cast(int, pair.user_id)
+    own = UserToken.objects.filter(portal=portal, user_id=user_id, serves_portal=False)
     if not own.update(**_columns(pair)):
         store_user_pair(portal, pair)
 

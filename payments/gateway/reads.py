@@ -7,8 +7,9 @@ come back; whoever asks compares each row with what was asked for.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
 
 from b24app.client import Answer, Query
 from b24app.errors import AccessDenied, NotFound, OutcomeUnknown, Refused
@@ -23,6 +24,8 @@ from payments.gateway.shapes import (
     Payment,
     PaySystem,
 )
+
+T = TypeVar("T")
 
 # The server's own page; it cannot be changed.
 PAGE = 50
@@ -208,8 +211,13 @@ def readable_items(type_id: int, ids: Iterable[int]) -> Query[tuple[Owner, ...]]
 
     https://apidocs.bitrix24.com/api-reference/crm/universal/crm-item-list.html
     """
+    return _items(type_id, ids, ["id", "title"], _titled)
 
-    def parse_refusal(refusal: Refused) -> tuple[Owner, ...]:
+
+def _items(
+    type_id: int, ids: Iterable[int], select: list[str], parse_row: Callable[[int, parsing.Row], T]
+) -> Query[tuple[T, ...]]:
+    def parse_refusal(refusal: Refused) -> tuple[T, ...]:
         # No right to objects of this kind, or a kind that no longer exists: none is readable.
         if isinstance(refusal, AccessDenied | NotFound) or refusal.code.upper() == "NOT_FOUND":
             return ()
@@ -218,12 +226,11 @@ def readable_items(type_id: int, ids: Iterable[int]) -> Query[tuple[Owner, ...]]
     return Query(
         "crm.item.list",
         lambda answer: tuple(
-            Owner(type_id, parsing.integer(row.get("id")), parsing.text(row.get("title")))
-            for row in parsing.listed(answer.result, "items")
+            parse_row(type_id, row) for row in parsing.listed(answer.result, "items")
         ),
         {
             "entityTypeId": type_id,
-            "select": ["id", "title"],
+            "select": select,
             "filter": {"@id": list(ids)},
             "start": UNCOUNTED,
         },
@@ -231,16 +238,13 @@ def readable_items(type_id: int, ids: Iterable[int]) -> Query[tuple[Owner, ...]]
     )
 
 
+def _titled(type_id: int, row: parsing.Row) -> Owner:
+    return Owner(type_id, parsing.integer(row.get("id")), parsing.text(row.get("title")))
+
+
 def cards(type_id: int, ids: Iterable[int]) -> Query[tuple[CrmCard, ...]]:
     """As `readable_items`, with the customer of each."""
-    items = readable_items(type_id, ids)
-    return replace(
-        items,
-        parse=lambda answer: tuple(
-            _card(type_id, row) for row in parsing.listed(answer.result, "items")
-        ),
-        params={**items.params, "select": ["id", "title", "companyId", "contactId"]},
-    )
+    return _items(type_id, ids, ["id", "title", "companyId", "contactId"], _card)
 
 
 def customers(type_id: int, ids: Iterable[int]) -> Query[tuple[Owner, ...]]:
@@ -248,29 +252,22 @@ def customers(type_id: int, ids: Iterable[int]) -> Query[tuple[Owner, ...]]:
 
     A company's name is its title; a contact has a name and a last name.
     """
-    items = readable_items(type_id, ids)
-    return replace(
-        items,
-        parse=lambda answer: tuple(
-            Owner(type_id, parsing.integer(row.get("id")), _customer_name(row))
-            for row in parsing.listed(answer.result, "items")
-        ),
-        params={**items.params, "select": ["id", "title", "name", "lastName"]},
-    )
+    return _items(type_id, ids, ["id", "title", "name", "lastName"], _customer)
 
 
 def _card(type_id: int, row: parsing.Row) -> CrmCard:
     company = parsing.identifier(row.get("companyId"))
     contact = parsing.identifier(row.get("contactId"))
     return CrmCard(
-        Owner(type_id, parsing.integer(row.get("id")), parsing.text(row.get("title"))),
+        _titled(type_id, row),
         Owner.of(COMPANY, company) or Owner.of(CONTACT, contact),
     )
 
 
-def _customer_name(row: parsing.Row) -> str:
+def _customer(type_id: int, row: parsing.Row) -> Owner:
     parts = [parsing.text(row.get(name)) for name in ("name", "lastName")]
-    return parsing.text(row.get("title")) or " ".join(filter(None, parts))
+    name = parsing.text(row.get("title")) or " ".join(filter(None, parts))
+    return Owner(type_id, parsing.integer(row.get("id")), name)
 
 
 def pay_systems() -> Query[tuple[PaySystem, ...]]:

@@ -10,6 +10,7 @@ from decimal import Decimal
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from openpyxl import Workbook
+from openpyxl.cell import Cell as OpenpyxlCell
 from openpyxl.cell import WriteOnlyCell
 from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 from openpyxl.styles import Font
@@ -62,17 +63,17 @@ def parts(visible: AttemptQuerySet, wanted: Filter, person: Person) -> Iterator[
             yield block
 
 
-def _heading(sheet: Worksheet, texts: Iterable[str]) -> Iterator[WriteOnlyCell]:
+def _heading(sheet: Worksheet, texts: Iterable[str]) -> Iterator[OpenpyxlCell]:
     for text in texts:
         cell = _text(sheet, text)
         cell.font = Font(bold=True)
         yield cell
 
 
-def _cell(sheet: Worksheet, value: Cell) -> WriteOnlyCell:
+def _cell(sheet: Worksheet, value: Cell) -> OpenpyxlCell:
     if isinstance(value, str):
         return _text(sheet, value)
-    cell = WriteOnlyCell(sheet, value)
+    cell = WriteOnlyCell(sheet, value)  # type: ignore[arg-type] - the stubs know no Decimal
     if isinstance(value, Decimal):
         cell.number_format = _SUM
     elif isinstance(value, datetime):
@@ -80,7 +81,7 @@ def _cell(sheet: Worksheet, value: Cell) -> WriteOnlyCell:
     return cell
 
 
-def _text(sheet: Worksheet, text: str) -> WriteOnlyCell:
+def _text(sheet: Worksheet, text: str) -> OpenpyxlCell:
     """A cell that stays text: openpyxl makes a formula of one that begins with an equals sign."""
     cell = WriteOnlyCell(
         sheet, ILLEGAL_CHARACTERS_RE.sub("\N{REPLACEMENT CHARACTER}", text)[:_LONGEST_TEXT]

@@ -59,10 +59,10 @@ def folded(account_number: str) -> str:
 
 
 class FoldedNumberField(models.CharField):  # type: ignore[type-arg]
-    """Keeps `account_number` folded beside it, however the row is written."""
+    """Keeps `account_number` folded beside it, by `save` and by `bulk_create` alike."""
 
     def pre_save(self, model_instance: models.Model, add: bool) -> str:
-        value = folded(model_instance.account_number)
+        value = folded(str(model_instance.serializable_value("account_number")))
         setattr(model_instance, self.attname, value)
         return value
 

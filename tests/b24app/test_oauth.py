@@ -154,7 +154,21 @@ def test_an_answer_without_a_refresh_token_is_no_pair(refresh: object) -> None:
         oauth.refresh("a-refresh-token")
 
 
-ODD = [None, "", [], {}, True, -3, 0, 1.5, 10**12, 10**30, "3; DROP", "x" * 5000, "\ud800\x00"]
+ODD: list[object] = [
+    None,
+    "",
+    [],
+    {},
+    True,
+    -3,
+    0,
+    1.5,
+    10**12,
+    10**30,
+    "3; DROP",
+    "x" * 5000,
+    "\ud800\x00",
+]
 
 
 @pytest.mark.parametrize("odd", ODD, ids=lambda odd: repr(odd)[:20])

@@ -151,7 +151,8 @@ def test_a_sign_in_for_another_portal_is_refused_also_where_it_has_to_be_asked(
 def test_an_absurd_answer_is_no_mistake_of_ours(
     client: Client, sandbox: Sandbox, row: models.UserToken
 ) -> None:
-    for body in ({}, {"refresh_token": "x" * 3000}, {"access_token": "a"}, []):
+    bodies: list[Any] = [{}, {"refresh_token": "x" * 3000}, {"access_token": "a"}, []]
+    for body in bodies:
         with transport.use_adapter(Telling(body)), pytest.raises(Exception) as told:
             renew(row)
         assert type(told.value).__module__ == "b24app.errors"

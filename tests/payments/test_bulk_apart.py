@@ -33,6 +33,7 @@ from payments.models import (
     State,
     Who,
 )
+from payments.number_search import NumberSearch
 from payments.pay import pay
 from sandbox import seed
 from sandbox.app import Sandbox
@@ -164,7 +165,7 @@ def test_a_new_dry_run_replaces_that_of_its_person_and_portal_alone(manager: Per
     with untouched(
         twin, Run.objects.exclude(own), RunRow.objects.exclude(run__in=Run.objects.filter(own))
     ):
-        second = draft_all(manager, "184")
+        second = draft_all(manager, NumberSearch("184"))
 
     assert set(Run.objects.filter(own)) == {over, second}
     assert earlier.pk != second.pk

@@ -29,6 +29,7 @@ from payments.models import (
     RunState,
     State,
 )
+from payments.number_search import NumberSearch
 from payments.offer import open_offer
 from payments.undo import undo
 from sandbox import seed
@@ -95,7 +96,7 @@ def test_a_dry_run_says_of_each_row_whether_it_pays_or_marks(
 
 
 def test_all_that_a_search_finds_is_marked_as_well(manager: Person) -> None:
-    assert kinds_of(draft_all(manager, "166")) == {seed.CASH_PAYMENT: (Kind.MARK, "")}
+    assert kinds_of(draft_all(manager, NumberSearch("166"))) == {seed.CASH_PAYMENT: (Kind.MARK, "")}
 
 
 def _limit(who: Person, **limits: str) -> None:

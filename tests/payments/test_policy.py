@@ -283,11 +283,13 @@ def test_a_limit_is_read_with_a_comma_and_with_a_point(
 def test_a_limit_comes_back_as_the_form_takes_it(sum_: str, language: str) -> None:
     stored = Policy(limits={"EUR": sum_})
     with translation.override(language):
-        shown = RulesForm(stored, systems=[], people={}).limit_rows[0].sum
+        shown = RulesForm(stored, portal=models.Portal(), systems=[], people={}).limit_rows[0].sum
         typed = QueryDict(mutable=True)
         typed.setlist("limit_currency", ["EUR"])
         typed.setlist("limit_sum", [shown])
-        row = RulesForm(stored, systems=[], people={}, posted=typed).limit_rows[0]
+        row = RulesForm(
+            stored, portal=models.Portal(), systems=[], people={}, posted=typed
+        ).limit_rows[0]
     assert not row.error
     assert Decimal(row.sum.replace(",", ".")) == Decimal(sum_)
 

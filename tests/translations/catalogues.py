@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from babel.messages import Catalog, Message
@@ -38,13 +39,11 @@ def key_of(message: Message) -> Key:
 
 def strings_of(catalogue: Catalog) -> dict[Key, tuple[str, ...]]:
     """Returns the translations: one for each plural form, else one."""
-    return {
-        key_of(message): (message.string,)
-        if isinstance(message.string, str)
-        else tuple(message.string)
-        for message in catalogue
-        if message.id
-    }
+    return {key_of(one): _forms(one.string) for one in catalogue if one.id}
+
+
+def _forms(string: str | Iterable[str] | None) -> tuple[str, ...]:
+    return (string,) if isinstance(string, str) else tuple(string or ())
 
 
 def keys_of(catalogue: Catalog) -> set[Key]:
