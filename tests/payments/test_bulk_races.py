@@ -30,7 +30,7 @@ from sandbox.server import running as serving
 from sandbox.world import Portal
 from tests.payments import runs, stage
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.processes]
 
 THREE = seed.PLAIN_PAYMENTS[:3]
 
