@@ -133,7 +133,7 @@ class RulesForm(forms.Form):
     @property
     def time_zone_choices(self) -> list[tuple[str, StrOrPromise]]:
         found = zones.find(self._portal.time_zone_found) or UTC
-        automatic = _("As found: %(zone)s") % {"zone": zones.words(found)}
+        automatic = _("Automatic: %(zone)s") % {"zone": zones.words(found)}
         return [("", automatic), *zones.choices(self._portal.time_zone)]
 
     def values(self) -> dict[str, Any]:

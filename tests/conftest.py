@@ -24,7 +24,10 @@ APP_URL = "https://pay.example.com"
 @pytest.fixture(autouse=True)
 def clock(request: pytest.FixtureRequest) -> Iterator[Clock]:
     """The hour and the zone of the portals; `@at_any_hour` gives both."""
-    with clocks.running(getattr(request, "param", None)) as running:
+    given = getattr(request, "param", None)
+    if given is None and request.node.get_closest_marker("processes"):
+        given = Clock(None)
+    with clocks.running(given) as running:
         yield running
 
 

@@ -59,3 +59,19 @@ def test_no_view_catches_what_the_middleware_turns_into_words() -> None:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.ExceptHandler) and node.type is not None:
                 assert "B24Error" not in ast.unparse(node.type), path
+
+
+def test_one_module_writes_times_for_people() -> None:
+    """Django's own ways take whatever zone a moment was read in, or the server's."""
+    of_django = re.compile(r"date_format|time_format|strftime|get_default_timezone|:%[HYdm]")
+    in_templates = re.compile(r"\|(?:date|time)(?!:'c')|localtime|load [^%]*\btz\b|{% now")
+    found = [
+        str(path.relative_to(ROOT))
+        for pattern, paths in (
+            (of_django, modules("b24app/**/*.py", "payments/**/*.py")),
+            (in_templates, modules("templates/**/*.html")),
+        )
+        for path in paths
+        if pattern.search(path.read_text())
+    ]
+    assert found == ["b24app/admin.py", "b24app/times.py"]  # The publisher reads UTC.

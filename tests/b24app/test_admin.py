@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -107,6 +108,14 @@ def test_every_table_and_row_can_be_read(admin: Client, kept: models.Portal) -> 
         assert f"/admin/{name}/" in shown["/admin/"]
     assert "alpha.example.com" in shown["/admin/b24app/portal/"]
     assert "serves the portal" in shown[f"/admin/b24app/portal/{kept.pk}/change/"]
+
+
+def test_the_admin_stays_in_utc_and_says_so(admin: Client, kept: models.Portal) -> None:
+    at = datetime(2026, 11, 20, 22, 30, tzinfo=UTC)
+    models.Portal.objects.update(time_zone="Asia/Tokyo", installed_at=at)
+    for path in ("/admin/", "/admin/b24app/portal/"):
+        assert "times in UTC" in page(admin, path)
+    assert "Nov. 20, 2026, 10:30 p.m." in page(admin, "/admin/b24app/portal/")
 
 
 def test_no_page_shows_a_secret(admin: Client, kept: models.Portal, sandbox: Sandbox) -> None:

@@ -372,6 +372,7 @@ def test_threads_of_the_process_work_what_it_answered(
     assert set(under_way) <= {1, 2}
 
 
+@pytest.mark.processes
 @pytest.mark.django_db(transaction=True)
 def test_a_process_works_for_ever_and_ends_when_it_is_told(
     client: Client, portal: models.Portal

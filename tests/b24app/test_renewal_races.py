@@ -27,7 +27,7 @@ from tests.b24app.portal_posts import opening_fields, post
 from tests.b24app.ported import ported_sandbox, renewing_process
 from tests.b24app.rows import calls, expire, installed, pair_of
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.processes]
 
 PROCESSES, THREADS = 4, 10
 

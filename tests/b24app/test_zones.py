@@ -211,7 +211,7 @@ def test_the_doctor_tells_the_zone_and_when_a_found_one_no_longer_fits(
     alpha.zone = clocks.FAR_EAST
     said, is_ok = doctor()
     assert "Europe/Moscow (UTC+3); the answers of Bitrix24 show UTC+12." in said
-    assert "an administrator chooses them in Rules" in said
+    assert "an administrator chooses the time zone in Rules" in said
     assert not is_ok
 
 

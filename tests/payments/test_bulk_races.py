@@ -32,7 +32,7 @@ from sandbox.world import Portal
 from tests.payments import runs, stage
 from tests.payments.unconfirmed import MARK, calls
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.processes]
 
 THREE = seed.PLAIN_PAYMENTS[:3]
 

@@ -393,6 +393,7 @@ def test_of_two_workers_one_posts(alpha: Portal, sandbox: Sandbox, attempt: Atte
     assert len(alpha.comments) == 1
 
 
+@pytest.mark.processes
 @pytest.mark.django_db(transaction=True)
 def test_of_many_processes_one_posts_each(sandbox: Sandbox, alpha: Portal, manager: Person) -> None:
     with over_ports(sandbox, manager.portal):

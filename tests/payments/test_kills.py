@@ -28,7 +28,11 @@ from tests.payments.killing import (
     settle,
 )
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.processes,
+    pytest.mark.timeout(300),
+]
 
 CLAIM = "INSERT payments_attempt"
 WRITE = "UPDATE payments_attempt"

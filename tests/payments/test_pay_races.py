@@ -27,7 +27,7 @@ from sandbox.server import Doors, running
 from sandbox.world import Portal
 from tests.payments import stage
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.processes]
 
 
 @pytest.fixture

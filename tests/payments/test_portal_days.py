@@ -332,7 +332,7 @@ def test_an_administrator_chooses_the_zone_and_everybody_sees_its_days(
 ) -> None:
     attempts.keep(portal, created_at=datetime(2026, 11, 20, 22, 30, tzinfo=UTC))
     html = looked(admin, "/payments/rules/")
-    assert '<option value="" selected>As found: UTC+3</option>' in html
+    assert '<option value="" selected>Automatic: UTC+3</option>' in html
     html = rules(admin, time_zone="America/New_York")
     assert "Saved." in html
     assert "Times are those of America/New_York (UTC-" in html

@@ -17,7 +17,11 @@ from tests.payments.killing import Processes, app_processes, attempts_on, scene
 from tests.payments.random_numbers import shown
 from tests.payments.random_run import Run, draw
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.processes,
+    pytest.mark.timeout(300),
+]
 
 FIRST = 20260101
 CHUNKS, RUNS_A_CHUNK = 10, 100

@@ -338,7 +338,7 @@ def test_who_paid_it_is_told_apart(
 
 
 @pytest.mark.parametrize(
-    ("clock", "apart", "reason"),
+    ("ahead", "apart", "reason"),
     [
         (-300, -301, ""),
         (-300, -310, reasons.PAID_EARLIER),
@@ -348,11 +348,11 @@ def test_who_paid_it_is_told_apart(
     ],
 )
 def test_a_known_clock_of_the_portal_is_reckoned_with(
-    sandbox: Sandbox, alpha: Portal, manager: Person, clock: int, apart: int, reason: str
+    sandbox: Sandbox, alpha: Portal, manager: Person, ahead: int, apart: int, reason: str
 ) -> None:
     attempt = lost_payment(sandbox, manager)
     assert attempt.sent_at is not None
-    attempt.evidence["clock"] = clock
+    attempt.evidence["clock"] = ahead
     attempt.save(update_fields=["evidence"])
     alpha.payments[seed.PAYMENT].date_paid = attempt.sent_at + timedelta(seconds=apart)
     reconcile(now=overdue())

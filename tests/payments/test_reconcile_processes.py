@@ -26,7 +26,7 @@ from sandbox.server import Doors, running
 from tests.payments import stage
 from tests.payments.unconfirmed import OVERDUE, calls
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.processes]
 
 ROWS = 9
 
