@@ -14,51 +14,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
-from enum import StrEnum
 from typing import Any
+
+from sandbox.users import Role as Role
+from sandbox.users import User as User
 
 DEAL, SMART_INVOICE = 2, 31  # CRM object types
 
 ACCESS_TOKEN_SECONDS = 3600
 REFRESH_TOKEN_SECONDS = 180 * 24 * 3600
 CODE_SECONDS = 30
-
-
-class Role(StrEnum):
-    """Who a person is on a portal; the rights follow from it."""
-
-    PORTAL_ADMIN = "portal admin"
-    CRM_SETTINGS_ADMIN = "CRM settings admin"  # CONFIG/WRITE, thereby shop admin
-    MANAGER = "manager"  # may add and update orders
-    READER = "manager without order rights"
-    EXTRANET = "extranet"
-    DISMISSED = "dismissed"
-
-
-@dataclass
-class User:
-    id: int
-    name: str
-    last_name: str
-    role: Role
-    sees_all: bool = True  # otherwise only the items this person is responsible for
-
-    @property
-    def is_admin(self) -> bool:
-        return self.role is Role.PORTAL_ADMIN
-
-    @property
-    def may_configure_crm(self) -> bool:
-        return self.role in (Role.PORTAL_ADMIN, Role.CRM_SETTINGS_ADMIN)
-
-    @property
-    def may_edit_orders(self) -> bool:
-        return self.may_configure_crm or self.role is Role.MANAGER
-
-    @property
-    def may_read_sale(self) -> bool:
-        """Shop group right above D: whoever has any CRM role."""
-        return self.role not in (Role.EXTRANET, Role.DISMISSED)
 
 
 @dataclass
@@ -249,7 +214,7 @@ class Portal:
         return user.is_admin or user.sees_all or item.responsible_id == user.id
 
     def may_update(self, user: User, item: Item) -> bool:
-        return self.may_read(user, item) and user.may_edit_orders
+        return self.may_read(user, item) and user.may_change_items
 
 
 class World:
