@@ -19,6 +19,7 @@ from payments.offer import Offer
 from payments.payer import Payer
 from payments.policy import policy_of
 from payments.rights import Proof
+from payments.sentences import why_not
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
@@ -56,7 +57,7 @@ def ask(
         raise Missing("the offer was made to somebody else")
     policy = policy_of(person.portal)
     if not policy.allows_system(pay_system_id):
-        raise NotPossible(reasons.SENTENCES[reasons.POLICY_SYSTEM])
+        raise NotPossible(why_not(reasons.POLICY_SYSTEM))
     if not policy.needs_approval(offer.sum, offer.currency):
         raise NotPossible(reasons.NO_APPROVAL_NEEDED)
     if Attempt.objects.on(offer.payment_id, portal_id=offer.portal_id).still_open().exists():
@@ -163,7 +164,7 @@ def _look(person: Payer, offer: Offer, *, is_compared: bool = True) -> None:
         if is_compared:
             guards.check_payment(payment, offer)
     except Stopped as stop:
-        raise NotPossible(reasons.SENTENCES[stop.reason]) from stop
+        raise NotPossible(why_not(stop.reason)) from stop
 
 
 def _decide(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from b24app.errors import B24Error, Missing, NeverSent, PortalMoved, Refused
-from payments import reasons
+from payments import reasons, refused_changes
 from payments.claim import claim, close, mark_sent
 from payments.guards import Stopped
 from payments.models import Attempt, Kind, State
@@ -37,6 +37,8 @@ def carry_out(
     attempt, is_ours = claim(person, offer, kind=kind, pay_system_id=pay_system_id, note=note)
     if is_ours:
         attempt = _carry_out(person, offer, attempt, prepare)
+    if attempt.reason == reasons.NO_ORDER_UPDATE:
+        refused_changes.remember(person, offer.payment_id)
     if attempt.reason == reasons.ABANDONED:
         # We took so long that our claim was given up: what others made of the payment stands.
         return Attempt.objects.latest_on(offer.payment_id, portal_id=offer.portal_id) or attempt
@@ -74,7 +76,10 @@ def _send(person: Payer, attempt: Attempt) -> Reply:
     try:
         movement_of(attempt).send(person.client, attempt)
     except Refused as error:
-        return Reply("refused", reasons.evidence_of(error))
+        # Paying through a pay system asks for the right to orders as a whole; marking and undoing,
+        # for the right to change this one.
+        of_order = reasons.is_denied(error) and attempt.kind != Kind.PAY
+        return Reply("denied" if of_order else "refused", reasons.evidence_of(error))
     except NeverSent as error:
         return Reply("never sent", reasons.evidence_of(error))
     except B24Error as error:

@@ -61,5 +61,7 @@ def _bind_anew(person: Payer, attempt: Attempt) -> None:
     except OutcomeUnknown as error:
         raise Stopped(reasons.REBIND_UNKNOWN, reasons.evidence_of(error)) from error
     except (NeverSent, Refused) as error:
-        raise Stopped(reasons.REBIND_FAILED, reasons.evidence_of(error)) from error
+        denied = reasons.is_denied(error)
+        reason = reasons.NO_ORDER_UPDATE if denied else reasons.REBIND_FAILED
+        raise Stopped(reason, reasons.evidence_of(error)) from error
     attempt.evidence["rebound"] = True

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from django.utils.translation import gettext_lazy as _
 
 from payments import reasons
+from payments.sentences import why_not
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
@@ -83,7 +84,7 @@ PAUSE_SENTENCES: dict[str, StrOrPromise] = {
 
 def about_row(reason: str) -> StrOrPromise:
     known = ROW_SENTENCES.get(reason)
-    return reasons.SENTENCES[reason] if known is None else known
+    return why_not(reason) if known is None else known
 
 
 def about_pause(reason: str) -> StrOrPromise:

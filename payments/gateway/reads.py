@@ -79,6 +79,20 @@ def order_right() -> Query[bool]:
     return Query("sale.paysystem.settings.payment.get", parse, {}, parse_refusal)
 
 
+def may_read_order_of(payment_id: int) -> Query[bool]:
+    """May this person read the order of this payment? Whoever may not cannot change it either.
+
+    https://apidocs.bitrix24.com/api-reference/crm/universal/payment/crm-item-payment-get.html
+    """
+
+    def parse_refusal(refusal: Refused) -> bool:
+        if isinstance(refusal, AccessDenied) and not refusal.is_about_plan:
+            return False
+        raise refusal
+
+    return Query("crm.item.payment.get", lambda answer: True, {"id": payment_id}, parse_refusal)
+
+
 def payments_of_item(owner: Owner) -> PaymentsQuery:
     """Needs the right to read this one deal or invoice: the answer proves it.
 
