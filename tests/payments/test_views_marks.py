@@ -15,6 +15,7 @@ from b24app import models
 from payments import reasons, sentences
 from payments.models import Approval, Attempt, Kind, Policy, State, Who
 from payments.offer import seal as sealed
+from payments.sentences import why_not
 from sandbox import seed
 from sandbox.app import Sandbox
 from sandbox.faults import AFTER, BEFORE, Fault
@@ -301,7 +302,7 @@ def test_after_its_time_a_payment_cannot_be_undone(manager: Frame) -> None:
     assert UNDO_BUTTON not in row_in(manager.tab(), seed.PAYMENT)
     for path in ("/payments/undo/question/", "/payments/undo/"):
         answer = manager.post(path, offer=sealed_in(html), note="Too late")
-        assert said(reasons.SENTENCES[reasons.UNDO_TOO_LATE]) in text_of(answer, 409)
+        assert said(why_not(reasons.UNDO_TOO_LATE)) in text_of(answer, 409)
     assert calls_of(manager.sandbox, UNPAY) == 0
     assert Attempt.objects.count() == 1
 
@@ -311,7 +312,7 @@ def test_where_undoing_is_switched_off_nobody_can(manager: Frame, portal: models
     Policy.objects.create(portal=portal, undo_hours=0)
     assert UNDO_BUTTON not in row_in(manager.tab(), seed.PAYMENT)
     answer = manager.post("/payments/undo/", offer=offer, note="Off")
-    assert said(reasons.SENTENCES[reasons.UNDO_OFF]) in text_of(answer, 409)
+    assert said(why_not(reasons.UNDO_OFF)) in text_of(answer, 409)
     assert calls_of(manager.sandbox, UNPAY) == 0
 
 
@@ -342,7 +343,7 @@ def test_a_person_whom_the_rules_do_not_let_is_refused_with_words(
     Policy.objects.create(portal=portal, undo_by=Who.ADMINISTRATORS)
     for path in ("/payments/undo/question/", "/payments/undo/"):
         answer = manager.post(path, offer=offer, note="Forged")
-        assert said(reasons.SENTENCES[reasons.UNDO_NOT_ALLOWED]) in text_of(answer, 403)
+        assert said(why_not(reasons.UNDO_NOT_ALLOWED)) in text_of(answer, 403)
     assert calls_of(manager.sandbox, UNPAY) == 0
     assert Attempt.objects.count() == 1
 
