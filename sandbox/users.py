@@ -56,6 +56,7 @@ class User:
     # None: what the role gives. Portal admins may do everything whatever is set here.
     order_rights: OrderRights | None = None
     changes_items: bool | None = None  # may change the deals and invoices they may read
+    reads_sale: bool = True  # False: the shop group right D, which some portals give
 
     @property
     def is_admin(self) -> bool:
@@ -84,5 +85,5 @@ class User:
 
     @property
     def may_read_sale(self) -> bool:
-        """Shop group right above D: whoever has any CRM role."""
-        return self.role not in (Role.EXTRANET, Role.DISMISSED)
+        """Shop group right above D: as a rule, whoever has any CRM role."""
+        return self.reads_sale and self.role not in (Role.EXTRANET, Role.DISMISSED)

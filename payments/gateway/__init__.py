@@ -6,6 +6,7 @@ who acts. Nothing here sees the database or an HttpRequest.
 
 from __future__ import annotations
 
+from payments.gateway.orders import bindings_of, order_bound
 from payments.gateway.people import people
 from payments.gateway.reads import (
     NUMBER_SEPARATOR,
@@ -31,6 +32,7 @@ from payments.gateway.shapes import (
     SMART_INVOICE,
     Binding,
     Order,
+    OrderWithPayments,
     Owner,
     Payment,
     PaySystem,
@@ -52,17 +54,20 @@ __all__ = [
     "BindingsPage",
     "CommentsPage",
     "Order",
+    "OrderWithPayments",
     "Owner",
     "PaySystem",
     "Payment",
     "TimelineComment",
     "add_comment",
     "bindings",
+    "bindings_of",
     "change_pay_system",
     "comments_of",
     "mark_payment",
     "may_read_order_of",
     "order",
+    "order_bound",
     "order_right",
     "orders",
     "orders_numbered",

@@ -153,7 +153,7 @@ def order(order_id: int) -> Query[Order]:
     """https://apidocs.bitrix24.com/api-reference/sale/order/sale-order-get.html"""
     return Query(
         "sale.order.get",
-        lambda answer: _order(parsing.inside(answer.result, "order")),
+        lambda answer: parse_order(parsing.inside(answer.result, "order")),
         {"id": order_id},
     )
 
@@ -173,7 +173,7 @@ def orders_numbered(number: str) -> Query[tuple[Order, ...]]:
 def _orders(conditions: dict[str, object]) -> Query[tuple[Order, ...]]:
     return Query(
         "sale.order.list",
-        lambda answer: tuple(_order(row) for row in parsing.listed(answer.result, "orders")),
+        lambda answer: tuple(parse_order(row) for row in parsing.listed(answer.result, "orders")),
         {"select": _ORDER_FIELDS, "filter": conditions, "start": UNCOUNTED},
     )
 
@@ -185,12 +185,14 @@ def bindings(order_ids: Iterable[int], *, start: int = 0) -> Query[BindingsPage]
     """
     return Query(
         "crm.orderentity.list",
-        lambda answer: BindingsPage(
-            tuple(_binding(row) for row in parsing.listed(answer.result, "orderEntity")),
-            answer.next,
-        ),
+        bindings_page,
         {"filter": {"@orderId": list(order_ids)}, "order": {"orderId": "asc"}, "start": start},
     )
+
+
+def bindings_page(answer: Answer) -> BindingsPage:
+    rows = parsing.listed(answer.result, "orderEntity")
+    return BindingsPage(tuple(parse_binding(row) for row in rows), answer.next)
 
 
 def readable_items(type_id: int, ids: Iterable[int]) -> Query[tuple[Owner, ...]]:
@@ -265,7 +267,7 @@ def _payment(row: parsing.Row) -> Payment:
     )
 
 
-def _order(row: parsing.Row) -> Order:
+def parse_order(row: parsing.Row) -> Order:
     return Order(
         id=parsing.integer(row.get("id")),
         account_number=parsing.text(row.get("accountNumber")),
@@ -274,7 +276,7 @@ def _order(row: parsing.Row) -> Order:
     )
 
 
-def _binding(row: parsing.Row) -> Binding:
+def parse_binding(row: parsing.Row) -> Binding:
     return Binding(
         parsing.integer(row.get("orderId")),
         Owner(parsing.integer(row.get("ownerTypeId")), parsing.integer(row.get("ownerId"))),
