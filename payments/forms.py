@@ -25,7 +25,8 @@ class BadOrderNumber(BadInput):
     """The search has characters that no order number has."""
 
     sentence_by_default = _(
-        "An order number has at most 100 letters, digits, spaces and the signs . / - # only. "
+        "An order or payment number has at most 100 letters, digits, spaces and the signs "
+        ". / - # only. "
         "Nothing was searched for."
     )
 

@@ -142,14 +142,20 @@ def owner_link(owner: Owner | None, portal: Portal) -> OwnerLink | None:
     if owner is None:
         return None
     path = f"/crm/type/{owner.type_id}/details/{owner.id}/"
-    title = _("Item %(id)s")
     if owner.type_id == DEAL:
         path = f"/crm/deal/details/{owner.id}/"
+    url = f"{origin_of(portal.client_endpoint)}{path}"
+    return OwnerLink(path, url, owner_title(owner))
+
+
+def owner_title(owner: Owner) -> StrOrPromise:
+    """Its title as Bitrix24 has it, else what it is and its id."""
+    title = _("Item %(id)s")
+    if owner.type_id == DEAL:
         title = _("Deal %(id)s")
     elif owner.type_id == SMART_INVOICE:
         title = _("Invoice %(id)s")
-    url = f"{origin_of(portal.client_endpoint)}{path}"
-    return OwnerLink(path, url, owner.title or title % {"id": owner.id})
+    return owner.title or title % {"id": owner.id}
 
 
 def status_of(row: Row, *, may_pay: bool, names: Mapping[int, str]) -> Status:

@@ -10,13 +10,14 @@ from django.utils import timezone
 from b24app.errors import B24Error, Missing
 from b24app.session import Person
 from payments.bulk import words
-from payments.bulk.allowed import may_bulk
+from payments.bulk.allowed import may_bulk, still_allowed
 from payments.bulk.pacing import counted, pause_after
 from payments.bulk.running import finish, pause
 from payments.bulk.troubles import is_of_every_row, reason_to_pause
-from payments.models import Attempt, RowState, Run, RunRow, RunState, State
+from payments.models import Attempt, Policy, RowState, Run, RunRow, RunState, State
 from payments.offer import open_offer
 from payments.pay import check, pay
+from payments.policy import policy_of
 
 # A step is over within seconds. Whoever holds it for longer may be dead, or be waiting for a portal
 # that does not answer; then another one may step, which leaves the row in question alone.
@@ -59,7 +60,8 @@ def step(person: Person, run: Run) -> RunRow | None:
 
 
 def _carry_out(person: Person, run: Run) -> RunRow | None:
-    if not may_bulk(person):
+    rules = policy_of(person.portal)
+    if not may_bulk(person, rules):
         pause(run, words.POLICY)
         return None
     row = run.rows.filter(state=RowState.TRYING).order_by("position").first()
@@ -68,13 +70,13 @@ def _carry_out(person: Person, run: Run) -> RunRow | None:
     else:
         row = run.rows.filter(state=RowState.WAITING).order_by("position").first()
         if row is not None:
-            _try(person, run, row)
+            _try(person, run, row, rules)
     if not run.rows.filter(state__in=_UNFINISHED).exists():
         finish(run)
     return row
 
 
-def _try(person: Person, run: Run, row: RunRow) -> None:
+def _try(person: Person, run: Run, row: RunRow, rules: Policy) -> None:
     try:
         offer = open_offer(row.offer, person)
     except Missing:
@@ -87,7 +89,12 @@ def _try(person: Person, run: Run, row: RunRow) -> None:
     ).update(state=RowState.TRYING, after_attempt=latest.pk if latest else 0):
         row.refresh_from_db()
         return
-    attempt = pay(person, offer, pay_system_id=row.pay_system_id)
+    attempt = pay(
+        person,
+        offer,
+        pay_system_id=row.pay_system_id,
+        also=still_allowed(person, rules),
+    )
     reason = reason_to_pause(attempt)
     if reason:
         pause(run, reason)

@@ -687,7 +687,7 @@ def asked_in(frame: Frame) -> str:
     offer = offer_in(frame.tab())
     fields = {"offer": offer, "pay_system_id": seed.ACME_PAY}
     html = text_of(frame.post("/payments/approvals/question/", **fields))
-    assert "Ask for approval to pay 12\xa0500.00\xa0EUR by Acme Pay for order 163/1?" in re.sub(
+    assert "Ask for approval to pay 12\xa0500.00\xa0EUR by Acme Pay for payment 163/1?" in re.sub(
         r"\s*\n\s*", " ", html
     )
     answer = frame.post("/payments/approvals/ask/", **fields)

@@ -721,7 +721,7 @@ def test_an_unfinished_run_waits_on_its_screen_and_does_not_go_on_by_itself(
         ({}, 400, "No payment is ticked"),
         ({"payment": ["x"]}, 400, "not complete"),
         ({"payment": list(range(1, MOST + 2))}, 400, "At most 500"),
-        ({"all": "yes", "q": "<b>"}, 400, "An order number has"),
+        ({"all": "yes", "q": "<b>"}, 400, "An order or payment number has"),
     ],
 )
 def test_a_selection_that_is_none_is_refused_in_words(

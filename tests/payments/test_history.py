@@ -302,7 +302,7 @@ def test_the_filter(
         ({"person": "everybody"}, "Choose from the lists"),
         ({"person": "-1"}, "Choose from the lists"),
         ({"system": "1 OR 1=1"}, "Choose from the lists"),
-        ({"q": "<b>"}, "An order number has at most"),
+        ({"q": "<b>"}, "An order or payment number has at most"),
         ({"before": "x"}, ""),
     ],
 )

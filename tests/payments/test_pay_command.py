@@ -164,7 +164,7 @@ def test_it_asks_once(
     monkeypatch.setattr(sys, "stdin", io.StringIO(answer))
     ended, said = run("--webhook", WEBHOOK)
     assert ended == code
-    assert said.count("Pay 12 500.00 EUR by Acme Pay for order 163/1?") == 1
+    assert said.count("Pay 12 500.00 EUR by Acme Pay for payment 163/1?") == 1
     assert alpha.payments[seed.PAYMENT].paid is (code == PAID)
     assert Attempt.objects.exists() is (code == PAID)
 

@@ -96,13 +96,13 @@ def test_money_is_a_decimal_and_nothing_else(amount: object) -> None:
 
 def test_the_question_names_sum_system_and_order() -> None:
     html = question()
-    assert "Pay 12\xa0500.00\xa0EUR by Acme Pay for order 163/1?" in words(html)
+    assert "Pay 12\xa0500.00\xa0EUR by Acme Pay for payment 163/1?" in words(html)
     assert "changed" not in html
 
 
 def test_the_question_says_that_the_payment_system_will_be_changed_first() -> None:
     text = words(question(pay_system_id=12, name="Demo Card Pay"))
-    assert "Pay 12\xa0500.00\xa0EUR by Demo Card Pay for order 163/1?" in text
+    assert "Pay 12\xa0500.00\xa0EUR by Demo Card Pay for payment 163/1?" in text
     assert "This payment is set to Acme Pay." in text
     assert "changed to Demo Card Pay first" in text
 

@@ -184,7 +184,7 @@ def test_a_search_shows_what_it_finds(manager: Frame) -> None:
 
 def test_a_search_that_finds_nothing_names_what_was_searched_for(manager: Frame) -> None:
     html = text_of(manager.get(q="99999"))
-    assert "No unpaid payment that you may see has the order number 99999." in html
+    assert "No unpaid payment that you may see has the order or payment number 99999." in html
 
 
 def test_show_more_goes_on_where_the_page_above_ended(manager: Frame) -> None:

@@ -164,7 +164,7 @@ def test_the_question_says_that_no_money_moves_and_sends_nothing(manager: Frame)
     offer = cash_offer(manager)
     calls = len(manager.sandbox.log)
     html = text_of(manager.post("/payments/mark/question/", offer=offer))
-    assert "Mark 310.00\xa0EUR by Cash for order 166/1 as paid?" in html
+    assert "Mark 310.00\xa0EUR by Cash for payment 166/1 as paid?" in html
     assert "No money moves by this." in html
     assert "in your name" in html
     assert len(manager.sandbox.log) == calls
@@ -274,7 +274,7 @@ def test_a_tab_opened_later_offers_to_undo_and_asks_for_the_reason(manager: Fram
     assert UNDO_BUTTON in row
     calls = len(manager.sandbox.log)
     html = text_of(manager.post("/payments/undo/question/", offer=sealed_in(row)))
-    assert "Undo 12\xa0500.00\xa0EUR by Acme Pay for order 163/1?" in html
+    assert "Undo 12\xa0500.00\xa0EUR by Acme Pay for payment 163/1?" in html
     assert "No money is sent back by this" in html
     tomorrow = timezone.localdate() + timedelta(days=1)
     assert f'datetime="{tomorrow:%Y-%m-%d}' in html
@@ -504,7 +504,7 @@ def test_above_the_limit_a_mark_needs_an_approval_of_its_own(
     assert f'{{"kind": "mark", "pay_system_id": "{seed.CASH}"}}' in row
     fields = {"offer": sealed_in(row), "kind": "mark", "pay_system_id": seed.CASH}
     html = text_of(manager.post("/payments/approvals/question/", **fields))
-    assert "Ask for approval to mark 310.00\xa0EUR by Cash for order 166/1 as paid?" in html
+    assert "Ask for approval to mark 310.00\xa0EUR by Cash for payment 166/1 as paid?" in html
     text_of(manager.post("/payments/approvals/ask/", **fields))
     row = row_in(manager.tab(seed.CASH_DEAL), seed.CASH_PAYMENT)
     assert MARK_BUTTON not in row

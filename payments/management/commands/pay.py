@@ -110,7 +110,7 @@ class Command(caller.CallingCommand):
                 )
                 % {**words, "bound": row.offer.pay_system_name}
             )
-        question = _("Pay %(sum)s by %(system)s for order %(number)s?")
+        question = _("Pay %(sum)s by %(system)s for payment %(number)s?")
         self._say(question % {**words, "number": row.offer.account_number}, ending=" [y/N] ")
         self.stdout.flush()
         return sys.stdin.readline().strip().lower() in ("y", "yes")
