@@ -79,7 +79,7 @@ def test_the_main_page_and_the_doctor(admin: Visit, auditor: Auditor) -> None:
     look(auditor, "nothing found", admin)
     admin.expected.add(400)
     app.get_by_role("searchbox").fill("<b>")
-    expect(app.get_by_role("alert").first).to_contain_text("An order or payment number has at most 100")
+    expect(app.get_by_role("alert").first).to_contain_text("An order or payment number has at most")
     look(auditor, "a message", admin)
 
 

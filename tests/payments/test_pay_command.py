@@ -180,7 +180,7 @@ def test_it_asks_once(
         (seed.PAYMENT, 999, "This payment system cannot be used here"),
         (seed.PAID_PAYMENT, seed.ACME_PAY, "This payment is paid already."),
         (seed.CANCELED_PAYMENT, seed.ACME_PAY, "The order is cancelled"),
-        (seed.ZERO_PAYMENT, seed.ACME_PAY, "The sum of this payment is zero"),
+        (seed.ZERO_PAYMENT, seed.ACME_PAY, "The sum of this payment is not more than zero"),
     ],
 )
 def test_what_cannot_be_paid_is_refused_and_never_sent(
