@@ -23,6 +23,7 @@ from b24app.errors import (
     B24Error,
     BatchRefused,
     NeverSent,
+    OutcomeUnknown,
     PortalBusy,
     PortalMoved,
     QueryLimit,
@@ -53,7 +54,9 @@ class Query(Generic[T]):
 
     `parse` raises OutcomeUnknown for a shape it does not know. `parse_refusal` is for a question
     whose answer is an error; it may raise the error again. `administrators_only`: whoever is
-    refused this cannot serve the portal.
+    refused this cannot serve the portal. `follows` is a query of the same batch whose answer the
+    parameters refer to by `commands.ResultOf`; where both cannot go in one request, this one is
+    not asked.
     """
 
     method: str
@@ -61,6 +64,7 @@ class Query(Generic[T]):
     params: Mapping[str, Any] = field(default_factory=dict)
     parse_refusal: Callable[[Refused], T] | None = None
     administrators_only: bool = False
+    follows: Query[Any] | None = None
 
     def value_of(self, outcome: Answer | B24Error) -> T:
         if isinstance(outcome, Answer):
@@ -210,7 +214,9 @@ class Batch:
         joined: list[Pending[Any]] = []
         for pending in asked:
             query = pending.query
-            apart = query.method in refused or commands.has_reference(query.params)
+            apart = query.method in refused or (
+                query.follows is None and commands.has_reference(query.params)
+            )
             (alone if apart else joined).append(pending)
         chunks = [joined[i : i + BATCH_SIZE] for i in range(0, len(joined), BATCH_SIZE)]
         return [*chunks, *([pending] for pending in alone)]
@@ -227,7 +233,7 @@ def run_together(*batches: Batch) -> None:
         for client, request in requests
         if len(request) > 1
         for pending in request
-        if isinstance(pending.outcome, BatchRefused)
+        if isinstance(pending.outcome, BatchRefused) and pending.query.follows is None
     ]
     for client, pending in refused:
         commands.remember_refused(client.endpoint, pending.query.method)
@@ -257,12 +263,28 @@ def pause(seconds: float) -> None:
 
 
 def _run(client: Client, request: list[Pending[Any]]) -> None:
+    asked = {id(pending.query) for pending in request}
+    apart = [p for p in request if p.query.follows and id(p.query.follows) not in asked]
+    for pending in apart:
+        pending.outcome = OutcomeUnknown(f"{pending.query.method}: not in its batch")
+    request = [pending for pending in request if pending not in apart]
+    if not request:
+        return
     if len(request) == 1:
         query = request[0].query
         request[0].outcome = client._outcome(query.method, query.params)
         return
     named = {f"q{number}": pending for number, pending in enumerate(request)}
-    lines = {key: commands.command(p.query.method, p.query.params) for key, p in named.items()}
+    keys = {id(pending.query): key for key, pending in named.items()}
+    lines = {
+        key: commands.command(
+            p.query.method,
+            commands.referring(p.query.params, keys[id(p.query.follows)])
+            if p.query.follows is not None
+            else p.query.params,
+        )
+        for key, p in named.items()
+    }
     whole = client._outcome("batch", {"halt": 0, "cmd": lines})
     for key, pending in named.items():
         pending.outcome = part_of(whole, key, pending.query.method)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from decimal import Decimal
 from hashlib import sha256
 from typing import Any
@@ -20,6 +21,24 @@ ALONE_SECONDS = 24 * 3600
 
 # Inside a batch, a value of this form is replaced with another command's answer.
 _REFERENCE = re.compile(r"\$(result|next|total|error|time)\[")
+
+
+@dataclass(frozen=True)
+class ResultOf:
+    """A value out of the answer to an earlier command of the same batch: `[orders][0][id]`.
+
+    For reads alone. Where the path leads nowhere, a portal puts in a wrong value and says nothing.
+    """
+
+    path: str
+
+
+def referring(params: Mapping[str, Any], key: str) -> dict[str, Any]:
+    """The parameters with each `ResultOf` written as a reference to the command under `key`."""
+    return {
+        name: f"$result[{key}]{value.path}" if isinstance(value, ResultOf) else value
+        for name, value in params.items()
+    }
 
 
 def command(method: str, params: Mapping[str, Any]) -> str:

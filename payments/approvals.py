@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from b24app.errors import FrameError, Missing
-from payments import guards, ledger, reasons
+from b24app.client import Batch
+from b24app.errors import B24Error, FrameError, Missing
+from payments import gateway, guards, ledger, reasons
 from payments.gateway import Owner
 from payments.guards import Stopped
 from payments.models import APPROVAL_LASTS, Approval, ApprovalState, Attempt, Kind
@@ -19,6 +20,7 @@ from payments.offer import Offer
 from payments.payer import Payer
 from payments.policy import policy_of
 from payments.rights import Proof
+from payments.sentences import why_not
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
@@ -56,7 +58,7 @@ def ask(
         raise Missing("the offer was made to somebody else")
     policy = policy_of(person.portal)
     if not policy.allows_system(pay_system_id):
-        raise NotPossible(reasons.SENTENCES[reasons.POLICY_SYSTEM])
+        raise NotPossible(why_not(reasons.POLICY_SYSTEM))
     if not policy.needs_approval(offer.sum, offer.currency):
         raise NotPossible(reasons.NO_APPROVAL_NEEDED)
     if Attempt.objects.on(offer.payment_id, portal_id=offer.portal_id).still_open().exists():
@@ -94,14 +96,14 @@ def decline(person: Payer, approval_id: int, *, note: str) -> Approval:
 def look_at(person: Payer, approval_id: int) -> Approval:
     """A request that this person may decide, and whose payment is still what it says."""
     approval = _waiting(person, approval_id)
-    _look(person, offer_of(approval, person))
+    approval.owner_title = _look(person, offer_of(approval, person))
     return approval
 
 
 def look_at_declinable(person: Payer, approval_id: int) -> Approval:
     """A request that this person may decide, whatever has become of its payment."""
     approval = _waiting(person, approval_id)
-    _look(person, offer_of(approval, person), is_compared=False)
+    approval.owner_title = _look(person, offer_of(approval, person), is_compared=False)
     return approval
 
 
@@ -153,17 +155,37 @@ def _waiting(person: Payer, approval_id: int) -> Approval:
     return approval
 
 
-def _look(person: Payer, offer: Offer, *, is_compared: bool = True) -> None:
-    """Read the payment as this person's own token shows it, beside their order right."""
+def _look(person: Payer, offer: Offer, *, is_compared: bool = True) -> str:
+    """Read the payment as this person's own token shows it, beside their order right; returns the
+    title of its deal or invoice, empty where that is not known."""
     batch = person.client.batch()
     proof = Proof(batch, offer)
+    title = _Title(batch, offer.owner)
     batch.run()
     try:
         payment = proof.payment()
         if is_compared:
             guards.check_payment(payment, offer)
     except Stopped as stop:
-        raise NotPossible(reasons.SENTENCES[stop.reason]) from stop
+        raise NotPossible(why_not(stop.reason)) from stop
+    return title.get()
+
+
+class _Title:
+    """Good to have in a question, and never a reason not to ask it."""
+
+    def __init__(self, batch: Batch, owner: Owner | None) -> None:
+        self._owners = None
+        if owner is not None:
+            self._owners = batch.add(gateway.readable_items(owner.type_id, [owner.id]))
+
+    def get(self) -> str:
+        if self._owners is None:
+            return ""
+        try:
+            return next((owner.title for owner in self._owners.get()), "")
+        except B24Error:
+            return ""
 
 
 def _decide(
@@ -256,7 +278,7 @@ def _record(approval: Approval, event: str, *, actor_id: int) -> None:
         "approval": approval.pk,
         "kind": approval.kind,
         "payment": approval.payment_id,
-        "order": approval.account_number,
+        "account_number": approval.account_number,
         "sum": str(approval.sum),
         "currency": approval.currency,
         "pay_system": approval.pay_system_id,

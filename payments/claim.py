@@ -14,13 +14,22 @@ from datetime import datetime
 from typing import Any
 
 from django.db import IntegrityError, transaction
+from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from b24app import metrics
 from b24app.errors import B24Error
 from b24app.reread import reread
 from payments import ledger, reasons
-from payments.models import OPEN_STATES, Approval, Attempt, AttemptQuerySet, Kind, State
+from payments.models import (
+    OPEN_STATES,
+    Approval,
+    Attempt,
+    AttemptQuerySet,
+    Kind,
+    Policy,
+    State,
+)
 from payments.offer import Offer
 from payments.payer import Payer
 
@@ -83,14 +92,23 @@ def _new(person: Payer, offer: Offer, kind: Kind, pay_system_id: int, note: str)
     return attempt
 
 
+class RulesChanged(Exception):
+    """Other rules are stored than those that allowed the attempt: they have to be asked again."""
+
+
 def mark_sent(attempt: Attempt) -> bool:
     """From here on only reading the payment may close the attempt. The approval it goes by is used
-    up in the same step. False: somebody gave our claim up meanwhile, or the approval is no longer
-    good, so nothing may be sent."""
+    up in the same step. False: another process gave the claim up meanwhile, or the approval is no
+    longer good, so nothing may be sent.
+
+    Raises RulesChanged where the portal's rules are not those in `rules_read` any more; nothing is
+    written then. The same statement compares them, because preparing a payment can take minutes.
+    """
     attempt.sent_at = timezone.now()
     attempt.due_at = attempt.overdue_at
+    claimed = Attempt.objects.filter(pk=attempt.pk, state=State.PAYING, sent_at=None)
     with transaction.atomic():
-        is_ours = Attempt.objects.filter(pk=attempt.pk, state=State.PAYING, sent_at=None).update(
+        is_ours = claimed.filter(_rules_hold(attempt.rules_read)).update(
             sent_at=attempt.sent_at,
             due_at=attempt.due_at,
             approval=attempt.approval_id,
@@ -107,10 +125,23 @@ def mark_sent(attempt: Attempt) -> bool:
         attempt.approval, attempt.sent_at = None, None
         close(attempt, State.REFUSED, reason=reasons.NEEDS_APPROVAL, evidence={})
         return False
+    if claimed.exists():
+        attempt.sent_at, attempt.due_at = None, attempt.abandoned_at
+        raise RulesChanged
     if not reread(attempt):
         _note_erased(attempt)
         _with(attempt, {"state": State.REFUSED, "reason": reasons.APP_REMOVED})
     return False
+
+
+def _rules_hold(rules: Policy | None) -> Q:
+    """Are these still the portal's rules? Without a row it has the defaults."""
+    if rules is None:
+        return Q()
+    stored = Policy.objects.filter(portal_id=OuterRef("portal_id"))
+    if rules._state.adding:
+        return ~Q(Exists(stored))
+    return Q(Exists(stored.filter(pk=rules.pk, version=rules.version)))
 
 
 def give_up(attempt: Attempt) -> Attempt:

@@ -2,33 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 from payments import policy, reasons
-from payments.carrying import carry_out
+from payments.carrying import Prepare, carry_out
 from payments.guards import Stopped
-from payments.models import Attempt, Kind
+from payments.models import Attempt, Kind, Policy
 from payments.offer import Offer
 from payments.pay import read_unpaid
 from payments.payer import Payer
 from payments.systems import Systems
 
 
-def mark(person: Payer, offer: Offer) -> Attempt:
+def mark(person: Payer, offer: Offer, *, also: Callable[[Policy], None] | None = None) -> Attempt:
     """Mark what was offered as paid, by the pay system it is bound to: the money came another way
     (cash, a bank transfer, an acquirer), and none moves by this. Waits for the portal.
 
-    Always answers an attempt, as `pay` does. Bitrix24 asks for the right to change the deal or
-    invoice; the order right is asked here, as for paying. Raises Missing for an offer that is not
-    this person's.
+    Always answers an attempt, as `pay` does. Bitrix24 asks for the right to read and to change this
+    one order; the order right as a whole is asked here, as for paying, and the right to read the
+    deal or invoice. `also` is as in `pay`. Raises Missing for an offer that is not this person's.
     """
+    allow = partial(policy.apply, also=also)
     return carry_out(
-        person, offer, kind=Kind.MARK, pay_system_id=offer.pay_system_id, prepare=_prepare
+        person,
+        offer,
+        kind=Kind.MARK,
+        pay_system_id=offer.pay_system_id,
+        prepare=partial(_prepare, allow=allow),
+        allow=allow,
     )
 
 
-def _prepare(person: Payer, offer: Offer, attempt: Attempt) -> None:
+def _prepare(person: Payer, offer: Offer, attempt: Attempt, *, allow: Prepare) -> None:
     standing = read_unpaid(person, offer, attempt)
     _check_system(standing.systems, attempt)
-    policy.apply(person, offer, attempt)
+    allow(person, offer, attempt)
 
 
 def _check_system(systems: Systems | None, attempt: Attempt) -> None:

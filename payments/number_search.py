@@ -26,7 +26,8 @@ class BadOrderNumber(BadInput):
     """The search is too long or has unprintable characters."""
 
     sentence_by_default = _(
-        "An order number has at most 100 characters, on one line. Nothing was searched for."
+        "An order or payment number has at most 100 characters, on one line. "
+        "Nothing was searched for."
     )
 
 

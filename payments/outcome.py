@@ -7,7 +7,7 @@ from functools import partial
 
 from b24app.client import run_together
 from b24app.errors import B24Error
-from payments import reasons
+from payments import reasons, refused_changes
 from payments.models import Attempt, Kind, State
 from payments.offer import Offer
 from payments.payer import Payer
@@ -17,7 +17,7 @@ from payments.systems import Systems, SystemsReading
 from payments.undo import may_undo
 from payments.visible import Choice, choice_of
 from payments.visible.rules import rule_of
-from payments.visible.usual import choice_with_usual
+from payments.visible.usual import Habit
 
 # After these refusals of an undoing, the same would be refused again.
 _UNDOING_IS_OVER = frozenset(
@@ -27,6 +27,7 @@ _UNDOING_IS_OVER = frozenset(
         reasons.PAYMENT_GONE,
         reasons.NOT_READABLE,
         reasons.NO_ORDER_RIGHT,
+        reasons.NO_ORDER_UPDATE,
         reasons.NOT_PAID_ANY_MORE,
         reasons.PAID_ANEW,
         reasons.UNDO_NOT_ALLOWED,
@@ -49,9 +50,11 @@ def outcome_of(person: Payer, offer: Offer, attempt: Attempt | None) -> Outcome:
     choice = None
     if attempt is None or can_be_paid_after(attempt):
         standing = offer_after(offer, attempt)
-        choice = choice_with_usual(
-            person, choice_of(standing, _systems(person), rule_of(person, standing))
+        may_change = not refused_changes.remembered(person, [offer.payment_id])
+        found = choice_of(
+            standing, _systems(person), rule_of(person, standing), may_change=may_change
         )
+        choice = Habit(person).applied_to(found)
     can_undo = _can_undo(person, attempt)
     return Outcome(status_after(offer, attempt, choice=choice, can_undo=can_undo), choice)
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 from b24app.errors import NeverSent, OutcomeUnknown, Refused
 from payments import gateway, guards, policy, reasons
-from payments.carrying import carry_out
+from payments.carrying import Prepare, carry_out
 from payments.guards import Stopped
-from payments.models import Attempt, Kind
+from payments.models import Attempt, Kind, Policy
 from payments.movements import remember
 from payments.offer import Offer
 from payments.payer import Payer
@@ -16,14 +19,29 @@ from payments.standing import Standing, read_standing
 __all__ = ["check", "pay"]
 
 
-def pay(person: Payer, offer: Offer, *, pay_system_id: int) -> Attempt:
+def pay(
+    person: Payer,
+    offer: Offer,
+    *,
+    pay_system_id: int,
+    also: Callable[[Policy], None] | None = None,
+) -> Attempt:
     """Pay what was offered, through the pay system chosen; waits for the portal.
 
     Always answers an attempt: paid, refused (nothing was paid; its `sentences` say why) or open. An
-    open one is not confirmed, or is somebody's who got there first. Raises Missing for an offer
-    that is not this person's.
+    open one is not confirmed, or is somebody's who got there first. `also` raises Stopped where the
+    portal's rules forbid it for a reason of the caller's. Raises Missing for an offer that is not
+    this person's.
     """
-    return carry_out(person, offer, kind=Kind.PAY, pay_system_id=pay_system_id, prepare=_prepare)
+    allow = partial(policy.apply, also=also)
+    return carry_out(
+        person,
+        offer,
+        kind=Kind.PAY,
+        pay_system_id=pay_system_id,
+        prepare=partial(_prepare, allow=allow),
+        allow=allow,
+    )
 
 
 def read_unpaid(person: Payer, offer: Offer, attempt: Attempt) -> Standing:
@@ -39,13 +57,13 @@ def read_unpaid(person: Payer, offer: Offer, attempt: Attempt) -> Standing:
     return standing
 
 
-def _prepare(person: Payer, offer: Offer, attempt: Attempt) -> None:
+def _prepare(person: Payer, offer: Offer, attempt: Attempt, *, allow: Prepare) -> None:
     """Bind the payment to the chosen pay system if need be, once all else is in order."""
     standing = read_unpaid(person, offer, attempt)
     guards.check_pay_system(
         attempt.pay_system_id, offer=offer, systems=standing.systems, order=standing.order
     )
-    policy.apply(person, offer, attempt)
+    allow(person, offer, attempt)
     chosen = standing.systems.find(attempt.pay_system_id) if standing.systems else None
     if chosen is not None:
         attempt.pay_system_name = chosen.name
@@ -61,5 +79,7 @@ def _bind_anew(person: Payer, attempt: Attempt) -> None:
     except OutcomeUnknown as error:
         raise Stopped(reasons.REBIND_UNKNOWN, reasons.evidence_of(error)) from error
     except (NeverSent, Refused) as error:
-        raise Stopped(reasons.REBIND_FAILED, reasons.evidence_of(error)) from error
+        denied = reasons.is_denied(error)
+        reason = reasons.NO_ORDER_UPDATE if denied else reasons.REBIND_FAILED
+        raise Stopped(reason, reasons.evidence_of(error)) from error
     attempt.evidence["rebound"] = True

@@ -38,10 +38,19 @@ def allows(person: Payer, may: Callable[[bool], bool]) -> bool:
     return may(True) and person.client.read(PROFILE).is_admin
 
 
-def apply(person: Payer, offer: Offer, attempt: Attempt) -> None:
+def apply(
+    person: Payer,
+    offer: Offer,
+    attempt: Attempt,
+    *,
+    also: Callable[[Policy], None] | None = None,
+) -> None:
     """`check` for an attempt that is to be sent: the approval that it goes by is kept on it, and so
-    are the rules, for what its page offers next. Raises Stopped."""
+    are the rules, which have to be the same when it is sent. `also` is one more thing that the
+    rules have to allow. Raises Stopped."""
     attempt.rules_read = policy_of(person.portal)
+    if also is not None:
+        also(attempt.rules_read)
     attempt.approval = check(
         person,
         offer,

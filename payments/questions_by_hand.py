@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from b24app.client import run_together
 from b24app.errors import FrameError, Missing
 from b24app.session import Person
-from payments import reasons, undo
+from payments import gateway, reasons, undo
 from payments.offer import Offer, open_offer
 from payments.policy import allows, policy_of
-from payments.systems import SystemsReading
+from payments.question import read_systems, refuse_unreadable
+from payments.sentences import why_not
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
@@ -41,7 +41,7 @@ class NothingToUndo(FrameError):
 
     @property
     def sentence(self) -> StrOrPromise:
-        return reasons.SENTENCES[self.reason]
+        return why_not(self.reason)
 
 
 class UndoForbidden(NothingToUndo):
@@ -67,14 +67,14 @@ class UndoQuestion:
 
 
 def ask_mark(person: Person, *, sealed: str) -> MarkQuestion:
-    """Asks Bitrix24 nothing but, once in a while, for the portal's pay systems.
+    """Asks Bitrix24 whether the person may read the order and, once in a while, for the portal's
+    pay systems.
 
-    Raises Missing for an offer that is not this person's, NotMarkedByHand where there is no need.
+    Raises Missing for an offer that is not this person's, NotMarkedByHand where there is no need,
+    MayNotChange where the order is not theirs to change.
     """
     offer = open_offer(sealed, person)
-    reading = SystemsReading(person.portal)
-    run_together(*reading.own_batches())
-    systems = reading.result()
+    systems = read_systems(person, offer)
     bound = systems.find(offer.pay_system_id) if systems else None
     if systems is None or bound is None or not systems.needs_mark(bound):
         raise NotMarkedByHand(f"pay system {offer.pay_system_id}")
@@ -82,7 +82,19 @@ def ask_mark(person: Person, *, sealed: str) -> MarkQuestion:
 
 
 def ask_undo(person: Person, *, sealed: str) -> UndoQuestion:
-    """Asks Bitrix24 whether this is an administrator, where the rules need to know.
+    """`find_undo`, and asks Bitrix24 whether the person may read the order. Raises the same, and
+    MayNotChange where the order is not theirs to change."""
+    question = find_undo(person, sealed=sealed)
+    batch = person.client.batch()
+    may_read = batch.add(gateway.may_read_order_of(question.offer.payment_id))
+    batch.run()
+    refuse_unreadable(person, question.offer, may_read)
+    return question
+
+
+def find_undo(person: Person, *, sealed: str) -> UndoQuestion:
+    """What would be undone. Asks Bitrix24 whether this is an administrator, where the rules need to
+    know.
 
     Raises Missing for an offer that is not this person's, NothingToUndo where the app did not pay
     it or too long ago, UndoForbidden where the rules do not let this person.

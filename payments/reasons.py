@@ -1,4 +1,6 @@
-"""Why an attempt ended as it did: a short code in the ledger, a sentence for the person."""
+"""Why something cannot be done, or how an attempt ended: short codes, as the ledger keeps them.
+
+`reason_messages` has the words for each; here are those that have no code."""
 
 from __future__ import annotations
 
@@ -6,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.utils.translation import gettext_lazy as _
 
-from b24app.errors import B24Error, Refused
+from b24app.errors import AccessDenied, B24Error, Refused
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
@@ -36,6 +38,8 @@ READ_FAILED = "read_failed"
 PORTAL_MOVED = "portal_moved"
 REBIND_FAILED = "rebind_failed"
 REBIND_UNKNOWN = "rebind_unknown"
+# Bitrix24 asks for the right to read this order and to edit it.
+NO_ORDER_UPDATE = "no_order_update"
 ABANDONED = "abandoned"
 APP_REMOVED = "app_removed"
 POLICY_SYSTEM = "policy_system"
@@ -50,6 +54,8 @@ UNDO_NOT_ALLOWED = "undo_not_allowed"
 NOT_PAID_HERE = "not_paid_here"
 NOT_PAID_ANY_MORE = "not_paid_any_more"
 PAID_ANEW = "paid_anew"
+BULK_NOT_ALLOWED = "bulk_not_allowed"
+RULES_UNSETTLED = "rules_unsettled"
 # Refused although it was, or was to be, sent.
 NOT_REACHED = "not_reached"
 TRUE_WITHOUT_PAYMENT = "true_without_payment"
@@ -103,170 +109,6 @@ RULES_CHANGED = _(
     "Open the rules again to see what holds now."
 )
 
-_NOT_CONFIRMED = _(
-    "Bitrix24 has not confirmed this payment, and it may have been paid. "
-    "Check it again in two minutes, before you do anything else."
-)
-
-SENTENCES: dict[str, StrOrPromise] = {
-    ALREADY_PAID: _("This payment is paid already. Nothing was paid a second time."),
-    ORDER_CANCELED: _(
-        "The order is cancelled, so its payments cannot be paid. Nothing was paid. "
-        "If it is to be paid all the same, restore the order in Bitrix24 first."
-    ),
-    SUM_ZERO: _(
-        "The sum of this payment is zero, so there is nothing to pay. Nothing was paid. "
-        "Enter its sum in Bitrix24, then reload the page."
-    ),
-    SUM_CHANGED: _(
-        "The sum was changed in Bitrix24 meanwhile. Nothing was paid. "
-        "Reload the page to see the new sum."
-    ),
-    CURRENCY_CHANGED: _(
-        "The currency was changed in Bitrix24 meanwhile. Nothing was paid. "
-        "Reload the page to see the new one."
-    ),
-    PAY_SYSTEM_CHANGED: _(
-        "The payment system was changed in Bitrix24 meanwhile. Nothing was paid. "
-        "Reload the page to see the new one."
-    ),
-    PAID_BACK: _(
-        "Since this page was opened, the payment was paid and then set back to unpaid. "
-        "Nothing was paid now. Reload the page to see how it stands, "
-        "and find out why it was set back before you pay it again."
-    ),
-    CLOCK_SKEW: _(
-        "The clocks of Bitrix24 and of this app are more than five minutes apart, so it cannot be "
-        "told what happened to the payment since this page was opened. Nothing was paid. "
-        "Tell the portal's administrator: whoever runs the app has to set the clock of its server."
-    ),
-    PAY_SYSTEM_INACTIVE: _(
-        "This payment system is switched off in Bitrix24. Nothing was paid. "
-        "Choose another one, or ask the portal's administrator to switch it on."
-    ),
-    PAY_SYSTEM_OF_INVOICES: _(
-        "This payment system is for invoices of the old kind only, and cannot pay for orders. "
-        "Nothing was paid. Choose another one."
-    ),
-    PAY_SYSTEM_BUILT_IN: _(
-        "This payment system is built into Bitrix24 and does not take payments from an app. "
-        "Nothing was paid. Choose another one; or, if the money has come in already, "
-        "mark the payment as paid by hand."
-    ),
-    PAY_SYSTEM_GONE: _(
-        "This payment system was deleted in Bitrix24. Nothing was paid. Choose another one."
-    ),
-    PAY_SYSTEM_OF_OTHER_BUYERS: _(
-        "This payment system is not for buyers of this kind: some are for companies only, others "
-        "for people. Nothing was paid. Choose another one."
-    ),
-    PAY_SYSTEMS_UNREAD: _(
-        "The payment systems of this portal could not be read, so only the one that the payment "
-        "has can be used. Nothing was paid. "
-        "Choose that one, or ask the portal's administrator to open this app once."
-    ),
-    PAY_SYSTEM_UNFIT: _(
-        "This payment system cannot be used here: it is switched off, or does not take payments "
-        "from an app. Nothing was paid. Choose another one."
-    ),
-    NO_ORDER_RIGHT: _(
-        "You do not have permission to pay orders. Nothing was paid. "
-        "Ask the portal's administrator for the right to create and edit orders."
-    ),
-    NOT_READABLE: _(
-        "You do not have permission to read the deal or invoice of this payment. "
-        "Nothing was paid. Ask the portal's administrator."
-    ),
-    PAYMENT_GONE: _(
-        "The payment was deleted or moved to another deal meanwhile. Nothing was paid. "
-        "Reload the page to see what is there now."
-    ),
-    READ_FAILED: _(
-        "The payment could not be read in Bitrix24 just now. Nothing was paid. "
-        "Try again in a minute."
-    ),
-    PORTAL_MOVED: _(
-        "This portal has moved to another address. Nothing was paid. "
-        "Close the app and open it again from Bitrix24."
-    ),
-    REBIND_FAILED: _(
-        "Bitrix24 did not change the payment system of this payment. Nothing was paid. "
-        "Pay by the one it has, or ask the portal's administrator for the right to edit orders."
-    ),
-    REBIND_UNKNOWN: _(
-        "Bitrix24 did not say whether it changed the payment system of this payment. "
-        "Nothing was paid. Reload the page to see which one it has."
-    ),
-    ABANDONED: _("An earlier try was broken off before anything was sent. Nothing was paid."),
-    APP_REMOVED: _("The app was removed from this Bitrix24 meanwhile. Nothing was done."),
-    POLICY_SYSTEM: _(
-        "Your administrator does not allow this payment system for payments from this app. "
-        "Nothing was paid. Choose another one."
-    ),
-    NEEDS_APPROVAL: _(
-        "A payment of this sum needs a second person's approval. Nothing was paid. "
-        "Ask for approval first."
-    ),
-    APPROVAL_WAITS: _(
-        "A payment of this sum needs a second person's approval, and nobody has given it yet. "
-        "Nothing was paid. You asked for it; it is on the approvals list of the others."
-    ),
-    APPROVED_OTHERWISE: _(
-        "Another sum or payment system was approved than this one. Nothing was paid. "
-        "Choose the approved payment system, or withdraw your request and ask again."
-    ),
-    CAN_BE_PAID: _(
-        "This payment can be paid through its payment system, so it is not marked by hand. "
-        "Nothing was changed. Press Pay."
-    ),
-    SYSTEMS_UNKNOWN: _(
-        "It is not known just now whether this payment can be paid through its payment system, so "
-        "it was not marked. Nothing was changed. An administrator can mend that by opening the app."
-    ),
-    UNDO_OFF: _(
-        "Undoing is switched off in this portal. The payment stays paid. "
-        "Ask the portal's administrator."
-    ),
-    UNDO_TOO_LATE: _(
-        "The time for undoing this payment is over. It stays paid. Ask the portal's administrator."
-    ),
-    UNDO_NOT_ALLOWED: _(
-        "You may not undo payments. The payment stays paid. Ask the portal's administrator."
-    ),
-    NOT_PAID_HERE: _(
-        "This payment was not paid with this app, or is undone already, so there is nothing to "
-        "undo here. Nothing was changed."
-    ),
-    NOT_PAID_ANY_MORE: _("This payment is not paid any more, so there is nothing to undo."),
-    PAID_ANEW: _(
-        "This payment was undone in Bitrix24 and paid again since this app paid it. "
-        "It stays paid: undo it in Bitrix24, if that is right."
-    ),
-    NOT_REACHED: _("Bitrix24 could not be reached, so nothing was paid. Try again in a minute."),
-    TRUE_WITHOUT_PAYMENT: _(
-        "Bitrix24 took the request, but the payment is still unpaid. Some payment systems do not "
-        "take payments from an app: choose another one, or ask the portal's administrator."
-    ),
-    NOT_CARRIED_OUT: _("Bitrix24 did not carry out this payment: it is still unpaid."),
-    UNPAID_SINCE: _(
-        "It was paid after all, and has been undone in Bitrix24 since: it is not paid now. "
-        "Ask who undid it before you pay it again."
-    ),
-    NO_ANSWER: _NOT_CONFIRMED,
-    READ_BACK_FAILED: _NOT_CONFIRMED,
-    PAID_BY_OTHER: _("It is paid, but somebody else paid it at the same time."),
-    PAID_EARLIER: _("It is paid, but not by this try: it was paid before this was sent."),
-    PAID_AGAIN: _("It was undone, and somebody has paid it again since."),
-    DELETED_UNPAID: _(
-        "The payment was deleted meanwhile. Bitrix24 deletes none that is paid, so it was undone "
-        "before."
-    ),
-    CLOSED_BY_HAND: _(
-        "Bitrix24 never said what became of this, and an administrator has closed it. "
-        "Look at the payment in Bitrix24 before you do anything else."
-    ),
-}
-
 # In the choice of payment systems, after the name of one that cannot be paid through.
 IN_CHOICE: dict[str, StrOrPromise] = {
     PAY_SYSTEM_INACTIVE: _("switched off"),
@@ -281,6 +123,11 @@ IN_CHOICE: dict[str, StrOrPromise] = {
 
 # Handlers put whole messages of their own into a description; its beginning is enough.
 _DESCRIPTION_KEPT = 200
+
+
+def is_denied(error: B24Error) -> bool:
+    """The person's own rights do not allow it; not so where no app may, on this tariff plan."""
+    return isinstance(error, AccessDenied) and not error.is_about_plan
 
 
 def evidence_of(error: B24Error) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from b24app.models import Portal
 from b24app.proof import origin_of
 from b24app.times import day
 from payments import reasons, sentences
-from payments.gateway import DEAL, SMART_INVOICE, Owner
+from payments.gateway import DEAL, SMART_INVOICE, Owner, PaySystem
 from payments.models import Approval, Attempt, Kind, State
 from payments.offer import Offer, seal
 from payments.visible import Choice, Listing, Row
@@ -90,6 +90,8 @@ class Status:
     can_undo: bool = False
     at: datetime | None = None
     sentences: Sequence[StrOrPromise] = ()
+    # In place of the payment's own pay system, which cannot be paid through.
+    other_systems: Sequence[PaySystem] = ()
 
     @property
     def words(self) -> StrOrPromise:
@@ -97,13 +99,19 @@ class Status:
 
     @property
     def has_choice(self) -> bool:
-        """Is a pay system to be chosen, to pay by or to ask for?"""
-        return self.can_pay or self.can_ask
+        """Is a pay system chosen beside the payment, to pay by or to ask for?"""
+        return (self.can_pay or self.can_ask) and not self.other_systems
+
+    @property
+    def has_other_way(self) -> bool:
+        """Can it be paid only by a pay system that is not its own?"""
+        return (self.can_pay or self.can_ask) and bool(self.other_systems)
 
     @property
     def has_button(self) -> bool:
         return (
-            self.has_choice
+            self.can_pay
+            or self.can_ask
             or self.can_mark
             or self.can_ask_to_mark
             or self.can_check
@@ -134,14 +142,20 @@ def owner_link(owner: Owner | None, portal: Portal) -> OwnerLink | None:
     if owner is None:
         return None
     path = f"/crm/type/{owner.type_id}/details/{owner.id}/"
-    title = _("Item %(id)s")
     if owner.type_id == DEAL:
         path = f"/crm/deal/details/{owner.id}/"
+    url = f"{origin_of(portal.client_endpoint)}{path}"
+    return OwnerLink(path, url, owner_title(owner))
+
+
+def owner_title(owner: Owner) -> StrOrPromise:
+    """Its title as Bitrix24 has it, else what it is and its id."""
+    title = _("Item %(id)s")
+    if owner.type_id == DEAL:
         title = _("Deal %(id)s")
     elif owner.type_id == SMART_INVOICE:
         title = _("Invoice %(id)s")
-    url = f"{origin_of(portal.client_endpoint)}{path}"
-    return OwnerLink(path, url, owner.title or title % {"id": owner.id})
+    return owner.title or title % {"id": owner.id}
 
 
 def status_of(row: Row, *, may_pay: bool, names: Mapping[int, str]) -> Status:
@@ -156,7 +170,10 @@ def status_of(row: Row, *, may_pay: bool, names: Mapping[int, str]) -> Status:
             state=MARKED if row.marked else State.PAID.value,
             at=payment.date_paid,
             can_undo=row.undoable,
-            sentences=[sentences.PAID_BY_SOMEBODY_ELSE] if by_other else [],
+            sentences=[
+                *([sentences.PAID_BY_SOMEBODY_ELSE] if by_other else []),
+                *([row.undo_refused] if row.undo_refused else []),
+            ],
         )
     past = [row.paid_back] if row.paid_back else []
     status = replace(
@@ -165,6 +182,7 @@ def status_of(row: Row, *, may_pay: bool, names: Mapping[int, str]) -> Status:
         can_ask=row.can_ask,
         can_mark=row.markable,
         can_ask_to_mark=row.can_ask_to_mark,
+        other_systems=row.other_systems,
     )
     if row.payable or row.markable:
         words = [*past, *_approved(row.approval, names), *_by_hand(row)]
@@ -195,6 +213,7 @@ def status_after(
             can_ask=choice.can_ask,
             can_mark=choice.markable,
             can_ask_to_mark=choice.can_ask_to_mark,
+            other_systems=choice.other_systems,
         )
     if attempt is None:
         return status

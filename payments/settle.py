@@ -28,7 +28,7 @@ class Reply:
     """What came back when the attempt was sent. No `answer` proves that it is done; all but "none"
     mean that the portal is through with it, so that unchanged is final."""
 
-    answer: Literal["true", "refused", "never sent", "none"]
+    answer: Literal["true", "refused", "denied", "never sent", "none"]
     error: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -39,6 +39,7 @@ class Reply:
 _REASON_OF_UNCHANGED = {
     "true": reasons.TRUE_WITHOUT_PAYMENT,
     "refused": reasons.REFUSED_BY_BITRIX24,
+    "denied": reasons.NO_ORDER_UPDATE,
     "never sent": reasons.NOT_REACHED,
 }
 

@@ -36,6 +36,7 @@ def undo(person: Payer, offer: Offer, *, note: str) -> Attempt:
         kind=Kind.UNDO,
         pay_system_id=offer.pay_system_id,
         prepare=_prepare,
+        allow=_allow,
         note=clean_note(note),
     )
 
@@ -78,19 +79,25 @@ def _is_by_us(attempt: Attempt) -> bool:
 
 def _prepare(person: Payer, offer: Offer, attempt: Attempt) -> None:
     """Find what is to be taken back, and whether it still stands as it was paid."""
+    paid = _allow(person, offer, attempt)
+    standing = read_standing(person, offer)
+    _check_payment(standing.seen, offer, paid)
+    if standing.kept is not None:
+        _check_payment(standing.kept, offer, paid)
+    remember(attempt, standing.seen, standing.kept)
+
+
+def _allow(person: Payer, offer: Offer, attempt: Attempt) -> Attempt:
+    """The attempt to be taken back, kept on this one beside the rules that allow it."""
     paid = undoable(offer.portal_id, [offer.payment_id]).get(offer.payment_id)
-    rules = policy.policy_of(person.portal)
+    rules = attempt.rules_read = policy.policy_of(person.portal)
     reason = why_not(paid, rules=rules, now=attempt.created_at)
     if paid is None or reason:
         raise Stopped(reason)
     attempt.undoes = paid
     attempt.pay_system_name = paid.pay_system_name
     _check_person(person, rules)
-    standing = read_standing(person, offer)
-    _check_payment(standing.seen, offer, paid)
-    if standing.kept is not None:
-        _check_payment(standing.kept, offer, paid)
-    remember(attempt, standing.seen, standing.kept)
+    return paid
 
 
 def _check_person(person: Payer, rules: Policy) -> None:

@@ -17,7 +17,8 @@ from decimal import Decimal
 from typing import Any
 
 from sandbox.removed import RemovedOAuth, RemovedRest
-from sandbox.roles import Role as Role
+from sandbox.users import Role as Role
+from sandbox.users import User as User
 
 DEAL, CONTACT, COMPANY, SMART_INVOICE = 2, 3, 4, 31  # CRM object types
 EAST = timezone(timedelta(hours=3))  # so that a program which drops the offset is found out
@@ -25,33 +26,6 @@ EAST = timezone(timedelta(hours=3))  # so that a program which drops the offset 
 ACCESS_TOKEN_SECONDS = 3600
 REFRESH_TOKEN_SECONDS = 180 * 24 * 3600
 CODE_SECONDS = 30
-
-
-@dataclass
-class User:
-    id: int
-    name: str
-    last_name: str
-    role: Role
-    sees_all: bool = True  # otherwise only the items this person is responsible for
-    time_zone: str = ""  # an IANA name; empty where the browser decides
-
-    @property
-    def is_admin(self) -> bool:
-        return self.role is Role.PORTAL_ADMIN
-
-    @property
-    def may_configure_crm(self) -> bool:
-        return self.role in (Role.PORTAL_ADMIN, Role.CRM_SETTINGS_ADMIN)
-
-    @property
-    def may_edit_orders(self) -> bool:
-        return self.may_configure_crm or self.role is Role.MANAGER
-
-    @property
-    def may_read_sale(self) -> bool:
-        """Shop group right above D: whoever has any CRM role."""
-        return self.role not in (Role.EXTRANET, Role.DISMISSED)
 
 
 @dataclass
@@ -245,7 +219,7 @@ class Portal:
         return user.is_admin or user.sees_all or item.responsible_id == user.id
 
     def may_update(self, user: User, item: Item) -> bool:
-        return self.may_read(user, item) and user.may_edit_orders
+        return self.may_read(user, item) and user.may_change_items
 
 
 class World:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from django.utils.translation import gettext_lazy as _
 
 from b24app.errors import FrameError
 from b24app.session import Person
+from payments import reasons
+from payments.guards import Stopped
+from payments.models import Policy
 from payments.policy import allows, policy_of
 
 
@@ -17,10 +22,22 @@ class NotAllowed(FrameError):
     )
 
 
-def may_bulk(person: Person) -> bool:
+def may_bulk(person: Person, rules: Policy | None = None) -> bool:
     """Asks Bitrix24 whether this is an administrator only where that makes a difference."""
-    rules = policy_of(person.portal)
+    rules = rules or policy_of(person.portal)
     return allows(person, lambda is_admin: rules.may_bulk(person.user_id, is_admin=is_admin))
+
+
+def still_allowed(person: Person, seen: Policy) -> Callable[[Policy], None]:
+    """A check for each row of a step that began under the rules `seen`: where others hold by the
+    time the row is sent, they are asked. Raises Stopped."""
+
+    def check(rules: Policy) -> None:
+        is_same = (rules.pk, rules.version) == (seen.pk, seen.version)
+        if not is_same and not may_bulk(person, rules):
+            raise Stopped(reasons.BULK_NOT_ALLOWED)
+
+    return check
 
 
 def require_may_bulk(person: Person) -> None:

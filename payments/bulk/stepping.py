@@ -12,14 +12,15 @@ from b24app.errors import B24Error, Missing, PortalBusy
 from b24app.reread import reread
 from b24app.session import Person
 from payments.bulk import words
-from payments.bulk.allowed import may_bulk
+from payments.bulk.allowed import may_bulk, still_allowed
 from payments.bulk.pacing import counted, pause_after
 from payments.bulk.running import finish, pause, read_again
 from payments.bulk.troubles import is_of_every_row, reason_to_pause
 from payments.mark import mark
-from payments.models import Attempt, Kind, RowState, Run, RunRow, RunState, State
+from payments.models import Attempt, Kind, Policy, RowState, Run, RunRow, RunState, State
 from payments.offer import Offer, open_offer
 from payments.pay import check, pay
+from payments.policy import policy_of
 
 # A step takes seconds. A process that holds it for longer may be dead, or wait for a portal that
 # does not answer; then another process takes the next step, and leaves the first one's row alone.
@@ -72,7 +73,8 @@ def step(person: Person, run: Run) -> RunRow | None:
 
 
 def _carry_out(person: Person, run: Run) -> RunRow | None:
-    if not may_bulk(person):
+    rules = policy_of(person.portal)
+    if not may_bulk(person, rules):
         pause(run, words.POLICY)
         return None
     row = run.rows.filter(state=RowState.TRYING).order_by("position").first()
@@ -81,13 +83,13 @@ def _carry_out(person: Person, run: Run) -> RunRow | None:
     else:
         row = run.rows.filter(state=RowState.WAITING).order_by("position").first()
         if row is not None:
-            _try(person, run, row)
+            _try(person, run, row, rules)
     if not run.rows.filter(state__in=_UNFINISHED).exists():
         finish(run)
     return row
 
 
-def _try(person: Person, run: Run, row: RunRow) -> None:
+def _try(person: Person, run: Run, row: RunRow, rules: Policy) -> None:
     try:
         offer = open_offer(row.offer, person)
     except Missing:
@@ -100,7 +102,7 @@ def _try(person: Person, run: Run, row: RunRow) -> None:
     ).update(state=RowState.TRYING, after_attempt=latest.pk if latest else 0):
         reread(row)
         return
-    attempt = _send(person, row, offer)
+    attempt = _send(person, row, offer, rules)
     reason = reason_to_pause(attempt)
     if reason:
         pause(run, reason)
@@ -112,12 +114,12 @@ def _try(person: Person, run: Run, row: RunRow) -> None:
     _count_unconfirmed(run, attempt)
 
 
-def _send(person: Person, row: RunRow, offer: Offer) -> Attempt:
+def _send(person: Person, row: RunRow, offer: Offer, rules: Policy) -> Attempt:
     """What the person confirmed, or nothing: `mark` refuses what can be paid by now, and `pay` what
     cannot."""
     if row.kind == Kind.MARK:
-        return mark(person, offer)
-    return pay(person, offer, pay_system_id=row.pay_system_id)
+        return mark(person, offer, also=still_allowed(person, rules))
+    return pay(person, offer, pay_system_id=row.pay_system_id, also=still_allowed(person, rules))
 
 
 def _look_after(person: Person, row: RunRow) -> None:

@@ -35,6 +35,8 @@ def reason_to_pause(attempt: Attempt) -> str:
     """A code of words.PAUSE_SENTENCES, or "" where the reason concerns this row only."""
     if attempt.reason in _ALL_MEET:
         return attempt.reason
+    if attempt.reason == reasons.BULK_NOT_ALLOWED:
+        return words.POLICY
     kept = attempt.evidence.get("error")
     if attempt.reason != reasons.REFUSED_BY_BITRIX24 or not kept:
         return ""

@@ -8,6 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 from payments import reasons
 from payments.models import Kind
+from payments.sentences import why_not
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
@@ -99,7 +100,7 @@ PAUSE_SENTENCES: dict[str, StrOrPromise] = {
 
 def about_row(reason: str) -> StrOrPromise:
     known = ROW_SENTENCES.get(reason)
-    return reasons.SENTENCES[reason] if known is None else known
+    return why_not(reason) if known is None else known
 
 
 def about_pause(reason: str) -> StrOrPromise:

@@ -6,6 +6,7 @@ who acts. Nothing here sees the database or an HttpRequest.
 
 from __future__ import annotations
 
+from payments.gateway.orders import bindings_of, order_bound
 from payments.gateway.people import people
 from payments.gateway.reads import (
     NUMBER_SEPARATOR,
@@ -14,6 +15,7 @@ from payments.gateway.reads import (
     bindings,
     cards,
     customers,
+    may_read_order_of,
     order,
     order_right,
     orders,
@@ -33,6 +35,7 @@ from payments.gateway.shapes import (
     Binding,
     CrmCard,
     Order,
+    OrderWithPayments,
     Owner,
     Payment,
     PaySystem,
@@ -55,18 +58,22 @@ __all__ = [
     "CommentsPage",
     "CrmCard",
     "Order",
+    "OrderWithPayments",
     "Owner",
     "PaySystem",
     "Payment",
     "TimelineComment",
     "add_comment",
     "bindings",
+    "bindings_of",
     "cards",
     "change_pay_system",
     "comments_of",
     "customers",
     "mark_payment",
+    "may_read_order_of",
     "order",
+    "order_bound",
     "order_right",
     "orders",
     "orders_numbered",

@@ -78,7 +78,7 @@ def money(value: object) -> Decimal:
         raise OutcomeUnknown("a sum was expected") from error
     if not sum_.is_finite():
         raise OutcomeUnknown("a finite sum was expected")
-    return sum_
+    return sum_ or abs(sum_)  # JSON has a zero with a minus, and nobody owes that.
 
 
 def moment(value: object) -> datetime | None:

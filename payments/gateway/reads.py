@@ -92,6 +92,20 @@ def order_right() -> Query[bool]:
     return Query("sale.paysystem.settings.payment.get", parse, {}, parse_refusal)
 
 
+def may_read_order_of(payment_id: int) -> Query[bool]:
+    """May this person read the order of this payment? Whoever may not cannot change it either.
+
+    https://apidocs.bitrix24.com/api-reference/crm/universal/payment/crm-item-payment-get.html
+    """
+
+    def parse_refusal(refusal: Refused) -> bool:
+        if isinstance(refusal, AccessDenied) and not refusal.is_about_plan:
+            return False
+        raise refusal
+
+    return Query("crm.item.payment.get", lambda answer: True, {"id": payment_id}, parse_refusal)
+
+
 def payments_of_item(owner: Owner) -> PaymentsQuery:
     """Needs the right to read this one deal or invoice: the answer proves it.
 
@@ -166,7 +180,7 @@ def order(order_id: int) -> Query[Order]:
     """https://apidocs.bitrix24.com/api-reference/sale/order/sale-order-get.html"""
     return Query(
         "sale.order.get",
-        lambda answer: _order(parsing.inside(answer.result, "order")),
+        lambda answer: parse_order(parsing.inside(answer.result, "order")),
         {"id": order_id},
     )
 
@@ -186,7 +200,7 @@ def orders_numbered(number: str) -> Query[tuple[Order, ...]]:
 def _orders(conditions: dict[str, object]) -> Query[tuple[Order, ...]]:
     return Query(
         "sale.order.list",
-        lambda answer: tuple(_order(row) for row in parsing.listed(answer.result, "orders")),
+        lambda answer: tuple(parse_order(row) for row in parsing.listed(answer.result, "orders")),
         {"select": _ORDER_FIELDS, "filter": conditions, "start": UNCOUNTED},
     )
 
@@ -198,12 +212,14 @@ def bindings(order_ids: Iterable[int], *, start: int = 0) -> Query[BindingsPage]
     """
     return Query(
         "crm.orderentity.list",
-        lambda answer: BindingsPage(
-            tuple(_binding(row) for row in parsing.listed(answer.result, "orderEntity")),
-            answer.next,
-        ),
+        bindings_page,
         {"filter": {"@orderId": list(order_ids)}, "order": {"orderId": "asc"}, "start": start},
     )
+
+
+def bindings_page(answer: Answer) -> BindingsPage:
+    rows = parsing.listed(answer.result, "orderEntity")
+    return BindingsPage(tuple(parse_binding(row) for row in rows), answer.next)
 
 
 def readable_items(type_id: int, ids: Iterable[int]) -> Query[tuple[Owner, ...]]:
@@ -314,7 +330,7 @@ def _payment(row: parsing.Row) -> Payment:
     )
 
 
-def _order(row: parsing.Row) -> Order:
+def parse_order(row: parsing.Row) -> Order:
     return Order(
         id=parsing.integer(row.get("id")),
         account_number=parsing.text(row.get("accountNumber")),
@@ -323,7 +339,7 @@ def _order(row: parsing.Row) -> Order:
     )
 
 
-def _binding(row: parsing.Row) -> Binding:
+def parse_binding(row: parsing.Row) -> Binding:
     return Binding(
         parsing.integer(row.get("orderId")),
         Owner(parsing.integer(row.get("ownerTypeId")), parsing.integer(row.get("ownerId"))),

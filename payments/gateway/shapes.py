@@ -70,6 +70,12 @@ class Order:
 
 
 @dataclass(frozen=True)
+class OrderWithPayments:
+    order: Order
+    payment_ids: frozenset[int]
+
+
+@dataclass(frozen=True)
 class Binding:
     """One order belongs to one CRM object; either side may have several."""
 

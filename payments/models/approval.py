@@ -100,6 +100,9 @@ class Approval(models.Model):
     note = models.CharField(max_length=MAX_LENGTH, blank=True)  # why it was declined
     expires_at = models.DateTimeField()
 
+    # Of this request alone, not of the row: as the person who decides may read it.
+    owner_title: str = ""
+
     objects = ApprovalQuerySet.as_manager()
 
     class Meta:

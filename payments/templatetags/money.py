@@ -23,6 +23,7 @@ def figures(amount: Decimal, currency: str = "") -> str:
     the amount has: nothing is rounded."""
     if not isinstance(amount, Decimal):
         raise TypeError(f"{amount!r} is not a Decimal, and money is nothing else")
+    amount = amount or abs(amount)  # never "-0.00"
     exponent = amount.normalize().as_tuple().exponent
     least = get_currency_precision(currency) if currency else LEAST_DECIMALS
     decimals = max(least, -exponent) if isinstance(exponent, int) else least

@@ -9,6 +9,8 @@ from django.template import Context
 from django.urls import reverse
 
 from payments import navigation
+from payments.gateway import Owner
+from payments.screens import owner_title
 
 register = template.Library()
 
@@ -19,6 +21,12 @@ def screens_for(context: Context) -> list[navigation.Screen]:
     return navigation.screens_for(
         is_admin=bool(context.get("is_admin")), may_set_up=bool(context.get("may_set_up"))
     )
+
+
+@register.filter
+def item_title(owner: Owner) -> str:
+    """What a deal, an invoice or another item of the CRM is called."""
+    return str(owner_title(owner))
 
 
 @register.simple_tag

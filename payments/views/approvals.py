@@ -14,6 +14,7 @@ from payments import approvals as requests
 from payments.approval_screens import Decision
 from payments.desk import count_waiting, read_desk
 from payments.forms import read_choice, read_note
+from payments.gateway import Owner
 from payments.models import Approval, Kind
 from payments.note import MAX_LENGTH
 from payments.offer import open_offer
@@ -79,6 +80,7 @@ def decision(request: PortalRequest) -> HttpResponse:
         approval = requests.look_at_declinable(person, approval_id)
     context = {
         "approval": approval,
+        "owner": Owner.of(approval.owner_type, approval.owner_id, approval.owner_title),
         "decision": decided.value,
         "requester": _requester(person, approval)[approval.requested_by],
         "note_length": MAX_LENGTH,

@@ -12,7 +12,7 @@ from payments import undo as undoing
 from payments.forms import read_note, read_offer
 from payments.note import MAX_LENGTH
 from payments.offer import open_offer
-from payments.questions_by_hand import ask_mark, ask_undo
+from payments.questions_by_hand import ask_mark, ask_undo, find_undo
 from payments.views.pay import outcome
 
 
@@ -42,6 +42,6 @@ def undo_question(request: PortalRequest) -> HttpResponse:
 @portal_required
 def undo(request: PortalRequest) -> HttpResponse:
     """Whoever may not be asked may not undo either, whatever they post."""
-    asked = ask_undo(request.person, sealed=read_offer(request))
+    asked = find_undo(request.person, sealed=read_offer(request))
     attempt = undoing.undo(request.person, asked.offer, note=read_note(request))
     return outcome(request, asked.offer, attempt)

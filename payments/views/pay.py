@@ -42,7 +42,9 @@ def check(request: PortalRequest) -> HttpResponse:
 def outcome(
     request: PortalRequest, offer: Offer, attempt: Attempt | None, *, keeps_choice: bool = False
 ) -> HttpResponse:
-    """`keeps_choice`: the row has its choice of pay systems, and after a refusal still needs it."""
+    """`keeps_choice`: the row has its choice of pay systems, and after a refusal still needs it,
+    unless the payment has another pay system by now."""
     shown = outcome_of(request.person, offer, attempt)
+    keeps_choice = keeps_choice and shown.status.pay_system_id == offer.pay_system_id
     context = {"status": shown.status, "choice": shown.choice, "keeps_choice": keeps_choice}
     return render(request, "payments/_fragments/outcome.html", context)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from payments import guards, reasons
+from payments import guards, reasons, sentences
 from payments.gateway import Order, PaySystem
 from payments.offer import Offer
 from payments.systems import Systems
@@ -17,10 +17,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Choice:
-    """`systems` are those to choose from, the bound one first; where `bound_fits` is false, that
-    one cannot be paid from here, for the reason whose code is `bound_against`. `why_not` is a
-    sentence where nothing can be chosen, or somebody else has to agree first: then `can_ask`, or
-    `can_ask_to_mark`, where nobody was asked yet."""
+    """`systems` are those to choose from, the payment's own first. Without `bound_fits`, that one
+    cannot be paid from here, for the reason whose code is `bound_against`. `why_not` is a
+    sentence where nothing can be chosen, or a second person has to agree first: then `can_ask`, or
+    `can_ask_to_mark`, where nobody was asked yet. `usual_id` is what the person is likely to
+    choose: set only where the payment has no pay system of its own."""
 
     offer: Offer
     systems: list[PaySystem]
@@ -37,6 +38,17 @@ class Choice:
         """As a row's."""
         return reasons.IN_CHOICE.get(self.bound_against, "")
 
+    @property
+    def other_systems(self) -> list[PaySystem]:
+        """As a row's."""
+        return other_systems(self.offer, self.systems, bound_fits=self.bound_fits)
+
+
+def other_systems(offer: Offer, systems: list[PaySystem], *, bound_fits: bool) -> list[PaySystem]:
+    """What can be paid by in place of the payment's own pay system, which cannot. Empty where the
+    own one can, and where there is none: then one is simply chosen."""
+    return systems[1:] if offer.pay_system_id and not bound_fits else []
+
 
 def choice_of(
     offer: Offer,
@@ -45,31 +57,43 @@ def choice_of(
     *,
     order: Order | None = None,
     paid: bool = False,
+    may_change: bool = True,
 ) -> Choice:
-    """Whether this person may pay orders at all is not asked here."""
+    """Whether this person may pay orders at all is not asked here. Without `may_change`, Bitrix24
+    does not let them change this order: no other pay system, and no mark."""
     listed, bound_fits = rule.choice(*_listed(offer, systems, order=order, paid=paid))
-    why_not = "" if bound_fits or len(listed) > 1 else rule.no_choice
+    no_choice = rule.no_choice
+    if not may_change:
+        listed, no_choice = listed[:1], sentences.why_not(reasons.NO_ORDER_UPDATE)
+    why_not = "" if bound_fits or len(listed) > 1 else no_choice
     bound = systems.find(offer.pay_system_id) if systems else None
-    by_hand = not paid and systems is not None and bound is not None and systems.needs_mark(bound)
+    by_hand = (
+        may_change
+        and not paid
+        and systems is not None
+        and bound is not None
+        and systems.needs_mark(bound)
+    )
+    markable, can_ask_to_mark = by_hand and rule.may_mark, by_hand and rule.may_ask_to_mark
+    against = "" if paid or bound_fits else _against(bound, systems, rule)
+    if against == reasons.PAY_SYSTEM_BUILT_IN and not (markable or can_ask_to_mark):
+        # Its words are to mark the payment instead.
+        against = reasons.PAY_SYSTEM_UNFIT
     return Choice(
         offer,
         listed,
         bound_fits,
-        bound_against="" if paid or bound_fits else _against(bound, systems, rule),
+        bound_against=against,
         why_not=why_not or rule.why_not,
         can_ask=not why_not and rule.wants_approval,
-        markable=by_hand and rule.may_mark,
-        can_ask_to_mark=by_hand and rule.may_ask_to_mark,
+        markable=markable,
+        can_ask_to_mark=can_ask_to_mark,
     )
 
 
 def _against(bound: PaySystem | None, systems: Systems | None, rule: Rule) -> str:
     against = guards.reason_against(bound, systems) if systems is not None else ""
-    if not against:
-        return rule.against_bound
-    if against == reasons.PAY_SYSTEM_BUILT_IN and bound is not None and systems is not None:
-        return against if systems.needs_mark(bound) else reasons.PAY_SYSTEM_UNFIT
-    return against
+    return against or rule.against_bound
 
 
 def _listed(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from payments import reasons
+from payments import reasons, refused_changes, sentences
 from payments.gateway import Order, Owner, Payment, PaySystem
 from payments.models import Approval, Attempt, Policy
 from payments.offer import Offer
@@ -15,7 +15,7 @@ from payments.payer import Payer
 from payments.policy import policy_of
 from payments.systems import Systems
 from payments.visible.attempts import is_marked, is_undoable
-from payments.visible.choices import choice_of
+from payments.visible.choices import choice_of, other_systems
 from payments.visible.past import attempts_on, paid_back_words
 from payments.visible.rules import Rule, approvals_of, names_of_approvers
 from payments.visible.usual import Habit
@@ -26,39 +26,39 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Row:
-    """`systems` are those to choose from, the bound one first; where `bound_fits` is false, that
-    one cannot be paid from here and another has to be chosen, and `bound_against` is the code of
-    the reason. `attempt` is the open one, if any. `why_not` is a sentence where nobody could pay
-    this now; `payable` also takes the person's right into account. `paid_back` is a sentence where
-    it has been paid before. Above the limit of the portal's rules, `approval` is what this person
-    has asked for or been given, and `can_ask` says that they still have to ask. `markable`: the
-    bound pay system takes nothing from an app, so that the payment may be marked as paid by hand,
-    and `can_ask_to_mark` that they have to ask for that. `marked`: it was; `undoable`: this person
-    may take back, now, what made it paid. `usual_id` is what they are likely to choose, 0 where
-    nothing is to be chosen or nothing is known."""
+    """One payment on a screen; what may be done with it takes the order right into account."""
 
     payment: Payment
     owner: Owner | None
     offer: Offer
-    attempt: Attempt | None
-    systems: list[PaySystem]
-    bound_fits: bool
+    attempt: Attempt | None  # the open one
+    systems: list[PaySystem]  # to choose from; the payment's own comes first
+    bound_fits: bool  # the payment's own pay system can be paid through
     payable: bool
-    why_not: StrOrPromise
-    bound_against: str = ""
-    paid_back: StrOrPromise = ""
+    why_not: StrOrPromise  # a sentence where nobody could pay it now
+    bound_against: str = ""  # the code of the reason where the own one cannot be paid through
+    paid_back: StrOrPromise = ""  # a sentence where it has been paid before
+    # Above the limit of the portal's rules: this person still has to ask, or has asked.
     can_ask: bool = False
     approval: Approval | None = None
+    # Its own pay system takes nothing from an app, so it may be marked as paid by hand.
     markable: bool = False
     can_ask_to_mark: bool = False
     marked: bool = False
+    # This person may take back, now, what made it paid; or Bitrix24 did not let them lately.
     undoable: bool = False
-    usual_id: int = 0
+    undo_refused: StrOrPromise = ""
+    usual_id: int = 0  # what is chosen already; 0 where the payment has a pay system of its own
 
     @property
     def bound_words(self) -> StrOrPromise:
         """Why the bound pay system cannot be paid through, in the words of the choice."""
         return reasons.IN_CHOICE.get(self.bound_against, "")
+
+    @property
+    def other_systems(self) -> list[PaySystem]:
+        """To be paid by in place of the payment's own one, each only if a person asks for it."""
+        return other_systems(self.offer, self.systems, bound_fits=self.bound_fits)
 
 
 @dataclass(frozen=True)
@@ -103,6 +103,7 @@ def listing(
     still_open, ended = attempts_on(payment_ids, portal=person.portal)
     approvals = approvals_of(person, [one.payment for one in seen], policy)
     habit = Habit(person)
+    unchangeable = refused_changes.remembered(person, payment_ids)
     rows = [
         _row(
             person,
@@ -115,6 +116,7 @@ def listing(
             is_admin=is_admin,
             made_at=made_at,
             habit=habit,
+            may_change=one.payment.id not in unchangeable,
         )
         for one in seen
     ]
@@ -141,13 +143,20 @@ def _row(
     is_admin: bool,
     made_at: datetime,
     habit: Habit,
+    may_change: bool,
 ) -> Row:
     payment = seen.payment
     offer = _offer(person, payment, seen.owner, made_at)
     why_not = _why_not(payment, seen.order, attempt)
     is_possible = may_pay and not why_not
-    choice = choice_of(offer, systems, rule, order=seen.order, paid=payment.paid)
-    has_choice = is_possible and not choice.bound_fits and (not choice.why_not or choice.can_ask)
+    choice = choice_of(
+        offer, systems, rule, order=seen.order, paid=payment.paid, may_change=may_change
+    )
+    if is_possible:
+        choice = habit.applied_to(choice)
+    undoable = may_pay and is_undoable(
+        payment, ended, person_id=person.user_id, rules=rule.policy, is_admin=is_admin
+    )
     return Row(
         payment=payment,
         owner=seen.owner,
@@ -163,26 +172,24 @@ def _row(
         approval=rule.approval,
         markable=is_possible and choice.markable,
         can_ask_to_mark=is_possible and choice.can_ask_to_mark,
-        usual_id=habit.usual_of(choice.systems, bound_id=payment.pay_system_id)
-        if has_choice
-        else 0,
+        usual_id=choice.usual_id,
         marked=is_marked(payment, ended),
-        undoable=may_pay
-        and is_undoable(
-            payment, ended, person_id=person.user_id, rules=rule.policy, is_admin=is_admin
-        ),
+        undoable=undoable and may_change,
+        undo_refused=""
+        if may_change or not undoable
+        else sentences.why_not(reasons.NO_ORDER_UPDATE),
     )
 
 
 def _why_not(payment: Payment, order: Order | None, attempt: Attempt | None) -> StrOrPromise:
     if payment.paid:
-        return reasons.SENTENCES[reasons.ALREADY_PAID]
+        return sentences.why_not(reasons.ALREADY_PAID)
     if attempt is not None:
         return reasons.OPEN_ATTEMPT
     if order is not None and order.canceled:
-        return reasons.SENTENCES[reasons.ORDER_CANCELED]
+        return sentences.why_not(reasons.ORDER_CANCELED)
     if payment.sum <= 0:
-        return reasons.SENTENCES[reasons.SUM_ZERO]
+        return sentences.why_not(reasons.SUM_ZERO)
     return ""
 
 

@@ -10,11 +10,13 @@ from b24app.session import Person
 from payments import gateway
 from payments.gateway import Owner
 from payments.systems import SystemsReading
+from payments.visible.item_orders import ItemOrders
 from payments.visible.rows import Listing, Seen, listing
 
 
 class TabReading:
-    """At most two requests to the portal, at the same time; one where its pay systems are cached.
+    """At most two requests to the portal, at the same time; one where its pay systems are cached
+    and the person may read orders, as most may.
 
     Being allowed to read the object is enough to see its payments, so nobody has to be asked
     whether the person is an administrator.
@@ -29,7 +31,16 @@ class TabReading:
         self._right = self.user_batch.add(gateway.order_right())
         self._payments = self.user_batch.add(gateway.payments_of_item(self._owner))
         self._systems = SystemsReading(portal)
-        self.batches = [self.user_batch, *self._systems.own_batches()]
+        portal_batches = self._systems.own_batches()
+        self._orders = ItemOrders(
+            portal,
+            self._owner,
+            user_batch=self.user_batch,
+            portal_batch=next(iter(portal_batches), None),
+        )
+        self.batches = [self.user_batch, *portal_batches]
+        if self._orders.batch not in self.batches:
+            self.batches.append(self._orders.batch)
 
     def listing(self, person: Person, *, is_admin: bool | None = None) -> Listing:
         """Once `run_together(*reading.batches)` has run. `is_admin` is what an opening found out;
@@ -39,7 +50,8 @@ class TabReading:
         could not be read.
         """
         payments = self._payments.get()
-        seen = [Seen(payment, self._owner) for payment in payments]
+        orders = self._orders.of(payments) if payments else {}
+        seen = [Seen(payment, self._owner, orders.get(payment.id)) for payment in payments]
         seen.sort(key=lambda one: one.payment.id, reverse=True)
         may_pay, systems = self._right.get(), self._systems
         known = systems.result_for_admin(self._client) if is_admin else systems.result()

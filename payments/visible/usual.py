@@ -1,4 +1,4 @@
-"""The pay system that a person is likely to choose: the one they paid by last."""
+"""What a person paid by last: it sorts their choice, and fills it where nothing is set."""
 
 from __future__ import annotations
 
@@ -28,17 +28,19 @@ class Habit:
         paid = Attempt.objects.paid_by_person(person.user_id, portal_id=person.portal.pk)
         return list(paid.values_list("pay_system_id", flat=True)[:LAST_CHOICES])
 
-    def usual_of(self, systems: Sequence[PaySystem], *, bound_id: int) -> int:
-        """Of what they paid by, the last first, the first that can be chosen here: 0 where all of
-        it is another buyer's, switched off or not allowed. The bound one is never exchanged for it.
-        """
-        offered = {system.id for system in systems} - {bound_id}
-        return next((system_id for system_id in self._last if system_id in offered), 0)
+    def applied_to(self, choice: Choice) -> Choice:
+        """The pay system of a payment is never replaced unasked: where it cannot be paid through,
+        the others are only sorted, the last used first. Where the payment has none of its own, the
+        last used one is chosen already; 0 where it cannot be chosen here."""
+        if choice.bound_fits or (choice.why_not and not choice.can_ask):
+            return choice
+        own, *others = choice.systems
+        others = self._sorted(others)
+        if choice.offer.pay_system_id:
+            return replace(choice, systems=[own, *others])
+        usual = others[0].id if others and others[0].id in self._last else 0
+        return replace(choice, systems=[own, *others], usual_id=usual)
 
-
-def choice_with_usual(person: Payer, choice: Choice) -> Choice:
-    """For a row that is shown anew."""
-    if choice.bound_fits or (choice.why_not and not choice.can_ask):
-        return choice
-    bound_id = choice.offer.pay_system_id
-    return replace(choice, usual_id=Habit(person).usual_of(choice.systems, bound_id=bound_id))
+    def _sorted(self, systems: Sequence[PaySystem]) -> list[PaySystem]:
+        places = {system_id: place for place, system_id in reversed(list(enumerate(self._last)))}
+        return sorted(systems, key=lambda system: places.get(system.id, LAST_CHOICES))

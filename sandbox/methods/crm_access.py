@@ -1,10 +1,14 @@
-"""Rights on CRM objects and on the orders bound to them."""
+"""Rights to orders as the CRM's controllers ask for them.
+
+`crm/lib/controller/item/payment.php`, `EntityPermissions/Item.php`: READ and UPDATE of the order.
+"""
 
 from __future__ import annotations
 
 from sandbox.methods.refusals import FORBIDDEN
 from sandbox.registry import Call, RestError
-from sandbox.world import Item, Order, Role
+from sandbox.users import Level
+from sandbox.world import Order, Role
 
 
 def check_intranet(call: Call) -> None:
@@ -23,22 +27,19 @@ def denied(call: Call) -> RestError:
 
 
 def check_order_read(call: Call, order: Order) -> None:
-    item = _owner(call, order)
-    allowed = call.user.may_read_sale if item is None else call.portal.may_read(call.user, item)
-    if not allowed:
+    """`item()->canRead(Order, id)`: the order itself; what it is bound to is not looked at."""
+    if not _reaches(call, call.user.orders.read, order):
         raise denied(call)
 
 
 def check_order_update(call: Call, order: Order) -> None:
-    item = _owner(call, order)
-    allowed = call.user.may_edit_orders if item is None else call.portal.may_update(call.user, item)
-    if not allowed:
+    """`item()->canUpdate(Order, id)`: the right to read this order comes first."""
+    check_order_read(call, order)
+    if not _reaches(call, call.user.orders.update, order):
         raise denied(call)
 
 
-def _owner(call: Call, order: Order) -> Item | None:
-    """The object whose rights count for an order. The older build asks for rights on orders only,
-    and so does every build for an order outside the CRM."""
-    if call.portal.older_build or not order.bindings:
-        return None
-    return call.portal.items.get(order.bindings[0])
+def _reaches(call: Call, level: Level, order: Order) -> bool:
+    if level is Level.OWN:
+        return order.responsible_id == call.user.id
+    return level is Level.ALL

@@ -103,7 +103,7 @@ def add(call: Call) -> int:
     owner = (_number(call, "entityTypeId"), _number(call, "entityId"))
     item = call.portal.items.get(owner)
     if item is None:
-        if not (call.user.is_admin or (call.user.may_edit_orders and call.user.sees_all)):
+        if not (call.user.is_admin or (call.user.may_change_items and call.user.sees_all)):
             raise denied(call)
         raise RestError(0, f"Entity with identifier №{owner[1]} does not exist")
     if not call.portal.may_update(call.user, item):

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from sandbox.loose import is_empty, moment_text, now_at, to_int, to_text
+from sandbox.loose import moment_text, now_at, to_int, to_text
 from sandbox.methods.crm_access import check_intranet
 from sandbox.methods.listing import argument, paged
-from sandbox.methods.refusals import MISSING_ARGUMENT, missing_argument
+from sandbox.methods.refusals import missing_argument
 from sandbox.registry import Call, Listed, RestError, method
 from sandbox.world import DEAL, SMART_INVOICE, TimelineComment
 
@@ -25,23 +25,23 @@ _COLUMNS = ("ID", "ENTITY_ID", "ENTITY_TYPE", "CREATED", "COMMENT", "AUTHOR_ID",
 
 @method("crm.timeline.comment.add", "crm")
 def add_comment(call: Call) -> int:
-    """The key is `fields` in lower case; since 23.100 the server knows no other."""
+    """Needs the right to change the object, not only to read it.
+
+    The key is `fields` in lower case; since 23.100 the server knows no other.
+    """
     check_intranet(call)
     if call.params.get("fields") is None:
         raise missing_argument("fields")
     fields = argument(call.params, "fields")
-    missing = [name for name in ("ENTITY_ID", "ENTITY_TYPE") if is_empty(fields.get(name))]
-    if missing:
-        raise RestError(MISSING_ARGUMENT, f"Required fields: {', '.join(missing)}")
-    text = to_text(fields.get("COMMENT"))
-    if not text.strip():
-        raise RestError("INVALID_ARG_VALUE", "Empty comment")
     owner = _owner(fields)
     item = call.portal.items.get(owner)
     if item is None:
         raise RestError("OWNER_NOT_FOUND", "Owner of the item not found")
-    if not call.portal.may_read(call.user, item):
+    if not call.portal.may_update(call.user, item):
         raise RestError("ACCESS_DENIED", "Access denied")
+    text = to_text(fields.get("COMMENT"))
+    if not text.strip():
+        raise RestError("INVALID_ARG_VALUE", "Empty comment message")
     comment = TimelineComment(
         id=len(call.portal.comments) + 1,
         owner=owner,

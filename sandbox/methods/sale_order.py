@@ -116,5 +116,6 @@ def get_order_fields(call: Call) -> dict[str, Any]:
 def _rows(portal: Portal) -> list[OrderRow]:
     rows = {order.id: OrderRow(order, []) for order in portal.orders.values()}
     for payment in portal.payments.values():
-        rows[payment.order_id].payments.append(payment)
+        if payment.order_id in rows:
+            rows[payment.order_id].payments.append(payment)
     return list(rows.values())

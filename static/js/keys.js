@@ -30,6 +30,8 @@
     if (!first) return;
     event.preventDefault();
     first.click();
+    // What has been opened is a choice, and the next thing to do is to choose.
+    if (first.matches("summary")) first.parentElement.querySelector("select")?.focus();
   }
 
   function search(event) {

@@ -90,7 +90,7 @@ def test_nonsense_in_the_filter_is_answered_with_words(manager: Visit, paid: str
     app = history_of(manager)
     app.get_by_label("Order or payment number").fill("<b>")
     app.get_by_role("button", name="Show", exact=True).click()
-    expect(app.get_by_role("alert").first).to_contain_text("An order number has at most 100")
+    expect(app.get_by_role("alert").first).to_contain_text("An order or payment number has at most")
     expect(app.locator("tr[data-attempt]").first).to_be_visible()
 
 

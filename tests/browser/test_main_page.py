@@ -25,13 +25,13 @@ def test_an_order_is_searched_for_and_paid(manager: Visit, stage: Stage) -> None
 def test_a_search_that_finds_nothing_says_so(manager: Visit) -> None:
     app = manager.main_page()
     app.get_by_role("searchbox").fill("9999999")
-    expect(app.get_by_role("table")).to_contain_text("the order number 9999999")
+    expect(app.get_by_role("table")).to_contain_text("the order or payment number 9999999")
 
 
 def test_markup_is_searched_for_as_text(manager: Visit) -> None:
     app = manager.main_page()
     app.get_by_role("searchbox").fill("<b>")
-    expect(app.get_by_role("table")).to_contain_text("the order number <b>")
+    expect(app.get_by_role("table")).to_contain_text("the order or payment number <b>")
 
 
 def test_show_more_goes_on_below(manager: Visit, stage: Stage) -> None:

@@ -52,7 +52,7 @@ def test_a_manager_marks_cash_and_undoes_it_with_a_reason(manager: Visit, stage:
     row = row_of(app, seed.CASH_PAYMENT)
     question = press(app, seed.CASH_PAYMENT, "Mark as paid")
     expect(question.get_by_role("heading")).to_have_text(
-        "Mark 310.00\xa0EUR by Cash for order 166/1 as paid?"
+        "Mark 310.00\xa0EUR by Cash for payment 166/1 as paid?"
     )
     expect(question).to_contain_text("No money moves by this.")
     question.get_by_role("button", name="Mark as paid").click()

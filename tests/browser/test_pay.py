@@ -18,7 +18,7 @@ def test_a_manager_pays_in_the_tab_of_a_deal(manager: Visit, stage: Stage) -> No
     expect(row).to_contain_text("12\xa0500.00\xa0EUR")
     question = press_pay(app, seed.PAYMENT)
     expect(question.get_by_role("heading")).to_have_text(
-        "Pay 12\xa0500.00\xa0EUR by Acme Pay for order 163/1?"
+        "Pay 12\xa0500.00\xa0EUR by Acme Pay for payment 163/1?"
     )
     question.get_by_role("button", name="Pay").click()
     expect(row.get_by_text("Paid", exact=True)).to_be_visible()

@@ -36,6 +36,7 @@ from payments.models import (
 )
 from payments.offer import Offer
 from payments.pay import pay
+from payments.sentences import why_not
 from sandbox import seed
 from sandbox.app import Sandbox
 from sandbox.faults import Fault
@@ -144,7 +145,7 @@ def test_a_forbidden_system_is_not_asked_for(max_: Person) -> None:
     Policy.objects.update(systems=[seed.OTHER_PAY])
     with pytest.raises(NotPossible) as found:
         ask(max_, offer, pay_system_id=seed.ACME_PAY, pay_system_name="Acme Pay")
-    assert found.value.sentence == reasons.SENTENCES[reasons.POLICY_SYSTEM]
+    assert found.value.sentence == why_not(reasons.POLICY_SYSTEM)
 
 
 def test_asking_is_checked_as_paying_is(
@@ -155,7 +156,7 @@ def test_asking_is_checked_as_paying_is(
     def refused(reason: str) -> None:
         with pytest.raises(NotPossible) as found:
             ask(max_, offer, pay_system_id=seed.ACME_PAY, pay_system_name="Acme Pay")
-        assert found.value.sentence == reasons.SENTENCES[reason]
+        assert found.value.sentence == why_not(reason)
 
     alpha.payments[seed.PAYMENT].sum += 1
     refused(reasons.SUM_CHANGED)
@@ -235,7 +236,7 @@ def test_without_the_order_right_nobody_decides(
     rita = stage.person(sandbox, portal, seed.READER)
     with pytest.raises(NotPossible) as found:
         deciding(rita, approval.pk)
-    assert found.value.sentence == reasons.SENTENCES[reasons.NO_ORDER_RIGHT]
+    assert found.value.sentence == why_not(reasons.NO_ORDER_RIGHT)
     assert state_of(approval) == WAITING
 
 
@@ -247,7 +248,7 @@ def test_whoever_may_not_see_the_payment_does_not_decide(
     olga = stage.person(sandbox, portal, seed.OWN_MANAGER)
     with pytest.raises(NotPossible) as found:
         deciding(olga, approval.pk)
-    assert found.value.sentence == reasons.SENTENCES[reasons.NOT_READABLE]
+    assert found.value.sentence == why_not(reasons.NOT_READABLE)
     assert state_of(approval) == WAITING
 
 
@@ -270,7 +271,7 @@ def test_what_has_changed_is_not_approved(
         setattr(target, name, value)
     with pytest.raises(NotPossible) as found:
         approve(ada, approval.pk)
-    assert found.value.sentence == reasons.SENTENCES[reason]
+    assert found.value.sentence == why_not(reason)
     assert state_of(approval) == WAITING
     # It can be taken off the list all the same.
     assert decline(ada, approval.pk, note="It has changed").state == ApprovalState.DECLINED
@@ -686,7 +687,7 @@ def asked_in(frame: Frame) -> str:
     offer = offer_in(frame.tab())
     fields = {"offer": offer, "pay_system_id": seed.ACME_PAY}
     html = text_of(frame.post("/payments/approvals/question/", **fields))
-    assert "Ask for approval to pay 12\xa0500.00\xa0EUR by Acme Pay for order 163/1?" in re.sub(
+    assert "Ask for approval to pay 12\xa0500.00\xa0EUR by Acme Pay for payment 163/1?" in re.sub(
         r"\s*\n\s*", " ", html
     )
     answer = frame.post("/payments/approvals/ask/", **fields)

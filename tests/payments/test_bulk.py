@@ -724,7 +724,7 @@ def test_an_unfinished_run_waits_on_its_screen_and_does_not_go_on_by_itself(
     [
         ({}, 400, "No payment is ticked"),
         ({"payment": ["x"]}, 400, "not complete"),
-        ({"all": "yes", "q": "1\n2"}, 400, "An order number has"),
+        ({"all": "yes", "q": "1\n2"}, 400, "An order or payment number has"),
     ],
 )
 def test_a_selection_that_is_none_is_refused_in_words(

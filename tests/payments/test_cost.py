@@ -29,6 +29,9 @@ pytestmark = pytest.mark.django_db
 SYSTEMS = ("sale.paysystem.list", "sale.paysystem.handler.list")
 RIGHT = "sale.paysystem.settings.payment.get"
 
+# The orders of a deal, for what can be told of them beforehand.
+ORDERS = ("crm.orderentity.list", "sale.order.get")
+
 SQL_AN_OPENING = 6
 SQL_A_PAYMENT = 10
 
@@ -60,7 +63,7 @@ def test_a_tab_asks_two_things_at_once(sandbox: Sandbox, manager: Person) -> Non
     stage.tab(manager, seed.DEAL)
 
     first, second = requests_of(sandbox, 0)
-    assert first | second == {RIGHT, stage.READ_BACK, *SYSTEMS}
+    assert first | second == {RIGHT, stage.READ_BACK, *ORDERS, *SYSTEMS}
 
 
 def test_a_tab_asks_once_where_the_pay_systems_are_cached(
@@ -71,7 +74,7 @@ def test_a_tab_asks_once_where_the_pay_systems_are_cached(
 
     stage.tab(manager, seed.SEVERAL_DEAL)
 
-    assert requests_of(sandbox, since) == [{RIGHT, stage.READ_BACK}]
+    assert requests_of(sandbox, since) == [{RIGHT, stage.READ_BACK, *ORDERS}]
 
 
 def test_the_main_page_is_three_deep_for_a_manager(sandbox: Sandbox, manager: Person) -> None:

@@ -20,6 +20,7 @@ from payments import reasons, screens
 from payments.models import Attempt, Kind, State
 from payments.offer import Offer
 from payments.pay import pay
+from payments.sentences import after_trying
 from sandbox import answers, seed
 from sandbox.app import Sandbox
 from sandbox.faults import Fault
@@ -72,7 +73,7 @@ def forget_dates(alpha: Portal) -> None:
 def assert_stopped(sandbox: Sandbox, attempt: Attempt, reason: str, *, sent: int = 0) -> None:
     assert (attempt.state, attempt.reason) == (State.REFUSED, reason)
     assert attempt.sent_at is None
-    assert attempt.sentences == [reasons.SENTENCES[reason]]
+    assert attempt.sentences == [after_trying(reason, kind=attempt.kind)]
     assert stage.sent_payments(sandbox) == sent
 
 
@@ -99,9 +100,9 @@ GUARDS = [
 
 @pytest.mark.parametrize("code", GUARDS)
 def test_each_has_words_of_its_own_that_say_that_nothing_was_paid(code: str) -> None:
-    words = str(reasons.SENTENCES[code])
+    words = str(after_trying(code, kind=Kind.PAY))
     assert "Nothing was paid" in words
-    assert [str(reasons.SENTENCES[other]) for other in GUARDS].count(words) == 1
+    assert [str(after_trying(other, kind=Kind.PAY)) for other in GUARDS].count(words) == 1
 
 
 # What changes between the page and Pay

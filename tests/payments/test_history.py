@@ -304,7 +304,7 @@ def test_the_filter(
         ({"person": "everybody"}, "Choose from the lists"),
         ({"person": "-1"}, "Choose from the lists"),
         ({"system": "1 OR 1=1"}, "Choose from the lists"),
-        ({"q": "1\n2"}, "An order number has at most"),
+        ({"q": "1\n2"}, "An order or payment number has at most"),
         ({"before": "x"}, ""),
     ],
 )

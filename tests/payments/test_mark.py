@@ -154,9 +154,9 @@ def test_a_right_that_is_gone_at_the_last_moment_is_told_truthfully(
 
     attempt = mark(manager, offer)
 
-    assert (attempt.state, attempt.reason) == (State.REFUSED, reasons.REFUSED_BY_BITRIX24)
+    assert (attempt.state, attempt.reason) == (State.REFUSED, reasons.NO_ORDER_UPDATE)
     assert attempt.evidence["error"]["code"] == ("0" if older_build else "ACCESS_DENIED")
-    assert "permission" in str(attempt.sentences[0])
+    assert "does not let you change this order" in str(attempt.sentences[0])
     assert not alpha.payments[seed.CASH_PAYMENT].paid
 
 

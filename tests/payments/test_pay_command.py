@@ -164,7 +164,7 @@ def test_it_asks_once(
     monkeypatch.setattr(sys, "stdin", io.StringIO(answer))
     ended, said = run("--webhook", WEBHOOK)
     assert ended == code
-    assert said.count("Pay 12 500.00 EUR by Acme Pay for order 163/1?") == 1
+    assert said.count("Pay 12 500.00 EUR by Acme Pay for payment 163/1?") == 1
     assert alpha.payments[seed.PAYMENT].paid is (code == PAID)
     assert Attempt.objects.exists() is (code == PAID)
 
@@ -180,7 +180,7 @@ def test_it_asks_once(
         (seed.PAYMENT, 999, "This payment system cannot be used here"),
         (seed.PAID_PAYMENT, seed.ACME_PAY, "This payment is paid already."),
         (seed.CANCELED_PAYMENT, seed.ACME_PAY, "The order is cancelled"),
-        (seed.ZERO_PAYMENT, seed.ACME_PAY, "The sum of this payment is zero"),
+        (seed.ZERO_PAYMENT, seed.ACME_PAY, "The sum of this payment is not more than zero"),
     ],
 )
 def test_what_cannot_be_paid_is_refused_and_never_sent(

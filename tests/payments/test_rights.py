@@ -14,6 +14,7 @@ from payments.models import Attempt, State
 from payments.offer import Offer, open_offer, seal
 from payments.pay import pay
 from payments.rights import seen_under
+from payments.sentences import why_not
 from sandbox import seed
 from sandbox.app import Sandbox
 from sandbox.world import Portal, Role
@@ -50,7 +51,7 @@ def test_without_the_order_right_nothing_is_sent(
     reader = stage.person(sandbox, manager.portal, seed.READER)
     reason = refused(sandbox, alpha, reader, stage.offer_of(reader))
     assert reason == reasons.NO_ORDER_RIGHT
-    assert "permission" in str(reasons.SENTENCES[reason])
+    assert "permission" in str(why_not(reason))
 
 
 def test_the_order_right_taken_away_meanwhile_counts(

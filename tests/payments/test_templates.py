@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from html.parser import HTMLParser
@@ -12,7 +13,9 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 from django.template.loader import render_to_string
+from django.utils import translation
 
+from payments.gateway import Owner
 from payments.offer import Offer
 from payments.question import Question
 from payments.screens import DUE, Status
@@ -77,6 +80,8 @@ def words(html: str) -> str:
         ("99.9", "99.90"),
         ("42.125", "42.125"),
         ("0.0001", "0.0001"),
+        ("-0.0", "0.00"),
+        ("-0E+3", "0.00"),
         ("-1234567.5", "-1\N{NO-BREAK SPACE}234\N{NO-BREAK SPACE}567.50"),
     ],
 )
@@ -94,15 +99,33 @@ def test_money_is_a_decimal_and_nothing_else(amount: object) -> None:
         figures(amount)  # type: ignore[arg-type]
 
 
-def test_the_question_names_sum_system_and_order() -> None:
+def test_a_zero_never_has_a_minus() -> None:
+    for language, _ in settings.LANGUAGES:
+        with translation.override(language):
+            assert "-" not in figures(Decimal("-0.0000"), "EUR")
+
+
+def test_the_question_names_sum_system_payment_and_deal() -> None:
     html = question()
-    assert "Pay 12\xa0500.00\xa0EUR by Acme Pay for order 163/1?" in words(html)
+    assert "Pay 12\xa0500.00\xa0EUR by Acme Pay for payment 163/1?" in words(html)
+    assert "order" not in words(html)
+    title = "Office chairs for the new floor"
+    named = replace(OFFER, owner=Owner(2, 8061, title))
+    asked = {"question": Question(named, "sealed", 11, "Acme Pay")}
+    for name in ("question", "question_mark", "question_undo", "approval_question"):
+        html = render_to_string(f"payments/_fragments/{name}.html", {**asked, "kind": "pay"})
+        assert "payment 163/1" in words(html)
+        assert title in words(html)
+    untitled = replace(OFFER, owner=Owner(31, 502))
+    asked = {"question": Question(untitled, "sealed", 11, "Acme Pay")}
+    html = render_to_string("payments/_fragments/question.html", asked)
+    assert "Invoice 502" in words(html)
     assert "changed" not in html
 
 
 def test_the_question_says_that_the_payment_system_will_be_changed_first() -> None:
     text = words(question(pay_system_id=12, name="Demo Card Pay"))
-    assert "Pay 12\xa0500.00\xa0EUR by Demo Card Pay for order 163/1?" in text
+    assert "Pay 12\xa0500.00\xa0EUR by Demo Card Pay for payment 163/1?" in text
     assert "This payment is set to Acme Pay." in text
     assert "changed to Demo Card Pay first" in text
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from types import SimpleNamespace
 
 import pytest
 from django.utils import timezone
@@ -15,7 +14,7 @@ from b24app.session import Person
 from b24app.signals import portal_uninstalled
 from payments import policy, reasons
 from payments.mark import mark
-from payments.models import Attempt, Kind, State
+from payments.models import Attempt, Kind, Policy, State, Who
 from payments.note import NoteNeeded
 from payments.offer import Offer
 from payments.pay import check, pay
@@ -56,10 +55,8 @@ def rules(
 ) -> None:
     """What the portal's administrator allows."""
 
-    def allowed(person_id: int, *, is_admin: bool) -> bool:
-        return is_admin or not administrators_only
-
-    found = SimpleNamespace(undo_hours=undo_hours, may_undo=allowed)
+    undo_by = Who.ADMINISTRATORS if administrators_only else Who.EVERYBODY
+    found = Policy(undo_hours=undo_hours, undo_by=undo_by)
     monkeypatch.setattr(policy, "policy_of", lambda portal: found)
 
 

@@ -1,4 +1,4 @@
-"""What was chosen last is chosen already, where something has to be chosen, and nowhere else."""
+"""A payment's own pay system stays; what a person paid by last only helps them to choose."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from sandbox.app import Sandbox
 from sandbox.faults import Fault
 from sandbox.world import Portal
 from tests.payments import stage
-from tests.payments.frames import DEAL_TAB, Frame, text_of
+from tests.payments.frames import DEAL_TAB, Frame, offer_in, text_of
 from tests.payments.test_cost import statements
 
 pytestmark = pytest.mark.django_db
@@ -46,48 +46,73 @@ def cash_row(person: Person) -> Row:
     return stage.row_of(stage.tab(person, seed.CASH_DEAL), seed.CASH_PAYMENT)
 
 
-def test_without_a_payment_of_theirs_nothing_is_chosen(manager: Person) -> None:
-    assert cash_row(manager).usual_id == 0
+def names_no_system(alpha: Portal) -> None:
+    """A payment whose pay system was never set."""
+    alpha.payments[seed.CASH_PAYMENT].pay_system_id = 0
 
 
-def test_the_last_one_is_chosen_where_the_bound_one_cannot_be_used(manager: Person) -> None:
+def test_a_payments_own_system_is_never_replaced_unasked(manager: Person) -> None:
+    """Two clicks must not turn cash into an acquirer."""
     paid_by(manager, seed.ACME_PAY)
     paid_by(manager, seed.DEMO_CARD_PAY, place=1)
-    assert cash_row(manager).usual_id == seed.DEMO_CARD_PAY
-    listed = stage.main(manager)
-    assert stage.row_of(listed, seed.CASH_PAYMENT).usual_id == seed.DEMO_CARD_PAY
+    for row in (cash_row(manager), stage.row_of(stage.main(manager), seed.CASH_PAYMENT)):
+        assert (row.usual_id, row.markable, row.bound_fits) == (0, True, False)
+        assert row.systems[0].id == seed.CASH
+        # Only the order of the list that a person opens follows their habit.
+        assert [system.id for system in row.other_systems][:2] == [
+            seed.DEMO_CARD_PAY,
+            seed.ACME_PAY,
+        ]
 
 
-def test_the_bound_one_is_never_exchanged_where_it_can_be_used(manager: Person) -> None:
+def test_without_a_habit_the_others_are_in_the_portals_order(manager: Person) -> None:
+    others = [system.id for system in cash_row(manager).other_systems]
+    assert others == [seed.ACME_PAY, seed.DEMO_CARD_PAY, seed.OTHER_PAY]
+
+
+def test_a_system_that_can_be_paid_through_stays_chosen(manager: Person) -> None:
     paid_by(manager, seed.DEMO_CARD_PAY)
     row = stage.row_of(stage.tab(manager, seed.DEAL), seed.PAYMENT)
-    assert (row.bound_fits, row.usual_id) == (True, 0)
+    assert (row.bound_fits, row.usual_id, row.other_systems) == (True, 0, [])
     assert row.systems[0].id == seed.ACME_PAY
 
 
-def test_it_is_the_persons_own_and_the_portals_own(
-    sandbox: Sandbox, manager: Person, beta: Portal
+def test_a_payment_without_a_system_has_the_usual_one_chosen(
+    alpha: Portal, manager: Person
 ) -> None:
+    names_no_system(alpha)
+    assert cash_row(manager).usual_id == 0
+    paid_by(manager, seed.ACME_PAY)
+    paid_by(manager, seed.DEMO_CARD_PAY, place=1)
+    assert (cash_row(manager).usual_id, cash_row(manager).markable) == (seed.DEMO_CARD_PAY, False)
+
+
+def test_it_is_the_persons_own_and_the_portals_own(
+    sandbox: Sandbox, alpha: Portal, manager: Person, beta: Portal
+) -> None:
+    names_no_system(alpha)
+    names_no_system(beta)
     paid_by(manager, seed.DEMO_CARD_PAY)
+    assert cash_row(manager).usual_id == seed.DEMO_CARD_PAY
     colleague = stage.person(sandbox, manager.portal, seed.ADMIN)
     assert cash_row(colleague).usual_id == 0
     elsewhere = stage.person(sandbox, stage.install(sandbox, beta), seed.MANAGER)
     assert cash_row(elsewhere).usual_id == 0
 
 
-def test_only_what_can_be_chosen_here_is_chosen(
-    sandbox: Sandbox, alpha: Portal, manager: Person
-) -> None:
-    """The last before it, where the last one is switched off, or another buyer's."""
+def test_only_what_can_be_chosen_here_is_chosen(alpha: Portal, manager: Person) -> None:
+    """The last before it, where the last one is not allowed."""
+    names_no_system(alpha)
     paid_by(manager, seed.ACME_PAY)
     paid_by(manager, seed.DEMO_CARD_PAY, place=1)
-    Policy.objects.create(portal=manager.portal, systems=[seed.ACME_PAY, seed.OTHER_PAY])
+    Policy.objects.create(portal=manager.portal, systems=[0, seed.ACME_PAY, seed.OTHER_PAY])
     assert cash_row(manager).usual_id == seed.ACME_PAY
-    Policy.objects.update(systems=[seed.OTHER_PAY])
+    Policy.objects.update(systems=[0, seed.OTHER_PAY])
     assert cash_row(manager).usual_id == 0
 
 
-def test_a_refused_payment_was_no_choice(sandbox: Sandbox, manager: Person) -> None:
+def test_a_refused_payment_was_no_choice(sandbox: Sandbox, alpha: Portal, manager: Person) -> None:
+    names_no_system(alpha)
     sandbox.faults.add(Fault("true_without_payment", method=stage.PAY))
     offer = stage.offer_of(manager)
     assert pay(manager, offer, pay_system_id=seed.DEMO_CARD_PAY).state == State.REFUSED
@@ -100,14 +125,58 @@ def test_it_costs_no_statement_of_its_own(manager: Person) -> None:
         stage.tab(manager, seed.CASH_DEAL)
     paid_by(manager, seed.DEMO_CARD_PAY)
     with CaptureQueriesContext(connection) as after:
-        assert cash_row(manager).usual_id == seed.DEMO_CARD_PAY
+        assert cash_row(manager).other_systems[0].id == seed.DEMO_CARD_PAY
     assert len(statements(after)) == len(statements(before))
 
 
-def test_the_choice_has_it_selected(
+def cell(html: str) -> str:
+    return html.split(f'id="settle-{seed.CASH_PAYMENT}"')[1].split("</td>")[0]
+
+
+def test_the_page_marks_first_and_pays_otherwise_only_by_name(
     client: Client, sandbox: Sandbox, alpha: Portal, manager: Person
 ) -> None:
     paid_by(manager, seed.DEMO_CARD_PAY)
     frame = Frame(client, sandbox, alpha, seed.MANAGER)
+    html = cell(text_of(frame.opened(DEAL_TAB, str(seed.CASH_DEAL))))
+    main, other_way = html.split("<details")
+    assert re.findall(r"button-main.*?>([^<>]+)</button>", main, re.DOTALL) == ["Mark as paid"]
+    assert "Pay by another system</summary>" in other_way
+    assert re.findall(r'<option value="(\d*)" selected', other_way) == [""]
+    assert "button-main" not in other_way
+    assert f'<option value="{seed.CASH}"' not in html
+
+
+def test_the_page_has_the_usual_one_selected_where_there_is_none(
+    client: Client, sandbox: Sandbox, alpha: Portal, manager: Person
+) -> None:
+    names_no_system(alpha)
+    paid_by(manager, seed.DEMO_CARD_PAY)
+    frame = Frame(client, sandbox, alpha, seed.MANAGER)
     html = text_of(frame.opened(DEAL_TAB, str(seed.CASH_DEAL)))
     assert re.findall(r'<option value="(\d*)" selected', html) == [str(seed.DEMO_CARD_PAY)]
+    assert "<details" not in cell(html)
+
+
+def test_a_system_in_the_way_of_both_is_named(
+    client: Client, sandbox: Sandbox, alpha: Portal, manager: Person
+) -> None:
+    """Switched off: neither paid through nor marked, only paid by another one, if asked for."""
+    frame = Frame(client, sandbox, alpha, seed.MANAGER)
+    html = text_of(frame.opened(DEAL_TAB, str(seed.INACTIVE_DEAL)))
+    assert "Acme Pay, retired" in html
+    assert "switched off" in html
+    assert "Mark as paid" not in html
+    assert "Pay by another system" in html
+
+
+def test_a_payment_bound_anew_and_refused_is_offered_by_the_system_it_has_now(
+    client: Client, sandbox: Sandbox, alpha: Portal, manager: Person
+) -> None:
+    frame = Frame(client, sandbox, alpha, seed.MANAGER)
+    offer = offer_in(frame.tab(seed.CASH_DEAL), seed.CASH_PAYMENT)
+    sandbox.faults.add(Fault("true_without_payment", method=stage.PAY))
+    answer = text_of(frame.post("/payments/pay/", offer=offer, pay_system_id=seed.ACME_PAY))
+    assert "<details" not in answer
+    assert re.findall(r'<option value="(\d+)"', answer)[0] == str(seed.ACME_PAY)
+    assert f'id="system-{seed.CASH_PAYMENT}" hx-swap-oob' in answer

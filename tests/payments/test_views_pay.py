@@ -39,15 +39,21 @@ def reader(client: Client, sandbox: Sandbox, alpha: Portal, portal: models.Porta
     return Frame(client, sandbox, alpha, seed.READER)
 
 
-def test_the_question_is_asked_without_asking_bitrix24(manager: Frame) -> None:
+@pytest.mark.parametrize(
+    ("pay_system_id", "name", "asked"),
+    [
+        (seed.ACME_PAY, "Acme Pay", []),
+        (seed.DEMO_CARD_PAY, "Demo Card Pay", ["crm.item.payment.get"]),
+    ],
+)
+def test_the_question_asks_bitrix24_only_where_the_system_changes(
+    manager: Frame, pay_system_id: int, name: str, asked: list[str]
+) -> None:
     offer = offer_in(manager.tab())
     calls = len(manager.sandbox.log)
-    html = text_of(
-        manager.post("/payments/question/", offer=offer, pay_system_id=seed.DEMO_CARD_PAY)
-    )
-    assert "Demo Card Pay" in html
-    assert "12\xa0500.00\xa0EUR" in html
-    assert len(manager.sandbox.log) == calls
+    html = text_of(manager.post("/payments/question/", offer=offer, pay_system_id=pay_system_id))
+    assert f"Pay 12\xa0500.00\xa0EUR by {name} for payment 163/1?" in html
+    assert [call.method for call in manager.sandbox.log[calls:]] == asked
     assert not Attempt.objects.exists()
 
 

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from b24app.errors import AccessDenied
 from b24app.session import Person
-from payments import reasons
+from payments import reasons, sentences
 from payments.gateway import SMART_INVOICE
 from payments.models import STALE_CLAIM, Attempt, State
 from payments.visible import Listing
@@ -113,7 +113,7 @@ def test_a_row_says_why_it_cannot_be_paid(
     manager: Person, deal_id: int, payment_id: int, reason: str
 ) -> None:
     row = stage.row_of(stage.tab(manager, deal_id), payment_id)
-    assert (row.payable, row.why_not) == (False, reasons.SENTENCES[reason])
+    assert (row.payable, row.why_not) == (False, sentences.why_not(reason))
 
 
 @pytest.mark.parametrize(
@@ -331,7 +331,7 @@ def untitled(portal: Portal, listing: Listing) -> list[tuple[int, str]]:
 
 def test_a_cancelled_order_is_told_on_the_main_page(manager: Person) -> None:
     row = stage.row_of(stage.main(manager), seed.CANCELED_PAYMENT)
-    assert (row.payable, row.why_not) == (False, reasons.SENTENCES[reasons.ORDER_CANCELED])
+    assert (row.payable, row.why_not) == (False, sentences.why_not(reasons.ORDER_CANCELED))
 
 
 def test_pages_follow_each_other_without_gaps(alpha: Portal, manager: Person) -> None:

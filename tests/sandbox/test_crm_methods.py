@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from sandbox import seed
+from sandbox.users import Level, OrderRights
 from sandbox.world import DEAL, SMART_INVOICE
 from tests.sandbox.asking import Refusal, ask, envelope, refused
 from tests.sandbox.wire import Wire, in_process
@@ -236,25 +237,51 @@ def test_payments_arguments(params: dict[str, Any], refusal: Refusal) -> None:
 # Rights on one payment
 
 
-@pytest.mark.parametrize("verb", ["get", "pay", "unpay", "delete"])
-def test_payment_of_a_deal_out_of_sight(verb: str) -> None:
-    """SaleEntityItem of the newest build: the rights of the bound deal."""
+@pytest.mark.parametrize("older_build", [False, True])
+@pytest.mark.parametrize("verb", ["get", "pay", "unpay", "update", "delete"])
+def test_the_deal_of_a_payment_is_not_looked_at(verb: str, older_build: bool) -> None:
+    """controller/item/payment.php: canRead and canUpdate of the Order, in every build read."""
     wire = in_process()
-    params = {"id": seed.HIDDEN_PAYMENT}
-    assert refused(wire, f"{PAYMENT}.{verb}", params, user=seed.OWN_MANAGER) == DENIED
-    assert refused(wire, f"{PAYMENT}.{verb}", {"id": 999}, user=seed.OWN_MANAGER) == Refusal(
-        400, 0, "Payment has not been found"
-    )
+    wire.alpha.older_build = older_build
+    params = {"id": seed.HIDDEN_PAYMENT, "fields": {"paySystemId": seed.ACME_PAY}}
+    ask(wire, f"{PAYMENT}.{verb}", params, user=seed.OWN_MANAGER)
 
 
-def test_older_build_asks_for_rights_on_orders_only() -> None:
-    """Older controller/item/payment.php: canUpdate(Order)."""
+def test_a_payment_that_is_not_there() -> None:
     wire = in_process()
-    wire.alpha.older_build = True
-    params = {"id": seed.HIDDEN_PAYMENT}
-    assert ask(wire, f"{PAYMENT}.pay", params, user=seed.OWN_MANAGER) is True
-    params = {"id": seed.PAYMENT}
-    assert refused(wire, f"{PAYMENT}.pay", params, user=seed.READER) == DENIED_BEFORE
+    refusal = refused(wire, f"{PAYMENT}.get", {"id": 999}, user=seed.OWN_MANAGER)
+    assert refusal == Refusal(400, 0, "Payment has not been found")
+
+
+@pytest.mark.parametrize(
+    ("rights", "passes"),
+    [
+        (OrderRights(Level.ALL, Level.NONE, Level.ALL), {"get", "pay", "unpay", "update"}),
+        (OrderRights(Level.ALL, Level.ALL, Level.NONE), {"get"}),
+        (OrderRights(Level.NONE, Level.ALL, Level.ALL), set()),  # READ is asked first
+        (OrderRights(Level.OWN, Level.NONE, Level.ALL), set()),
+        (OrderRights(Level.ALL, Level.NONE, Level.OWN), {"get"}),
+    ],
+)
+def test_rights_to_one_order(rights: OrderRights, passes: set[str]) -> None:
+    """EntityPermissions/Item.php; by the order's responsible, here somebody else."""
+    wire = in_process()
+    wire.alpha.users[seed.MANAGER].order_rights = rights
+    params = {"id": seed.PAYMENT, "fields": {"paySystemId": seed.ACME_PAY}}
+    for verb in ("get", "pay", "unpay", "update"):
+        if verb in passes:
+            ask(wire, f"{PAYMENT}.{verb}", params, user=seed.MANAGER)
+        else:
+            assert refused(wire, f"{PAYMENT}.{verb}", params, user=seed.MANAGER) == DENIED
+
+
+def test_own_orders_are_those_one_is_responsible_for() -> None:
+    wire = in_process()
+    wire.alpha.users[seed.MANAGER].order_rights = OrderRights(Level.OWN, Level.NONE, Level.OWN)
+    wire.alpha.orders[seed.ORDER].responsible_id = seed.MANAGER
+    assert ask(wire, f"{PAYMENT}.pay", {"id": seed.PAYMENT}, user=seed.MANAGER) is True
+    refusal = refused(wire, f"{PAYMENT}.pay", {"id": seed.CASH_PAYMENT}, user=seed.MANAGER)
+    assert refusal == DENIED
 
 
 def test_reader_reads_and_changes_nothing() -> None:
@@ -341,14 +368,14 @@ def test_update_changes_the_pay_system_and_its_name() -> None:
             Refusal(400, 0, "Payment system has not been found"),
         ),
         ({"id": 999, "fields": {"paid": "Y"}}, Refusal(400, 0, "Payment has not been found")),
-        ({"id": seed.HIDDEN_PAYMENT, "fields": {"paid": "Y"}}, DENIED),
+        ({"id": seed.PAYMENT, "fields": {"paid": "Y"}}, DENIED),
         ({"id": seed.PAYMENT}, missing("fields")),
         ({"fields": {"paid": "Y"}}, missing("id")),
     ],
 )
 def test_update_refusals(params: dict[str, Any], refusal: Refusal) -> None:
     """updateAction and updateInternal."""
-    user = seed.OWN_MANAGER if refusal is DENIED else seed.MANAGER
+    user = seed.READER if refusal is DENIED else seed.MANAGER
     assert refused(in_process(), f"{PAYMENT}.update", params, user=user) == refusal
 
 

@@ -62,8 +62,9 @@ def test_new_invoices_have_comments_too(name: str) -> None:
     [
         ({}, 100),
         ({"FIELDS": fields()["fields"]}, 100),
-        (fields(ENTITY_ID=""), 100),
-        (fields(ENTITY_TYPE=None), 100),
+        (fields(ENTITY_ID=""), "OWNER_NOT_FOUND"),
+        (fields(ENTITY_TYPE=None), "OWNER_NOT_FOUND"),
+        ({"fields": {"COMMENT": " "}}, "OWNER_NOT_FOUND"),
         (fields(COMMENT="  "), "INVALID_ARG_VALUE"),
         (fields(ENTITY_ID=10**6), "OWNER_NOT_FOUND"),
         (fields(ENTITY_TYPE="dynamic_999"), "OWNER_NOT_FOUND"),
@@ -86,6 +87,17 @@ def test_whoever_may_not_see_the_deal_may_neither_comment_nor_read() -> None:
     assert refusal == Refusal(400, "", "Access denied.")
     for method in (ADD, LIST):
         assert refused(wire, method, user=seed.EXTRANET).code == "allowed_only_intranet_user"
+
+
+def test_a_comment_needs_the_right_to_change_the_deal() -> None:
+    """controller/timeline/comment.php, assertValidOwner; it is asked before the text."""
+    wire = in_process()
+    for comment in ("New comment was added", " "):
+        refusal = refused(wire, ADD, fields(COMMENT=comment), user=seed.READER)
+        assert refusal == Refusal(400, "ACCESS_DENIED", "Access denied")
+    wire.alpha.users[seed.MANAGER].changes_items = False
+    assert refused(wire, ADD, fields(), user=seed.MANAGER).code == "ACCESS_DENIED"
+    assert wire.alpha.comments == []
 
 
 def test_a_list_names_its_object() -> None:

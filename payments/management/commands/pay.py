@@ -19,6 +19,7 @@ from payments.pay import check, pay
 from payments.payer import Payer
 from payments.policy import policy_of
 from payments.question import NoSuchSystem
+from payments.sentences import after_trying, why_not
 from payments.templatetags.money import NO_BREAK_SPACE, money
 from payments.visible.rows import Row
 
@@ -63,7 +64,7 @@ class Command(caller.CallingCommand):
         if row.why_not:
             self._leave(REFUSED, State.REFUSED.label, row.why_not)
         if not may_pay:
-            sentence = reasons.SENTENCES[reasons.NO_ORDER_RIGHT]
+            sentence = why_not(reasons.NO_ORDER_RIGHT)
             self._leave(REFUSED, State.REFUSED.label, sentence)
         try:
             system = choose(row, options["pay_system"])
@@ -72,7 +73,7 @@ class Command(caller.CallingCommand):
             reason = (is_bound and row.bound_against) or reasons.PAY_SYSTEM_UNFIT
             if not policy_of(payer.portal).allows_system(options["pay_system"]):
                 reason = reasons.POLICY_SYSTEM
-            sentence = reasons.SENTENCES[reason]
+            sentence = why_not(reason)
             self._leave(REFUSED, State.REFUSED.label, sentence)
         if not options["yes"] and not self._agreed(row, system.id, system.name):
             self._leave(NOTHING_TRIED, _("Nothing was done."))
@@ -82,7 +83,9 @@ class Command(caller.CallingCommand):
             # Whatever it was, it may have come after the payment left us.
             logger.exception("payment %s: broken off", options["payment"])
             self._leave(
-                NOT_CONFIRMED, State.UNKNOWN.label, reasons.SENTENCES[reasons.READ_BACK_FAILED]
+                NOT_CONFIRMED,
+                State.UNKNOWN.label,
+                after_trying(reasons.READ_BACK_FAILED, kind=Kind.PAY),
             )
         self._report(attempt)
 
@@ -107,7 +110,7 @@ class Command(caller.CallingCommand):
                 )
                 % {**words, "bound": row.offer.pay_system_name}
             )
-        question = _("Pay %(sum)s by %(system)s for order %(number)s?")
+        question = _("Pay %(sum)s by %(system)s for payment %(number)s?")
         self._say(question % {**words, "number": row.offer.account_number}, ending=" [y/N] ")
         self.stdout.flush()
         return sys.stdin.readline().strip().lower() in ("y", "yes")

@@ -1,0 +1,90 @@
+"""People of a portal, and what their CRM role lets them do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Role(StrEnum):
+    """Who a person is on a portal; the rights follow from it."""
+
+    PORTAL_ADMIN = "portal admin"
+    CRM_SETTINGS_ADMIN = "CRM settings admin"  # CONFIG/WRITE, thereby shop admin
+    MANAGER = "manager"  # may add and update orders
+    READER = "manager without order rights"
+    EXTRANET = "extranet"
+    DISMISSED = "dismissed"
+
+
+class Level(StrEnum):
+    """How far a right to orders reaches; the letters are the server's own."""
+
+    NONE = ""
+    OWN = "A"  # the orders this person is responsible for
+    ALL = "X"
+
+
+@dataclass(frozen=True)
+class OrderRights:
+    """The entity ORDER in a CRM role. `update` is what the server calls WRITE."""
+
+    read: Level = Level.NONE
+    add: Level = Level.NONE
+    update: Level = Level.NONE
+
+
+_EVERYTHING = OrderRights(Level.ALL, Level.ALL, Level.ALL)
+_RIGHTS_OF_ROLE = {
+    Role.PORTAL_ADMIN: _EVERYTHING,
+    Role.CRM_SETTINGS_ADMIN: _EVERYTHING,
+    Role.MANAGER: _EVERYTHING,
+    Role.READER: OrderRights(read=Level.ALL),
+    Role.EXTRANET: OrderRights(),
+    Role.DISMISSED: OrderRights(),
+}
+_CHANGE_ITEMS = frozenset({Role.PORTAL_ADMIN, Role.CRM_SETTINGS_ADMIN, Role.MANAGER})
+
+
+@dataclass
+class User:
+    id: int
+    name: str
+    last_name: str
+    role: Role
+    sees_all: bool = True  # otherwise only the items this person is responsible for
+    # None: what the role gives. Portal admins may do everything whatever is set here.
+    order_rights: OrderRights | None = None
+    changes_items: bool | None = None  # may change the deals and invoices they may read
+    time_zone: str = ""  # an IANA name; empty where the browser decides
+    reads_sale: bool = True  # False: the shop group right D, which some portals give
+
+    @property
+    def is_admin(self) -> bool:
+        return self.role is Role.PORTAL_ADMIN
+
+    @property
+    def may_configure_crm(self) -> bool:
+        return self.role in (Role.PORTAL_ADMIN, Role.CRM_SETTINGS_ADMIN)
+
+    @property
+    def orders(self) -> OrderRights:
+        if self.is_admin or self.order_rights is None:
+            return _RIGHTS_OF_ROLE[self.role]
+        return self.order_rights
+
+    @property
+    def may_edit_orders(self) -> bool:
+        """Add or update orders at all: the check of the type, which looks at no order."""
+        return bool(self.orders.add or self.orders.update)
+
+    @property
+    def may_change_items(self) -> bool:
+        if self.is_admin or self.changes_items is None:
+            return self.role in _CHANGE_ITEMS
+        return self.changes_items
+
+    @property
+    def may_read_sale(self) -> bool:
+        """Shop group right above D: as a rule, whoever has any CRM role."""
+        return self.reads_sale and self.role not in (Role.EXTRANET, Role.DISMISSED)

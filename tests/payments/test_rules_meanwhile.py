@@ -1,0 +1,205 @@
+"""Rules that are saved while a payment is being prepared hold for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from b24app import models
+from b24app.session import Person
+from payments import policy, reasons
+from payments.approvals import approve, ask, withdraw
+from payments.bulk import words
+from payments.mark import mark
+from payments.models import Attempt, Kind, Policy, RowState, RunState, State, Who
+from payments.offer import Offer
+from payments.pay import pay
+from payments.undo import undo
+from sandbox import seed
+from sandbox.app import Sandbox
+from sandbox.faults import Fault
+from sandbox.world import Portal
+from tests.payments import runs, stage
+from tests.payments.unconfirmed import MARK, UNDO, calls
+
+pytestmark = pytest.mark.django_db
+
+BIND = "crm.item.payment.update"
+Hook = Callable[[], object]
+
+
+@pytest.fixture
+def portal(sandbox: Sandbox, alpha: Portal) -> models.Portal:
+    return stage.install(sandbox, alpha)
+
+
+@pytest.fixture
+def manager(sandbox: Sandbox, portal: models.Portal) -> Person:
+    return stage.person(sandbox, portal, seed.MANAGER)
+
+
+def save(portal: models.Portal, **values: Any) -> None:
+    """As the Rules screen does, on top of what is stored."""
+    stored = policy.policy_of(portal)
+    facts = {**stored.as_facts(), **values}
+    policy.change(portal, actor_id=seed.ADMIN, version=stored.version, values=facts)
+
+
+def meanwhile(sandbox: Sandbox, method: str, hook: Hook) -> None:
+    """While the portal is at work on this method."""
+    sandbox.faults.add(Fault("delay", method=method, seconds=0, on_hit=hook))
+
+
+def after_each_check(monkeypatch: pytest.MonkeyPatch, hook: Hook, *, times: int) -> None:
+    """After the rules have allowed an attempt, and before it is marked as sent."""
+    real, left = policy.check, list(range(times))
+
+    def check(*args: Any, **named: Any) -> Any:
+        found = real(*args, **named)
+        if left:
+            left.pop()
+            hook()
+        return found
+
+    monkeypatch.setattr(policy, "check", check)
+
+
+def bound_anew(who: Person) -> tuple[Offer, Attempt]:
+    offer = stage.offer_of(who)
+    return offer, pay(who, offer, pay_system_id=seed.DEMO_CARD_PAY)
+
+
+def assert_nothing_sent(sandbox: Sandbox, attempt: Attempt, reason: str) -> None:
+    stored = Attempt.objects.get(pk=attempt.pk)
+    assert (stored.state, stored.reason) == (State.REFUSED, reason)
+    assert (stored.sent_at, stored.approval_id, stored.due_at) == (None, None, None)
+    assert stage.sent_payments(sandbox) + calls(sandbox, MARK) + calls(sandbox, UNDO) == 0
+
+
+@pytest.mark.parametrize("had_rules", [False, True])
+@pytest.mark.parametrize(
+    ("rules", "reason"),
+    [
+        ({"limits": {"EUR": "100"}}, reasons.NEEDS_APPROVAL),
+        ({"systems": [seed.ACME_PAY]}, reasons.POLICY_SYSTEM),
+    ],
+)
+def test_rules_saved_while_the_payment_is_bound_anew_hold_for_it(
+    sandbox: Sandbox,
+    alpha: Portal,
+    manager: Person,
+    had_rules: bool,
+    rules: dict[str, Any],
+    reason: str,
+) -> None:
+    if had_rules:
+        save(manager.portal, undo_hours=2)
+    meanwhile(sandbox, BIND, lambda: save(manager.portal, **rules))
+    _, attempt = bound_anew(manager)
+    assert_nothing_sent(sandbox, attempt, reason)
+    assert reasons.REBOUND in attempt.sentences
+    payment = alpha.payments[seed.PAYMENT]
+    assert (payment.paid, payment.pay_system_id) == (False, seed.DEMO_CARD_PAY)
+
+
+def test_rules_that_still_allow_it_are_no_reason_to_stop(
+    sandbox: Sandbox, alpha: Portal, manager: Person
+) -> None:
+    meanwhile(sandbox, BIND, lambda: save(manager.portal, limits={"EUR": "100000"}))
+    _, attempt = bound_anew(manager)
+    assert (attempt.state, stage.sent_payments(sandbox)) == (State.PAID, 1)
+    assert alpha.payments[seed.PAYMENT].times_paid == 1
+
+
+def test_rules_of_another_portal_are_not_compared(
+    sandbox: Sandbox, beta: Portal, manager: Person
+) -> None:
+    other = stage.install(sandbox, beta)
+    save(manager.portal)
+    meanwhile(sandbox, BIND, lambda: save(other, limits={"EUR": "1"}))
+    _, attempt = bound_anew(manager)
+    assert attempt.state == State.PAID
+
+
+def test_an_approval_that_the_new_rules_ask_for_is_used(sandbox: Sandbox, manager: Person) -> None:
+    save(manager.portal, limits={"EUR": "100"})
+    offer = stage.offer_of(manager)
+    asked = ask(manager, offer, pay_system_id=seed.DEMO_CARD_PAY, pay_system_name="", kind=Kind.PAY)
+    approve(stage.person(sandbox, manager.portal, seed.ADMIN), asked.pk)
+    save(manager.portal, limits={})
+    meanwhile(sandbox, BIND, lambda: save(manager.portal, limits={"EUR": "100"}))
+    attempt = pay(manager, offer, pay_system_id=seed.DEMO_CARD_PAY)
+    assert (attempt.state, attempt.approval_id) == (State.PAID, asked.pk)
+    asked.refresh_from_db()
+    assert asked.state == "used"
+
+
+def test_an_approval_withdrawn_while_the_payment_is_bound_anew_pays_nothing(
+    sandbox: Sandbox, manager: Person
+) -> None:
+    save(manager.portal, limits={"EUR": "100"})
+    offer = stage.offer_of(manager)
+    asked = ask(manager, offer, pay_system_id=seed.DEMO_CARD_PAY, pay_system_name="", kind=Kind.PAY)
+    approve(stage.person(sandbox, manager.portal, seed.ADMIN), asked.pk)
+    meanwhile(sandbox, BIND, lambda: withdraw(manager, asked.pk))
+    attempt = pay(manager, offer, pay_system_id=seed.DEMO_CARD_PAY)
+    assert_nothing_sent(sandbox, attempt, reasons.NEEDS_APPROVAL)
+
+
+def test_a_mark_is_held_to_them_as_well(
+    sandbox: Sandbox, manager: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    offer = stage.offer_of(manager, deal_id=seed.CASH_DEAL, payment_id=seed.CASH_PAYMENT)
+    hook = lambda: save(manager.portal, limits={"EUR": "100"})  # noqa: E731
+    after_each_check(monkeypatch, hook, times=1)
+    assert_nothing_sent(sandbox, mark(manager, offer), reasons.NEEDS_APPROVAL)
+
+
+@pytest.mark.parametrize(
+    ("rules", "reason"),
+    [
+        ({"undo_hours": 0}, reasons.UNDO_OFF),
+        ({"undo_by": Who.ADMINISTRATORS}, reasons.UNDO_NOT_ALLOWED),
+    ],
+)
+def test_an_undoing_is_held_to_them_as_well(
+    sandbox: Sandbox, alpha: Portal, manager: Person, rules: dict[str, Any], reason: str
+) -> None:
+    offer = stage.offer_of(manager)
+    assert pay(manager, offer, pay_system_id=seed.ACME_PAY).state == State.PAID
+    meanwhile(sandbox, stage.READ_BACK, lambda: save(manager.portal, **rules))
+    attempt = undo(manager, offer, note="By mistake")
+    assert (attempt.state, attempt.reason) == (State.REFUSED, reason)
+    assert calls(sandbox, UNDO) == 0
+    assert alpha.payments[seed.PAYMENT].paid
+
+
+@pytest.mark.parametrize("when", ["while it is read", "after it was allowed"])
+def test_a_row_of_a_run_is_held_to_them_as_well(
+    sandbox: Sandbox, manager: Person, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    run = runs.started(manager, *seed.PLAIN_PAYMENTS[:2])
+
+    def forbid() -> None:
+        save(manager.portal, bulk_by=Who.ADMINISTRATORS)
+
+    if when == "while it is read":
+        meanwhile(sandbox, stage.READ_BACK, forbid)
+    else:
+        after_each_check(monkeypatch, forbid, times=1)
+    runs.next_step(manager, run)
+    assert (run.state, run.reason) == (RunState.PAUSED, words.POLICY)
+    assert {row.state for row in run.rows.all()} == {RowState.WAITING}
+    assert stage.sent_payments(sandbox) == 0
+
+
+def test_rules_that_never_stand_still_end_the_attempt(
+    sandbox: Sandbox, manager: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    after_each_check(monkeypatch, lambda: save(manager.portal), times=100)
+    offer = stage.offer_of(manager)
+    attempt = pay(manager, offer, pay_system_id=seed.ACME_PAY)
+    assert_nothing_sent(sandbox, attempt, reasons.RULES_UNSETTLED)
+    assert Policy.objects.get().version < 10
