@@ -73,7 +73,8 @@ def _heading(sheet: Worksheet, texts: Iterable[str]) -> Iterator[OpenpyxlCell]:
 def _cell(sheet: Worksheet, value: Cell) -> OpenpyxlCell:
     if isinstance(value, str):
         return _text(sheet, value)
-    cell = WriteOnlyCell(sheet, value)  # type: ignore[arg-type] - the stubs know no Decimal
+    # The stubs name no Decimal, which openpyxl writes as it is.
+    cell = WriteOnlyCell(sheet, value)  # type: ignore[arg-type]
     if isinstance(value, Decimal):
         cell.number_format = _SUM
     elif isinstance(value, datetime):
