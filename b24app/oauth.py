@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy as _
 
 from b24app import transport
 from b24app.errors import ChainBroken, OutcomeUnknown
+from b24app.numbers import whole
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
@@ -162,11 +163,11 @@ def _text(answer: Mapping[str, Any], name: str) -> str:
 
 
 def _number(answer: Mapping[str, Any], name: str) -> int:
-    text = str(answer.get(name))
-    if not (text.isascii() and text.isdigit()):
+    found = whole(answer.get(name))
+    if found is None:
         raise OutcomeUnknown(f"the OAuth server's answer has no {name}")
-    return int(text)
+    return found
 
 
 def _scope(value: object) -> tuple[str, ...]:
-    return tuple(part for part in str(value or "").split(",") if part)
+    return tuple(part for part in value.split(",") if part) if isinstance(value, str) else ()

@@ -20,9 +20,15 @@ from b24app.errors import (
     TokenExpired,
     TokenRejected,
 )
+from b24app.numbers import whole
+from b24app.text import cut
 
 # https://host[:port]/rest/, and nothing that would mean something else where the host is written.
 _ENDPOINT = re.compile(r"https?://[0-9A-Za-z.-]+(?::[0-9]+)?/[0-9A-Za-z/._-]*")
+
+# As long as its column; what is kept is compared with what is read, both cut.
+APP_CODE_LENGTH = 255
+NAME_LENGTH = 100
 
 security = logging.getLogger("b24app.security")
 
@@ -57,26 +63,27 @@ class Profile:
 
 def _app_info(answer: Answer) -> AppInfo:
     match answer.result:
-        case {"ID": int() | str() as number, "CODE": str() as code}:
-            return AppInfo(_whole(number), code)
+        case {"ID": number, "CODE": str() as code}:
+            return AppInfo(_id(number), cut(code, APP_CODE_LENGTH))
     raise OutcomeUnknown("app.info: an unknown shape")
 
 
 def _profile(answer: Answer) -> Profile:
     match answer.result:
-        case {"ID": int() | str() as number, "ADMIN": bool() as is_admin, **rest}:
-            names = (str(rest.get(key) or "").strip() for key in ("NAME", "LAST_NAME"))
-            return Profile(_whole(number), is_admin, " ".join(filter(None, names)))
+        case {"ID": number, "ADMIN": bool() as is_admin, **rest}:
+            names = (rest.get(key) for key in ("NAME", "LAST_NAME"))
+            name = " ".join(part.strip() for part in names if isinstance(part, str)).strip()
+            return Profile(_id(number), is_admin, cut(name, NAME_LENGTH))
         case dict() | list() as nobody if not nobody:
             raise TokenRejected("authorization_error", "the profile of a dismissed user", 200)
     raise OutcomeUnknown("profile: an unknown shape")
 
 
-def _whole(number: int | str) -> int:
-    try:
-        return int(number)
-    except ValueError as error:
-        raise OutcomeUnknown("an id that is not a number") from error
+def _id(number: object) -> int:
+    found = whole(number, least=1)
+    if found is None:
+        raise OutcomeUnknown("an id that is not a number, or too large")
+    return found
 
 
 # https://apidocs.bitrix24.com/api-reference/common/system/app-info.html

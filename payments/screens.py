@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from b24app.models import Portal
 from b24app.proof import origin_of
 from payments import reasons, sentences
-from payments.gateway import DEAL, SMART_INVOICE, Owner
+from payments.gateway import DEAL, SMART_INVOICE, Owner, UnreadableRow
 from payments.models import Approval, Attempt, Kind, State
 from payments.offer import Offer, seal
 from payments.visible import Choice, Listing, Row
@@ -129,6 +129,16 @@ def lines(listing: Listing, portal: Portal) -> list[Line]:
     ]
 
 
+@dataclass(frozen=True)
+class UnreadableLine:
+    row: UnreadableRow
+    owner: OwnerLink | None
+
+
+def unreadable_lines(listing: Listing, portal: Portal) -> list[UnreadableLine]:
+    return [UnreadableLine(one.row, owner_link(one.owner, portal)) for one in listing.unreadable]
+
+
 def owner_link(owner: Owner | None, portal: Portal) -> OwnerLink | None:
     """None where an order belongs to nothing in the CRM."""
     if owner is None:
@@ -156,7 +166,10 @@ def status_of(row: Row, *, may_pay: bool, names: Mapping[int, str]) -> Status:
             state=MARKED if row.marked else State.PAID.value,
             at=payment.date_paid,
             can_undo=row.undoable,
-            sentences=[sentences.PAID_BY_SOMEBODY_ELSE] if by_other else [],
+            sentences=[
+                *([sentences.PAID_BY_SOMEBODY_ELSE] if by_other else []),
+                *([sentences.DATE_UNREADABLE] if "date_paid" in payment.unread else []),
+            ],
         )
     past = [row.paid_back] if row.paid_back else []
     status = replace(

@@ -33,6 +33,8 @@ from payments.gateway.shapes import (
     Owner,
     Payment,
     PaySystem,
+    Rows,
+    UnreadableRow,
 )
 from payments.gateway.timeline import CommentsPage, TimelineComment, add_comment, comments_of
 from payments.gateway.writes import (
@@ -54,7 +56,9 @@ __all__ = [
     "Owner",
     "PaySystem",
     "Payment",
+    "Rows",
     "TimelineComment",
+    "UnreadableRow",
     "add_comment",
     "bindings",
     "change_pay_system",

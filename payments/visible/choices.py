@@ -55,7 +55,7 @@ def choice_of(
         offer,
         listed,
         bound_fits,
-        bound_against="" if paid or bound_fits else _against(bound, systems, rule),
+        bound_against="" if paid or bound_fits else _against(offer, systems, rule),
         why_not=why_not or rule.why_not,
         can_ask=not why_not and rule.wants_approval,
         markable=by_hand and rule.may_mark,
@@ -63,13 +63,14 @@ def choice_of(
     )
 
 
-def _against(bound: PaySystem | None, systems: Systems | None, rule: Rule) -> str:
-    against = guards.reason_against(bound, systems) if systems is not None else ""
-    if not against:
+def _against(offer: Offer, systems: Systems | None, rule: Rule) -> str:
+    if systems is None or systems.may_hide(offer.pay_system_id):
         return rule.against_bound
-    if against == reasons.PAY_SYSTEM_BUILT_IN and bound is not None and systems is not None:
+    bound = systems.find(offer.pay_system_id)
+    against = guards.reason_against(bound, systems)
+    if against == reasons.PAY_SYSTEM_BUILT_IN and bound is not None:
         return against if systems.needs_mark(bound) else reasons.PAY_SYSTEM_UNFIT
-    return against
+    return against or rule.against_bound
 
 
 def _listed(
@@ -86,6 +87,8 @@ def _listed(
     others = [
         system for system in systems.fitting(person_type_id) if system.id != offer.pay_system_id
     ]
+    if bound is None and systems.may_hide(offer.pay_system_id):
+        return [bound_by_name, *others], bool(offer.pay_system_id)
     bound_fits = bound is not None and systems.can_be_paid(bound)
     return [bound or bound_by_name, *others], bound_fits
 

@@ -10,8 +10,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from b24app.client import Batch, Pending
+from b24app.errors import OutcomeUnknown
 from payments import gateway
-from payments.gateway import PAGE, Payment
+from payments.gateway import PAGE, Payment, Rows, UnreadableRow
 
 # Where nothing on a page may be seen, this many more are read at once. Five pages are 250 payments
 # in two steps; a person who sees none of those can go on with Show more.
@@ -20,9 +21,10 @@ PAGES_AHEAD = 4
 
 @dataclass(frozen=True)
 class Page:
-    """`next_before` is where the next page begins, None after the last."""
+    """The payments, newest first. `next_before` is where the next page begins, None after the
+    last."""
 
-    payments: list[Payment]
+    rows: Rows[Payment]
     next_before: int | None
 
 
@@ -42,23 +44,45 @@ class AskedPages:
             )
         else:
             queries = (gateway.unpaid_payments(before=before),)
-        self._answers: list[Pending[tuple[Payment, ...]]] = [batch.add(query) for query in queries]
+        self._answers: list[Pending[Rows[Payment]]] = [batch.add(query) for query in queries]
 
     def get(self) -> Page:
+        """Raises OutcomeUnknown also where a whole page has no readable id: what comes after it
+        could not be asked for."""
         answers = [answer.get() for answer in self._answers]
-        payments = self._asked_for(payment for answer in answers for payment in answer)
-        goes_on = len(answers[-1]) >= PAGE
-        return Page(payments, payments[-1].id if payments and goes_on else None)
+        rows = self._asked_for(answers)
+        if len(answers[-1]) < PAGE:
+            return Page(rows, None)
+        ids = [payment.id for payment in rows.read]
+        ids += [row.id for row in rows.unreadable if row.id is not None]
+        if not ids and rows.unreadable:
+            raise OutcomeUnknown("a page of payments of which none can be read")
+        return Page(rows, min(ids, default=None))
 
-    def _asked_for(self, payments: Iterable[Payment]) -> list[Payment]:
-        found = {payment.id: payment for payment in payments if self._is_asked_for(payment)}
-        return [found[number] for number in sorted(found, reverse=True)]
+    def _asked_for(self, answers: Iterable[Rows[Payment]]) -> Rows[Payment]:
+        """Each payment once: two answers to a search may bring the same one."""
+        found: dict[int, Payment] = {}
+        unreadable: dict[UnreadableRow, None] = {}
+        for answer in answers:
+            for payment in filter(self._is_asked_for, answer.read):
+                found.setdefault(payment.id, payment)
+            unreadable.update(dict.fromkeys(filter(self._may_be_asked_for, answer.unreadable)))
+        read = tuple(found[number] for number in sorted(found, reverse=True))
+        return Rows(read, tuple(unreadable))
 
     def _is_asked_for(self, payment: Payment) -> bool:
-        if payment.paid or (self._before is not None and payment.id >= self._before):
+        if payment.paid or not self._is_further_down(payment.id):
             return False
-        if not self._number:
-            return True
-        return payment.account_number == self._number or payment.account_number.startswith(
-            f"{self._number}{gateway.NUMBER_SEPARATOR}"
-        )
+        return self._is_searched_for(payment.account_number)
+
+    def _may_be_asked_for(self, row: UnreadableRow) -> bool:
+        if row.is_paid or (row.id is not None and not self._is_further_down(row.id)):
+            return False
+        return not row.name or self._is_searched_for(row.name)
+
+    def _is_further_down(self, payment_id: int) -> bool:
+        return self._before is None or payment_id < self._before
+
+    def _is_searched_for(self, number: str) -> bool:
+        beginning = f"{self._number}{gateway.NUMBER_SEPARATOR}"
+        return not self._number or number == self._number or number.startswith(beginning)

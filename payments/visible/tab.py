@@ -10,7 +10,7 @@ from b24app.session import Person
 from payments import gateway
 from payments.gateway import Owner
 from payments.systems import SystemsReading
-from payments.visible.rows import Listing, Seen, listing
+from payments.visible.rows import Listing, Seen, SeenUnreadable, listing
 
 
 class TabReading:
@@ -39,8 +39,8 @@ class TabReading:
         could not be read.
         """
         payments = self._payments.get()
-        seen = [Seen(payment, self._owner) for payment in payments]
-        seen.sort(key=lambda one: one.payment.id, reverse=True)
+        by_id = {payment.id: payment for payment in reversed(payments.read)}
+        seen = [Seen(by_id[number], self._owner) for number in sorted(by_id, reverse=True)]
         may_pay, systems = self._right.get(), self._systems
         known = systems.result_for_admin(self._client) if is_admin else systems.result()
         return listing(
@@ -50,4 +50,5 @@ class TabReading:
             systems=known,
             made_at=self._made_at,
             is_admin=bool(is_admin),
+            unreadable=[SeenUnreadable(row, self._owner) for row in payments.unreadable],
         )
