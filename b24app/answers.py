@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from b24app import transport
+from b24app import numbers, transport
 from b24app.clocks import moment_of, offset_of
 from b24app.errors import B24Error, OutcomeUnknown
 
 
 @dataclass(frozen=True)
 class Answer:
-    """A success: `total` and `next` stand beside the result of a list.
+    """A success. `total` and `next` come beside the result of a list; `has_more` says that the
+    answer names a next page, also where `next` could not be read.
 
     `at` is when the portal began it, by the portal's own clock, `skew` how far that clock is ahead
     of ours, and `offset` the offset of its server from UTC; None where the answer does not tell.
@@ -23,6 +24,7 @@ class Answer:
     result: Any
     total: int | None = None
     next: int | None = None
+    has_more: bool = False
     at: datetime | None = None
     skew: timedelta | None = None
     offset: timedelta | None = None
@@ -36,8 +38,9 @@ def answer_of(envelope: Mapping[str, Any], *, asked_at: datetime) -> Answer:
     at = moment_of(envelope.get("time"))
     return Answer(
         envelope["result"],
-        _number(envelope.get("total")),
-        _number(envelope.get("next")),
+        numbers.whole(envelope.get("total")),
+        numbers.whole(envelope.get("next")),
+        envelope.get("next") is not None,
         at,
         None if at is None else at - asked_at,
         offset_of(envelope.get("time")),
@@ -61,8 +64,9 @@ def part_of(whole: Answer | B24Error, key: str, method: str) -> Answer | B24Erro
     time = _by_key(whole.result, "result_time").get(key)
     return Answer(
         results[key],
-        _number(total.get(key)),
-        _number(next_.get(key)),
+        numbers.whole(total.get(key)),
+        numbers.whole(next_.get(key)),
+        next_.get(key) is not None,
         moment_of(time) or whole.at,
         whole.skew,
         whole.offset,
@@ -73,7 +77,3 @@ def _by_key(result: object, name: str) -> Mapping[str, Any]:
     """A map of the batch's answer. An empty one is sent as a list, for PHP has no difference."""
     found = result.get(name) if isinstance(result, dict) else None
     return found if isinstance(found, dict) else {}
-
-
-def _number(value: object) -> int | None:
-    return value if isinstance(value, int) else None

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from contextlib import suppress
+from datetime import MAXYEAR, MINYEAR, UTC, datetime, timedelta
 from decimal import Decimal
 
 from b24app import zones
@@ -26,24 +27,32 @@ def moment_of(time: object) -> datetime | None:
         return None
     start = time.get("start")
     if isinstance(start, int | float | Decimal) and not isinstance(start, bool):
-        try:
-            return datetime.fromtimestamp(float(start), UTC)
-        except (ValueError, OverflowError, OSError):
-            pass  # Nonsense there; the same moment is sent once more as text.
-    return _date_start(time)
+        found: datetime | None = None
+        with suppress(ValueError, OverflowError, OSError):  # It is sent once more, as text.
+            found = datetime.fromtimestamp(float(start), UTC)
+        if found is not None and MINYEAR < found.year < MAXYEAR:
+            return found
+    return parsed_moment(time.get("date_start"))
 
 
 def offset_of(time: object) -> timedelta | None:
     """The offset from UTC by which the portal's server writes dates, out of an answer's `time`;
     None where it is not to be found or is that of no place."""
-    found = _date_start(time) if isinstance(time, Mapping) else None
+    found = parsed_moment(time.get("date_start")) if isinstance(time, Mapping) else None
     offset = None if found is None else found.utcoffset()
     return offset if offset is not None and zones.is_possible(offset) else None
 
 
-def _date_start(time: Mapping[object, object]) -> datetime | None:
+def parsed_moment(value: object) -> datetime | None:
+    """Returns ISO 8601 text with its offset as a moment that can be converted to any time zone;
+    None for everything else."""
+    if not isinstance(value, str):
+        return None
     try:
-        found = datetime.fromisoformat(str(time.get("date_start")))
+        found = datetime.fromisoformat(value)
     except ValueError:
         return None
-    return None if found.tzinfo is None else found
+    # In the first and the last year another zone could lie beyond what a datetime can hold.
+    if found.tzinfo is None or not MINYEAR < found.year < MAXYEAR:
+        return None
+    return found

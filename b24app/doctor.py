@@ -13,7 +13,7 @@ from django.utils.translation import ngettext_lazy
 
 from b24app import placements, removal, zones
 from b24app.client import Answer, Client, Pending, Query, portal_client
-from b24app.clocks import CLOCKS_DIFFER, CLOCKS_TOO_FAR_APART
+from b24app.clocks import CLOCKS_DIFFER, CLOCKS_TOO_FAR_APART, parsed_moment
 from b24app.errors import B24Error, ChainBroken, OutcomeUnknown
 from b24app.install import NEEDED_SCOPES, SCOPE
 from b24app.models import Portal, RemovalClaim, UserToken
@@ -53,12 +53,9 @@ def _app(answer: Answer) -> _App:
 
 
 def _moment(answer: Answer) -> datetime:
-    try:
-        moment = datetime.fromisoformat(answer.result)
-    except (TypeError, ValueError) as error:
-        raise OutcomeUnknown("server.time: not a time") from error
-    if moment.tzinfo is None:
-        raise OutcomeUnknown("server.time: without its offset")
+    moment = parsed_moment(answer.result)
+    if moment is None:
+        raise OutcomeUnknown("server.time: no time with its offset")
     return moment
 
 

@@ -37,9 +37,16 @@ from typing import TYPE_CHECKING, ClassVar
 from django.utils.translation import gettext_lazy as _
 
 from b24app.sentences import SENTENCES
+from b24app.text import cut
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
+
+
+# What is kept of an error: more than any documented code has, and less than the columns for codes.
+CODE_LENGTH = 60
+# Payment systems put whole messages of their own into a description.
+DESCRIPTION_LENGTH = 2000
 
 
 class B24Error(Exception):
@@ -303,7 +310,8 @@ def error_from_answer(code: str | int, description: str, http_status: int) -> B2
     An unknown code with a 5xx status leaves the outcome unknown: only a server that still knew
     what it was doing sends one of its own codes.
     """
-    key = str(code).upper()
+    code, description = cut(str(code), CODE_LENGTH), cut(description, DESCRIPTION_LENGTH)
+    key = code.upper()
     if key in _OUTCOME_UNKNOWN or (key == "ERROR_CORE" and http_status >= 500):
         return OutcomeUnknown(f"{code} (HTTP {http_status})")
     found = _CLASSES.get(key)
@@ -311,4 +319,4 @@ def error_from_answer(code: str | int, description: str, http_status: int) -> B2
         found = _DESCRIPTIONS_OF_ZERO.get(description.strip().rstrip(".!").lower())
     if found is None and http_status >= 500 and key not in SENTENCES:
         return OutcomeUnknown(f"{code} (HTTP {http_status})")
-    return (found or Refused)(str(code), description, http_status)
+    return (found or Refused)(code, description, http_status)

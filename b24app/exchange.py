@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from decimal import Decimal
 from functools import cached_property
 from typing import Any
 from urllib.parse import urlsplit
 
-from b24app import trace
+from b24app import trace, untrusted_json
 from b24app.json_cost import values_at_most
 from b24app.masking import MASK, method_name
 
@@ -85,7 +83,7 @@ class Exchange:
         if not self.body:
             return None
         try:
-            return json.loads(self.body, parse_float=Decimal)
+            return untrusted_json.loads(self.body)
         except (ValueError, RecursionError):
             return None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 
 from django.db import transaction
 from django.http import HttpRequest
@@ -33,6 +34,10 @@ logger = logging.getLogger(__name__)
 # Each with its reason in the README; nothing that no feature needs.
 NEEDED_SCOPES = ("crm", "sale", "pay_system", "placement", "user_brief")
 
+# As long as its column; Bitrix24 has some sixty scopes, of ten letters each.
+SCOPES_LENGTH = 1000
+_SCOPE_NAME = re.compile(r"[0-9A-Za-z_.:-]{1,60}")
+
 
 class AdministratorNeeded(OpeningRefused):
     """The installer is known, and is not an administrator of the portal."""
@@ -57,7 +62,9 @@ class PermissionsMissing(ScopeMissing):
 def _scopes(answer: Answer) -> frozenset[str]:
     if not isinstance(answer.result, list):
         raise OutcomeUnknown("scope: an unknown shape")
-    return frozenset(str(name) for name in answer.result)
+    return frozenset(
+        name for name in answer.result if isinstance(name, str) and _SCOPE_NAME.fullmatch(name)
+    )
 
 
 # https://apidocs.bitrix24.com/api-reference/common/system/scope.html
@@ -120,7 +127,7 @@ def _remember(
         portal.application_token = ""
     portal.client_endpoint, portal.domain = address.endpoint, address.netloc
     portal.app_id, portal.app_code = app.id, app.code
-    portal.scope = ",".join(sorted(scopes))
+    portal.scope = _kept(scopes)
     portal.status, portal.language = posted.status, posted.language
     portal.bindings_checked_at = None
     zones.learn(portal, profile)
@@ -130,6 +137,17 @@ def _remember(
     pair = posted.pair(user_id=owner.user_id, client_endpoint=address.endpoint)
     tokens.store_portal_pair(portal, pair)
     return portal
+
+
+def _kept(scopes: frozenset[str]) -> str:
+    """The scopes as one text, the needed ones first; those for which its column has no room go."""
+    kept = ""
+    for name in sorted(scopes, key=lambda name: (name not in NEEDED_SCOPES, name)):
+        longer = f"{kept},{name}" if kept else name
+        if len(longer) > SCOPES_LENGTH:
+            break
+        kept = longer
+    return kept
 
 
 def finish(person: Person) -> None:

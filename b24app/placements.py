@@ -61,6 +61,14 @@ class Binding:
     handler: str
 
 
+@dataclass(frozen=True)
+class Bound:
+    """The bindings of a list; `is_whole` is false where a row of it could not be read."""
+
+    all: frozenset[Binding]
+    is_whole: bool
+
+
 def bind_all(client: Client) -> None:
     """Bind what is not bound yet, and remove what points to an old address of this app.
 
@@ -69,21 +77,22 @@ def bind_all(client: Client) -> None:
     call takes up where the first one stopped.
     """
     wanted, bound = _wanted_and_bound(client)
-    if missing := wanted - bound:
+    if missing := wanted - bound.all:
         # First the new, then the old: a tab is never missing in between.
         refusals = [error for binding in missing if (error := _bind(client, binding))]
         _, bound = _wanted_and_bound(client)
-        # Binding twice is refused: another click of the installer's may have been faster.
-        if wanted - bound:
+        # Binding twice is refused: another click of the installer's may have been faster. Where a
+        # row of the list cannot be read, that may be the one that is missing.
+        if wanted - bound.all and bound.is_whole:
             raise refusals[0] if refusals else OutcomeUnknown("bound, but not in the list")
-    for binding in _old(bound):
+    for binding in _old(bound.all):
         _unbind(client, binding)
 
 
 def standing(client: Client) -> tuple[frozenset[Binding], frozenset[Binding]]:
     """What is not bound and should be, and what is and points to an old address of this app."""
     wanted, bound = _wanted_and_bound(client)
-    return wanted - bound, _old(bound)
+    return wanted - bound.all, _old(bound.all)
 
 
 def _old(bound: frozenset[Binding]) -> frozenset[Binding]:
@@ -91,7 +100,7 @@ def _old(bound: frozenset[Binding]) -> frozenset[Binding]:
     return bound - _wanted(frozenset(PLACEMENTS))
 
 
-def _wanted_and_bound(client: Client) -> tuple[frozenset[Binding], frozenset[Binding]]:
+def _wanted_and_bound(client: Client) -> tuple[frozenset[Binding], Bound]:
     """The handlers of our placements and events as they should be and as they are, in one
     request."""
     batch = client.batch()
@@ -101,9 +110,13 @@ def _wanted_and_bound(client: Client) -> tuple[frozenset[Binding], frozenset[Bin
         batch.add(_EVENT_GET),
     )
     batch.run()
-    bound = frozenset(
-        [binding for binding in tabs.get() if binding.code in PLACEMENTS]
-        + [binding for binding in events.get() if binding.code in EVENTS]
+    places, handlers = tabs.get(), events.get()
+    bound = Bound(
+        frozenset(
+            [binding for binding in places.all if binding.code in PLACEMENTS]
+            + [binding for binding in handlers.all if binding.code in EVENTS]
+        ),
+        is_whole=places.is_whole and handlers.is_whole,
     )
     return _wanted(_codes_offered(offered)), bound
 
@@ -127,33 +140,37 @@ def _wanted(offered: frozenset[str]) -> frozenset[Binding]:
     return frozenset(places | events)
 
 
-def _rows(answer: Answer) -> Iterable[dict[str, Any]]:
-    rows = answer.result
-    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise OutcomeUnknown("handlers: an unknown shape")
-    return rows
-
-
 def _offered(answer: Answer) -> frozenset[str]:
-    if not isinstance(answer.result, list):
-        raise OutcomeUnknown("places: an unknown shape")
-    return frozenset(str(code) for code in answer.result)
+    return frozenset(code for code in _listed(answer) if isinstance(code, str))
 
 
-def _placements(answer: Answer) -> list[Binding]:
-    return [
-        Binding("placement", str(row.get("placement")), str(row.get("handler")))
-        for row in _rows(answer)
-    ]
+def _placements(answer: Answer) -> Bound:
+    return _bound("placement", _listed(answer))
 
 
-def _events(answer: Answer) -> list[Binding]:
+def _events(answer: Answer) -> Bound:
     # An offline subscription has no handler, and is none of ours.
-    return [
-        Binding("event", str(row.get("event")).upper(), str(row["handler"]))
-        for row in _rows(answer)
-        if "handler" in row
-    ]
+    online = (row for row in _listed(answer) if not isinstance(row, dict) or "handler" in row)
+    return _bound("event", online)
+
+
+def _listed(answer: Answer) -> list[Any]:
+    if not isinstance(answer.result, list):
+        raise OutcomeUnknown("handlers or places: no list")
+    return answer.result
+
+
+def _bound(kind: str, rows: Iterable[Any]) -> Bound:
+    found: list[Binding] = []
+    is_whole = True
+    for row in rows:
+        code, handler = (row.get(kind), row.get("handler")) if isinstance(row, dict) else (0, 0)
+        if isinstance(code, str) and isinstance(handler, str) and handler:
+            found.append(Binding(kind, code.upper(), handler))
+        else:
+            is_whole = False
+            logger.warning("a row of %s.get cannot be read", kind)
+    return Bound(frozenset(found), is_whole)
 
 
 # https://apidocs.bitrix24.com/api-reference/widgets/placement-list.html

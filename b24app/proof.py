@@ -21,7 +21,13 @@ from b24app.errors import (
     TokenExpired,
     TokenRejected,
 )
+from b24app.numbers import whole
 from b24app.portal_address import PortalAddress
+from b24app.text import cut
+
+# As long as its column; what is kept is compared with what is read, both cut.
+APP_CODE_LENGTH = 255
+NAME_LENGTH = 100
 
 security = logging.getLogger("b24app.security")
 
@@ -61,20 +67,22 @@ class Profile:
 
 def _app_info(answer: Answer) -> AppInfo:
     match answer.result:
-        case {"ID": int() | str() as number, "CODE": str() as code}:
-            return AppInfo(_whole(number), code)
+        case {"ID": number, "CODE": str() as code}:
+            return AppInfo(_id(number), cut(code, APP_CODE_LENGTH))
     raise OutcomeUnknown("app.info: an unknown shape")
 
 
 def _profile(answer: Answer) -> Profile:
     match answer.result:
-        case {"ID": int() | str() as number, "ADMIN": bool() as is_admin, **rest}:
-            names = (str(rest.get(key) or "").strip() for key in ("NAME", "LAST_NAME"))
+        case {"ID": number, "ADMIN": bool() as is_admin, **rest}:
+            names = (rest.get(key) for key in ("NAME", "LAST_NAME"))
+            name = " ".join(part.strip() for part in names if isinstance(part, str)).strip()
+            zone = rest.get("TIME_ZONE")
             return Profile(
-                _whole(number),
+                _id(number),
                 is_admin,
-                " ".join(filter(None, names)),
-                str(rest.get("TIME_ZONE") or ""),
+                cut(name, NAME_LENGTH),
+                zone if isinstance(zone, str) else "",
                 answer.offset,
             )
         case dict() | list() as nobody if not nobody:
@@ -82,11 +90,11 @@ def _profile(answer: Answer) -> Profile:
     raise OutcomeUnknown("profile: an unknown shape")
 
 
-def _whole(number: int | str) -> int:
-    try:
-        return int(number)
-    except ValueError as error:
-        raise OutcomeUnknown("an id that is not a number") from error
+def _id(number: object) -> int:
+    found = whole(number, least=1)
+    if found is None:
+        raise OutcomeUnknown("an id that is not a number, or too large")
+    return found
 
 
 # https://apidocs.bitrix24.com/api-reference/common/system/app-info.html

@@ -17,7 +17,7 @@ from requests.adapters import BaseAdapter, HTTPAdapter
 from requests_oauthlib import OAuth2Session
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-from b24app import deadline, shares
+from b24app import deadline, shares, untrusted_json
 from b24app.addresses import GuardedHTTPConnection, GuardedHTTPSConnection, check_url
 from b24app.errors import B24Error, NeverSent, OutcomeUnknown, error_from_answer
 from b24app.exchange import Exchange
@@ -128,7 +128,7 @@ class Reply:
         if values_at_most(self.body) > self.values_limit:
             raise OutcomeUnknown(f"{self.url}: more than {self.values_limit} values")
         try:
-            answer = json.loads(self.body, parse_float=Decimal, parse_constant=_no_number)
+            answer = untrusted_json.loads(self.body)
         except (ValueError, RecursionError) as error:
             raise OutcomeUnknown(f"{self.url}: HTTP {self.status}, not JSON") from error
         if not isinstance(answer, dict):
@@ -141,18 +141,17 @@ class Reply:
         return answer
 
 
-def _no_number(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
-
-
 def error_in(answer: Mapping[str, Any], status: int) -> B24Error | None:
-    """The exception an answer stands for; the commands of a batch have answers of their own."""
-    code = answer.get("error")
+    """The exception an answer stands for; the commands of a batch have answers of their own.
+
+    A description that is not text says nothing: it counts as none.
+    """
+    code, description = answer.get("error"), answer.get("error_description")
     if code is None:
         return None
-    if not isinstance(code, str | int):
+    if isinstance(code, bool) or not isinstance(code, str | int):
         return OutcomeUnknown(f"HTTP {status}, an error of unknown shape")
-    return error_from_answer(code, str(answer.get("error_description") or ""), status)
+    return error_from_answer(code, description if isinstance(description, str) else "", status)
 
 
 def post_form(

@@ -205,6 +205,8 @@ def _stands(client: Client, attempt: Attempt) -> bool:
         page = client.read(gateway.comments_of(_owner(attempt), start=start or 0))
         if any(is_marked(comment.text, attempt) for comment in page.comments):
             return True
+        if not page.is_whole:
+            raise OutcomeUnknown("a comment that cannot be read may be the one")
         start = page.next
         last = page.comments[-1].created_at if page.comments else None
         if start is None or (last is not None and last < oldest):

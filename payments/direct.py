@@ -8,7 +8,7 @@ from b24app.client import portal_client, run_together
 from b24app.errors import ChainBroken, Missing
 from b24app.opening import PROFILE
 from payments import gateway
-from payments.gateway import PaySystem
+from payments.gateway import PaySystem, Rows
 from payments.payer import Payer
 from payments.question import NoSuchSystem
 from payments.systems import SystemsReading
@@ -38,16 +38,16 @@ def read_payment(payer: Payer, payment_id: int) -> tuple[Row, bool]:
         batches.append(portal_batch)
     run_together(*batches)
     may_pay = right.get()
-    seen = seen_of(
-        [asked.get()],
+    sight = seen_of(
+        Rows((asked.get(),)),
         portal=payer.portal,
         source=payer.client,
         person_client=payer.client,
         is_admin=profile.get().is_admin,
     )
-    if not seen:
+    if not sight.seen:
         raise Missing(f"payment {payment_id} is not in this payer's sight")
-    found = listing(payer, seen, may_pay=may_pay, systems=systems.result(), made_at=made_at)
+    found = listing(payer, sight.seen, may_pay=may_pay, systems=systems.result(), made_at=made_at)
     return found.rows[0], may_pay
 
 

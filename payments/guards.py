@@ -110,12 +110,15 @@ def check_pay_system(
 ) -> None:
     """The chosen one can be paid through, and fits the order where the payment is bound to it anew.
 
-    Where the portal's pay systems are not known, only the bound one can have been offered.
+    Where the portal's pay systems are not known, only the bound one can have been offered; nor is
+    more demanded of one whose row of the list cannot be read.
     """
     is_bound = pay_system_id == offer.pay_system_id
     if systems is None:
         if not is_bound:
             raise Stopped(reasons.PAY_SYSTEMS_UNREAD)
+        return
+    if is_bound and systems.may_hide(pay_system_id):
         return
     system = systems.find(pay_system_id)
     against = reason_against(system, systems)

@@ -73,4 +73,4 @@ def _read(client: Client, attempt: Attempt) -> Payment | None:
 
 def _on_object(client: Client, owner: Owner, payment_id: int) -> Payment | None:
     rows = client.read(gateway.payments_of_item(owner))
-    return next((payment for payment in rows if payment.id == payment_id), None)
+    return next((payment for payment in rows.read if payment.id == payment_id), None)

@@ -43,7 +43,7 @@ def _prepare(person: Payer, offer: Offer, attempt: Attempt, *, allow: Prepare) -
 def _check_system(systems: Systems | None, attempt: Attempt) -> None:
     """What can be paid is paid: a mark would leave the money where it is. Nor is anything marked
     that a page does not offer to mark, such as the buyer's internal account."""
-    if systems is None:
+    if systems is None or systems.may_hide(attempt.pay_system_id):
         raise Stopped(reasons.SYSTEMS_UNKNOWN)
     system = systems.find(attempt.pay_system_id)
     if system is None:

@@ -42,7 +42,8 @@ def as_evidence(payment: Payment) -> dict[str, Any]:
         "datePaid": _date_paid(payment),
         "empPaidId": payment.emp_paid_id,
         "paySystemId": payment.pay_system_id,
-        "readIn": _list_of(payment),
+        # Which list's date it is; without it, dates of this payment are not compared.
+        "readIn": "" if "date_paid" in payment.unread else _list_of(payment),
     }
 
 
@@ -50,7 +51,9 @@ def remember(attempt: Attempt, *payments: Payment | None) -> None:
     """Keep when the payment had last been paid before this attempt: that date stays when it is
     unpaid, so that another one shows later that it was paid in between."""
     attempt.evidence["before"] = {
-        _list_of(payment): _date_paid(payment) for payment in payments if payment is not None
+        _list_of(payment): _date_paid(payment)
+        for payment in payments
+        if payment is not None and "date_paid" not in payment.unread
     }
 
 

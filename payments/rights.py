@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 
 from b24app.client import Batch, Pending
-from b24app.errors import AccessDenied, NotFound
+from b24app.errors import AccessDenied, NotFound, OutcomeUnknown
 from b24app.opening import PROFILE, Profile
 from payments import gateway, reasons
-from payments.gateway import DEAL, SMART_INVOICE, Owner, Payment
+from payments.gateway import DEAL, SMART_INVOICE, Owner, Payment, Rows
 from payments.guards import Stopped
 from payments.offer import Offer
 
@@ -41,7 +41,7 @@ class Proof:
     def __init__(self, batch: Batch, offer: Offer) -> None:
         self._offer = offer
         self._right = batch.add(gateway.order_right())
-        self._of_item: Pending[tuple[Payment, ...]] | None = None
+        self._of_item: Pending[Rows[Payment]] | None = None
         self._profile: Pending[Profile] | None = None
         if offer.owner is not None:
             self._of_item = batch.add(gateway.payments_of_item(offer.owner))
@@ -69,9 +69,12 @@ class Proof:
         return self._alone.get()
 
 
-def of_item(payments: tuple[Payment, ...], offer: Offer) -> Payment:
-    """The offered one among an object's payments. Raises Stopped where it is not there."""
-    for payment in payments:
+def of_item(payments: Rows[Payment], offer: Offer) -> Payment:
+    """Returns the offered one of an object's payments. Raises Stopped where it is not there,
+    OutcomeUnknown where it may be the one that cannot be read."""
+    for payment in payments.read:
         if payment.id == offer.payment_id:
             return payment
+    if payments.may_hide(offer.payment_id):
+        raise OutcomeUnknown("a payment that cannot be read may be the one")
     raise Stopped(reasons.PAYMENT_GONE)

@@ -14,7 +14,7 @@ from b24app.models import Portal
 from b24app.proof import origin_of
 from b24app.times import day
 from payments import reasons, sentences
-from payments.gateway import DEAL, SMART_INVOICE, Owner, PaySystem
+from payments.gateway import DEAL, SMART_INVOICE, Owner, PaySystem, UnreadableRow
 from payments.models import Approval, Attempt, Kind, State
 from payments.offer import Offer, seal
 from payments.visible import Choice, Listing, Row
@@ -137,6 +137,16 @@ def lines(listing: Listing, portal: Portal) -> list[Line]:
     ]
 
 
+@dataclass(frozen=True)
+class UnreadableLine:
+    row: UnreadableRow
+    owner: OwnerLink | None
+
+
+def unreadable_lines(listing: Listing, portal: Portal) -> list[UnreadableLine]:
+    return [UnreadableLine(one.row, owner_link(one.owner, portal)) for one in listing.unreadable]
+
+
 def owner_link(owner: Owner | None, portal: Portal) -> OwnerLink | None:
     """None where an order belongs to nothing in the CRM."""
     if owner is None:
@@ -172,6 +182,7 @@ def status_of(row: Row, *, may_pay: bool, names: Mapping[int, str]) -> Status:
             can_undo=row.undoable,
             sentences=[
                 *([sentences.PAID_BY_SOMEBODY_ELSE] if by_other else []),
+                *([sentences.DATE_UNREADABLE] if "date_paid" in payment.unread else []),
                 *([row.undo_refused] if row.undo_refused else []),
             ],
         )

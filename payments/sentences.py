@@ -23,6 +23,7 @@ HANDED_OVER = _(
     "Your portal's administrator has to decide what became of it; Check now still looks again."
 )
 PAID_BY_SOMEBODY_ELSE = _("Paid by somebody else.")
+DATE_UNREADABLE = _("Bitrix24's date of this payment cannot be read.")
 BY_HAND_ONLY = _(
     "Payments by this payment system are not made through the app. "
     "Once the money is there, mark this one as paid."

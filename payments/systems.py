@@ -13,7 +13,7 @@ from b24app.client import Batch, Client, Pending, portal_client
 from b24app.errors import B24Error, ChainBroken, Refused
 from b24app.models import Portal
 from payments import gateway
-from payments.gateway import PaySystem
+from payments.gateway import PaySystem, Rows, UnreadableRow
 
 # They change when an administrator sets one up; a choice that is five minutes old is good enough
 # to be shown. What is paid through is read anew.
@@ -46,13 +46,21 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Systems:
-    """`rest_handlers` is None where it is not known."""
+    """`rest_handlers` is None where it is not known; `unreadable` are those of the list of which no
+    more can be told than their id and name."""
 
     all: tuple[PaySystem, ...]
     rest_handlers: frozenset[str] | None
+    unreadable: tuple[UnreadableRow, ...] = ()
 
     def find(self, pay_system_id: int) -> PaySystem | None:
         return next((system for system in self.all if system.id == pay_system_id), None)
+
+    def may_hide(self, pay_system_id: int) -> bool:
+        """Whether nothing is known of this pay system because its row cannot be read: it is used
+        where a payment is set to it, as where no pay system is known, and not chosen anew."""
+        is_known = self.find(pay_system_id) is not None
+        return not is_known and Rows((), self.unreadable).may_hide(pay_system_id)
 
     def kind(self, system: PaySystem) -> SystemKind:
         """Where the REST handlers are not known, a built-in acquirer cannot be told from one of
@@ -117,7 +125,7 @@ class SystemsReading:
         self._key = _cache_key(portal)
         self._known: Systems | None = cache.get(self._key)
         self._fresh = fresh
-        self._systems: Pending[tuple[PaySystem, ...]] | None = None
+        self._systems: Pending[Rows[PaySystem]] | None = None
         self._handlers: Pending[frozenset[str]] | None = None
 
     @property
@@ -160,7 +168,7 @@ class SystemsReading:
         if self._systems is None or self._handlers is None:
             return self._known
         try:
-            systems = self._systems.get()
+            rows = self._systems.get()
         except B24Error as error:
             logger.warning("pay systems could not be read: %s", error)
             return self._known
@@ -171,7 +179,8 @@ class SystemsReading:
             handlers = None
         except B24Error as error:
             logger.warning("REST handlers could not be read, this time: %s", error)
-            return Systems(systems, self._known.rest_handlers if self._known else None)
-        self._known = Systems(systems, handlers)
+            known = self._known.rest_handlers if self._known else None
+            return Systems(rows.read, known, rows.unreadable)
+        self._known = Systems(rows.read, handlers, rows.unreadable)
         cache.set(self._key, self._known, CACHE_SECONDS)
         return self._known

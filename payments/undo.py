@@ -108,13 +108,16 @@ def _check_person(person: Payer, rules: Policy) -> None:
 
 
 def _check_payment(payment: Payment, offer: Offer, paid: Attempt) -> None:
-    """Still paid, still what the person was shown, and still by the payment that we made."""
+    """Still paid, still what the person was shown, and still by the payment that we made. Raises
+    Stopped where it is not, or where its date cannot be read: it may have been paid again since."""
     if not payment.paid:
         raise Stopped(reasons.NOT_PAID_ANY_MORE)
     if payment.sum != offer.sum:
         raise Stopped(reasons.SUM_CHANGED)
     if payment.currency != offer.currency:
         raise Stopped(reasons.CURRENCY_CHANGED)
+    if "date_paid" in payment.unread:
+        raise Stopped(reasons.READ_FAILED)
     if payment.emp_paid_id not in (None, paid.user_id):
         raise Stopped(reasons.PAID_ANEW)
     if is_dated_otherwise(payment, {paid.evidence.get("readIn"): paid.evidence.get("datePaid")}):

@@ -6,7 +6,7 @@ https://apidocs.bitrix24.com/api-reference/pay-system/sale-pay-system-handler-ad
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from payments.gateway.administration_shapes import Mode
@@ -57,8 +57,9 @@ def currencies_of(settings: Settings) -> list[str]:
     kept = settings.get("CURRENCY")
     if isinstance(kept, str):
         return [kept] if kept else []
-    values: Iterable[Any] = kept.values() if isinstance(kept, Mapping) else kept or ()
-    return [_text(one) for one in values]
+    if isinstance(kept, Mapping):
+        kept = list(kept.values())
+    return [_text(one) for one in kept] if isinstance(kept, list) else []
 
 
 def settings_from(values: Mapping[str, Any], *, before: Settings) -> dict[str, Any]:

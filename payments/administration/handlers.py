@@ -91,7 +91,7 @@ def delete(client: Client, use: HandlerUse) -> None:
         # Somebody has just begun to use it.
         raise NotSaved(in_use(read_setup(client).handler(use.handler.id))) from error
     except OutcomeUnknown as error:
-        if use.handler.id in {one.handler.id for one in read_setup(client).handlers}:
+        if read_setup(client).has_handler(use.handler.id):
             raise NotSaved(_("Bitrix24 did not answer clearly, and it is still there.")) from error
 
 

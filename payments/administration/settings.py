@@ -38,6 +38,12 @@ SOURCES: dict[str, StrOrPromise] = {
     "PROPERTY": _("A property of the order"),
 }
 _VALUE_LENGTH = 4000
+_NOTHING = Setting("", "")
+
+UNREADABLE = _(
+    "What Bitrix24 keeps here cannot be read, so it is not changed from here. "
+    "Change it in Bitrix24."
+)
 
 
 @dataclass(frozen=True)
@@ -174,6 +180,7 @@ def _line(code: str, setting: Setting | None, about: Mapping[str, Any]) -> Setti
         value="" if secret else value,
         is_secret=secret,
         is_set=bool(value),
+        problem="" if setting is None or setting.is_readable else UNREADABLE,
     )
 
 
@@ -183,13 +190,13 @@ def _changed(settings: Settings, posted: QueryDict) -> dict[str, Setting]:
     changed = {}
     for line in settings.lines:
         type_, value = posted.get(f"type:{line.code}"), posted.get(f"value:{line.code}", "")
-        if type_ is None:
+        if type_ is None or not settings.kept.get(line.code, _NOTHING).is_readable:
             continue
         if type_ not in dict(line.sources) or len(value) > _VALUE_LENGTH:
             raise BadInput("no such source, or a value that is too long")
         if line.is_secret and type_ == VALUE and not value and f"clear:{line.code}" not in posted:
             continue
-        before = settings.kept.get(line.code, Setting("", ""))
+        before = settings.kept.get(line.code, _NOTHING)
         if (before.type, before.value) != (type_, value) and (value or line.is_set):
             changed[line.code] = Setting(type_, value)
     return changed

@@ -10,7 +10,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from b24app.client import Client
-from b24app.errors import AccessDenied, B24Error, FrameError, Missing, Refused
+from b24app.errors import AccessDenied, B24Error, FrameError, Missing, OutcomeUnknown, Refused
 from payments import gateway
 from payments.gateway import administration
 from payments.gateway.administration_shapes import (
@@ -19,6 +19,7 @@ from payments.gateway.administration_shapes import (
     PersonType,
     Registry,
 )
+from payments.gateway.shapes import Rows, UnreadableRow
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
@@ -103,17 +104,39 @@ class Setup:
     systems: tuple[System, ...]
     handlers: tuple[HandlerUse, ...]
     person_types: Mapping[Registry, tuple[PersonType, ...]]
+    unreadable_systems: tuple[UnreadableRow, ...] = ()
+    unreadable_handlers: tuple[UnreadableRow, ...] = ()
+
+    def has_system(self, pay_system_id: int) -> bool:
+        """Raises OutcomeUnknown where it may be one that cannot be read."""
+        try:
+            self.system(pay_system_id)
+        except NoSuchPaySystem:
+            return False
+        return True
+
+    def has_handler(self, handler_id: int) -> bool:
+        """Raises OutcomeUnknown where it may be one that cannot be read."""
+        try:
+            self.handler(handler_id)
+        except NoSuchHandler:
+            return False
+        return True
 
     def system(self, pay_system_id: int) -> System:
         for system in self.systems:
             if system.details.id == pay_system_id:
                 return system
+        if Rows((), self.unreadable_systems).may_hide(pay_system_id):
+            raise OutcomeUnknown(f"pay system {pay_system_id} cannot be read")
         raise NoSuchPaySystem(f"pay system {pay_system_id}")
 
     def handler(self, handler_id: int) -> HandlerUse:
         for use in self.handlers:
             if use.handler.id == handler_id:
                 return use
+        if Rows((), self.unreadable_handlers).may_hide(handler_id):
+            raise OutcomeUnknown(f"handler {handler_id} cannot be read")
         raise NoSuchHandler(f"handler {handler_id}")
 
     def handler_coded(self, code: str) -> HandlerUse | None:
@@ -134,11 +157,12 @@ def read_setup(client: Client) -> Setup:
     order_right = batch.add(gateway.order_right())
     batch.run()
     try:
-        systems, handlers = asked_systems.get(), asked_handlers.get()
+        system_rows, handler_rows = asked_systems.get(), asked_handlers.get()
     except AccessDenied as error:
         if error.is_about_plan:
             raise
         raise SettingsRightMissing(str(error)) from error
+    systems, handlers = system_rows.read, handler_rows.read
     types: dict[Registry, tuple[PersonType, ...]] = {}
     for registry, asked in asked_types.items():
         try:
@@ -152,6 +176,8 @@ def read_setup(client: Client) -> Setup:
         systems=tuple(_system(one, whose[one.id], by_code, types) for one in systems),
         handlers=tuple(_use(handler, systems, whose) for handler in handlers),
         person_types=types,
+        unreadable_systems=system_rows.unreadable,
+        unreadable_handlers=handler_rows.unreadable,
     )
 
 

@@ -133,7 +133,7 @@ def delete(client: Client, system: System) -> None:
         with told_beside({}):
             administration_writes.delete_pay_system(client, number)
     except OutcomeUnknown as error:
-        if number in {one.details.id for one in read_setup(client).systems}:
+        if read_setup(client).has_system(number):
             raise NotSaved(_("Bitrix24 did not answer clearly, and it is still there.")) from error
 
 

@@ -66,6 +66,7 @@ def _store(
         user_id=person.user_id,
         missing=found.missing,
         is_cut=found.is_cut,
+        unreadable=[{"id": one.row.id, "number": one.row.name} for one in found.unreadable],
     )
     decided = [
         (row, decide(person, seen, row, standing, policy))

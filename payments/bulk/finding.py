@@ -11,12 +11,12 @@ from b24app.client import Batch, Client, run_together
 from b24app.opening import PROFILE
 from b24app.session import Person
 from payments import gateway
-from payments.gateway import PAGE, Payment
+from payments.gateway import PAGE, Payment, Rows, UnreadableRow
 from payments.number_search import NumberSearch
 from payments.systems import Systems, SystemsReading
 from payments.visible.pages import PAGES_AHEAD, AskedPages, Page
-from payments.visible.rows import Seen
-from payments.visible.sight import seen_of
+from payments.visible.rows import Seen, SeenUnreadable
+from payments.visible.sight import Sight, seen_of
 from payments.visible.source import Source
 
 T = TypeVar("T")
@@ -50,10 +50,12 @@ def standing_of(person: Person) -> Standing:
 
 @dataclass(frozen=True)
 class Found:
-    """`missing` counts ticked payments that do not exist for this person. `is_cut`: there are, or
-    may be, more payments than `seen`."""
+    """`unreadable` are those that cannot be read, so that they cannot be paid. `missing` counts
+    ticked payments that do not exist for this person. `is_cut`: there are, or may be, more payments
+    than `seen`."""
 
     seen: list[Seen]
+    unreadable: list[SeenUnreadable]
     missing: int = 0
     is_cut: bool = False
 
@@ -68,25 +70,36 @@ class Finding:
 
     def ticked(self, payment_ids: Sequence[int]) -> Found:
         """In the list's order, newest first; all ids travel in one request."""
-        payments = self._read(partial(_asked_by_id, payment_ids=payment_ids))
+        answers = self._read(partial(_asked_by_id, payment_ids=payment_ids))
         wanted = set(payment_ids)
-        found = {payment.id: payment for payment in payments if payment.id in wanted}
-        seen = self._seen([found[number] for number in sorted(found, reverse=True)])
-        return Found(seen, missing=len(wanted) - len(seen))
+        found: dict[int, Payment] = {}
+        unreadable: list[UnreadableRow] = []
+        for rows in answers:
+            for payment in rows.read:
+                if payment.id in wanted:
+                    found.setdefault(payment.id, payment)
+            unreadable += [row for row in rows.unreadable if row.id is None or row.id in wanted]
+        newest_first = tuple(found[number] for number in sorted(found, reverse=True))
+        sight = self._seen(Rows(newest_first, tuple(unreadable)))
+        missing = len(wanted) - len(sight.seen) - len(sight.unreadable)
+        return Found(sight.seen, sight.unreadable, missing=max(0, missing))
 
     def all(self, number: NumberSearch) -> Found:
         """What the list shows for this search, an empty one included, page after page."""
         seen: list[Seen] = []
+        unreadable: list[SeenUnreadable] = []
         before: int | None = None
         for _ in range(_ROUNDS):
             page = self._read(partial(_asked_pages, before=before, number=number))
-            seen += self._seen(page.payments)
+            sight = self._seen(page.rows)
+            seen += sight.seen
+            unreadable += sight.unreadable
             before = page.next_before
             if before is None or len(seen) > MOST:
                 break
-        return Found(seen[:MOST], is_cut=before is not None or len(seen) > MOST)
+        return Found(seen[:MOST], unreadable[:MOST], is_cut=before is not None or len(seen) > MOST)
 
-    def _seen(self, payments: Sequence[Payment]) -> list[Seen]:
+    def _seen(self, payments: Rows[Payment]) -> Sight:
         return seen_of(
             payments,
             portal=self._person.portal,
@@ -99,14 +112,14 @@ class Finding:
         return self._source.read(lambda: ask(self._source.client), again=ask)
 
 
-def _asked_by_id(client: Client, *, payment_ids: Sequence[int]) -> list[Payment]:
+def _asked_by_id(client: Client, *, payment_ids: Sequence[int]) -> list[Rows[Payment]]:
     batch = client.batch()
     asked = [
         batch.add(gateway.payments_with_ids(payment_ids[first : first + PAGE]))
         for first in range(0, len(payment_ids), PAGE)
     ]
     batch.run()
-    return [payment for pending in asked for payment in pending.get()]
+    return [pending.get() for pending in asked]
 
 
 def _asked_pages(client: Client, *, before: int | None, number: NumberSearch) -> Page:

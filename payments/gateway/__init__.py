@@ -39,6 +39,8 @@ from payments.gateway.shapes import (
     Owner,
     Payment,
     PaySystem,
+    Rows,
+    UnreadableRow,
 )
 from payments.gateway.timeline import CommentsPage, TimelineComment, add_comment, comments_of
 from payments.gateway.writes import (
@@ -62,7 +64,9 @@ __all__ = [
     "Owner",
     "PaySystem",
     "Payment",
+    "Rows",
     "TimelineComment",
+    "UnreadableRow",
     "add_comment",
     "bindings",
     "bindings_of",

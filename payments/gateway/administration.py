@@ -4,10 +4,14 @@ settings."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from decimal import Decimal
+from typing import Any, TypeVar
 
 from b24app.client import Answer, Query
 from b24app.errors import AccessDenied, OutcomeUnknown, Refused
+from b24app.numbers import whole
+from b24app.text import REPLACEMENT, cut
+from b24app.untrusted_json import OversizedNumber
 from payments.gateway import parsing
 from payments.gateway.administration_shapes import (
     Handler,
@@ -16,6 +20,16 @@ from payments.gateway.administration_shapes import (
     Registry,
     Setting,
 )
+from payments.gateway.shapes import NAME_LENGTH, Rows, UnreadableRow
+
+T = TypeVar("T")
+
+# As long as its column: it goes back to the server with other changes, so it is not shortened.
+_DESCRIPTION_LENGTH = 65_535
+# Of a value that is only looked at.
+_VALUE_LENGTH = 4000
+# SETTINGS of a handler nest five deep.
+_DEEPEST = 20
 
 _DETAILS = [
     "ID",
@@ -31,26 +45,26 @@ _DETAILS = [
 ]
 
 
-def pay_systems_in_detail() -> Query[tuple[PaySystemDetails, ...]]:
+def pay_systems_in_detail() -> Query[Rows[PaySystemDetails]]:
     """All of the portal, whatever their registry and whoever made them.
 
     https://apidocs.bitrix24.com/api-reference/pay-system/sale-pay-system-list.html
     """
     return Query(
         "sale.paysystem.list",
-        lambda answer: tuple(_details(row) for row in parsing.listed(answer.result)),
+        lambda answer: parsing.rows(answer.result, _details, known=_unreadable),
         {"SELECT": _DETAILS, "ORDER": {"SORT": "ASC"}},
     )
 
 
-def handlers() -> Query[tuple[Handler, ...]]:
+def handlers() -> Query[Rows[Handler]]:
     """Those of every application: none of them says whose it is.
 
     https://apidocs.bitrix24.com/api-reference/pay-system/sale-pay-system-handler-list.html
     """
     return Query(
         "sale.paysystem.handler.list",
-        lambda answer: tuple(_handler(row) for row in parsing.listed(answer.result)),
+        lambda answer: parsing.rows(answer.result, _handler, known=_unreadable),
     )
 
 
@@ -77,17 +91,21 @@ def person_types(registry: Registry) -> Query[tuple[PersonType, ...]]:
     if registry == Registry.ORDER:
         return Query(
             "sale.persontype.list",
-            lambda answer: tuple(
-                PersonType(parsing.integer(row.get("id")), parsing.text(row.get("name")))
-                for row in parsing.listed(answer.result, "personTypes")
+            lambda answer: (
+                parsing.rows(
+                    answer.result,
+                    lambda row: _person_type(row.get("id"), row.get("name")),
+                    key="personTypes",
+                ).read
             ),
             {"select": ["id", "name", "sort"], "order": {"sort": "asc", "id": "asc"}},
         )
     return Query(
         "crm.persontype.list",
-        lambda answer: tuple(
-            PersonType(parsing.integer(row.get("ID")), parsing.text(row.get("NAME")))
-            for row in parsing.listed(answer.result)
+        lambda answer: (
+            parsing.rows(
+                answer.result, lambda row: _person_type(row.get("ID"), row.get("NAME"))
+            ).read
         ),
     )
 
@@ -119,19 +137,19 @@ def is_within_reach(pay_system_id: int) -> Query[bool]:
 
 
 def unpaid_bound_to(pay_system_id: int) -> Query[int | None]:
-    """How many unpaid payments are set to this pay system; None where the answer shows that the
-    server did not understand the condition.
+    """How many unpaid payments are set to this pay system; None where a row shows that the server
+    did not understand the condition, or cannot be read.
 
     https://apidocs.bitrix24.com/api-reference/sale/payment/sale-payment-list.html
     """
 
     def parse(answer: Answer) -> int | None:
-        rows = parsing.listed(answer.result, "payments")
-        asked_for = all(
-            row.get("paid") == "N" and parsing.identifier(row.get("paySystemId")) == pay_system_id
-            for row in rows
-        )
-        if not asked_for:
+        def is_asked_for(row: parsing.Row) -> bool:
+            bound_to = parsing.identifier(row.get("paySystemId"))
+            return row.get("paid") == "N" and bound_to == pay_system_id
+
+        rows = parsing.rows(answer.result, is_asked_for, key="payments")
+        if rows.unreadable or not all(rows.read):
             return None
         return len(rows) if answer.total is None else answer.total
 
@@ -167,7 +185,7 @@ def settings_of_payment(payment_id: int, *, pay_system_id: int) -> Query[Mapping
     """
 
     def parse(answer: Answer) -> Mapping[str, str]:
-        return {code: _loose(value) for code, value in _object(answer.result).items()}
+        return {code: _shown(value) for code, value in _object(answer.result).items()}
 
     return Query(
         "sale.paysystem.settings.payment.get",
@@ -179,34 +197,68 @@ def settings_of_payment(payment_id: int, *, pay_system_id: int) -> Query[Mapping
 def _details(row: parsing.Row) -> PaySystemDetails:
     return PaySystemDetails(
         id=parsing.integer(row.get("ID")),
-        name=parsing.text(row.get("NAME")),
-        description=parsing.text(row.get("DESCRIPTION")),
-        action_file=parsing.text(row.get("ACTION_FILE")),
-        registry=parsing.text(row.get("ENTITY_REGISTRY_TYPE")),
+        name=parsing.text(row.get("NAME"), NAME_LENGTH),
+        description=parsing.text(row.get("DESCRIPTION"), _DESCRIPTION_LENGTH),
+        action_file=parsing.text(row.get("ACTION_FILE"), NAME_LENGTH),
+        registry=parsing.text(row.get("ENTITY_REGISTRY_TYPE"), NAME_LENGTH),
         person_type_id=parsing.identifier(row.get("PERSON_TYPE_ID")),
-        active=row.get("ACTIVE") == "Y",
+        active=parsing.flag(row.get("ACTIVE")),
         new_window=row.get("NEW_WINDOW") == "Y",
-        xml_id=parsing.text(row.get("XML_ID")),
-        sort=parsing.identifier(row.get("SORT")) or 0,
+        xml_id=parsing.text(row.get("XML_ID"), NAME_LENGTH),
+        sort=parsing.place(row.get("SORT")),
     )
 
 
 def _handler(row: parsing.Row) -> Handler:
     return Handler(
         id=parsing.integer(row.get("ID")),
-        name=parsing.text(row.get("NAME")),
-        code=parsing.text(row.get("CODE")),
-        sort=parsing.identifier(row.get("SORT")) or 0,
-        settings=_object(row.get("SETTINGS")),
+        name=parsing.text(row.get("NAME"), NAME_LENGTH),
+        code=parsing.text(row.get("CODE"), NAME_LENGTH),
+        sort=parsing.place(row.get("SORT")),
+        settings=_returnable(_object(row.get("SETTINGS"))),
     )
 
 
+def _unreadable(row: parsing.Row) -> UnreadableRow:
+    name = parsing.text_if_known(row.get("NAME"), NAME_LENGTH)
+    return UnreadableRow(whole(row.get("ID"), least=1), name)
+
+
+def _person_type(id_: object, name: object) -> PersonType:
+    return PersonType(parsing.integer(id_), parsing.text_if_known(name, NAME_LENGTH))
+
+
 def _settings(answer: Answer) -> Mapping[str, Setting]:
-    return {
-        code: Setting(parsing.text(value.get("TYPE")), _loose(value.get("VALUE")))
-        for code, value in _object(answer.result).items()
-        if isinstance(value, Mapping)
-    }
+    return {code: _setting(value) for code, value in _object(answer.result).items()}
+
+
+def _setting(value: object) -> Setting:
+    try:
+        row = parsing.mapping(value)
+        return Setting(
+            parsing.text(row.get("TYPE"), NAME_LENGTH), _returnable(_loose(row.get("VALUE")))
+        )
+    except OutcomeUnknown:
+        return Setting("", "", is_readable=False)
+
+
+def _returnable(value: T, depth: int = 0) -> T:
+    """The value, if it can go back to the server as it came. Raises OutcomeUnknown where a number
+    was too long to be read, or where its nesting is too deep to be written."""
+    if depth > _DEEPEST or isinstance(value, OversizedNumber):
+        raise OutcomeUnknown("settings that cannot be kept as they are")
+    for inner in value.values() if isinstance(value, Mapping) else ():
+        _returnable(inner, depth + 1)
+    for inner in value if isinstance(value, list) else ():
+        _returnable(inner, depth + 1)
+    return value
+
+
+def _shown(value: object) -> str:
+    try:
+        return cut(_loose(value), _VALUE_LENGTH)
+    except OutcomeUnknown:
+        return REPLACEMENT
 
 
 def _object(value: object) -> Mapping[str, Any]:
@@ -215,5 +267,9 @@ def _object(value: object) -> Mapping[str, Any]:
 
 
 def _loose(value: object) -> str:
-    """A setting's value in whatever type its handler keeps it."""
-    return "" if value is None else str(value)
+    """A setting's value in whatever scalar type its handler keeps it."""
+    if value is None:
+        return ""
+    if isinstance(value, str | int | Decimal):
+        return str(value)
+    raise OutcomeUnknown(f"a value was expected, not {type(value).__name__}")

@@ -79,3 +79,4 @@ class Setting:
 
     type: str
     value: str = field(repr=False)
+    is_readable: bool = True

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from b24app.client import Query
 from b24app.commands import ResultOf
-from payments.gateway import parsing
-from payments.gateway.reads import UNCOUNTED, BindingsPage, bindings_page, parse_order
+from payments.gateway import parsing, records
+from payments.gateway.reads import UNCOUNTED, BindingsPage, bindings_page
 from payments.gateway.shapes import OrderWithPayments, Owner
 
 
@@ -16,7 +18,7 @@ def bindings_of(owner: Owner) -> Query[BindingsPage]:
     """
     return Query(
         "crm.orderentity.list",
-        bindings_page,
+        partial(bindings_page, start=0),
         {
             "filter": {"=ownerId": owner.id, "=ownerTypeId": owner.type_id},
             "order": {"orderId": "desc"},
@@ -41,6 +43,7 @@ def order_bound(bindings: Query[BindingsPage], place: int) -> Query[OrderWithPay
 
 def _with_payments(row: parsing.Row) -> OrderWithPayments:
     """`payments` is left out where there are none."""
-    payments = parsing.listed(row.get("payments") or [])
-    ids = frozenset(parsing.integer(payment.get("id")) for payment in payments)
-    return OrderWithPayments(parse_order(row), ids)
+    ids = parsing.rows(
+        row.get("payments") or [], lambda payment: parsing.integer(payment.get("id"))
+    )
+    return OrderWithPayments(records.order(row), frozenset(ids.read))

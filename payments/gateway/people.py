@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from b24app.client import Answer, Query
+from b24app.text import cut
 from payments.gateway import parsing
 from payments.gateway.reads import UNCOUNTED
 
@@ -23,15 +24,8 @@ def people(user_ids: Iterable[int]) -> Query[dict[int, str]]:
     wanted = sorted(set(user_ids))
 
     def parse(answer: Answer) -> dict[int, str]:
-        found = {}
-        for row in parsing.listed(answer.result):
-            user_id = parsing.integer(row.get("ID"))
-            name = " ".join(
-                filter(None, (parsing.text(row.get(key)).strip() for key in ("NAME", "LAST_NAME")))
-            )
-            if user_id in wanted and name:
-                found[user_id] = name[:_LONGEST_NAME]
-        return found
+        named = parsing.rows(answer.result, _named).read
+        return {user_id: name for user_id, name in named if user_id in wanted and name}
 
     return Query(
         "user.get",
@@ -42,3 +36,11 @@ def people(user_ids: Iterable[int]) -> Query[dict[int, str]]:
             "start": UNCOUNTED,
         },
     )
+
+
+def _named(row: parsing.Row) -> tuple[int, str]:
+    """A person's id and their name, empty where they have none or it cannot be read."""
+    parts = (
+        parsing.text_if_known(row.get(key), _LONGEST_NAME).strip() for key in ("NAME", "LAST_NAME")
+    )
+    return parsing.integer(row.get("ID")), cut(" ".join(filter(None, parts)), _LONGEST_NAME)

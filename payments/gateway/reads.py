@@ -9,20 +9,25 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 from b24app.client import Answer, Query
 from b24app.errors import AccessDenied, NotFound, OutcomeUnknown, Refused
-from payments.gateway import parsing
+from b24app.numbers import whole
+from payments.gateway import parsing, records
 from payments.gateway.shapes import (
     COMPANY,
     CONTACT,
+    NAME_LENGTH,
+    TITLE_LENGTH,
     Binding,
     CrmCard,
     Order,
     Owner,
     Payment,
     PaySystem,
+    Rows,
 )
 
 T = TypeVar("T")
@@ -62,13 +67,16 @@ _PAY_SYSTEM_FIELDS = [
 # Between an order's number and that of its payment within it.
 NUMBER_SEPARATOR = "/"
 
-PaymentsQuery = Query[tuple[Payment, ...]]
+PaymentsQuery = Query[Rows[Payment]]
 
 
 @dataclass(frozen=True)
 class BindingsPage:
+    """`is_whole` is false where a row could not be read, so that an order may have more owners."""
+
     bindings: tuple[Binding, ...]
     next: int | None
+    is_whole: bool = True
 
 
 def order_right() -> Query[bool]:
@@ -113,7 +121,7 @@ def payments_of_item(owner: Owner) -> PaymentsQuery:
     """
     return Query(
         "crm.item.payment.list",
-        lambda answer: tuple(_payment(row) for row in parsing.listed(answer.result)),
+        lambda answer: records.payments(answer.result),
         {"entityTypeId": owner.type_id, "entityId": owner.id, "order": {"id": "desc"}},
     )
 
@@ -157,7 +165,7 @@ def _unpaid(before: int | None) -> dict[str, object]:
 def _payments(conditions: dict[str, object], *, start: int = UNCOUNTED) -> PaymentsQuery:
     return Query(
         "sale.payment.list",
-        lambda answer: tuple(_payment(row) for row in parsing.listed(answer.result, "payments")),
+        lambda answer: records.payments(answer.result, key="payments"),
         {
             "select": _PAYMENT_FIELDS,
             "filter": conditions,
@@ -171,7 +179,7 @@ def payment(payment_id: int) -> Query[Payment]:
     """https://apidocs.bitrix24.com/api-reference/sale/payment/sale-payment-get.html"""
     return Query(
         "sale.payment.get",
-        lambda answer: _payment(parsing.inside(answer.result, "payment")),
+        lambda answer: records.payment(parsing.inside(answer.result, "payment")),
         {"id": payment_id},
     )
 
@@ -180,13 +188,13 @@ def order(order_id: int) -> Query[Order]:
     """https://apidocs.bitrix24.com/api-reference/sale/order/sale-order-get.html"""
     return Query(
         "sale.order.get",
-        lambda answer: parse_order(parsing.inside(answer.result, "order")),
+        lambda answer: records.order(parsing.inside(answer.result, "order")),
         {"id": order_id},
     )
 
 
 def orders(order_ids: Iterable[int]) -> Query[tuple[Order, ...]]:
-    """At most a page of ids.
+    """At most a page of ids. An order that cannot be read is left out.
 
     https://apidocs.bitrix24.com/api-reference/sale/order/sale-order-list.html
     """
@@ -200,7 +208,7 @@ def orders_numbered(number: str) -> Query[tuple[Order, ...]]:
 def _orders(conditions: dict[str, object]) -> Query[tuple[Order, ...]]:
     return Query(
         "sale.order.list",
-        lambda answer: tuple(parse_order(row) for row in parsing.listed(answer.result, "orders")),
+        lambda answer: parsing.rows(answer.result, records.order, key="orders").read,
         {"select": _ORDER_FIELDS, "filter": conditions, "start": UNCOUNTED},
     )
 
@@ -212,18 +220,20 @@ def bindings(order_ids: Iterable[int], *, start: int = 0) -> Query[BindingsPage]
     """
     return Query(
         "crm.orderentity.list",
-        bindings_page,
+        lambda answer: bindings_page(answer, start=start),
         {"filter": {"@orderId": list(order_ids)}, "order": {"orderId": "asc"}, "start": start},
     )
 
 
-def bindings_page(answer: Answer) -> BindingsPage:
-    rows = parsing.listed(answer.result, "orderEntity")
-    return BindingsPage(tuple(parse_binding(row) for row in rows), answer.next)
+def bindings_page(answer: Answer, *, start: int) -> BindingsPage:
+    found = parsing.rows(answer.result, records.binding, key="orderEntity")
+    next_ = parsing.next_page(answer, start=start, page=PAGE)
+    return BindingsPage(found.read, next_, is_whole=not found.unreadable)
 
 
 def readable_items(type_id: int, ids: Iterable[int]) -> Query[tuple[Owner, ...]]:
-    """Of these objects, at most a page, those that the person may read, with their titles.
+    """Of these objects, at most a page, those that the person may read, with their titles. One
+    whose id cannot be read is left out; one whose title cannot has none.
 
     https://apidocs.bitrix24.com/api-reference/crm/universal/crm-item-list.html
     """
@@ -241,9 +251,7 @@ def _items(
 
     return Query(
         "crm.item.list",
-        lambda answer: tuple(
-            parse_row(type_id, row) for row in parsing.listed(answer.result, "items")
-        ),
+        lambda answer: parsing.rows(answer.result, partial(parse_row, type_id), key="items").read,
         {
             "entityTypeId": type_id,
             "select": select,
@@ -255,7 +263,8 @@ def _items(
 
 
 def _titled(type_id: int, row: parsing.Row) -> Owner:
-    return Owner(type_id, parsing.integer(row.get("id")), parsing.text(row.get("title")))
+    title = parsing.text_if_known(row.get("title"), TITLE_LENGTH)
+    return Owner(type_id, parsing.integer(row.get("id")), title)
 
 
 def cards(type_id: int, ids: Iterable[int]) -> Query[tuple[CrmCard, ...]]:
@@ -272,21 +281,19 @@ def customers(type_id: int, ids: Iterable[int]) -> Query[tuple[Owner, ...]]:
 
 
 def _card(type_id: int, row: parsing.Row) -> CrmCard:
-    company = parsing.identifier(row.get("companyId"))
-    contact = parsing.identifier(row.get("contactId"))
-    return CrmCard(
-        _titled(type_id, row),
-        Owner.of(COMPANY, company) or Owner.of(CONTACT, contact),
-    )
+    company = whole(row.get("companyId"), least=1)
+    contact = whole(row.get("contactId"), least=1)
+    return CrmCard(_titled(type_id, row), Owner.of(COMPANY, company) or Owner.of(CONTACT, contact))
 
 
 def _customer(type_id: int, row: parsing.Row) -> Owner:
-    parts = [parsing.text(row.get(name)) for name in ("name", "lastName")]
-    name = parsing.text(row.get("title")) or " ".join(filter(None, parts))
+    title = parsing.text_if_known(row.get("title"), TITLE_LENGTH)
+    parts = [parsing.text_if_known(row.get(name), NAME_LENGTH) for name in ("name", "lastName")]
+    name = title or " ".join(filter(None, parts))
     return Owner(type_id, parsing.integer(row.get("id")), name)
 
 
-def pay_systems() -> Query[tuple[PaySystem, ...]]:
+def pay_systems() -> Query[Rows[PaySystem]]:
     """All of the portal; needs the right to change CRM settings. The newest build ignores the
     operators of its filter, so nothing is filtered there.
 
@@ -294,7 +301,7 @@ def pay_systems() -> Query[tuple[PaySystem, ...]]:
     """
     return Query(
         "sale.paysystem.list",
-        lambda answer: tuple(_pay_system(row) for row in parsing.listed(answer.result)),
+        lambda answer: records.pay_systems(answer.result),
         {"SELECT": _PAY_SYSTEM_FIELDS, "ORDER": {"SORT": "ASC"}},
         administrators_only=True,
     )
@@ -302,58 +309,15 @@ def pay_systems() -> Query[tuple[PaySystem, ...]]:
 
 def rest_handlers() -> Query[frozenset[str]]:
     """The codes of the REST handlers of all apps: only their pay systems can be paid by a call.
+    Raises OutcomeUnknown where one of them cannot be read: a pay system of it would look built in.
 
     https://apidocs.bitrix24.com/api-reference/pay-system/sale-pay-system-handler-list.html
     """
-    return Query(
-        "sale.paysystem.handler.list",
-        lambda answer: frozenset(
-            parsing.text(row.get("CODE")) for row in parsing.listed(answer.result)
-        ),
-    )
 
+    def parse(answer: Answer) -> frozenset[str]:
+        found = parsing.rows(answer.result, lambda row: parsing.text(row.get("CODE"), NAME_LENGTH))
+        if found.unreadable:
+            raise OutcomeUnknown("a handler without a readable code")
+        return frozenset(found.read)
 
-def _payment(row: parsing.Row) -> Payment:
-    return Payment(
-        id=parsing.integer(row.get("id")),
-        account_number=parsing.text(row.get("accountNumber")),
-        sum=parsing.money(row.get("sum")),
-        currency=parsing.text(row.get("currency")),
-        paid=parsing.flag(row.get("paid")),
-        pay_system_id=parsing.identifier(row.get("paySystemId")) or 0,
-        pay_system_name=parsing.text(row.get("paySystemName")),
-        order_id=parsing.identifier(row.get("orderId")),
-        date_bill=parsing.moment(row.get("dateBill")),
-        date_paid=parsing.moment(row.get("datePaid")),
-        emp_paid_id=parsing.identifier(row.get("empPaidId")),
-        response_at=parsing.moment_if_known(row.get("psResponseDate")),
-    )
-
-
-def parse_order(row: parsing.Row) -> Order:
-    return Order(
-        id=parsing.integer(row.get("id")),
-        account_number=parsing.text(row.get("accountNumber")),
-        canceled=parsing.flag(row.get("canceled")),
-        person_type_id=parsing.identifier(row.get("personTypeId")),
-    )
-
-
-def parse_binding(row: parsing.Row) -> Binding:
-    return Binding(
-        parsing.integer(row.get("orderId")),
-        Owner(parsing.integer(row.get("ownerTypeId")), parsing.integer(row.get("ownerId"))),
-    )
-
-
-def _pay_system(row: parsing.Row) -> PaySystem:
-    return PaySystem(
-        id=parsing.integer(row.get("ID")),
-        name=parsing.text(row.get("NAME")),
-        active=row.get("ACTIVE") == "Y",
-        registry=parsing.text(row.get("ENTITY_REGISTRY_TYPE")),
-        person_type_id=parsing.identifier(row.get("PERSON_TYPE_ID")),
-        action_file=parsing.text(row.get("ACTION_FILE")),
-        is_cash=row.get("IS_CASH") == "Y",
-        sort=parsing.identifier(row.get("SORT")) or 0,
-    )
+    return Query("sale.paysystem.handler.list", parse)

@@ -5,11 +5,48 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
 
 DEAL = 2
 SMART_INVOICE = 31
 CONTACT = 3
 COMPANY = 4
+
+# What is kept of a text. Bitrix24's own columns are no longer, nor are ours shorter.
+NUMBER_LENGTH = 100
+NAME_LENGTH = 255
+TITLE_LENGTH = 255
+# A type of CRM objects is kept in a column of 31 bits.
+LARGEST_TYPE = 2**31 - 1
+
+
+@dataclass(frozen=True)
+class UnreadableRow:
+    """A row of a list that could not be read, with what could: its id, its number or name, and of a
+    payment its order and whether it is surely paid."""
+
+    id: int | None = None
+    name: str = ""
+    order_id: int | None = None
+    is_paid: bool = False
+
+
+@dataclass(frozen=True)
+class Rows(Generic[T]):
+    """The rows of a list answer: those that could be read, in their order, and those that could
+    not."""
+
+    read: tuple[T, ...] = ()
+    unreadable: tuple[UnreadableRow, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.read) + len(self.unreadable)
+
+    def may_hide(self, id_: int) -> bool:
+        """Whether one of the unreadable rows has this id, or may have it."""
+        return any(row.id in (None, id_) for row in self.unreadable)
 
 
 @dataclass(frozen=True)
@@ -45,6 +82,9 @@ class Payment:
 
     Being paid back takes away `paid` and nothing else: `date_paid` stays as it was, and so does
     `response_at`, when a pay system last reported money, which is read of a payment by its id only.
+
+    `unread` names the dates that the portal sent in a form that cannot be read; they are None, and
+    unknown. Paying needs none of them.
     """
 
     id: int
@@ -59,6 +99,7 @@ class Payment:
     date_paid: datetime | None = None
     emp_paid_id: int | None = None
     response_at: datetime | None = None
+    unread: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)

@@ -5,25 +5,36 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from b24app.client import Client, Query
+from b24app.client import Answer, Client, Query
+from b24app.clocks import parsed_moment
 from payments.gateway import parsing
+from payments.gateway.reads import PAGE
 from payments.gateway.shapes import DEAL, SMART_INVOICE, Owner
 
 # Types with a name of their own; those of smart processes are named by their number.
 _TYPE_NAMES = {DEAL: "deal", SMART_INVOICE: "smart_invoice"}
 
 
+# A comment of ours is some hundred characters long and names its attempt at its end. Others can be
+# as long as their column, which is all that is looked through.
+_TEXT_LENGTH = 65_535
+
+
 @dataclass(frozen=True)
 class TimelineComment:
-    id: int
+    """`created_at` is None where it cannot be read."""
+
     text: str
     created_at: datetime | None
 
 
 @dataclass(frozen=True)
 class CommentsPage:
+    """`is_whole` is false where the text of a comment could not be read: it may be any."""
+
     comments: tuple[TimelineComment, ...]
     next: int | None
+    is_whole: bool = True
 
 
 def comments_of(owner: Owner, *, start: int = 0) -> Query[CommentsPage]:
@@ -31,11 +42,15 @@ def comments_of(owner: Owner, *, start: int = 0) -> Query[CommentsPage]:
 
     https://apidocs.bitrix24.com/api-reference/crm/timeline/comments/crm-timeline-comment-list.html
     """
+
+    def parse(answer: Answer) -> CommentsPage:
+        found = parsing.rows(answer.result, _comment)
+        next_ = parsing.next_page(answer, start=start, page=PAGE)
+        return CommentsPage(found.read, next_, is_whole=not found.unreadable)
+
     return Query(
         "crm.timeline.comment.list",
-        lambda answer: CommentsPage(
-            tuple(_comment(row) for row in parsing.listed(answer.result)), answer.next
-        ),
+        parse,
         {
             "select": ["ID", "CREATED", "COMMENT"],
             "filter": _named(owner),
@@ -61,8 +76,5 @@ def _named(owner: Owner) -> dict[str, object]:
 
 
 def _comment(row: parsing.Row) -> TimelineComment:
-    return TimelineComment(
-        parsing.integer(row.get("ID")),
-        parsing.text(row.get("COMMENT")),
-        parsing.moment(row.get("CREATED")),
-    )
+    text = parsing.text(row.get("COMMENT"), _TEXT_LENGTH)
+    return TimelineComment(text, parsed_moment(row.get("CREATED")))

@@ -101,7 +101,7 @@ def _evidence(evidence: Mapping[str, Any], names: Mapping[int, str]) -> Iterator
     if isinstance(system_id, int):
         yield Fact(_("Payment system then"), system_name(system_id, ""))
     before = evidence.get("before")
-    if isinstance(before, Mapping):
+    if isinstance(before, Mapping) and before:
         earlier = next((date for date in map(moment_in, before.values()) if date), None)
         said = exact(earlier) if earlier else _("Never")
         yield Fact(_("Paid before this attempt"), said)

@@ -46,6 +46,9 @@ class Run(models.Model):
     missing = models.PositiveIntegerField(default=0)
     # There were more than a run may have, or than were looked through.
     is_cut = models.BooleanField(default=False)
+    # Payments left out because they cannot be read: [{"id": 7, "number": "163/1"}]; null and "" are
+    # what is not known of one.
+    unreadable = models.JSONField(default=list)
     created_at = models.DateTimeField(default=timezone.now)
     started_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)

@@ -42,6 +42,7 @@ def home(request: HttpRequest) -> HttpResponseBase:
     context = {
         "listing": listing,
         "lines": lines,
+        "unreadable": screens.unreadable_lines(listing, person.portal),
         "is_admin": opening.is_admin,
         "may_bulk": listing.may_pay and may_bulk,
         "most_at_once": MOST,

@@ -27,6 +27,7 @@ def unpaid(request: PortalRequest) -> HttpResponse:
     context = {
         "listing": found,
         "lines": lines,
+        "unreadable": screens.unreadable_lines(found, person.portal),
         "is_admin": reading.is_admin,
         "may_bulk": _may_bulk(request, found, reading),
         "most_at_once": MOST,
@@ -53,6 +54,7 @@ def listing(request: PortalRequest) -> HttpResponse:
     context = {
         "listing": found,
         "lines": lines,
+        "unreadable": screens.unreadable_lines(found, person.portal),
         "search": search,
         "may_bulk": _may_bulk(request, found, reading),
     }

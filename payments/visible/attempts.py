@@ -17,9 +17,11 @@ def is_marked(payment: Payment, ended: Attempt | None) -> bool:
 def is_undoable(
     payment: Payment, ended: Attempt | None, *, person_id: int, rules: Policy, is_admin: bool
 ) -> bool:
-    """Whether the row of a paid payment offers to undo it; asks nobody."""
+    """Whether the row of a paid payment offers to undo it; asks nobody. Not where the date of its
+    payment cannot be read: it may have been paid again since."""
     return (
         ended is not None
+        and "date_paid" not in payment.unread
         and _made_paid(payment, ended)
         and may_undo(person_id, ended, rules=rules, is_admin=is_admin)
     )

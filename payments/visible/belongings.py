@@ -48,24 +48,28 @@ class Belongings:
         """Takes the answers; `client` reads on where an order belongs to so many objects that its
         page was too short. Raises the B24Error of what could not be read."""
         found: dict[int, list[Owner]] = {order_id: [] for order_id in self._missing}
+        is_whole = True
         for chunk, pending in self._asked:
             page = pending.get()
             for _ in range(FURTHER_PAGES):
                 _sort_in(page, found)
+                is_whole &= page.is_whole
                 if page.next is None:
                     break
                 page = client.read(gateway.bindings(chunk, start=page.next))
             else:
                 _sort_in(page, found)
+                is_whole &= page.is_whole
         self._owners.update({order_id: tuple(owners) for order_id, owners in found.items()})
-        cache.set_many(
-            {
-                self._keys[order_id]: [owner.key for owner in owners]
-                for order_id, owners in found.items()
-            },
-            CACHE_SECONDS,
-        )
         self._missing = []
+        if is_whole:  # A row that cannot be read now may be readable the next time.
+            cache.set_many(
+                {
+                    self._keys[order_id]: [owner.key for owner in owners]
+                    for order_id, owners in found.items()
+                },
+                CACHE_SECONDS,
+            )
 
     def of(self, order_id: int | None) -> tuple[Owner, ...]:
         return self._owners.get(order_id, ()) if order_id is not None else ()

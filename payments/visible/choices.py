@@ -75,7 +75,7 @@ def choice_of(
         and systems.needs_mark(bound)
     )
     markable, can_ask_to_mark = by_hand and rule.may_mark, by_hand and rule.may_ask_to_mark
-    against = "" if paid or bound_fits else _against(bound, systems, rule)
+    against = "" if paid or bound_fits else _against(bound, systems, rule, offer.pay_system_id)
     if against == reasons.PAY_SYSTEM_BUILT_IN and not (markable or can_ask_to_mark):
         # Its words are to mark the payment instead.
         against = reasons.PAY_SYSTEM_UNFIT
@@ -91,8 +91,12 @@ def choice_of(
     )
 
 
-def _against(bound: PaySystem | None, systems: Systems | None, rule: Rule) -> str:
-    against = guards.reason_against(bound, systems) if systems is not None else ""
+def _against(bound: PaySystem | None, systems: Systems | None, rule: Rule, own_id: int) -> str:
+    if systems is None or systems.may_hide(own_id):
+        return rule.against_bound
+    against = guards.reason_against(bound, systems)
+    if against == reasons.PAY_SYSTEM_BUILT_IN and bound is not None:
+        return against if systems.needs_mark(bound) else reasons.PAY_SYSTEM_UNFIT
     return against or rule.against_bound
 
 
@@ -110,6 +114,8 @@ def _listed(
     others = [
         system for system in systems.fitting(person_type_id) if system.id != offer.pay_system_id
     ]
+    if bound is None and systems.may_hide(offer.pay_system_id):
+        return [bound_by_name, *others], bool(offer.pay_system_id)
     bound_fits = bound is not None and systems.can_be_paid(bound)
     return [bound or bound_by_name, *others], bound_fits
 

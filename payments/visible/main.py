@@ -14,8 +14,8 @@ from payments.gateway import administration
 from payments.number_search import ANY_NUMBER, NumberSearch
 from payments.systems import SystemsReading
 from payments.visible.pages import AskedPages, Page
-from payments.visible.rows import Listing, Seen, listing
-from payments.visible.sight import seen_of
+from payments.visible.rows import Listing, listing
+from payments.visible.sight import Sight, seen_of
 from payments.visible.source import Source
 
 
@@ -64,19 +64,20 @@ class MainReading:
         if is_admin is None:
             is_admin = self.is_admin
         page = self._source.read(self._first.get, again=self._first_page)
-        seen = self._seen(page, is_admin=is_admin)
-        if not seen and page.next_before is not None and not self._number:
+        sight = self._seen(page, is_admin=is_admin)
+        if sight.is_empty and page.next_before is not None and not self._number:
             page = self._pages_ahead(page.next_before)
-            seen = self._seen(page, is_admin=is_admin)
+            sight = self._seen(page, is_admin=is_admin)
         systems = self._systems
         return listing(
             person,
-            seen,
+            sight.seen,
             may_pay=may_pay,
             systems=systems.result_for_admin(self._client) if is_admin else systems.result(),
             made_at=self._made_at,
             next_before=page.next_before,
             is_admin=is_admin,
+            unreadable=sight.unreadable,
         )
 
     @property
@@ -107,9 +108,9 @@ class MainReading:
         batch.run()
         return asked.get()
 
-    def _seen(self, page: Page, *, is_admin: bool) -> list[Seen]:
+    def _seen(self, page: Page, *, is_admin: bool) -> Sight:
         return seen_of(
-            page.payments,
+            page.rows,
             portal=self._portal,
             source=self._source.client,
             person_client=self._client,

@@ -8,7 +8,7 @@ from b24app.client import Client
 from b24app.models import Portal
 from b24app.session import Person
 from payments import gateway
-from payments.gateway import Payment
+from payments.gateway import Payment, Rows
 from payments.systems import SystemsReading
 from payments.visible.rows import Listing, listing
 from payments.visible.sight import seen_of
@@ -46,9 +46,8 @@ class OrderReading:
         Raises the B24Error of what could not be read.
         """
         may_pay = self._right.get()
-        payments = self._of_order()
-        seen = seen_of(
-            payments,
+        sight = seen_of(
+            self._of_order(),
             portal=self._portal,
             source=self._source.client,
             person_client=self._client,
@@ -57,14 +56,18 @@ class OrderReading:
         systems = self._systems
         return listing(
             person,
-            seen,
+            sight.seen,
             may_pay=may_pay,
             systems=systems.result_for_admin(self._client) if is_admin else systems.result(),
             made_at=self._made_at,
             is_admin=bool(is_admin),
+            unreadable=sight.unreadable,
         )
 
-    def _of_order(self) -> list[Payment]:
+    def _of_order(self) -> Rows[Payment]:
         """A filter that was not understood brings everybody's payments."""
-        read = self._source.read(self._payments.get, again=lambda client: client.read(self._query))
-        return [payment for payment in read if payment.order_id == self._order_id]
+        found = self._source.read(self._payments.get, again=lambda client: client.read(self._query))
+        return Rows(
+            tuple(payment for payment in found.read if payment.order_id == self._order_id),
+            tuple(row for row in found.unreadable if row.order_id in (None, self._order_id)),
+        )

@@ -10,8 +10,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from b24app.client import Batch, Pending
+from b24app.errors import OutcomeUnknown
 from payments import gateway
-from payments.gateway import PAGE, Payment
+from payments.gateway import PAGE, Payment, Rows, UnreadableRow
 from payments.number_search import ANY_NUMBER, NumberSearch
 
 # Where nothing on a page may be seen, this many more are read at once. Five pages are 250 payments
@@ -21,9 +22,10 @@ PAGES_AHEAD = 4
 
 @dataclass(frozen=True)
 class Page:
-    """`next_before` is where the next page begins, None after the last."""
+    """The payments, newest first. `next_before` is where the next page begins, None after the
+    last."""
 
-    payments: list[Payment]
+    rows: Rows[Payment]
     next_before: int | None
 
 
@@ -48,25 +50,61 @@ class AskedPages:
             )
         else:
             queries = (gateway.unpaid_payments(before=before),)
-        self._answers: list[Pending[tuple[Payment, ...]]] = [batch.add(query) for query in queries]
+        self._answers: list[Pending[Rows[Payment]]] = [batch.add(query) for query in queries]
 
     def get(self) -> Page:
+        """Raises OutcomeUnknown also where a whole page has no readable id: what comes after it
+        could not be asked for."""
         answers = [answer.get() for answer in self._answers]
-        payments = self._asked_for(payment for answer in answers for payment in answer)
+        rows = self._asked_for(answers)
         if not self._number:
-            goes_on = len(answers[-1]) >= PAGE
-            return Page(payments, payments[-1].id if payments and goes_on else None)
+            return Page(rows, _last_id(rows) if len(answers[-1]) >= PAGE else None)
         # A full answer goes on below its last row. The other answers' rows below that one are left
         # to the next page, so that the order holds and none is passed over.
-        ends = [answer[-1].id for answer in answers if len(answer) >= PAGE]
-        end = max(ends, default=None)
-        return Page([one for one in payments if end is None or one.id >= end], end)
+        ends = [_last_id(answer) for answer in answers if len(answer) >= PAGE]
+        end = max((one for one in ends if one is not None), default=None)
+        return Page(rows if end is None else _down_to(end, rows), end)
 
-    def _asked_for(self, payments: Iterable[Payment]) -> list[Payment]:
-        found = {payment.id: payment for payment in payments if self._is_asked_for(payment)}
-        return [found[number] for number in sorted(found, reverse=True)]
+    def _asked_for(self, answers: Iterable[Rows[Payment]]) -> Rows[Payment]:
+        """Each payment once: two answers to a search may bring the same one."""
+        found: dict[int, Payment] = {}
+        unreadable: dict[UnreadableRow, None] = {}
+        for answer in answers:
+            for payment in filter(self._is_asked_for, answer.read):
+                found.setdefault(payment.id, payment)
+            unreadable.update(dict.fromkeys(filter(self._may_be_asked_for, answer.unreadable)))
+        read = tuple(found[number] for number in sorted(found, reverse=True))
+        return Rows(read, tuple(unreadable))
 
     def _is_asked_for(self, payment: Payment) -> bool:
-        if payment.paid or (self._before is not None and payment.id >= self._before):
+        if payment.paid or not self._is_further_down(payment.id):
             return False
-        return not self._number or self._number.matches(payment.account_number)
+        return self._is_searched_for(payment.account_number)
+
+    def _may_be_asked_for(self, row: UnreadableRow) -> bool:
+        if row.is_paid or (row.id is not None and not self._is_further_down(row.id)):
+            return False
+        return not row.name or self._is_searched_for(row.name)
+
+    def _is_further_down(self, payment_id: int) -> bool:
+        return self._before is None or payment_id < self._before
+
+    def _is_searched_for(self, number: str) -> bool:
+        return not self._number or self._number.matches(number)
+
+
+def _last_id(rows: Rows[Payment]) -> int | None:
+    """The lowest readable id. Raises OutcomeUnknown where rows came and none has one: what comes
+    after them could not be asked for."""
+    ids = [payment.id for payment in rows.read]
+    ids += [row.id for row in rows.unreadable if row.id is not None]
+    if not ids and rows.unreadable:
+        raise OutcomeUnknown("a page of payments of which none can be read")
+    return min(ids, default=None)
+
+
+def _down_to(end: int, rows: Rows[Payment]) -> Rows[Payment]:
+    return Rows(
+        tuple(payment for payment in rows.read if payment.id >= end),
+        tuple(row for row in rows.unreadable if row.id is None or row.id >= end),
+    )

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from payments import reasons, refused_changes, sentences
-from payments.gateway import Order, Owner, Payment, PaySystem
+from payments.gateway import Order, Owner, Payment, PaySystem, UnreadableRow
 from payments.models import Approval, Attempt, Policy
 from payments.offer import Offer
 from payments.payer import Payer
@@ -66,7 +66,8 @@ class Listing:
     """`may_pay` is the person's order right; without it no row is payable. `next_before` goes into
     the next reading for Show more. `systems_known` is false where the portal's own token does not
     work, so that only the bound pay system can be offered; `can_pay_at_all` is false where the
-    portal has no pay system that Pay works with. `rules` are the portal's."""
+    portal has no pay system that Pay works with. `rules` are the portal's. `unreadable` are the
+    payments that cannot be read, and so cannot be paid."""
 
     rows: list[Row]
     may_pay: bool
@@ -75,6 +76,7 @@ class Listing:
     can_pay_at_all: bool
     rules: Policy
     names: dict[int, str] = field(default_factory=dict)
+    unreadable: Sequence[SeenUnreadable] = ()
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,14 @@ class Seen:
     order: Order | None = None
 
 
+@dataclass(frozen=True)
+class SeenUnreadable:
+    """What can be told of a payment that cannot be read, and the object it is seen under."""
+
+    row: UnreadableRow
+    owner: Owner | None
+
+
 def listing(
     person: Payer,
     seen: Sequence[Seen],
@@ -95,6 +105,7 @@ def listing(
     made_at: datetime,
     next_before: int | None = None,
     is_admin: bool = False,
+    unreadable: Sequence[SeenUnreadable] = (),
 ) -> Listing:
     """`made_at` is when reading began, by our clock: what is paid and paid back from then on, the
     page does not show."""
@@ -128,6 +139,7 @@ def listing(
         can_pay_at_all=systems is None or bool(systems.fitting(None)),
         rules=policy,
         names=names_of_approvers(person, approvals.values()),
+        unreadable=unreadable,
     )
 
 

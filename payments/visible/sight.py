@@ -4,36 +4,51 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import TypeVar
 
 from b24app.client import Batch, Client, Pending, run_together
 from b24app.errors import B24Error
 from b24app.models import Portal
 from payments import gateway, rights
-from payments.gateway import PAGE, Owner, Payment
+from payments.gateway import PAGE, Owner, Payment, Rows, UnreadableRow
 from payments.visible.belongings import Belongings
-from payments.visible.rows import Seen
+from payments.visible.rows import Seen, SeenUnreadable
 
 T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class Sight:
+    """The payments that a person may see: those that could be read, and those that could not."""
+
+    seen: list[Seen]
+    unreadable: list[SeenUnreadable]
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.seen and not self.unreadable
+
+
 def seen_of(
-    payments: Sequence[Payment],
+    payments: Rows[Payment],
     *,
     portal: Portal,
     source: Client,
     person_client: Client,
     is_admin: bool,
-) -> list[Seen]:
+) -> Sight:
     """In the same order; waits for the portal: once where it is known what the orders belong to,
     else twice.
 
     `source` reads orders, `person_client` says what the person may read. Raises the B24Error of
     what could not be read and would have to be.
     """
-    order_ids = sorted({payment.order_id for payment in payments if payment.order_id is not None})
+    named = {payment.order_id for payment in payments.read}
+    named |= {row.order_id for row in payments.unreadable}
+    order_ids = sorted(order_id for order_id in named if order_id is not None)
     belongings = Belongings(portal, order_ids)
     source_batch, person_batch = source.batch(), person_client.batch()
     orders = [source_batch.add(gateway.orders(chunk)) for chunk in _chunks(order_ids)]
@@ -49,15 +64,22 @@ def seen_of(
     by_id = {order.id: order for order in _what_was_read(orders)}
     # A portal admin sees payments without these answers, which only bring the titles.
     owners = _what_was_read(readable) if is_admin else _all_of(readable)
-    seen = []
-    for payment in payments:
-        may_see, owner = rights.seen_under(
-            belongings.of(payment.order_id), readable=owners, is_admin=is_admin
-        )
+
+    def under(row: Payment | UnreadableRow) -> tuple[bool, Owner | None]:
+        belongs_to = belongings.of(row.order_id)
+        return rights.seen_under(belongs_to, readable=owners, is_admin=is_admin)
+
+    found = Sight([], [])
+    for payment in payments.read:
+        may_see, owner = under(payment)
         if may_see:
             order = None if payment.order_id is None else by_id.get(payment.order_id)
-            seen.append(Seen(payment, owner, order))
-    return seen
+            found.seen.append(Seen(payment, owner, order))
+    for row in payments.unreadable:
+        may_see, owner = under(row)
+        if may_see:
+            found.unreadable.append(SeenUnreadable(row, owner))
+    return found
 
 
 def ask_readable(batch: Batch, owners: Iterable[Owner]) -> list[Pending[tuple[Owner, ...]]]:

@@ -11,7 +11,7 @@ from payments import gateway
 from payments.gateway import Owner
 from payments.systems import SystemsReading
 from payments.visible.item_orders import ItemOrders
-from payments.visible.rows import Listing, Seen, listing
+from payments.visible.rows import Listing, Seen, SeenUnreadable, listing
 
 
 class TabReading:
@@ -50,9 +50,12 @@ class TabReading:
         could not be read.
         """
         payments = self._payments.get()
-        orders = self._orders.of(payments) if payments else {}
-        seen = [Seen(payment, self._owner, orders.get(payment.id)) for payment in payments]
-        seen.sort(key=lambda one: one.payment.id, reverse=True)
+        by_id = {payment.id: payment for payment in reversed(payments.read)}
+        orders = self._orders.of(list(by_id.values())) if by_id else {}
+        seen = [
+            Seen(by_id[number], self._owner, orders.get(number))
+            for number in sorted(by_id, reverse=True)
+        ]
         may_pay, systems = self._right.get(), self._systems
         known = systems.result_for_admin(self._client) if is_admin else systems.result()
         return listing(
@@ -62,4 +65,5 @@ class TabReading:
             systems=known,
             made_at=self._made_at,
             is_admin=bool(is_admin),
+            unreadable=[SeenUnreadable(row, self._owner) for row in payments.unreadable],
         )

@@ -13,8 +13,8 @@ from b24app.client import Answer
 from b24app.errors import AccessDenied, OutcomeUnknown, QueryLimit, Refused, ScopeMissing
 from b24app.session import Person
 from payments import gateway
-from payments.gateway import Binding, Order, Owner, parsing
-from payments.models import State
+from payments.gateway import Binding, Order, Owner, Rows, UnreadableRow, parsing
+from payments.models import Approval, Attempt, RunRow, State
 from payments.pay import pay
 from sandbox import seed
 from sandbox.app import Sandbox
@@ -116,15 +116,73 @@ def test_what_is_no_sum_is_not_guessed(sent: object) -> None:
         {"id": -1.5},
         {"id": True},
         {"paySystemId": "eleven"},
-        {"dateBill": "yesterday"},
-        {"dateBill": "2024-04-03T11:08:55"},
+        {"id": 0},
+        {"id": 10**30},
+        {"id": "9" * 4400},
+        {"sum": "1e5"},
+        {"sum": Decimal("1E+400")},
+        {"sum": True},
+        {"orderId": False},
+        {"empPaidId": -7},
         {"currency": 5.5},
+        {"currency": None},
+        {"currency": "E" * 11},
+        {"accountNumber": Decimal("163.5")},
     ],
     ids=str,
 )
 def test_a_payment_of_another_shape_is_not_believed(changes: dict[str, object]) -> None:
     with pytest.raises(OutcomeUnknown):
         parsed(**changes)
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        *("yesterday", "2024-04-03T11:08:55", "-0001-11-30T00:00:00+02:30", {}, [], 20240403),
+        *("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00"),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("name", ["dateBill", "datePaid", "psResponseDate"])
+def test_a_date_that_cannot_be_read_is_unknown_and_spoils_nothing(name: str, sent: object) -> None:
+    ours = {"dateBill": "date_bill", "datePaid": "date_paid", "psResponseDate": "response_at"}[name]
+    payment = parsed(**{name: sent})
+    assert (getattr(payment, ours), payment.unread) == (None, {ours})
+
+
+def test_a_row_that_cannot_be_read_spoils_no_other_and_tells_what_it_can() -> None:
+    rows = [
+        PAYMENT_ROW,
+        {**PAYMENT_ROW, "id": "272", "sum": None},
+        {**PAYMENT_ROW, "id": 10**30, "orderId": [], "accountNumber": 164, "paid": "Y", "sum": {}},
+        None,
+        [PAYMENT_ROW],
+        {**PAYMENT_ROW, "id": 273},
+    ]
+    found = gateway.unpaid_payments(before=None).parse(Answer({"payments": rows}))
+    assert [payment.id for payment in found.read] == [271, 273]
+    assert found.unreadable == (
+        UnreadableRow(272, "163/1", 163),
+        UnreadableRow(None, "164", None, is_paid=True),
+        UnreadableRow(),
+        UnreadableRow(),
+    )
+    assert len(found) == len(rows)
+    assert all(found.may_hide(number) for number in (272, 274))
+
+
+@pytest.mark.parametrize("sent", ["-0.0", Decimal("-0.00001"), Decimal("-0")])
+def test_no_sum_is_a_negative_zero(sent: object) -> None:
+    assert str(parsing.money(sent)) == "0.0000"
+
+
+def test_texts_are_cut_to_their_columns() -> None:
+    payment = parsed(accountNumber="1" * 500, paySystemName="п" * 500)
+    columns = {"account_number": payment.account_number, "pay_system_name": payment.pay_system_name}
+    for model in (Attempt, Approval, RunRow):
+        for name, text in columns.items():
+            assert len(text) == model._meta.get_field(name).max_length
 
 
 @pytest.mark.parametrize("result", [None, True, [], "", {"payments": []}, {"payment": []}])
@@ -134,7 +192,7 @@ def test_an_answer_that_is_no_payment_is_not_believed(result: object) -> None:
 
 
 def test_an_empty_object_may_come_as_a_list() -> None:
-    assert gateway.unpaid_payments(before=None).parse(Answer([])) == ()
+    assert gateway.unpaid_payments(before=None).parse(Answer([])) == Rows()
     assert gateway.bindings([1]).parse(Answer([])).bindings == ()
 
 
