@@ -76,7 +76,12 @@ class CrmFacts:
         self._run(batch, [*cards, *payments])
         self._cards.update({card.owner.key: card for card in _known(cards)})
         self._orders.update(
-            {one.id: one.order_id for one in _known(payments) if one.order_id is not None}
+            {
+                one.id: one.order_id
+                for rows in _answered(payments)
+                for one in rows.read
+                if one.order_id is not None
+            }
         )
 
     def _read_customers(self, customers: Iterable[tuple[int, int]]) -> None:
@@ -111,10 +116,14 @@ def _pages(ids: Sequence[int]) -> list[Sequence[int]]:
 
 
 def _known(answers: Iterable[Pending[tuple[T, ...]]]) -> list[T]:
+    return [one for answer in _answered(answers) for one in answer]
+
+
+def _answered(answers: Iterable[Pending[T]]) -> list[T]:
     found: list[T] = []
     for answer in answers:
         try:
-            found.extend(answer.get())
+            found.append(answer.get())
         except B24Error as error:
             logger.warning("%s could not be read for an export: %s", answer.query.method, error)
     return found

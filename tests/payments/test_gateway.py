@@ -148,7 +148,7 @@ def test_a_payment_of_another_shape_is_not_believed(changes: dict[str, object]) 
 def test_a_date_that_cannot_be_read_is_unknown_and_spoils_nothing(name: str, sent: object) -> None:
     ours = {"dateBill": "date_bill", "datePaid": "date_paid", "psResponseDate": "response_at"}[name]
     payment = parsed(**{name: sent})
-    assert (getattr(payment, ours), payment.unread) == (None, {ours})
+    assert (getattr(payment, ours), payment.unread) == (None, frozenset({ours}))
 
 
 def test_a_row_that_cannot_be_read_spoils_no_other_and_tells_what_it_can() -> None:
@@ -182,7 +182,8 @@ def test_texts_are_cut_to_their_columns() -> None:
     columns = {"account_number": payment.account_number, "pay_system_name": payment.pay_system_name}
     for model in (Attempt, Approval, RunRow):
         for name, text in columns.items():
-            assert len(text) == model._meta.get_field(name).max_length
+            column: Any = model._meta.get_field(name)
+            assert len(text) == column.max_length
 
 
 @pytest.mark.parametrize("result", [None, True, [], "", {"payments": []}, {"payment": []}])

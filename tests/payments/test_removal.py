@@ -32,7 +32,7 @@ from payments.models import (
 )
 from payments.pay import check, pay
 from payments.reconcile import reconcile
-from payments.sentences import sentence
+from payments.sentences import after_trying
 from sandbox import seed
 from sandbox.app import Sandbox
 from sandbox.faults import AFTER, BEFORE, Fault
@@ -411,4 +411,4 @@ def test_a_run_that_vanishes_in_a_step_keeps_what_it_paid(
 
 @pytest.mark.parametrize("kind", list(Kind))
 def test_what_a_removal_stopped_is_told_for_every_kind(kind: Kind) -> None:
-    assert "Nothing was done." in str(sentence(reasons.APP_REMOVED, kind=kind))
+    assert "Nothing was" in str(after_trying(reasons.APP_REMOVED, kind=kind))

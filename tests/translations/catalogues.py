@@ -34,7 +34,10 @@ def read_compiled(language: str) -> Catalog:
 
 def key_of(message: Message) -> Key:
     """Returns the same key for a message with and without a plural form."""
-    return (message.id if isinstance(message.id, str) else message.id[0], message.context)
+    # Babel reads the context of a compiled message as bytes.
+    context: object = message.context
+    known = context.decode() if isinstance(context, bytes) else message.context
+    return (message.id if isinstance(message.id, str) else message.id[0], known)
 
 
 def strings_of(catalogue: Catalog) -> dict[Key, tuple[str, ...]]:
