@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
 
 from b24app.session import Person
@@ -78,11 +80,11 @@ def test_the_buyers_kind_is_known_too(sandbox: Sandbox, manager: Person) -> None
 def test_of_many_orders_each_is_told(sandbox: Sandbox, alpha: Portal, manager: Person) -> None:
     ids = range(900, 900 + READ_AT_ONCE + 3)
     for number in ids:
-        order = Order(number, str(number), seed.Decimal(10), "EUR", canceled=True)
+        order = Order(number, str(number), Decimal(10), "EUR", canceled=True)
         order.bindings.append((2, seed.EMPTY_DEAL))
         alpha.orders[number] = order
         alpha.payments[number] = Payment(
-            number, number, f"{number}/1", seed.Decimal(10), "EUR", seed.ACME_PAY
+            number, number, f"{number}/1", Decimal(10), "EUR", seed.ACME_PAY
         )
     rows = stage.tab(manager, seed.EMPTY_DEAL).rows
     assert [row.payment.id for row in rows] == list(reversed(ids))
