@@ -128,7 +128,8 @@ def test_the_filter_of_the_history_comes_back_and_can_be_cleared(manager: Visit)
     expect(app.get_by_label("Order or payment number")).to_have_value("")
 
 
-def test_what_was_paid_by_last_is_chosen_already(manager: Visit) -> None:
+def test_what_was_paid_by_last_never_replaces_the_payments_own_system(manager: Visit) -> None:
+    """Enter, Enter marks a bill as paid; it takes a third decision to pay it by a card."""
     app = manager.deal(seed.PLAIN_DEALS[1])
     row = row_of(app, seed.PLAIN_PAYMENTS[5])
     row.get_by_role("combobox").select_option(label="Demo Card Pay")
@@ -136,5 +137,25 @@ def test_what_was_paid_by_last_is_chosen_already(manager: Visit) -> None:
     app.get_by_role("dialog").get_by_role("button", name="Pay").click()
     expect(row.get_by_text("Paid", exact=True)).to_be_visible()
     app = manager.deal(seed.BILL_DEAL)
-    choice = row_of(app, seed.BILL_PAYMENT).get_by_role("combobox")
-    expect(choice).to_have_value(str(seed.DEMO_CARD_PAY))
+    row = row_of(app, seed.BILL_PAYMENT)
+    expect(row.get_by_role("combobox")).to_be_hidden()
+    app.locator("body").press("ArrowDown")
+    row.press("Enter")
+    dialog = app.get_by_role("dialog")
+    expect(dialog.get_by_role("heading")).to_contain_text("Mark 845.50\xa0EUR by Bill")
+    dialog.get_by_role("button", name="Cancel").click()
+
+    row.get_by_text("Pay by another system").click()
+    choice = row.get_by_role("combobox")
+    expect(choice).to_have_value("")
+    expect(choice.locator("option").nth(1)).to_have_text("Demo Card Pay")
+
+
+def test_a_payment_with_another_way_alone_opens_it_by_enter(manager: Visit) -> None:
+    app = manager.deal(seed.INACTIVE_DEAL)
+    row = row_of(app, seed.INACTIVE_PAYMENT)
+    expect(row.get_by_role("combobox")).to_be_hidden()
+    app.locator("body").press("ArrowDown")
+    row.press("Enter")
+    expect(row.get_by_role("combobox")).to_be_focused()
+    expect(app.get_by_role("dialog")).to_have_count(0)

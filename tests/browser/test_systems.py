@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, FrameLocator, Locator, expect
 
 from sandbox import seed
 from sandbox.demo import Stage, on_stage
-from tests.browser.visit import Visit, install, press_pay, row_of
+from tests.browser.visit import Visit, choose_other_way, install, press_pay, row_of
 
 DEAL, PAYMENT = seed.PLAIN_DEALS[2], seed.PLAIN_PAYMENTS[-1]
 
@@ -120,7 +120,7 @@ def test_a_portal_without_an_acquirer_is_offered_manual_settlement(
         expect(app.get_by_text("Manual settlement is set up.")).to_be_visible()
 
         app = visit.deal(DEAL)
-        row_of(app, PAYMENT).get_by_role("combobox").select_option(label="Manual settlement")
+        choose_other_way(app, PAYMENT, "Manual settlement")
         press_pay(app, PAYMENT).get_by_role("button", name="Pay").click()
         expect(row_of(app, PAYMENT).get_by_text("Paid", exact=True)).to_be_visible()
 

@@ -128,6 +128,13 @@ def row_of(app: FrameLocator, payment_id: int) -> Locator:
     return app.locator(f"tr[data-payment='{payment_id}']")
 
 
+def choose_other_way(app: FrameLocator, payment_id: int, name: str) -> None:
+    """Of a payment whose own pay system cannot be paid through, choose another one by name."""
+    row = row_of(app, payment_id)
+    row.get_by_text("Pay by another system").click()
+    row.get_by_role("combobox").select_option(label=name)
+
+
 def press_pay(app: FrameLocator, payment_id: int) -> Locator:
     """Pay in the row: the question that comes."""
     row_of(app, payment_id).get_by_role("button", name="Pay").click()

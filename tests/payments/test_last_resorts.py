@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -234,6 +235,26 @@ def test_a_deleted_payment_of_an_order_without_a_deal_is_gone(
     offer = stage.row_of(stage.main(admin), seed.LOOSE_PAYMENT).offer
     del alpha.payments[seed.LOOSE_PAYMENT]
     attempt = pay(admin, offer, pay_system_id=seed.ACME_PAY)
+    assert (attempt.state, attempt.reason) == (State.REFUSED, reasons.PAYMENT_GONE)
+    assert stage.sent_payments(sandbox) == 0
+
+
+def test_a_payment_deleted_while_it_is_read_is_gone(
+    sandbox: Sandbox, alpha: Portal, manager: Person
+) -> None:
+    """The deal's list still shows it, and the orders' side does not."""
+    offer = stage.offer_of(manager)
+    listed = threading.Event()
+
+    def delete() -> None:
+        listed.wait(timeout=10)
+        del alpha.payments[seed.PAYMENT]
+
+    sandbox.faults.add(
+        Fault("delay", method=stage.READ_BACK, when="after", seconds=0, on_hit=listed)
+    )
+    sandbox.faults.add(Fault("delay", method=stage.KEPT, seconds=0, on_hit=delete))
+    attempt = pay(manager, offer, pay_system_id=seed.ACME_PAY)
     assert (attempt.state, attempt.reason) == (State.REFUSED, reasons.PAYMENT_GONE)
     assert stage.sent_payments(sandbox) == 0
 
