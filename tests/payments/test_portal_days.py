@@ -117,11 +117,13 @@ def test_the_row_after_paying_has_the_portals_moment_and_not_that_of_our_settlin
     """Paid in the last second of a day, and settled in the next one."""
     html = paid(manager)
     attempt = Attempt.objects.get()
-    attempt.settled_at = alpha.payments[seed.PAYMENT].date_paid + timedelta(minutes=1)
+    paid_at = alpha.payments[seed.PAYMENT].date_paid
+    assert paid_at is not None
+    attempt.settled_at = paid_at + timedelta(minutes=1)
     attempt.save()
     before = times_in(html)
     assert before == times_in(row_in(manager.tab()))
-    assert attempt.done_at == alpha.payments[seed.PAYMENT].date_paid
+    assert attempt.done_at == paid_at
 
 
 @at_any_hour
@@ -169,7 +171,7 @@ def test_a_date_without_a_time_does_not_move_to_another_day(
 
 
 def exported(frame: Frame, **fields: str) -> list[dict[str, str]]:
-    answer = frame.client.post(EXPORT, {"frame_session": frame.session, **fields})
+    answer: Any = frame.client.post(EXPORT, {"frame_session": frame.session, **fields})
     content = b"".join(answer.streaming_content).decode("utf-8-sig")
     assert timezone.get_current_timezone_name() == "UTC"
     return list(csv.DictReader(io.StringIO(content, newline="")))
