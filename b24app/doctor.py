@@ -294,17 +294,13 @@ def _time_zone(portal: Portal, asked: Pending[datetime]) -> Line:
         "offset": zones.offset_words(seen or timedelta(0)),
     }
     if not portal.time_zone and not portal.time_zone_found:
-        return Line(
-            name, True, _("Not known until a person opens the app; until then, times are in UTC.")
-        )
+        found = _("Not known until a person opens the app; until then, times are in UTC.")
+        return Line(name, True, found)
     if zones.offset_of(portal.zone) == seen:
         return Line(name, True, _("Times are those of %(zone)s.") % words)
-    return Line(
-        name,
-        bool(portal.time_zone),
-        _("Times are those of %(zone)s; the answers of Bitrix24 show %(offset)s.") % words,
-        _(
-            "If people see other times in Bitrix24 than in the app, "
-            "an administrator chooses the time zone in Rules."
-        ),
+    found = _("Times are those of %(zone)s; the answers of Bitrix24 show %(offset)s.")
+    advice = _(
+        "If people see other times in Bitrix24 than in the app, "
+        "an administrator chooses the time zone in Rules."
     )
+    return Line(name, bool(portal.time_zone), found % words, advice)

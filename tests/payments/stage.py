@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 from django.db import connection
@@ -46,6 +46,7 @@ def install(sandbox: Sandbox, portal: Portal) -> models.Portal:
         app_code=seed.OUR_CLIENT_ID,
         installed_at=timezone.now(),
         time_zone_found=zone_name(portal),
+        utc_offset=minutes_east(portal),
     )
     tokens.store_portal_pair(row, pair(sandbox, portal, seed.ADMIN))
     return row
@@ -55,6 +56,12 @@ def zone_name(portal: Portal) -> str:
     """What an installation finds out: the administrator's zone, else the server's offset."""
     named = portal.users[seed.ADMIN].time_zone
     return named or str(datetime.now(UTC).astimezone(portal.zone).tzinfo)
+
+
+def minutes_east(portal: Portal) -> int:
+    offset = datetime.now(UTC).astimezone(portal.zone).utcoffset()
+    assert offset is not None
+    return offset // timedelta(minutes=1)
 
 
 def person(sandbox: Sandbox, row: models.Portal, user_id: int) -> Person:

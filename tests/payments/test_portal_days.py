@@ -117,13 +117,13 @@ def test_the_row_after_paying_has_the_portals_moment_and_not_that_of_our_settlin
     """Paid in the last second of a day, and settled in the next one."""
     html = paid(manager)
     attempt = Attempt.objects.get()
-    date_paid = alpha.payments[seed.PAYMENT].date_paid
-    assert date_paid is not None
-    attempt.settled_at = date_paid + timedelta(minutes=1)
+    paid_at = alpha.payments[seed.PAYMENT].date_paid
+    assert paid_at is not None
+    attempt.settled_at = paid_at + timedelta(minutes=1)
     attempt.save()
     before = times_in(html)
     assert before == times_in(row_in(manager.tab()))
-    assert attempt.done_at == alpha.payments[seed.PAYMENT].date_paid
+    assert attempt.done_at == paid_at
 
 
 @at_any_hour
