@@ -31,12 +31,15 @@ def of_request(request: HttpRequest) -> str:
 
 
 def network_of(request: HttpRequest) -> str:
-    """What counts as one sender: an IPv4 address, or the /64 of an IPv6 one."""
+    """What counts as one sender: an IPv4 address, or the first address of an IPv6 one's /64.
+
+    "" where the address is not known.
+    """
     text = of_request(request)
     try:
         address = ip_address(text)
     except ValueError:
-        return text
+        return ""
     if isinstance(address, IPv6Address):
-        return str(ip_network((address, _IPV6_NETWORK), strict=False))
+        return str(ip_network((address, _IPV6_NETWORK), strict=False).network_address)
     return text

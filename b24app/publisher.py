@@ -5,8 +5,10 @@ A frame's pages carry no cookie, so none of these may touch them.
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.messages.middleware import MessageMiddleware
 from django.contrib.sessions.middleware import SessionMiddleware
@@ -14,6 +16,9 @@ from django.http import HttpRequest, HttpResponse, HttpResponseForbidden
 from django.middleware.clickjacking import XFrameOptionsMiddleware
 from django.middleware.csrf import CsrfViewMiddleware
 from django.utils.deprecation import MiddlewareMixin
+from django.utils.translation import gettext as _
+
+from b24app import client_address, error_pages
 
 ADDRESS = "/admin/"
 
@@ -60,3 +65,24 @@ class AdminUser(_AdminOnly, AuthenticationMiddleware):
 
 class AdminMessages(_AdminOnly, MessageMiddleware):
     pass
+
+
+def address_of(request: HttpRequest) -> str | None:
+    """The address that wrong passwords are counted for; named in the settings of django-axes."""
+    return client_address.network_of(request) or None
+
+
+def locked_out(
+    request: HttpRequest, response: HttpResponse | None, credentials: dict[str, Any] | None
+) -> HttpResponse:
+    """The page in place of the sign-in while no password is tried; named in the settings."""
+    locked_for: timedelta = settings.AXES_COOLOFF_TIME
+    page = error_pages.respond(
+        request,
+        status=429,
+        code="too_many_passwords",
+        sentence=_("Too many wrong passwords. Try again in %(minutes)s minutes.")
+        % {"minutes": locked_for // timedelta(minutes=1)},
+    )
+    page["Retry-After"] = str(int(locked_for.total_seconds()))
+    return page

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
+from axes.models import AccessAttempt
 from django.conf import settings
 from django.contrib.sessions.backends.db import SessionStore
 from django.core.management.base import BaseCommand, CommandError
@@ -17,6 +18,8 @@ from b24app.signals import pruning
 # Bitrix24 delivers an event once; whoever recorded one could send it again as long as its
 # application_token lives, and finds that it does nothing more.
 RECEIPT_DAYS = 90
+# Wrong passwords at the admin, with names and addresses: long enough to look into an attack.
+SIGN_IN_DAYS = 30
 # A transaction each, so that nobody waits long for the tables.
 ROWS_AT_ONCE = 1_000
 
@@ -38,6 +41,10 @@ class Command(BaseCommand):
         self.stdout.write(f"Events: {delete_in_chunks(old_receipts)} receipts deleted.")
         SessionStore.clear_expired()
         self.stdout.write("Sessions of the admin: those that are over are deleted.")
+        old_attempts = AccessAttempt.objects.filter(
+            attempt_time__lt=now - timedelta(days=SIGN_IN_DAYS)
+        )
+        self.stdout.write(f"Wrong passwords: {delete_in_chunks(old_attempts)} deleted.")
         self._ask_others(now)
 
     def _ask_others(self, now: datetime) -> None:
