@@ -328,12 +328,15 @@ def rules(admin: Frame, version: int = 0, status: int = 200, **fields: str) -> s
 
 
 def test_an_administrator_chooses_the_zone_and_everybody_sees_its_days(
-    portal: models.Portal, manager: Frame, admin: Frame
+    sandbox: Sandbox, beta: Portal, portal: models.Portal, manager: Frame, admin: Frame
 ) -> None:
+    elsewhere = stage.install(sandbox, beta)
     attempts.keep(portal, created_at=datetime(2026, 11, 20, 22, 30, tzinfo=UTC))
     html = looked(admin, "/payments/rules/")
     assert '<option value="" selected>Automatic: UTC+3</option>' in html
     html = rules(admin, time_zone="America/New_York")
+    elsewhere.refresh_from_db()
+    assert elsewhere.time_zone == ""
     assert "Saved." in html
     assert "Times are those of America/New_York (UTC-" in html
     assert re.search(r'<option value="America/New_York" selected>', html)
