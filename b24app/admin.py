@@ -6,13 +6,17 @@ Columns are named one by one. Those with a secret are not among them, and tokens
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import unquote
 
 from django.contrib import admin
+from django.contrib.admin.forms import AdminAuthenticationForm
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ChangeList
+from django.contrib.auth.forms import UsernameField
+from django.core.exceptions import BadRequest
 from django.db import DataError, OperationalError, transaction
 from django.db.models import Model
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 
 from b24app.models import EventReceipt, Portal, RemovalClaim, RestCall
 
@@ -21,9 +25,27 @@ ROWS_ON_A_PAGE = 50
 _LOOKUPS_REFUSED = frozenset({"regex", "iregex"})
 
 
+class SignIn(AdminAuthenticationForm):
+    """Django's form checks no length; the table of wrong passwords has one."""
+
+    username = UsernameField(max_length=150)
+
+
 class PublisherSite(admin.AdminSite):
     site_title = "Pay for Bitrix24"
     site_header = "Pay for Bitrix24 (times in UTC)"
+    login_form = SignIn
+
+    def login(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Refuse a request with NUL in it: a wrong password is kept with its address and browser,
+        and PostgreSQL keeps no NUL."""
+        kept = (request.get_full_path(), *request.headers.values())
+        if any("\x00" in unquote(text) for text in kept):
+            raise BadRequest("NUL in an address or a header")
+        return super().login(request, extra_context)
+
     index_title = "What the app keeps"
     site_url = None  # The app's own pages open in a portal only.
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from django.core.exceptions import RequestDataTooBig, TooManyFieldsSent
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.utils.translation import gettext_lazy as _
 
@@ -25,6 +27,8 @@ from b24app.errors import (
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
+
+GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
 # Views whose callers are programs.
 JSON_VIEWS = frozenset({"session", "install-finish", "event", "healthz", "readyz"})
@@ -95,6 +99,15 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
         status=400,
         code="bad_request",
         sentence=_("This request cannot be read. Nothing was done. Reload the page."),
+    )
+
+
+def too_large(request: HttpRequest) -> HttpResponse:
+    return respond(
+        request,
+        status=413,
+        code="too_large",
+        sentence=_("This request is too large. Nothing was done. Reload the page."),
     )
 
 

@@ -1,10 +1,12 @@
-"""A log record as one line of JSON, for programs that collect logs."""
+"""A log record as one line of JSON, for programs that collect logs; and one line a refusal."""
 
 from __future__ import annotations
 
 import json
 import logging
 from datetime import UTC, datetime
+
+from django.http import HttpRequest
 
 from b24app import trace
 
@@ -28,3 +30,17 @@ class JsonFormatter(logging.Formatter):
         if record.stack_info:
             line["stack"] = self.formatStack(record.stack_info)
         return json.dumps(line, ensure_ascii=False)
+
+
+def note_refusal(request: HttpRequest) -> None:
+    """Tell RefusalsOnce that the log has a line for this request, with the reason."""
+    request.refusal_is_logged = True  # type: ignore[attr-defined]
+
+
+class RefusalsOnce(logging.Filter):
+    """Drops Django's own line for a 4xx that the app has logged already."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        request = getattr(record, "request", None)
+        is_logged = getattr(request, "refusal_is_logged", False)
+        return record.levelno >= logging.ERROR or not is_logged

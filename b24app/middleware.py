@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 
 from csp.decorators import csp_replace
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
@@ -11,8 +10,9 @@ from django.http.response import HttpResponseBase
 from django.utils import timezone, translation
 from django.utils.cache import patch_cache_control
 
-from b24app import error_pages, languages, publisher, session, shares, trace
+from b24app import error_pages, languages, publisher, session, shares, trace, unreadable
 from b24app.call_stack import with_room
+from b24app.error_pages import GetResponse
 from b24app.errors import (
     AccessDenied,
     AddressNotUnderstood,
@@ -24,13 +24,12 @@ from b24app.errors import (
     SessionExpired,
     TokenRejected,
 )
+from b24app.logs import note_refusal
 from b24app.models import Portal
 from b24app.proof import origin_of
 
 logger = logging.getLogger(__name__)
 security = logging.getLogger("b24app.security")
-
-GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
 # What whoever watches over the app wants to see in the security log. OpeningRefused and
 # EventRefused are there already, with their reasons.
@@ -141,10 +140,13 @@ class ErrorMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         response = self.get_response(request)
         if isinstance(response, HttpResponseNotAllowed):
+            note_refusal(request)  # Django has, where it refused.
             return error_pages.method_not_allowed(request, response["Allow"])
         return response
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        if isinstance(exception, unreadable.CLIENTS_FAULTS):
+            return unreadable.refuse(request, exception)
         if not isinstance(exception, B24Error):
             return None
         _note(request, exception)
@@ -152,6 +154,7 @@ class ErrorMiddleware:
 
 
 def _note(request: HttpRequest, error: B24Error) -> None:
+    note_refusal(request)
     if isinstance(error, OpeningRefused | EventRefused):
         return
     view = request.resolver_match.view_name if request.resolver_match else "-"

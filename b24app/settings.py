@@ -87,6 +87,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
+    "b24app.unreadable.ReadRequest",
     "b24app.middleware.LanguageMiddleware",
     "b24app.middleware.TimeZoneMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -249,8 +250,10 @@ LOGGING = {
     "handlers": {
         "console": {"class": "logging.StreamHandler", "formatter": "line" if DEBUG else "json"},
     },
+    "filters": {"refusals_once": {"()": "b24app.logs.RefusalsOnce"}},
     "root": {"handlers": ["console"], "level": "INFO"},
     "loggers": {
+        "django.request": {"filters": ["refusals_once"]},
         # At DEBUG these three write access tokens into the log.
         "requests_oauthlib": {"level": "INFO"},
         "oauthlib": {"level": "INFO"},
