@@ -138,8 +138,16 @@ def test_a_payment_of_another_shape_is_not_believed(changes: dict[str, object]) 
 
 @pytest.mark.parametrize(
     "sent",
-    ["yesterday", "2024-04-03T11:08:55", "-0001-11-30T00:00:00+02:30", {}, [], 20240403]
-    + ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00"],
+    [
+        "yesterday",
+        "2024-04-03T11:08:55",
+        "-0001-11-30T00:00:00+02:30",
+        {},
+        [],
+        20240403,
+        "0001-01-01T00:00:00+14:00",
+        "9999-12-31T23:59:59-12:00",
+    ],
     ids=str,
 )
 @pytest.mark.parametrize("name", ["dateBill", "datePaid", "psResponseDate"])
