@@ -9,6 +9,7 @@ from enum import StrEnum
 from urllib.parse import quote
 
 from sandbox import answers
+from sandbox.altering import Alter, altered
 from sandbox.http import Request, Response, html_response, redirect
 from sandbox.registry import RestError
 
@@ -28,6 +29,7 @@ class Kind(StrEnum):
     EXPIRED_TOKEN = "expired_token"
     REDIRECT = "redirect"  # 302 to the same path at `url`
     BROKEN_JSON = "broken_json"
+    ALTER = "alter"  # carried out, and `alter` says what is sent in place of the answer
     TRUE_WITHOUT_PAYMENT = "true_without_payment"  # the method answers true and does nothing
 
 
@@ -64,6 +66,7 @@ class Fault:
     user_id: int | None = None
     host: str | None = None
     url: str = "https://moved.example.com"
+    alter: Alter | None = None
     on_hit: threading.Event | Callable[[], object] | None = None
     release: threading.Event = field(default_factory=threading.Event)
     hits: int = 0
@@ -72,8 +75,10 @@ class Fault:
         self.kind = Kind(self.kind)
         if self.when not in (BEFORE, AFTER):
             raise ValueError(f"when is {BEFORE!r} or {AFTER!r}, not {self.when!r}")
-        if self.kind == Kind.CUT:
+        if self.kind in (Kind.CUT, Kind.ALTER):
             self.when = AFTER
+        if self.kind == Kind.ALTER and (self.alter is None or self.method is None):
+            raise ValueError(f"{self.kind} needs a method, and what becomes of its answer")
         if self.kind == Kind.TRUE_WITHOUT_PAYMENT:
             self.when = BEFORE
             if self.method is None:
@@ -114,6 +119,8 @@ class Fault:
             return html_response(_BAD_GATEWAY, 502)
         if self.kind == Kind.REDIRECT:
             return redirect(self.url + quote(request.path))
+        if self.kind == Kind.ALTER and carried_out and self.method and self.alter:
+            return altered(request, carried_out, self.method, self.alter)
         if self.kind == Kind.BROKEN_JSON:
             usual = carried_out or answers.success({})
             body = usual.body[: len(usual.body) // 2] if carried_out else _CUT_OFF

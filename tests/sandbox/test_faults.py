@@ -19,6 +19,7 @@ from urllib3.exceptions import NameResolutionError, NewConnectionError, Protocol
 
 from sandbox import seed
 from sandbox.adapter import SandboxAdapter
+from sandbox.altering import Verbatim
 from sandbox.faults import Fault
 from sandbox.registry import Call
 from tests.sandbox.wire import ALPHA_URL, OAUTH_URL, Wire, a_method, in_process
@@ -218,10 +219,16 @@ def test_a_hook_may_change_the_world_in_between(wire: Wire, till: Till) -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"kind": "flood"}, {"kind": "drop", "when": "never"}, {"kind": "true_without_payment"}],
+    [
+        {"kind": "flood"},
+        {"kind": "drop", "when": "never"},
+        {"kind": "true_without_payment"},
+        {"kind": "alter", "method": PAY},
+        {"kind": "alter", "alter": lambda answer: answer},
+    ],
 )
 def test_a_fault_that_makes_no_sense_is_not_made(wrong: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=r"flood|never|method"):
+    with pytest.raises(ValueError, match=r"flood|never|method|becomes"):
         Fault(**wrong)
 
 
@@ -256,3 +263,27 @@ def test_hosts_that_are_not_here_are_a_network_that_does_not_answer(wire: Wire) 
         wire.call("profile")
     assert isinstance(down.value.args[0].reason, NewConnectionError)
     assert wire.sandbox.log == []
+
+
+def test_the_answer_of_one_method_is_altered_alone_and_in_a_batch(wire: Wire, till: Till) -> None:
+    def spoil(envelope: Any) -> Any:
+        return {**envelope, "result": ["\ud800\0", Verbatim("-0.0"), Verbatim("1" * 5000)]}
+
+    wire.sandbox.faults.add(Fault("alter", PAY, times=2, alter=spoil))
+    sent = f'["\\ud800\\u0000", -0.0, {"1" * 5000}]'
+    assert f'"result": {sent}' in wire.call(PAY).text
+    inside = wire.call("batch", {"cmd": {"a": PAY, "b": OTHER}}).text
+    assert f'"a": {sent}' in inside
+    assert '"b": "other"' in inside
+    assert till.rung == 2
+
+
+def test_an_altered_command_of_a_batch_may_become_an_error_or_an_error_a_success(
+    wire: Wire, till: Till
+) -> None:
+    wire.sandbox.faults.add(Fault("alter", PAY, alter=lambda envelope: {"error": {"odd": 1}}))
+    wire.sandbox.faults.add(Fault("alter", "no.method", alter=lambda envelope: True))
+    first = wire.call("batch", {"cmd": {"a": PAY, "b": OTHER}}).json()["result"]
+    assert first["result_error"] == {"a": {"error": {"odd": 1}}}
+    second = wire.call("batch", {"cmd": {"a": "no.method", "b": OTHER}}).json()["result"]
+    assert second["result"] == {"a": True, "b": "other"}

@@ -1,0 +1,140 @@
+"""Everything that JSON allows in the place of a value, and answers spoiled with it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from copy import deepcopy
+from typing import Any
+
+from django.core.cache import cache
+from django.db import transaction
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+
+from sandbox.altering import Verbatim
+from sandbox.faults import Fault
+from tests.payments.frames import Frame, text_of
+
+MISSING = object()
+NESTED: Any = object()  # the value inside a list inside an object
+
+_KNOWN: list[Any] = [
+    *(None, True, False, 0, -1, 7, 163.5, 10**30, 2**63, 2**31),
+    *(Verbatim("9" * 5000), Verbatim("1e400"), Verbatim("-0.0"), Verbatim("1e9999999999999999999")),
+    *("", " ", "abc", "x" * 5000, "9" * 4400, "1e5", "-0.0", "NaN", "Infinity", "0x10", "١٢", "y"),
+    *("\0", "a\0b", "\ud800", "a\udfffb", "\u202egnp.exe", "\x1b[2J", "a\r\nb", "\U0001f600" * 300),
+    *("-0001-11-30T00:00:00+02:30", "9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00+14:00"),
+    *([], {}, [1], {"a": 1}, [[]], {"0": {}}, MISSING, NESTED),
+]
+_TEXTS = st.text(st.characters(exclude_characters="YN"), max_size=30)
+ODD_VALUES = st.one_of(
+    st.sampled_from(_KNOWN),
+    st.sampled_from(_KNOWN),
+    _TEXTS,
+    st.integers(-(10**25), 10**25).filter(lambda number: not 0 < number < 100_000),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.recursive(
+        st.none() | st.booleans() | _TEXTS,
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_TEXTS, inner, max_size=3),
+        max_leaves=5,
+    ),
+)
+
+
+def examples(number: int) -> settings:
+    """The same examples each time, so that a run takes the same time and finds the same."""
+    return settings(
+        max_examples=number,
+        derandomize=True,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate, Phase.shrink],
+        # The frame is made once; `undisturbed` takes back what an example has done.
+        suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    )
+
+
+def spoiled(row: Any, name: str, value: Any) -> Any:
+    """The row with another value under this name."""
+    if not isinstance(row, dict):
+        return value
+    rest = {key: kept for key, kept in row.items() if key != name}
+    if value is MISSING:
+        return rest
+    return {**rest, name: {"a": [row.get(name)]} if value is NESTED else value}
+
+
+class Spoiler:
+    """Spoils one field of one row of a list answer; `name` "" is the row itself."""
+
+    def __init__(self, place: int, name: str, value: Any) -> None:
+        self._place, self._name, self._value = place, name, value
+        self.row: dict[str, Any] = {}  # as it was
+
+    def __call__(self, envelope: Any) -> Any:
+        rows = envelope.get("result")
+        if isinstance(rows, dict):  # under one key
+            (rows,) = rows.values()
+        if not rows:
+            return envelope
+        place = self._place % len(rows)
+        self.row = dict(rows[place])
+        names = sorted(self.row)
+        if not self._name:
+            value = self._value
+            rows[place] = self.row if value in (MISSING, NESTED) else value
+        else:
+            name = self._name if self._name in self.row else names[len(self._name) % len(names)]
+            rows[place] = spoiled(self.row, name, self._value)
+        return envelope
+
+
+@contextmanager
+def undisturbed(frame: Frame) -> Iterator[None]:
+    """What happens inside is taken back afterwards, here and in the sandbox."""
+    portal = frame.portal
+    kept = deepcopy(portal.payments)
+    cache.clear()
+    point = transaction.savepoint()
+    try:
+        yield
+    finally:
+        transaction.savepoint_rollback(point)
+        frame.sandbox.faults.clear()
+        frame.sandbox.log.clear()
+        portal.payments.clear()
+        portal.payments.update(kept)
+
+
+@contextmanager
+def altered(frame: Frame, method: str, alter: Callable[[Any], Any]) -> Iterator[None]:
+    fault = frame.sandbox.faults.add(Fault("alter", method=method, times=None, alter=alter))
+    yield
+    assert fault.hits, f"{method} was not asked"
+
+
+def rows_in(html: str) -> dict[int, str]:
+    """Each payment's row by its id, without the sealed offer, which is another one each time."""
+    found = re.findall(r'<tr data-payment="(\d+)">(.*?)</tr>', html, re.DOTALL)
+    return {int(number): re.sub(r'name="offer" value="[^"]*"', "", row) for number, row in found}
+
+
+def can_be_paid(row: str) -> bool:
+    """By the pay system it is set to."""
+    return "/payments/question/" in row and "Choose another" not in row
+
+
+def is_unclear(answer: Any) -> bool:
+    """The page that says that Bitrix24 did not answer clearly."""
+    return answer.status_code == 504 and "outcome_unknown" in answer.content.decode()
+
+
+def paid_by_pressing(frame: Frame, html: str, payment_id: int) -> str:
+    """The answer to Pay, pressed in the row of this payment."""
+    row = html.split(f'<tr data-payment="{payment_id}">')[1].split("</tr>")[0]
+    offer = re.search(r'name="offer" value="([^"]+)"', row)
+    assert offer is not None
+    pay_system_id = frame.portal.payments[payment_id].pay_system_id
+    return text_of(frame.post("/payments/pay/", offer=offer[1], pay_system_id=pay_system_id))

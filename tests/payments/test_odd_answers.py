@@ -1,0 +1,332 @@
+"""Whatever a portal sends in a field, in a row or in the answer to the payment itself.
+
+2,000 examples in all, the same ones each time: one spoiled row spoils no other, no answer makes an
+error of our own, and nothing is called Paid that the portal does not show as paid.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.test import Client
+from hypothesis import given
+from hypothesis import strategies as st
+
+from b24app import models
+from payments.models import Attempt, Entry
+from sandbox import seed
+from sandbox.app import Sandbox
+from sandbox.faults import Fault
+from sandbox.world import Portal
+from tests.payments import stage
+from tests.payments.frames import Frame, text_of
+from tests.payments.oddities import (
+    MISSING,
+    NESTED,
+    ODD_VALUES,
+    Spoiler,
+    altered,
+    can_be_paid,
+    examples,
+    is_unclear,
+    paid_by_pressing,
+    rows_in,
+    undisturbed,
+)
+
+pytestmark = pytest.mark.django_db
+
+PLACES = st.integers(0, 60)
+PAYMENT_FIELDS = (
+    *("", "id", "accountNumber", "sum", "currency", "paid", "paySystemId", "paySystemName"),
+    *("datePaid", "dateBill", "empPaidId", "orderId"),
+)
+SYSTEM_FIELDS = (
+    *("", "ID", "NAME", "ACTIVE", "ENTITY_REGISTRY_TYPE", "PERSON_TYPE_ID", "ACTION_FILE"),
+    *("IS_CASH", "SORT"),
+)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_logged() -> Iterator[None]:
+    """Pytest keeps each line, and these examples make some ten thousand."""
+    logging.disable(logging.CRITICAL)
+    yield
+    logging.disable(logging.NOTSET)
+
+
+@pytest.fixture
+def portal(sandbox: Sandbox, alpha: Portal) -> models.Portal:
+    alpha.bucket_size = 10**9  # a thousand examples are more than the real one takes
+    return stage.install(sandbox, alpha)
+
+
+@pytest.fixture
+def manager(client: Client, sandbox: Sandbox, alpha: Portal, portal: models.Portal) -> Frame:
+    return Frame(client, sandbox, alpha, seed.MANAGER)
+
+
+@pytest.fixture
+def admin(client: Client, sandbox: Sandbox, alpha: Portal, portal: models.Portal) -> Frame:
+    return Frame(client, sandbox, alpha, seed.ADMIN)
+
+
+def assert_pays_once(frame: Frame, html: str, payment_id: int) -> None:
+    answer = paid_by_pressing(frame, html, payment_id)
+    payment = frame.portal.payments[payment_id]
+    assert 'data-state="paid"' in answer, answer
+    assert (payment.paid, payment.times_paid) == (True, 1)
+
+
+# ---- one field of one row
+
+
+def test_a_spoiled_payment_spoils_no_other_on_a_deals_tab(manager: Frame) -> None:
+    before = rows_in(manager.tab(seed.SEVERAL_DEAL))
+    payable = [number for number, row in before.items() if can_be_paid(row)]
+
+    @examples(300)
+    @given(PLACES, st.sampled_from(PAYMENT_FIELDS), ODD_VALUES, st.integers(0, 9))
+    def check(place: int, name: str, value: Any, press: int) -> None:
+        spoiler = Spoiler(place, name, value)
+        with undisturbed(manager), altered(manager, "crm.item.payment.list", spoiler):
+            html = manager.tab(seed.SEVERAL_DEAL)
+            others = before.keys() - {spoiler.row["id"]}
+            assert {number: rows_in(html).get(number) for number in others} == {
+                number: before[number] for number in others
+            }
+            sound = [number for number in payable if number in others]
+            if press < 2 and sound:
+                assert_pays_once(manager, html, sound[press % len(sound)])
+
+    check()
+
+
+def test_a_spoiled_payment_spoils_no_other_on_the_main_page(manager: Frame) -> None:
+    before = rows_in(text_of(manager.get()))
+    payable = [number for number, row in before.items() if can_be_paid(row)]
+
+    @examples(250)
+    @given(PLACES, st.sampled_from(PAYMENT_FIELDS), ODD_VALUES, st.integers(0, 9))
+    def check(place: int, name: str, value: Any, press: int) -> None:
+        spoiler = Spoiler(place, name, value)
+        with undisturbed(manager), altered(manager, "sale.payment.list", spoiler):
+            html = text_of(manager.get())
+            others = before.keys() - {spoiler.row["id"]}
+            assert {number: rows_in(html).get(number) for number in others} == {
+                number: before[number] for number in others
+            }
+            sound = [number for number in payable if number in others]
+            if press < 1:
+                assert_pays_once(manager, html, sound[place % len(sound)])
+
+    check()
+
+
+def _payments_touched(portal: Portal, method: str, row: dict[str, Any]) -> set[int]:
+    """Those that depend on what the row says."""
+    if method == "sale.order.list":
+        orders = {row["id"]}
+    elif method == "crm.orderentity.list":
+        orders = {row["orderId"]}
+    else:
+        orders = {
+            order.id
+            for order in portal.orders.values()
+            if row["id"] in {item_id for _type, item_id in order.bindings}
+        }
+    return {payment.id for payment in portal.payments.values() if payment.order_id in orders}
+
+
+@pytest.mark.parametrize(
+    ("method", "names"),
+    [
+        ("sale.order.list", ("", "id", "accountNumber", "canceled", "personTypeId")),
+        ("crm.orderentity.list", ("", "orderId", "ownerId", "ownerTypeId")),
+        ("crm.item.list", ("", "id", "title")),
+    ],
+)
+def test_what_is_read_beside_the_payments_spoils_none_that_it_is_not_about(
+    manager: Frame, method: str, names: tuple[str, ...]
+) -> None:
+    before = rows_in(text_of(manager.get()))
+
+    @examples(120)
+    @given(PLACES, st.sampled_from(names), ODD_VALUES, st.integers(0, 9))
+    def check(place: int, name: str, value: Any, press: int) -> None:
+        spoiler = Spoiler(place, name, value)
+        with undisturbed(manager), altered(manager, method, spoiler):
+            html = text_of(manager.get())
+            shown = rows_in(html)
+            others = before.keys() - _payments_touched(manager.portal, method, spoiler.row)
+            assert {number: shown.get(number) for number in others} == {
+                number: before[number] for number in others
+            }
+            if press < 1:
+                sound = sorted(number for number in others if can_be_paid(shown[number]))
+                assert_pays_once(manager, html, sound[place % len(sound)])
+
+    check()
+
+
+@pytest.mark.parametrize(
+    ("method", "names"),
+    [("sale.paysystem.list", SYSTEM_FIELDS), ("sale.paysystem.handler.list", ("", "ID", "CODE"))],
+)
+def test_a_spoiled_pay_system_spoils_no_payment_by_another_one(
+    manager: Frame, method: str, names: tuple[str, ...]
+) -> None:
+    payments = manager.portal.payments
+
+    @examples(120)
+    @given(PLACES, st.sampled_from(names), ODD_VALUES, st.integers(0, 9))
+    def check(place: int, name: str, value: Any, press: int) -> None:
+        spoiler = Spoiler(place, name, value)
+        with undisturbed(manager), altered(manager, method, spoiler):
+            html = manager.tab(seed.SEVERAL_DEAL)
+            shown = rows_in(html)
+            assert shown.keys() == set(seed.SEVERAL_PAYMENTS)
+            systems = manager.portal.pay_systems
+            spoiled = spoiler.row.get("CODE")
+            sound = [
+                number
+                for number in shown
+                if not payments[number].paid
+                and payments[number].pay_system_id != spoiler.row.get("ID")
+                and (not spoiled or systems[payments[number].pay_system_id].action_file != spoiled)
+            ]
+            assert all(can_be_paid(shown[number]) for number in sound)
+            if press < 2 and sound:
+                assert_pays_once(manager, html, sound[press % len(sound)])
+
+    check()
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "names"),
+    [
+        ("rules/", "user.get", ("", "ID", "NAME", "LAST_NAME")),
+        ("rules/", "sale.paysystem.list", SYSTEM_FIELDS),
+        ("systems/", "sale.paysystem.list", (*SYSTEM_FIELDS, "DESCRIPTION", "XML_ID")),
+        ("systems/", "sale.paysystem.handler.list", ("", "ID", "NAME", "CODE", "SETTINGS", "SORT")),
+        ("systems/", "sale.persontype.list", ("", "id", "name")),
+        ("systems/11/settings/", "sale.paysystem.handler.list", ("SETTINGS", "CODE")),
+    ],
+)
+def test_an_administrators_screens_are_there_whatever_a_row_says(
+    admin: Frame, path: str, method: str, names: tuple[str, ...]
+) -> None:
+    @examples(50)
+    @given(PLACES, st.sampled_from(names), ODD_VALUES)
+    def check(place: int, name: str, value: Any) -> None:
+        with undisturbed(admin), altered(admin, method, Spoiler(place, name, value)):
+            answer = admin.client.get(f"/payments/{path}", headers=admin.headers())
+            # What a person asked for by its id may be the one that cannot be read, or not be there.
+            assert answer.status_code == 200 or "/11/" in path
+            assert answer.status_code in (200, 404) or is_unclear(answer)
+
+    check()
+
+
+# ---- the whole answer
+
+ANSWERS = (
+    "app.info",
+    "profile",
+    "sale.payment.list",
+    "sale.order.list",
+    "crm.orderentity.list",
+    "crm.item.list",
+    "sale.paysystem.list",
+    "sale.paysystem.handler.list",
+    "sale.paysystem.settings.payment.get",
+)
+
+
+def test_an_answer_that_is_none_is_told_as_unclear_and_never_breaks_the_app(manager: Frame) -> None:
+    @examples(200)
+    @given(
+        st.sampled_from(ANSWERS),
+        st.sampled_from(["", "result", "total", "next", "time", "error", "error_description"]),
+        ODD_VALUES,
+        st.booleans(),
+    )
+    def check(method: str, name: str, value: Any, has_error: bool) -> None:
+        def spoil(envelope: Any) -> Any:
+            error = {"error": "ERROR_CORE", "error_description": "odd"} if has_error else {}
+            if not name:
+                return [] if value in (MISSING, NESTED) else value
+            if name not in envelope and value is MISSING:
+                return {**envelope, **error}
+            return {
+                **envelope,
+                **error,
+                name: None if value in (MISSING, NESTED) else value,
+            }
+
+        with undisturbed(manager), altered(manager, method, spoil):
+            answer = manager.opened()
+            assert answer.status_code < 500 or is_unclear(answer), answer.content.decode()
+
+    check()
+
+
+# ---- the answer to the payment
+
+
+@pytest.mark.parametrize("is_carried_out", [True, False])
+def test_only_what_is_read_back_as_paid_is_called_paid_whatever_pay_answers(
+    manager: Frame, is_carried_out: bool
+) -> None:
+    html = manager.tab()
+    names = ["", "result", "error", "error_description", "time"]
+
+    @examples(180)
+    @given(st.sampled_from(names), ODD_VALUES, st.booleans())
+    def check(name: str, value: Any, has_error: bool) -> None:
+        def spoil(envelope: Any) -> Any:
+            error = {"error": "ERROR_ODD", "error_description": "odd"} if has_error else {}
+            if not name:
+                return [] if value in (MISSING, NESTED) else value
+            return {**envelope, **error, name: None if value in (MISSING, NESTED) else value}
+
+        with undisturbed(manager):
+            if not is_carried_out:
+                manager.sandbox.faults.add(Fault("true_without_payment", method=stage.PAY))
+            with altered(manager, stage.PAY, spoil):
+                answer = paid_by_pressing(manager, html, seed.PAYMENT)
+            payment = manager.portal.payments[seed.PAYMENT]
+            assert payment.times_paid == int(is_carried_out)
+            assert stage.sent_payments(manager.sandbox) == 1
+            assert ('data-state="paid"' in answer) is is_carried_out
+            attempt = Attempt.objects.get(payment_id=seed.PAYMENT)
+            assert Entry.objects.filter(attempt_id=attempt.pk).count() == 1
+
+    check()
+
+
+def test_a_spoiled_read_back_never_makes_it_paid(manager: Frame) -> None:
+    """Of a payment that was not carried out, whatever the rows that are read afterwards say."""
+    html = manager.tab()
+
+    @examples(130)
+    @given(st.sampled_from(PAYMENT_FIELDS), ODD_VALUES)
+    def check(name: str, value: Any) -> None:
+        with undisturbed(manager):
+            faults = manager.sandbox.faults
+            spoiler = Spoiler(0, name, value)
+
+            def spoil_from_now_on() -> None:
+                faults.add(Fault("alter", stage.READ_BACK, times=None, alter=spoiler))
+
+            lost = Fault("true_without_payment", method=stage.PAY, on_hit=spoil_from_now_on)
+            faults.add(lost)
+            answer = paid_by_pressing(manager, html, seed.PAYMENT)
+            assert lost.hits == 1
+            assert 'data-state="paid"' not in answer
+            assert not Attempt.objects.filter(state="paid").exists()
+
+    check()
