@@ -51,7 +51,7 @@ class Size:
 # second a quarter is left to all others. With three processes these are 12 places; a portal takes
 # two requests a second once its bucket of 50 is empty.
 PORTAL = Size(places=4, waiting=8)
-# Anybody can post tokens, and each takes a question to the OAuth server.
+# A posted token needs no proof to be asked about, so a flood of them must not hold many threads.
 OAUTH_QUESTIONS = Size(places=3, waiting=3)
 # After a pause many tokens are renewed together; each takes a fraction of a second.
 OAUTH_PAIRS = Size(places=4, waiting=8)

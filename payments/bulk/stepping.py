@@ -34,7 +34,7 @@ def step(person: Person, run: Run) -> RunRow | None:
     the portal.
 
     Returns the row it dealt with; None where it is too early, another step is under way, too many
-    requests wait for the portal, the run does not run, or it paused or ended. `run` is read anew.
+    requests wait for the portal, the run does not run, or it paused or ended. `run` is read again.
     """
     started_at = timezone.now()
     until = started_at + LEASE
