@@ -98,6 +98,16 @@ class OAuthBusy(PortalBusy):
     )
 
 
+class ExportBusy(PortalBusy):
+    """A file of this portal is being made in this process; each one holds a thread for minutes."""
+
+    retry_after: ClassVar[int] = 60
+    sentence_by_default = _(
+        "Another file of this portal's history is being made. Nothing was done. "
+        "Try again when it is finished."
+    )
+
+
 class Refused(B24Error):
     """The server answered with an error: what was asked has not been done.
 

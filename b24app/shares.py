@@ -24,7 +24,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from b24app.errors import OAuthBusy, PortalBusy
+from b24app.errors import ExportBusy, OAuthBusy, PortalBusy
 
 logger = logging.getLogger(__name__)
 
@@ -51,10 +51,14 @@ class Size:
 # second a quarter is left to all others. With three processes these are 12 places; a portal takes
 # two requests a second once its bucket of 50 is empty.
 PORTAL = Size(places=4, waiting=8)
-# Anybody can post tokens, and each takes a question to the OAuth server.
+# A posted token needs no proof to be asked about, so a flood of them must not hold many threads.
 OAUTH_QUESTIONS = Size(places=3, waiting=3)
 # After a pause many tokens are renewed together; each takes a fraction of a second.
 OAUTH_PAIRS = Size(places=4, waiting=8)
+
+
+# A file of a long history takes minutes.
+EXPORTS = Size(places=1, waiting=0)
 
 
 @dataclass
@@ -180,6 +184,13 @@ def of_oauth_server(name: str, size: Size) -> Iterator[None]:
     """Take a place among the calls of one kind to the OAuth server. Raises OAuthBusy."""
     patience = PATIENCE_UNDER_LOCK_SECONDS if _unit.get() is None else None
     with _place(f"OAuth server ({name})", size, OAuthBusy, patience):
+        yield
+
+
+@contextmanager
+def of_export(portal_id: int) -> Iterator[None]:
+    """Take the place of the one file that this process makes of a portal. Raises ExportBusy."""
+    with _place(f"export of portal {portal_id}", EXPORTS, ExportBusy, None):
         yield
 
 

@@ -148,7 +148,7 @@ class StoredCredentials:
         OAuth server did not answer, PortalBusy if too many requests wait for the portal or for that
         server.
         """
-        # Before the lock: whoever is refused here holds up no other renewal.
+        # Before the lock: a refused renewal must not hold up others.
         with shares.of_portal(self._endpoint):
             return self._renew(stale, ask_again=ask_again)
 

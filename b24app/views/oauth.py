@@ -127,7 +127,7 @@ def _portal_of_state(request: HttpRequest, state: str) -> Portal:
     portal = Portal.objects.filter(pk=asked["portal"], uninstalled_at=None).first()
     if portal is None:
         raise PortalUnknown("uninstalled meanwhile")
-    # While the state is unspent: whoever is refused here can come back with it.
+    # Before the state is spent: a refused person can send it again.
     shares.admit(portal.client_endpoint)
     _receipt, is_first = EventReceipt.objects.get_or_create(
         fingerprint=salted_hmac(_SALT, state, algorithm="sha256").hexdigest(),

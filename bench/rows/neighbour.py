@@ -1,4 +1,4 @@
-"""Row 8: a portal that keeps everybody waiting, and what another portal notices of it."""
+"""Row 8: a portal that answers late or byte by byte, and what it costs the people of another."""
 
 from __future__ import annotations
 
@@ -78,8 +78,8 @@ def _measure(
     # Once for connections and caches.
     stage.load.run(app.port, [opening], apps.THREADS, 200, 60.0, 0.0, False)
     alone = visited()
-    _add(row, "an opening, nobody beside it", alone[0])
-    _add(row, "/healthz/, nobody beside it", alone[1])
+    _add(row, "an opening, no bad portal", alone[0])
+    _add(row, "/healthz/, no bad portal", alone[1])
     most = apps.WORKERS * (shares.PORTAL.places + together.SHARE)
     for name, drips in (("silent for 12 s", False), ("dripping", True)):
         bad.behave(BAD_SECONDS, drips)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack
 from datetime import date, datetime, tzinfo
 from decimal import Decimal
 from typing import TypeVar
@@ -79,6 +80,27 @@ def chunks(visible: AttemptQuerySet, wanted: Filter, person: Person) -> Iterator
             names.update(people.names(person, unknown))
         crm.learn(attempts)
         yield [_cells(attempt, names, crm) for attempt in attempts]
+
+
+class InPlace(Iterator[T]):
+    """Parts that hold a place until they are all taken or the reader hangs up. Django closes them,
+    also where it has taken none."""
+
+    def __init__(self, parts: Iterator[T], place: AbstractContextManager[None]) -> None:
+        """Raises what `place` raises where there is none."""
+        self._parts = parts
+        self._place = ExitStack()
+        self._place.enter_context(place)
+
+    def __next__(self) -> T:
+        part = next(self._parts, None)
+        if part is None:
+            self.close()
+            raise StopIteration
+        return part
+
+    def close(self) -> None:
+        self._place.close()
 
 
 def as_now(parts: Iterator[T]) -> Iterator[T]:

@@ -10,6 +10,7 @@ from django.utils import timezone
 from django.utils.http import content_disposition_header
 from django.views.decorators.http import require_GET, require_POST
 
+from b24app import shares
 from b24app.forms import check_body_size, positive_id
 from b24app.session import FIELD, PortalRequest, portal_required
 from payments import history as past
@@ -71,7 +72,10 @@ def export(request: PortalRequest) -> StreamingHttpResponse:
     writer = xlsx_export if ending == "xlsx" else csv_export
     name = export_table.file_name(request.person, wanted, today=timezone.localdate(), ending=ending)
     return StreamingHttpResponse(
-        export_table.as_now(writer.parts(sight.attempts, wanted, request.person)),
+        export_table.InPlace(
+            export_table.as_now(writer.parts(sight.attempts, wanted, request.person)),
+            shares.of_export(request.person.portal.pk),
+        ),
         content_type=writer.CONTENT_TYPE,
         headers={"Content-Disposition": content_disposition_header(True, name)},
     )

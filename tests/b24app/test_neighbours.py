@@ -1,4 +1,4 @@
-"""A slow portal beside a good one, in the app's own processes: nobody else waits for it.
+"""A slow portal beside a good one, in the app's own processes: the good one is served meanwhile.
 
 The app is started as the README says. The bad portal is a real server that answers nothing, or one
 byte after another; it counts what is asked of it. No test here measures time: the good portal and

@@ -317,6 +317,22 @@ def many(portal: models.Portal, count: int) -> None:
     )
 
 
+def test_one_file_of_a_portal_is_made_at_a_time(
+    client: Client, sandbox: Sandbox, beta: Portal, portal: models.Portal, admin: Frame
+) -> None:
+    """Each holds a thread of the process; another portal has its own place."""
+    stage.install(sandbox, beta)
+    first = sent(admin)
+    refused = admin.client.post(EXPORT, {"frame_session": admin.session})
+    assert refused.status_code == 503
+    assert refused["Retry-After"]
+    assert "Another file" in refused.content.decode()
+    sent(Frame(client, sandbox, beta, seed.ADMIN)).close()
+    assert b"".join(first.streaming_content)
+    sent(admin).close()
+    sent(admin).close()
+
+
 def test_nothing_is_read_before_somebody_takes_it_and_hanging_up_ends_it(
     portal: models.Portal, admin: Frame, monkeypatch: pytest.MonkeyPatch
 ) -> None:

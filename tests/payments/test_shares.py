@@ -262,7 +262,7 @@ def test_requests_wait_for_each_other_and_none_is_refused_while_the_portal_answe
     assert [each.result() for each in asking(many, ask)] == ["served"] * many
 
 
-def test_after_a_wait_in_vain_nobody_waits_until_the_portal_answers(
+def test_after_a_wait_in_vain_requests_are_refused_at_once_until_the_portal_answers(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     release = threading.Event()

@@ -1,4 +1,4 @@
-"""A slow portal in the work that nobody waits for: events, attempts in doubt and comments."""
+"""A slow portal in background work: events, attempts in doubt and comments."""
 
 from __future__ import annotations
 
