@@ -76,8 +76,8 @@ def running_app(
     environment = environment_of(url, oauth_url, folder)
     log = folder / "app.log"
     with log.open("wb") as output:
-        _manage("migrate", environment, output)
-        _collect_static(environment, output)
+        manage("migrate", environment, output)
+        collect_static(environment, output)
         process = subprocess.Popen(  # noqa: S603 - our own app
             _gunicorn(listener, workers),
             cwd=ROOT,
@@ -94,7 +94,8 @@ def running_app(
         _stop(process)
 
 
-def _manage(command: str, environment: Mapping[str, str], output: BinaryIO) -> None:
+def manage(command: str, environment: Mapping[str, str], output: BinaryIO) -> None:
+    """Run a command of the app's that asks nothing. Raises AppFailed with its output."""
     done = subprocess.run(  # noqa: S603 - our own manage.py
         [sys.executable, "manage.py", command, "--noinput", "--verbosity", "0"],
         cwd=ROOT,
@@ -108,7 +109,7 @@ def _manage(command: str, environment: Mapping[str, str], output: BinaryIO) -> N
         raise AppFailed(f"manage.py {command} failed:\n{log.read_text(encoding='utf-8')}")
 
 
-def _collect_static(environment: Mapping[str, str], output: BinaryIO) -> None:
+def collect_static(environment: Mapping[str, str], output: BinaryIO) -> None:
     """Only where something changed: another app may be serving these files this moment."""
     kept = VAR / "static-files.txt"
     with (VAR / "static-files.lock").open("w") as lock:
@@ -117,7 +118,7 @@ def _collect_static(environment: Mapping[str, str], output: BinaryIO) -> None:
         current = kept.read_text(encoding="utf-8") if kept.exists() else ""
         if current == wanted and STATIC_BUILT.exists():
             return
-        _manage("collectstatic", environment, output)
+        manage("collectstatic", environment, output)
         kept.write_text(wanted, encoding="utf-8")
 
 

@@ -35,6 +35,8 @@ class Walk:
     portal_url: str
     oauth_url: str
     say: Callable[[str], None]
+    member_id: str = seed.ALPHA
+    app_certificates: bool | str = True
 
     def run(self) -> None:
         """Raises Unexpected at the first thing that is not as it should be."""
@@ -127,7 +129,7 @@ class Walk:
         _expect(not books["paid"] and not books["times_paid"], "the portal has not paid it")
 
     def _visitor(self, user_id: int) -> Visitor:
-        visitor = Visitor(self.portal_url)
+        visitor = Visitor(self.portal_url, self.app_certificates)
         visitor.sign_in(user_id)
         return visitor
 
@@ -144,7 +146,7 @@ class Walk:
         """The sandbox's own, which count how often a payment was carried out."""
         answer = requests.get(
             f"{self.oauth_url}/_sandbox/payment",
-            params={"portal": seed.ALPHA, "id": str(payment_id)},
+            params={"portal": self.member_id, "id": str(payment_id)},
             timeout=TIMEOUT_SECONDS,
         )
         return answer.json()

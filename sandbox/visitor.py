@@ -69,12 +69,15 @@ class Visitor:
     """Somebody signed in to the portal. The app's requests carry none of the portal's cookies."""
 
     portal_url: str
+    # What the app's certificate is checked against: True, or a file.
+    app_certificates: bool | str = True
     portal: requests.Session = field(default_factory=requests.Session)
     app: requests.Session = field(default_factory=requests.Session)
 
     def __post_init__(self) -> None:
         # Everything is on this machine: no proxy has a part in it.
         self.portal.trust_env = self.app.trust_env = False
+        self.app.verify = self.app_certificates
 
     def sign_in(self, user_id: int) -> None:
         self.submit("/sign-in/", {"user_id": str(user_id)})

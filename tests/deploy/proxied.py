@@ -1,0 +1,206 @@
+"""The app as README sets it up, behind deploy/nginx.conf, with portals of the sandbox around it.
+
+Everything is on loopback, on free ports, in a folder of its own; each process is ended by its id.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import socket
+import ssl
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import requests
+import trustme
+
+from sandbox import seed
+from sandbox.app import Sandbox
+from sandbox.app_process import ROOT, collect_static, environment_of, manage
+from sandbox.server import LOOPBACK, Doors, running
+from sandbox.smoke import Walk
+
+NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
+START_SECONDS = 60
+STOP_SECONDS = 15
+_PAUSE = 0.1
+_README_LINE = re.compile(r"^\.venv/bin/gunicorn (.+)$", re.MULTILINE)
+_README_BIND = "127.0.0.1:8000"
+
+
+@dataclass(frozen=True)
+class Proxied:
+    url: str
+    plain_url: str
+    app_port: int
+    port: int
+    certificates: str
+    folder: Path
+    environment: Mapping[str, str]
+    oauth_url: str
+    portals: Mapping[str, str]
+    sandbox: Sandbox
+
+    def walk(self, member_id: str, said: list[str] | None = None) -> Walk:
+        say = (said if said is not None else []).append
+        return Walk(self.portals[member_id], self.oauth_url, say, member_id, self.certificates)
+
+    def get(self, path: str, **options: object) -> requests.Response:
+        with requests.Session() as session:
+            session.trust_env = False
+            session.verify = self.certificates
+            return session.get(f"{self.url}{path}", timeout=START_SECONDS, **options)  # type: ignore[arg-type]
+
+    def connect(self, *, receive_buffer: int | None = None) -> ssl.SSLSocket:
+        plain = socket.socket()
+        if receive_buffer is not None:
+            plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        plain.settimeout(START_SECONDS)
+        plain.connect((LOOPBACK, self.port))
+        context = ssl.create_default_context(cafile=self.certificates)
+        return context.wrap_socket(plain, server_hostname="localhost")
+
+
+def member_ids(count: int) -> list[str]:
+    others = [f"{number:032x}" for number in range(3, count + 1)]
+    return [seed.ALPHA, seed.BETA, *others]
+
+
+@contextmanager
+def proxied(folder: Path, *, portals: int) -> Iterator[Proxied]:
+    """The whole set-up, answering. Raises AssertionError with the logs where it does not start."""
+    with ExitStack() as stack:
+        doors = Doors([0] * (1 + portals))
+        oauth_url, *urls = (f"http://{LOOPBACK}:{port}" for port in doors.ports)
+        by_member = dict(zip(member_ids(portals), urls, strict=True))
+        app_port, port, plain_port = _free_ports(3)
+        url = f"https://localhost:{port}"
+        world = seed.demo_world(oauth_url=oauth_url, portal_urls=(urls[0], urls[1]), app_url=url)
+        for member_id in list(by_member)[2:]:
+            seed.add_portal(world, member_id, by_member[member_id], f"Portal {member_id[-2:]}")
+        sandbox = Sandbox(world)
+        stack.enter_context(running(sandbox, doors))
+        environment = environment_of(url, oauth_url, folder)
+        certificates = _certificates(folder)
+        with (folder / "app.log").open("wb") as output:
+            manage("migrate", environment, output)
+            collect_static(environment, output)
+            stack.enter_context(_process(_gunicorn(app_port), environment, output))
+        _until_open(app_port, folder)
+        with (folder / "nginx.log").open("wb") as output:
+            command = _nginx(folder, app_port=app_port, port=port, plain_port=plain_port)
+            stack.enter_context(_process(command, os.environ, output))
+        _until_open(port, folder)
+        yield Proxied(
+            url,
+            f"http://localhost:{plain_port}",
+            app_port,
+            port,
+            certificates,
+            folder,
+            environment,
+            oauth_url,
+            by_member,
+            sandbox,
+        )
+
+
+def readme_arguments() -> list[str]:
+    """What README tells to run gunicorn with."""
+    found = _README_LINE.findall((ROOT / "README.md").read_text(encoding="utf-8"))
+    assert len(found) == 1, "README has one line that starts gunicorn"
+    return shlex.split(found[0])
+
+
+def _gunicorn(port: int) -> list[str]:
+    arguments = readme_arguments()
+    bind = arguments.index("--bind") + 1
+    assert arguments[bind] == _README_BIND
+    arguments[bind] = f"{LOOPBACK}:{port}"
+    return [sys.executable, "-m", "gunicorn", *arguments]
+
+
+def _nginx(folder: Path, *, app_port: int, port: int, plain_port: int) -> list[str]:
+    """The file of the repository, with the places of this machine."""
+    text = (ROOT / "deploy" / "nginx.conf").read_text(encoding="utf-8")
+    changes = {
+        f"server {_README_BIND};": f"server {LOOPBACK}:{app_port};",
+        "listen 443 ssl;": f"listen {LOOPBACK}:{port} ssl;",
+        "listen 80;": f"listen {LOOPBACK}:{plain_port};",
+        "server_name pay.example.com;": "server_name localhost;",
+        "/etc/ssl/pay/": f"{folder}/",
+        "/var/log/nginx/": f"{folder}/",
+    }
+    for here, there in changes.items():
+        assert here in text, here
+        text = text.replace(here, there)
+    (folder / "pay.conf").write_text(text, encoding="utf-8")
+    kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    temporary = "\n".join(f"{kind}_temp_path {folder}/{kind};" for kind in kinds)
+    user = "user root;" if os.geteuid() == 0 else ""
+    (folder / "nginx.conf").write_text(
+        f"{user}\ndaemon off;\npid {folder}/nginx.pid;\nerror_log {folder}/nginx.error.log;\n"
+        # What Debian's nginx has.
+        "worker_processes auto;\nevents { worker_connections 768; }\n"
+        f"http {{\n{temporary}\ninclude {folder}/pay.conf;\n}}\n",
+        encoding="utf-8",
+    )
+    assert NGINX is not None
+    return [NGINX, "-p", str(folder), "-c", str(folder / "nginx.conf")]
+
+
+def _certificates(folder: Path) -> str:
+    authority = trustme.CA()
+    certificate = authority.issue_cert("localhost")
+    certificate.private_key_pem.write_to_path(str(folder / "privkey.pem"))
+    for number, blob in enumerate(certificate.cert_chain_pems):
+        blob.write_to_path(str(folder / "fullchain.pem"), append=number > 0)
+    authority.cert_pem.write_to_path(str(folder / "authority.pem"))
+    return str(folder / "authority.pem")
+
+
+def _free_ports(count: int) -> Sequence[int]:
+    with ExitStack() as stack:
+        listeners = [stack.enter_context(socket.create_server((LOOPBACK, 0))) for _ in range(count)]
+        return [listener.getsockname()[1] for listener in listeners]
+
+
+@contextmanager
+def _process(
+    command: list[str], environment: Mapping[str, str], output: object
+) -> Iterator[subprocess.Popen[bytes]]:
+    process = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env=dict(environment),
+        stdout=output,  # type: ignore[arg-type]
+        stderr=output,  # type: ignore[arg-type]
+    )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _until_open(port: int, folder: Path) -> None:
+    give_up = time.monotonic() + START_SECONDS
+    while time.monotonic() < give_up:
+        with socket.socket() as probe:
+            if probe.connect_ex((LOOPBACK, port)) == 0:
+                return
+        time.sleep(_PAUSE)
+    logs = "\n".join(path.read_text(errors="replace")[-3000:] for path in folder.glob("*.log"))
+    raise AssertionError(f"nothing listens on {port}:\n{logs}")
