@@ -67,11 +67,11 @@ def spoiled(row: Any, name: str, value: Any) -> Any:
 
 
 class Spoiler:
-    """Spoils one field of one row of a list answer; `name` "" is the row itself."""
+    """Spoils one field of one row of each answer of a list; `name` "" is the row itself."""
 
     def __init__(self, place: int, name: str, value: Any) -> None:
         self._place, self._name, self._value = place, name, value
-        self.row: dict[str, Any] = {}  # as it was
+        self.rows: list[dict[str, Any]] = []  # as they were
 
     def __call__(self, envelope: Any) -> Any:
         rows = envelope.get("result")
@@ -80,15 +80,21 @@ class Spoiler:
         if not rows:
             return envelope
         place = self._place % len(rows)
-        self.row = dict(rows[place])
-        names = sorted(self.row)
-        if not self._name:
-            value = self._value
-            rows[place] = self.row if value in (MISSING, NESTED) else value
+        row = rows[place]
+        self.rows.append(row)
+        if self._name:
+            rows[place] = spoiled(row, self._name, self._value)
+        elif self._value is NESTED:
+            rows[place] = [row]
+        elif self._value is MISSING:
+            del rows[place]
         else:
-            name = self._name if self._name in self.row else names[len(self._name) % len(names)]
-            rows[place] = spoiled(self.row, name, self._value)
+            rows[place] = self._value
         return envelope
+
+    def were(self, name: str) -> set[Any]:
+        """What the spoiled rows said under this name."""
+        return {row[name] for row in self.rows if name in row}
 
 
 @contextmanager
