@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import secrets
 from decimal import Decimal
+from itertools import product
+from string import ascii_lowercase
 from typing import Any
 
 import pytest
@@ -103,6 +105,20 @@ def test_a_long_answer_is_kept_in_part() -> None:
     shown = json.dumps(masked({"result": rows}))
     assert len(shown) < 60 * VALUES_KEPT
     assert masked({"ids": list(range(12))})["ids"][-1] == {"more": 2}
+
+
+def test_one_long_row_is_kept_in_part() -> None:
+    pairs = product(ascii_lowercase, repeat=2)
+    names = [f"row{first}{second}Id" for first, second in pairs]
+    long = {name: number for number, name in enumerate(names[: VALUES_KEPT + 50])}
+    kept = masked(long)
+    assert kept.pop(MASK) == MASK
+    assert kept == dict(list(long.items())[:VALUES_KEPT])
+
+
+@pytest.mark.parametrize("odd", [1.5, b"12", {1}, object()])
+def test_what_json_does_not_have_is_masked(odd: object) -> None:
+    assert masked({"id": odd, "sum": odd}) == {"id": MASK, "sum": MASK}
 
 
 def test_what_lies_deep_is_not_followed() -> None:

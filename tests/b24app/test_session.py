@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+import time_machine
 from django.core import signing
 from django.http import HttpRequest
 from django.test import Client, RequestFactory
@@ -95,6 +96,26 @@ def test_renewal_ends_twelve_hours_after_the_proof() -> None:
     person = somebody(proved_ago=timedelta(hours=12))
     with pytest.raises(SessionExpired):
         session.read(carrying(session.issue(person)))
+
+
+@pytest.mark.parametrize(
+    ("issued_ago", "proved_ago"),
+    [
+        (session.LIFETIME, session.LIFETIME),
+        (timedelta(0), session.ABSOLUTE_LIFETIME),
+    ],
+    ids=["issued", "proved"],
+)
+def test_it_ends_with_the_exact_second(issued_ago: timedelta, proved_ago: timedelta) -> None:
+    now = timezone.now().replace(microsecond=0)
+    with time_machine.travel(now, tick=False) as clock:
+        person = somebody(proved_ago=proved_ago)
+        value = session.sign(person, issued_at=now - issued_ago)
+        clock.shift(timedelta(seconds=-1))
+        assert session.read(carrying(value)).user_id == person.user_id
+        clock.shift(timedelta(seconds=1))
+        with pytest.raises(SessionExpired, match="over"):
+            session.read(carrying(value))
 
 
 def test_a_portal_ends_its_sessions_by_a_new_generation() -> None:

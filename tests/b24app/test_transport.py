@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import gzip
+import json
 import logging
 import socket
 import ssl
 import threading
 import tomllib
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -344,6 +346,16 @@ def test_sums_are_read_exactly() -> None:
 
 
 # What it sends
+
+
+def test_a_sum_is_sent_as_text_and_what_is_no_json_not_at_all() -> None:
+    server = Telling({"result": True})
+    with transport.use_adapter(server):
+        url = "https://alpha.example.com/rest/crm.item.payment.update"
+        transport.post_json(url, {"sum": Decimal("0.10")}, timeout=(1, 1))
+        with pytest.raises(TypeError, match="datetime has no place in a call"):
+            transport.post_json(url, {"date": datetime.now(UTC)}, timeout=(1, 1))
+    assert [json.loads(request.body or "") for request in server.requests] == [{"sum": "0.10"}]
 
 
 def test_a_request_carries_the_token_in_its_header_and_the_name_of_the_app() -> None:
