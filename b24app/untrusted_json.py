@@ -21,8 +21,8 @@ _LARGEST_EXPONENT = 400
 # costs a tenth of walking through the parsed answer: that is left to answers in which it is found.
 _HIGH, _LOW = rb"[dD][89abAB][0-9a-fA-F]{2}", rb"[dD][c-fC-F][0-9a-fA-F]{2}"
 _ESCAPED = re.compile(
-    rb"\\u(?:00[01789][0-9a-fA-F]|20(?:2[a-eA-E]|6[6-9])|[fF]{3}[eEfF]"
-    rb"|%s(?!\\u%s)|%s(?<!\\u%s\\u%s))" % (_HIGH, _LOW, _LOW, _HIGH, _LOW)
+    rb"\\(?:[bf]|u(?:00[01789][0-9a-fA-F]|20(?:2[a-eA-E]|6[6-9])|[fF]{3}[eEfF]"
+    rb"|%s(?!\\u%s)|%s(?<!\\u%s\\u%s)))" % (_HIGH, _LOW, _LOW, _HIGH, _LOW)
 )
 _ENCODED = re.compile(
     rb"\xc2[\x80-\x9f]|\xe2\x80[\xaa-\xae]|\xe2\x81[\xa6-\xa9]|\xef\xbf[\xbe\xbf]"
