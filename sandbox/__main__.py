@@ -11,7 +11,7 @@ from types import FrameType
 from sandbox import seed
 from sandbox.app_process import AppFailed
 from sandbox.demo import APP_PORT, Stage, on_stage
-from sandbox.faults import Fault, Kind
+from sandbox.faults import PLAIN_KINDS, Fault, Kind
 from sandbox.host.panel import PAY_METHOD
 
 LOOK_AROUND_SECONDS = 0.5  # how soon the end of the app ends the portals
@@ -54,7 +54,7 @@ def _options() -> argparse.Namespace:
         "--fault",
         action="append",
         default=[],
-        choices=[str(kind) for kind in Kind if kind is not Kind.HOLD],
+        choices=[str(kind) for kind in PLAIN_KINDS if kind is not Kind.HOLD],
         help="let the next payment go wrong; once for each fault",
     )
     return parser.parse_args()

@@ -33,6 +33,9 @@ class Kind(StrEnum):
     TRUE_WITHOUT_PAYMENT = "true_without_payment"  # the method answers true and does nothing
 
 
+# Kinds that need no more than their name: those that a command line or a dice can choose.
+PLAIN_KINDS = tuple(kind for kind in Kind if kind is not Kind.ALTER)
+
 # Kinds that go together with any other in one request.
 _LEAVES_ANSWER = frozenset({Kind.DELAY, Kind.HOLD, Kind.TRUE_WITHOUT_PAYMENT})
 

@@ -17,7 +17,7 @@ from sandbox import elements, seed
 from sandbox.app_process import AppFailed
 from sandbox.demo import Stage, on_stage
 from sandbox.elements import Element
-from sandbox.faults import Fault, Kind
+from sandbox.faults import PLAIN_KINDS, Fault, Kind
 from sandbox.host.panel import PAY_METHOD
 from sandbox.visitor import TIMEOUT_SECONDS, AppPage, Unexpected, Visitor
 
@@ -156,7 +156,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m sandbox.smoke", description=__doc__)
     parser.add_argument(
         "--fault",
-        choices=[str(kind) for kind in Kind if kind is not Kind.HOLD],
+        choices=[str(kind) for kind in PLAIN_KINDS if kind is not Kind.HOLD],
         help="let the payment go wrong, and see the walk fail",
     )
     fault = parser.parse_args().fault

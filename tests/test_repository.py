@@ -48,13 +48,13 @@ def test_every_setting_is_documented(document: str) -> None:
 
 
 def test_modules_stay_small() -> None:
-    """A module above 300 lines holds two things; tests and migrations may be longer."""
+    """A module above 400 lines holds two things; tests and migrations may be longer."""
     too_long = {
         str(path.relative_to(ROOT)): count
         for path in tracked_files()
         if path.suffix == ".py"
         and path.relative_to(ROOT).parts[0] in ("b24app", "payments", "sandbox")
         and "migrations" not in path.parts
-        and (count := path.read_text().count("\n")) > 300
+        and (count := path.read_text().count("\n")) > 400
     }
     assert not too_long

@@ -9,6 +9,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_GET, require_POST
 
 from b24app.session import PortalRequest, portal_required
+from b24app.unreadable import tells_sizes
 from payments.bulk import drafting, lines, running, showing, stepping
 from payments.bulk.allowed import may_bulk, require_may_bulk
 from payments.bulk.forms import read_confirmed, read_selection
@@ -28,6 +29,7 @@ def shown(request: PortalRequest, run_id: int) -> HttpResponse:
     return _screen(request, running.run_of(request.person, run_id))
 
 
+@tells_sizes
 @require_POST
 @portal_required
 def dry_run(request: PortalRequest) -> HttpResponse:

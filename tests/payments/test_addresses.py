@@ -89,7 +89,7 @@ TABLE = {
     "payments:bulk": Address(GET, SHOWN),
     "payments:bulk_dry_run": Address(POST, SHOWN, {"payment": str(seed.PAYMENT)}, keeps=True),
     "payments:bulk_run": Address(GET, 404, args=RUN),
-    "payments:bulk_start": Address(POST, 404, args=RUN, reads_body=False),
+    "payments:bulk_start": Address(POST, 404, {"kind": "pay"}, args=RUN),
     "payments:bulk_step": Address(POST, 404, args=RUN, reads_body=False),
     "payments:bulk_pause": Address(POST, 404, args=RUN, reads_body=False),
     "payments:bulk_resume": Address(POST, 404, args=RUN, reads_body=False),

@@ -26,7 +26,7 @@ from payments.models import Attempt, Comment, Kind, Policy, State
 from payments.pay import pay
 from sandbox import seed
 from sandbox.app import Sandbox
-from sandbox.faults import Fault
+from sandbox.faults import PLAIN_KINDS, Fault
 from sandbox.faults import Kind as FaultKind
 from sandbox.server import Doors, running
 from sandbox.world import Portal, TimelineComment
@@ -35,7 +35,7 @@ from tests.payments import ledgers, stage
 pytestmark = pytest.mark.django_db
 
 # Everything that a call can meet, but what only pays or waits.
-FAULTS = sorted(set(FaultKind) - {FaultKind.TRUE_WITHOUT_PAYMENT, FaultKind.HOLD})
+FAULTS = sorted(set(PLAIN_KINDS) - {FaultKind.TRUE_WITHOUT_PAYMENT, FaultKind.HOLD})
 
 
 @pytest.fixture

@@ -206,9 +206,9 @@ def test_the_history_goes_by_the_portals_days(
     for day, count in ((yesterday, 1), (today, 2), (tomorrow, 1)):
         assert f"{day_words(day)} {count} " in numbers
     rows = exported(admin, **asked)
-    assert [row["Begun"] for row in rows] == [
-        (last - SECOND).astimezone(clock.zone).isoformat(),
-        first.astimezone(clock.zone).isoformat(),
+    assert [begun for row in rows for name, begun in row.items() if "Begun" in name] == [
+        f"{(last - SECOND).astimezone(clock.zone):%Y-%m-%d %H:%M:%S}",
+        f"{first.astimezone(clock.zone):%Y-%m-%d %H:%M:%S}",
     ]
     assert [row["Settled"][:10] for row in rows] == [today.isoformat()] * 2
     assert exported(manager, **asked) == rows
@@ -238,7 +238,7 @@ def test_evidence_is_in_the_same_time_wherever_it_comes_from(
     assert "paidBefore Nov. 20, 2026, 13:00:00 UTC+3" in html
     assert "+12:00" not in html
     (row,) = exported(admin)
-    assert row["Paid on"] == "2026-11-20T14:30:00+03:00"
+    assert row["Paid on"] == "2026-11-20 14:30:00"
 
 
 # ---- approvals, rules, runs

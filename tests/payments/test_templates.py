@@ -18,6 +18,7 @@ from django.utils import translation
 from payments.gateway import Owner
 from payments.offer import Offer
 from payments.question import Question
+from payments.questions_by_hand import UndoQuestion
 from payments.screens import DUE, Status
 from payments.templatetags.money import figures, money
 
@@ -112,8 +113,11 @@ def test_the_question_names_sum_system_payment_and_deal() -> None:
     title = "Office chairs for the new floor"
     named = replace(OFFER, owner=Owner(2, 8061, title))
     asked = {"question": Question(named, "sealed", 11, "Acme Pay")}
+    until = datetime(2026, 12, 1, 12, tzinfo=UTC)
+    undo = {"question": UndoQuestion(named, "sealed", "Acme Pay", until)}
     for name in ("question", "question_mark", "question_undo", "approval_question"):
-        html = render_to_string(f"payments/_fragments/{name}.html", {**asked, "kind": "pay"})
+        shown = undo if name == "question_undo" else asked
+        html = render_to_string(f"payments/_fragments/{name}.html", {**shown, "kind": "pay"})
         assert "payment 163/1" in words(html)
         assert title in words(html)
     untitled = replace(OFFER, owner=Owner(31, 502))

@@ -467,7 +467,7 @@ def test_an_offer_that_was_not_made_to_this_person_does_not_exist(
 
 
 @pytest.mark.parametrize("path", FRAGMENTS)
-@pytest.mark.parametrize("fields", [{}, {"offer": "<x>"}, {"offer": "a" * 5000}])
+@pytest.mark.parametrize("fields", [{}, {"offer": "<x>"}, {"offer": "a" * 12001}])
 def test_bad_input_is_turned_away_before_anything_is_asked(
     manager: Frame, path: str, fields: dict[str, str]
 ) -> None:
