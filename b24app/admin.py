@@ -65,7 +65,7 @@ class ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg]
         database busy, and other columns are not theirs to search."""
         if lookup.rpartition("__")[2] in _LOOKUPS_REFUSED:
             return False
-        return bool(super().lookup_allowed(lookup, value, request))  # type: ignore[arg-type]
+        return bool(super().lookup_allowed(lookup, value, request))
 
     def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
         """Run the query here, so that a value that the database refuses is a wrong filter."""

@@ -14,9 +14,9 @@ from b24app.forms import check_body_size, positive_id
 from payments.note import clean_note
 from payments.number_search import NumberSearch, read_number_search
 
-# The alphabet of Django's signatures. A sealed offer with the longest title that a CRM object can
-# have is about 1,500 characters.
-_OFFER = re.compile(r"[A-Za-z0-9_.:-]{1,4096}")
+# The alphabet of Django's signatures. In a sealed offer 610 characters of other texts can be kept,
+# each as twelve of JSON, which base64 makes a third longer; usual ones have 300.
+_OFFER = re.compile(r"[A-Za-z0-9_.:-]{1,12000}")
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,10 @@ SUMS = {
 
 
 def worsen(portal: Portal) -> None:
-    """Give everything that has a name its worst one; sums of zero and ids stay as they are."""
+    """Give items, payments, pay systems, handlers and people their worst names and sums.
+
+    Sums of zero and ids stay as they are.
+    """
     _rename_items(portal)
     _number_payments(portal)
     _rename_systems(portal)
@@ -69,7 +72,7 @@ def _rename_items(portal: Portal) -> None:
 
 
 def _number_payments(portal: Portal) -> None:
-    """Numbers stay different from each other: each ends with its payment's id."""
+    """Each number ends with its payment's id, so that no two are the same."""
     for payment, number in zip(portal.payments.values(), cycle(NUMBERS)):
         payment.account_number = f"{number}{payment.id}"
         if payment.sum:
@@ -77,7 +80,7 @@ def _number_payments(portal: Portal) -> None:
 
 
 def _rename_systems(portal: Portal) -> None:
-    """A handler's code is its identity, so it stays; what its settings are called does not."""
+    """A handler's code is its identity, so it stays as it is."""
     for system, name in zip(portal.pay_systems.values(), cycle(SYSTEM_NAMES)):
         system.name = f"{name} {system.id}"
     for handler, name in zip(portal.handlers.values(), cycle(SYSTEM_NAMES)):

@@ -227,7 +227,7 @@ FIELDS = {
     "person",
     "answer",
     "max_sum",
-    *opening_fields.__kwdefaults__,
+    *(opening_fields.__kwdefaults__ or {}),
 }
 
 

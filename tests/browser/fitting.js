@@ -1,4 +1,4 @@
-// Returns a sentence for each thing that is cut off, covered, or outside of what it belongs to.
+// Returns a sentence for each element that is cut off, covered, or outside of its card.
 async (width) => {
   for (let looks = 0; innerWidth !== width; looks += 1) {
     if (looks > 500) return [`the frame is ${innerWidth} px wide and not ${width}`];
@@ -39,7 +39,8 @@ async (width) => {
   }
 
   // ---- all boxes: controls, and lines of text
-  // What an element's content may take up, by its own box and by those around it, and whose they are.
+  // The range that an element's content may fill: its own box cut by the boxes around it. leftOf and
+  // rightOf name the boxes that set the limits.
   const page = { left: 0, right: clientWidth, leftOf: "the page", rightOf: "the page" };
   const rooms = new Map([[document.documentElement, page]]);
   const roomIn = (element) => {

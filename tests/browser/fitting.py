@@ -1,4 +1,4 @@
-"""Measures screens at seven widths: what is cut off, covered, or outside of what it belongs to."""
+"""Measures screens at seven widths: finds what is cut off, covered, or outside of its card."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Ruler:
         if frame is not None:
             page.add_style_tag(content=ONLY_THE_FRAME)
         for width in WIDTHS:
-            # A browser lets a frame out of sight wait for its new width.
+            # A browser delays the layout of a frame that is out of sight.
             page.evaluate("() => scrollTo(0, 0)")
             page.set_viewport_size({"width": width, "height": 900})
             for sentence in (frame or page).evaluate(_MEASURE, width):

@@ -18,7 +18,7 @@ from tests.browser.test_history import hand_over
 from tests.browser.visit import Visit, press_pay, row_of
 from tests.browser.walk import Walk
 
-# The first test of a process also pays for the portal at work, on a machine that tests much else.
+# The first test of a process also waits until its portals are set up and used.
 pytestmark = pytest.mark.timeout(600)
 
 CODES = sorted(languages.BY_PORTALS_CODE)
@@ -26,7 +26,7 @@ PAY, READ_BACK, KEPT = "sale.paysystem.pay.payment", "crm.item.payment.list", "s
 PAID, REFUSED, UNKNOWN = seed.PLAIN_PAYMENTS[0:3]
 LONG_NOTE = worst.LONG_TEXT[:200]
 
-# The scheme that the browser draws its own parts in, and the colours of all else.
+# The colour scheme of the browser's own parts, and the colours of all elements.
 COLOURS = """() => [
   getComputedStyle(document.documentElement).colorScheme,
   ...[...document.querySelectorAll("html, body *")].map((element) => {
@@ -45,7 +45,7 @@ FITS = """() => {
 FILLED = "() => innerHeight === Math.ceil(document.body.getBoundingClientRect().height)"
 
 
-# Of its own: its portal speaks in the longest words there are.
+# A stage for this module alone: its portals are full of the longest words.
 @pytest.fixture(scope="module")
 def stage(chromium: str) -> Iterator[Stage]:
     with on_stage(port=0, portal_ports=(0, 0), app_port=0, say=lambda _: None) as up:
@@ -123,7 +123,7 @@ def pause_a_run(walk: Walk) -> None:
 
 @pytest.fixture(params=CODES)
 def code(request: pytest.FixtureRequest, stage: Stage, in_use: None) -> Iterator[str]:
-    """A language, by the portal's code for it; the portals speak it meanwhile."""
+    """Sets both portals to a language during the test; returns the portal's code for it."""
     for portal in (stage.alpha, stage.beta):
         portal.language = request.param
     yield request.param
@@ -133,7 +133,7 @@ def code(request: pytest.FixtureRequest, stage: Stage, in_use: None) -> Iterator
 
 @pytest.fixture
 def ruler(code: str) -> Iterator[Ruler]:
-    """By the end of the test nothing may have been found."""
+    """Fails the test at its end with all that was found."""
     ruler = Ruler()
     yield ruler
     if ruler.found:

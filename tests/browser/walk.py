@@ -1,4 +1,4 @@
-"""Goes through the app's screens by names that are the same in every language."""
+"""Goes through the app's screens by selectors that are the same in every language."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from playwright.sync_api import FrameLocator
 
 from tests.browser.visit import Visit
 
-# A press that no layout can stop: what is measured is the layout, not the way to it.
+# Clicks by script: the way to a screen must not depend on the layout that is measured.
 _PRESS = """(selector) => {
   document.getElementById("screen")?.setAttribute("data-before", "");
   document.querySelector(selector).click();
@@ -32,23 +32,23 @@ class Walk:
         self.visit.main_page()
 
     def screen(self, name: str) -> None:
-        """From one of the main page's screens to another."""
+        """Clicks the main page's link to this screen, and waits for it."""
         self.press(f"nav a[data-screen={name}]")
 
     def press(self, selector: str) -> None:
-        """What brings another screen, or this one again."""
+        """Clicks, and waits for the next screen, which may be the same one again."""
         self._wait(_READY)
         self.visit.frame().evaluate(_PRESS, selector)
         self._wait(_NEW_SCREEN)
 
     def part(self, selector: str, comes: str) -> None:
-        """What brings a part of the screen, or a dialog: waits until `comes` is there."""
+        """Clicks, and waits until an element that matches `comes` is there."""
         self._wait(_READY)
         self.visit.frame().evaluate(_PRESS, selector)
         self._wait(f"() => document.querySelector({comes!r}) && {_IDLE}")
 
     def dialog(self, payment_id: int | str, url: str) -> None:
-        """The button of a row whose address ends with `url`, and the dialog that it brings."""
+        """Clicks the row's button whose address ends with `url`, and waits for its dialog."""
         self.part(f"#settle-{payment_id} [hx-post$='{url}']", "dialog[open]")
 
     def close(self) -> None:

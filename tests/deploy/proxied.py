@@ -18,6 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import requests
 import trustme
@@ -53,11 +54,11 @@ class Proxied:
         say = (said if said is not None else []).append
         return Walk(self.portals[member_id], self.oauth_url, say, member_id, self.certificates)
 
-    def get(self, path: str, **options: object) -> requests.Response:
+    def get(self, path: str, **options: Any) -> requests.Response:
         with requests.Session() as session:
             session.trust_env = False
             session.verify = self.certificates
-            return session.get(f"{self.url}{path}", timeout=START_SECONDS, **options)  # type: ignore[arg-type]
+            return session.get(f"{self.url}{path}", timeout=START_SECONDS, **options)
 
     def connect(self, *, receive_buffer: int | None = None) -> ssl.SSLSocket:
         plain = socket.socket()
@@ -175,14 +176,14 @@ def _free_ports(count: int) -> Sequence[int]:
 
 @contextmanager
 def _process(
-    command: list[str], environment: Mapping[str, str], output: object
+    command: list[str], environment: Mapping[str, str], output: BinaryIO
 ) -> Iterator[subprocess.Popen[bytes]]:
     process = subprocess.Popen(
         command,
         cwd=ROOT,
         env=dict(environment),
-        stdout=output,  # type: ignore[arg-type]
-        stderr=output,  # type: ignore[arg-type]
+        stdout=output,
+        stderr=output,
     )
     try:
         yield process

@@ -61,7 +61,7 @@ def admin(sandbox: Sandbox, portal: models.Portal) -> Person:
 # Sums
 
 
-@pytest.mark.parametrize("value", ["-0.0", "-0", -0.0, "-0.00004", Decimal("-0E+2")])
+@pytest.mark.parametrize("value", ["-0.0", "-0", "-0.00004", Decimal("-0E+2")])
 def test_a_sum_of_nothing_has_no_minus(value: Any) -> None:
     assert str(parsing.money(value)) == "0.0000"
 

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from sandbox import seed
+from sandbox import seed, worst
 from sandbox.world import DEAL, SMART_INVOICE, Portal, World
 
 
@@ -146,3 +146,17 @@ def test_five_thousand_payments_take_no_time() -> None:
     assert dates[0] > max(portal.payments[payment_id].date_bill for payment_id in before)
     deals = {portal.orders[portal.payments[key].order_id].bindings[0] for key in added}
     assert len(deals) == 5000
+
+
+def test_the_worst_words_are_long_and_still_possible() -> None:
+    alpha = alpha_of(a_world())
+    unpaid = {payment.id for payment in alpha.payments.values() if not payment.paid}
+    worst.worsen(alpha)
+    numbers = [payment.account_number for payment in alpha.payments.values()]
+    assert len(set(numbers)) == len(numbers)
+    assert 60 <= max(map(len, numbers)) <= 100
+    titles = [item.title for item in alpha.items.values()]
+    assert max(len(word) for title in titles for word in title.split()) >= 120
+    assert max(map(len, titles)) <= 255
+    assert 90 <= max(len(system.name) for system in alpha.pay_systems.values()) <= 255
+    assert {payment.id for payment in alpha.payments.values() if not payment.paid} == unpaid
