@@ -6,13 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar, cast
 
-from django.db import transaction
 from django.db.models import Q
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 
-from b24app import failed_proofs, removal, tokens, trace, zones
+from b24app import failed_proofs, posted_tokens, removal, tokens, trace, zones
 from b24app.broken import ABOUT_THE_PERSON
 from b24app.client import Batch, Client, Pending, run_together
 from b24app.errors import (
@@ -227,11 +226,12 @@ class Opening:
     def _admit(self, profile: Profile) -> Person:
         portal, posted = self.portal, self._posted
         self._end_removal()
-        self._keep_pair(profile)
+        pair = posted.pair(user_id=profile.user_id, client_endpoint=portal.client_endpoint)
+        posted_tokens.keep_pair(portal, pair, profile, serving=self._serving)
         # The value comes through a browser, whose owner could change it: an administrator's own
         # portal is theirs to harm, an ordinary user's is not.
         if profile.is_admin and posted.application_token:
-            self._keep_application_token(posted.application_token)
+            posted_tokens.keep_application_token(portal, posted.application_token)
         learned = zones.learn(portal, profile)
         if learned:
             portal.save(update_fields=learned)
@@ -250,39 +250,6 @@ class Opening:
                 raise self._refused("its data are erased since the removal")
         elif removal.open_claim(portal) is not None:
             removal.refuse(portal)
-
-    def _keep_pair(self, profile: Profile) -> None:
-        """In one row, because a chain that is renewed from two breaks.
-
-        An administrator mends a portal whose serving pair is lost, or whose serving person is, by
-        opening the app.
-        """
-        portal, serving = self.portal, self._serving
-        pair = self._posted.pair(user_id=profile.user_id, client_endpoint=portal.client_endpoint)
-        if profile.is_admin:
-            # What was asked meanwhile may have shown that the serving person is lost.
-            serving = UserToken.objects.filter(portal=portal, serves_portal=True).first()
-        if serving is not None and constant_time_compare(serving.refresh, pair.refresh):
-            return
-        if not profile.is_admin or (serving is not None and not serving.broken_code):
-            tokens.replace_user_pair(portal, pair)
-            return
-        security.warning(
-            "user %s serves the portal from now on (member_id %s)",
-            profile.user_id,
-            portal.member_id,
-        )
-        with transaction.atomic():
-            tokens.store_portal_pair(portal, pair)
-            portal.tokens.filter(user_id=profile.user_id, serves_portal=False).delete()
-
-    def _keep_application_token(self, value: str) -> None:
-        if constant_time_compare(value, self.portal.application_token):
-            return
-        # It changes with an update or a new installation, and both drop bindings.
-        self.portal.application_token = value
-        self.portal.bindings_checked_at = None
-        self.portal.save(update_fields=["application_token", "bindings_checked_at"])
 
     def _refused(self, reason: str) -> Exception:
         return refusal(reason, member_id=self.portal.member_id)

@@ -316,7 +316,7 @@ def test_a_field_that_is_not_needed_keeps_nobody_out(
 
 @pytest.mark.parametrize(
     ("text", "seconds"),
-    [("", 3600), ("60", 60), ("0", 0), ("86400", 86400), ("86401", 3600), ("1767225600", 3600)],
+    [("", 3600), ("60", 60), ("0", 3600), ("86400", 86400), ("86401", 3600), ("1767225600", 3600)],
 )
 def test_a_token_lives_as_long_as_the_portal_says_or_as_usual(
     client: Client, sandbox: Sandbox, alpha: Portal, text: str, seconds: int

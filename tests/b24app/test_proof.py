@@ -30,7 +30,7 @@ def telling(monkeypatch: pytest.MonkeyPatch, method: str, result: object) -> Non
     monkeypatch.setitem(METHODS, method, Method(method, None, lambda call: result))
 
 
-PROFILES = [
+PROFILES: list[tuple[object, int]] = [
     ({}, 401),  # Of a dismissed user.
     ([], 401),
     (None, 504),
