@@ -104,7 +104,7 @@ class FrameForm(forms.Form):
     def clean_AUTH_EXPIRES(self) -> int:  # noqa: N802 - Django's name for it
         """Seconds; a token's usual life where the portal sends no such number."""
         seconds = int(self.cleaned_data["AUTH_EXPIRES"] or ACCESS_TOKEN_SECONDS)
-        return seconds if seconds <= MAX_ACCESS_TOKEN_SECONDS else ACCESS_TOKEN_SECONDS
+        return seconds if 0 < seconds <= MAX_ACCESS_TOKEN_SECONDS else ACCESS_TOKEN_SECONDS
 
     def clean_PLACEMENT_OPTIONS(self) -> dict[str, Any]:  # noqa: N802 - Django's name for it
         """The JSON object; an empty one for anything else. A screen that needs one of its values
