@@ -14,7 +14,7 @@ from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ChangeList
 from django.contrib.auth.forms import UsernameField
 from django.core.exceptions import BadRequest
-from django.db import DataError, OperationalError, transaction
+from django.db import DataError, NotSupportedError, OperationalError, transaction
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
 
@@ -22,6 +22,15 @@ from b24app.models import EventReceipt, Portal, RemovalClaim, RestCall
 
 # Beyond this many rows a total is not worth counting at every page.
 ROWS_ON_A_PAGE = 50
+# What a filter of the reader's own can raise; SQLite has no `contains` for JSON.
+_WRONG_FILTER = (
+    DataError,
+    NotSupportedError,
+    OperationalError,
+    OverflowError,
+    TypeError,
+    ValueError,
+)
 _LOOKUPS_REFUSED = frozenset({"regex", "iregex"})
 
 
@@ -73,7 +82,7 @@ class ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg]
             with transaction.atomic():
                 found = super().get_changelist_instance(request)
                 len(found.result_list)
-        except (DataError, OperationalError, OverflowError, TypeError, ValueError) as error:
+        except _WRONG_FILTER as error:
             raise IncorrectLookupParameters(error) from error
         return found
 

@@ -120,7 +120,7 @@ def test_the_floor_asks_no_more_than_the_app(frame: Frame, sandbox: Sandbox) -> 
             html = floor.tab(request).content.decode()
     finally:
         del floor._kept.session
-    assert set(sandbox.log[-1].methods) == asked
+    assert set(sandbox.log[-1].methods) <= asked
     assert html.count("<tr data-payment=") == 1
     assert len(statements(theirs)) == len(statements(ours))
 
