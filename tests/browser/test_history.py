@@ -35,6 +35,7 @@ def hand_over(stage: Stage, payment_id: int, number: str, **others: object) -> N
         "kind": "pay",
         "payment_id": payment_id,
         "account_number": number,
+        "number_key": number,
         "pay_system_id": seed.ACME_PAY,
         "pay_system_name": "Acme Pay",
         "bound_pay_system_id": seed.ACME_PAY,
