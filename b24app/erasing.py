@@ -12,7 +12,7 @@ from django.db import transaction
 from django.dispatch import receiver
 from django.utils import timezone
 
-from b24app.models import EventReceipt, Portal, RemovalClaim, UserToken
+from b24app.models import EventReceipt, FailedProof, Portal, RemovalClaim, UserToken
 from b24app.proof import security
 from b24app.signals import portal_uninstalled, pruning
 
@@ -46,6 +46,7 @@ def _erase(pk: int, portal_id: int) -> bool:
     claim = RemovalClaim.objects.filter(pk=pk, state=RemovalClaim.State.REMOVED).first()
     if claim is None or portal.uninstalled_at is None:
         return False
+    FailedProof.objects.filter(portal=claim.portal).delete()
     claim.delete()
     portal_uninstalled.send(sender=Portal, portal=portal, clean=claim.with_data)
     security.info(

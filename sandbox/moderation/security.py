@@ -17,6 +17,7 @@ FROM_ENVIRONMENT = ("SECRET_KEY", "B24_TOKEN_KEYS", "B24_CLIENT_SECRET")
 RETENTION = {
     "b24app_usertoken": "with the portal",
     "b24app_eventreceipt": "90 days, manage.py prune",
+    "b24app_failedproof": "an hour, manage.py prune; one row a portal, no people",
     "b24app_removalclaim": "B24_REMOVAL_GRACE_DAYS, manage.py prune; one row a portal, no people",
     "b24app_restcall": "B24_REST_LOG_DAYS, manage.py prune",
     "payments_attempt": "B24_HISTORY_DAYS, manage.py prune",
