@@ -85,6 +85,7 @@ class Auditor:
         at = frame or page.main_frame
         if frame is not None:
             page.add_style_tag(content=PORTAL_ON_A_PHONE)
+        page.wait_for_load_state()  # A window opened a moment ago has no styles yet.
         for width, height in WIDTHS.items():
             page.set_viewport_size({"width": width, "height": height})
             at.evaluate(STILL)

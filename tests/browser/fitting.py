@@ -28,6 +28,7 @@ class Ruler:
         """Measures `frame`, or `page` itself where there is no frame, at each width."""
         if frame is not None:
             page.add_style_tag(content=ONLY_THE_FRAME)
+        page.wait_for_load_state()  # A window opened a moment ago has no styles yet.
         for width in WIDTHS:
             # A browser delays the layout of a frame that is out of sight.
             page.evaluate("() => scrollTo(0, 0)")

@@ -17,6 +17,8 @@ def test_the_frames_address_brings_its_screen_and_filters_back(
 ) -> None:
     app = manager.main_page()
     app.get_by_role("navigation").get_by_role("link", name="History").click()
+    # The screen before it has a field of the same name.
+    expect(app.locator("main[data-screen=history]")).to_be_visible()
     app.get_by_label("Order or payment number").fill("9999")
     app.get_by_label("Outcome").select_option(label="Refused")
     app.get_by_role("button", name="Show", exact=True).click()

@@ -358,7 +358,7 @@ def test_a_row_that_is_gone_is_an_outcome_in_words_and_a_line_in_the_log(
     for part in (seed.ALPHA, f"payment {seed.PAYMENT} of order", "12500.0000 EUR", "user 3"):
         assert part in line
     if not paid:
-        assert "The app was removed from this Bitrix24 meanwhile. Nothing was done." in html
+        assert "Nothing was paid. The app was removed from this Bitrix24 meanwhile." in html
 
 
 def test_giving_up_what_is_gone_already_raises_nothing(portal: models.Portal) -> None:
