@@ -203,6 +203,7 @@ def close_undecided(attempt: Attempt, *, by: int, note: str) -> bool:
 def _found_out(attempt: Attempt) -> dict[str, Any]:
     """What became known between the claim and now."""
     return {
+        "order_id": attempt.order_id,
         "pay_system_name": attempt.pay_system_name,
         "undoes": attempt.undoes_id,
         "evidence": attempt.evidence,

@@ -48,8 +48,12 @@ def as_evidence(payment: Payment) -> dict[str, Any]:
 
 
 def remember(attempt: Attempt, *payments: Payment | None) -> None:
-    """Keep when the payment had last been paid before this attempt: that date stays when it is
-    unpaid, so that another one shows later that it was paid in between."""
+    """Stores with the attempt which order the payment is of, and when the payment was last paid
+    before. Bitrix24 keeps that date when a payment is set back to unpaid, so a different date shows
+    later that it was paid in between."""
+    orders = [payment.order_id for payment in payments if payment is not None]
+    # The rows of a deal do not name the order; the row that the portal's token reads does.
+    attempt.order_id = next((id_ for id_ in orders if id_ is not None), attempt.order_id)
     attempt.evidence["before"] = {
         _list_of(payment): _date_paid(payment)
         for payment in payments

@@ -48,12 +48,12 @@ def read_unpaid(person: Payer, offer: Offer, attempt: Attempt) -> Standing:
     """How the payment stands right now, checked: still unpaid and what was shown, of an order that
     can be paid. Raises Stopped where it is not, a B24Error where it could not be read."""
     standing = read_standing(person, offer)
+    remember(attempt, standing.seen, standing.kept)
     guards.check_payment(standing.seen, offer)
     if standing.kept is not None:
         guards.check_payment(standing.kept, offer)
     guards.check_order(standing.order)
     guards.check_since_shown(standing, offer, attempt)
-    remember(attempt, standing.seen, standing.kept)
     return standing
 
 

@@ -81,10 +81,10 @@ def _prepare(person: Payer, offer: Offer, attempt: Attempt) -> None:
     """Find what is to be taken back, and whether it still stands as it was paid."""
     paid = _allow(person, offer, attempt)
     standing = read_standing(person, offer)
+    remember(attempt, standing.seen, standing.kept)
     _check_payment(standing.seen, offer, paid)
     if standing.kept is not None:
         _check_payment(standing.kept, offer, paid)
-    remember(attempt, standing.seen, standing.kept)
 
 
 def _allow(person: Payer, offer: Offer, attempt: Attempt) -> Attempt:

@@ -167,6 +167,22 @@ def test_what_cannot_be_paid_is_not_sent(
     assert alpha.payments[payment_id].times_paid == times_paid
 
 
+@pytest.mark.parametrize(
+    ("deal_id", "payment_id"),
+    [(seed.DEAL, seed.PAYMENT), (seed.CANCELED_DEAL, seed.CANCELED_PAYMENT)],
+)
+def test_an_attempt_from_a_deal_keeps_its_order(
+    alpha: Portal, manager: Person, deal_id: int, payment_id: int
+) -> None:
+    offer = stage.offer_of(manager, deal_id=deal_id, payment_id=payment_id)
+    assert offer.order_id is None
+
+    attempt = pay(manager, offer, pay_system_id=seed.ACME_PAY)
+
+    attempt.refresh_from_db()
+    assert attempt.order_id == alpha.payments[payment_id].order_id
+
+
 @pytest.mark.parametrize("offered_order", [None, seed.CANCELED_ORDER])
 def test_a_cancelled_order_is_found_whether_or_not_its_id_is_known(
     sandbox: Sandbox, manager: Person, offered_order: int | None
