@@ -16,6 +16,7 @@ class B24AppConfig(AppConfig):
         from b24app import (  # noqa: F401 - registers, connects them
             checks,
             erasing,
+            event_queue,
             failed_proofs,
             metrics,
             rest_log,

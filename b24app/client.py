@@ -15,7 +15,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from django.utils import timezone
 
-from b24app import commands, shares, together, tokens, transport
+from b24app import commands, shares, together, transport
 from b24app.answers import Answer as Answer
 from b24app.answers import answer_of, part_of
 from b24app.errors import (
@@ -31,7 +31,6 @@ from b24app.errors import (
     TokenExpired,
     TokenRejected,
 )
-from b24app.models import Portal
 
 T = TypeVar("T")
 
@@ -241,21 +240,6 @@ def run_together(*batches: Batch) -> None:
     for client, request in requests:
         for pending in request:
             client._tell(pending.query, pending.outcome)
-
-
-def portal_client(portal: Portal) -> Client:
-    """The portal with the installer's token. Raises ChainBroken if there is none that works.
-
-    Once the portal refuses its person, that is kept: the next administrator who opens the app
-    serves the portal instead.
-    """
-    credentials = tokens.portal_credentials(portal)
-    return Client(portal.client_endpoint, credentials, on_refusal=credentials.note_refusal)
-
-
-def user_client(portal: Portal, user_id: int) -> Client:
-    """The portal with this person's own token. Raises ChainBroken if there is none."""
-    return Client(portal.client_endpoint, tokens.user_credentials(portal, user_id))
 
 
 def pause(seconds: float) -> None:

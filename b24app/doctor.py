@@ -12,7 +12,8 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext_lazy
 
 from b24app import placements, removal, zones
-from b24app.client import Answer, Client, Pending, Query, portal_client
+from b24app.client import Answer, Client, Pending, Query
+from b24app.clients import portal_client
 from b24app.clocks import CLOCKS_DIFFER, CLOCKS_TOO_FAR_APART, parsed_moment
 from b24app.errors import B24Error, ChainBroken, OutcomeUnknown
 from b24app.install import NEEDED_SCOPES, SCOPE

@@ -12,8 +12,8 @@ from django.db import transaction
 from django.dispatch import receiver
 from django.utils import timezone
 
+from b24app.logs import security
 from b24app.models import EventReceipt, FailedProof, Portal, RemovalClaim, UserToken
-from b24app.proof import security
 from b24app.signals import portal_uninstalled, pruning
 
 logger = logging.getLogger(__name__)

@@ -22,7 +22,7 @@ from django.db.models.functions import RowNumber
 from django.dispatch import receiver
 from django.utils import timezone
 
-from b24app import removal, vouching
+from b24app import metrics, removal, vouching
 from b24app.errors import B24Error, BadInput
 from b24app.forms import positive_id
 from b24app.models import EventReceipt, Portal
@@ -113,6 +113,9 @@ def call_workers() -> None:
 def waiting() -> QuerySet[EventReceipt]:
     """All that is not worked yet, due or not."""
     return EventReceipt.objects.filter(next_try_at__isnull=False)
+
+
+metrics.add_gauge("pay_events_waiting", "Events not worked yet", lambda: waiting().count())
 
 
 def work(*, stop: Callable[[], bool] = lambda: False, worked_on: set[int] | None = None) -> int:

@@ -19,8 +19,8 @@ from b24app import event_queue, removal, trace, vouching
 from b24app.brackets import nested
 from b24app.errors import B24Error, BadInput, EventRefused
 from b24app.forms import OptionalText, check_body_size, endpoint, member, opaque, optional_token
+from b24app.logs import security
 from b24app.models import EventReceipt, Portal
-from b24app.proof import security
 
 
 class _EventForm(forms.Form):

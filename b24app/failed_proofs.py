@@ -19,8 +19,8 @@ from django.utils.crypto import salted_hmac
 
 from b24app import client_address
 from b24app.errors import TooManyOpenings
+from b24app.logs import security
 from b24app.models import FailedProof, Portal, QuestionPace
-from b24app.proof import security
 from b24app.signals import pruning
 
 # How long after a failure openings are proved first. It costs each of them a round trip.

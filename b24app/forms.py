@@ -19,7 +19,6 @@ from b24app.oauth import (
     MAX_TOKEN,
     TokenPair,
 )
-from b24app.repairs import Repair
 
 # The largest genuine opening is about 2 KB: two tokens, a scope list and a page's parameters.
 MAX_BODY = 64 * 1024
@@ -172,9 +171,3 @@ class CallbackForm(forms.Form):
 
     code = opaque()
     state = opaque()
-
-
-class RepairForm(forms.Form):
-    """What the doctor's page offers to mend."""
-
-    repair = forms.ChoiceField(choices=Repair.choices)

@@ -10,8 +10,9 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from b24app import failed_proofs, placements, tokens, trace, zones
-from b24app.client import Answer, Client, Query, portal_client
+from b24app import failed_proofs, placements, time_zone, tokens, trace
+from b24app.client import Answer, Client, Query
+from b24app.clients import portal_client
 from b24app.errors import B24Error, OpeningRefused, OutcomeUnknown, ScopeMissing
 from b24app.forms import Posted, read_posted
 from b24app.models import Portal, RemovalClaim, UserToken
@@ -130,7 +131,7 @@ def _remember(
     portal.scope = _kept(scopes)
     portal.status, portal.language = posted.status, posted.language
     portal.bindings_checked_at = None
-    zones.learn(portal, profile)
+    time_zone.learn(portal, profile)
     if posted.application_token:
         portal.application_token = posted.application_token
     portal.save()

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 from django.conf import settings
-from django.http import HttpRequest
-from django.utils import translation
-
-from b24app import publisher, session
 
 # Bitrix24's own codes: `la` is its Spanish, `br` its Portuguese. It has others, for which the app
 # speaks English.
@@ -29,18 +25,6 @@ def of_portal(code: str) -> str:
     Any text may be given; what comes back is one of settings.LANGUAGES and nothing else.
     """
     return _known(code) or settings.LANGUAGE_CODE
-
-
-def of_request(request: HttpRequest) -> str:
-    """Whoever runs the app reads English. In a frame it is what the portal said when it opened the
-    app, kept in the session, also in one that is over; elsewhere it is the browser's."""
-    if publisher.is_for(request):
-        return settings.LANGUAGE_CODE
-    if (code := request.GET.get("LANG")) is not None:
-        return of_portal(code)
-    return session.language_in(request.headers.get(session.HEADER, "")) or (
-        translation.get_language_from_request(request)
-    )
 
 
 def _known(code: str) -> str | None:

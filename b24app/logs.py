@@ -10,6 +10,9 @@ from django.http import HttpRequest
 
 from b24app import trace
 
+# Refusals and changes that a person who guards the app has to see.
+security = logging.getLogger("b24app.security")
+
 
 class JsonFormatter(logging.Formatter):
     """at, level, logger, message; the request and the portal it belongs to; a traceback if any."""

@@ -8,7 +8,8 @@ https://prometheus.github.io/client_python/multiprocess/
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from django.dispatch import receiver
@@ -16,7 +17,6 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, generate_la
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from b24app import event_queue
 from b24app.exchange import Exchange
 from b24app.masking import code_word
 from b24app.signals import exchanged
@@ -77,12 +77,23 @@ def _label(code: str) -> str:
     return word
 
 
-class _Queue:
-    """The events that wait to be handled, counted when somebody asks."""
+@dataclass(frozen=True)
+class _Gauge:
+    """A figure that is read when Prometheus asks for it."""
+
+    name: str
+    help: str
+    value: Callable[[], int]
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        waiting = event_queue.waiting().count()
-        yield GaugeMetricFamily("pay_events_waiting", "Events not worked yet", value=waiting)
+        yield GaugeMetricFamily(self.name, self.help, value=self.value())
+
+
+_gauges: list[_Gauge] = []
+
+
+def add_gauge(name: str, help: str, value: Callable[[], int]) -> None:
+    _gauges.append(_Gauge(name, help, value))
 
 
 def exposition() -> bytes:
@@ -91,5 +102,6 @@ def exposition() -> bytes:
     if os.environ.get(DIRECTORY):
         counted = CollectorRegistry()
         MultiProcessCollector(counted)  # type: ignore[no-untyped-call]
-    asked.register(_Queue())
+    for gauge in _gauges:
+        asked.register(gauge)
     return generate_latest(counted) + generate_latest(asked)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from csp.decorators import csp_replace
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.http.response import HttpResponseBase
 from django.utils import timezone, translation
@@ -24,12 +25,11 @@ from b24app.errors import (
     SessionExpired,
     TokenRejected,
 )
-from b24app.logs import note_refusal
+from b24app.logs import note_refusal, security
 from b24app.models import Portal
 from b24app.proof import origin_of
 
 logger = logging.getLogger(__name__)
-security = logging.getLogger("b24app.security")
 
 # What whoever watches over the app wants to see in the security log. OpeningRefused and
 # EventRefused are there already, with their reasons.
@@ -66,7 +66,7 @@ class LanguageMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        translation.activate(languages.of_request(request))
+        translation.activate(language_of(request))
         try:
             response = self.get_response(request)
             response.headers.setdefault("Content-Language", translation.get_language())
@@ -163,3 +163,15 @@ def _note(request: HttpRequest, error: B24Error) -> None:
     log = security if isinstance(error, _FOR_SECURITY) else logger
     # Quoted: the text can be a server's own, and a line of the log is one line.
     log.warning("%s %r in %s for %s", type(error).__name__, str(error), view, who)
+
+
+def language_of(request: HttpRequest) -> str:
+    """Whoever runs the app reads English. In a frame it is what the portal said when it opened the
+    app, kept in the session, also in one that is over; elsewhere it is the browser's."""
+    if publisher.is_for(request):
+        return settings.LANGUAGE_CODE
+    if (code := request.GET.get("LANG")) is not None:
+        return languages.of_portal(code)
+    return session.language_in(request.headers.get(session.HEADER, "")) or (
+        translation.get_language_from_request(request)
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta, tzinfo
+from datetime import UTC, timedelta, tzinfo
 from typing import TYPE_CHECKING, Any
 
 from django.db import models
@@ -83,7 +83,8 @@ class Portal(models.Model):
 
     @property
     def zone(self) -> tzinfo:
-        return zones.of_portal(self)
+        """The administrator's choice, else what was found, else UTC."""
+        return zones.find(self.time_zone) or zones.find(self.time_zone_found) or UTC
 
     @property
     def bindings_are_due(self) -> bool:

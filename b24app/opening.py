@@ -11,7 +11,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 
-from b24app import failed_proofs, posted_tokens, removal, tokens, trace, zones
+from b24app import failed_proofs, posted_tokens, removal, time_zone, tokens, trace
 from b24app.broken import ABOUT_THE_PERSON
 from b24app.client import Batch, Client, Pending, run_together
 from b24app.errors import (
@@ -26,6 +26,7 @@ from b24app.errors import (
     TokenRejected,
 )
 from b24app.forms import Posted, read_posted
+from b24app.logs import security
 from b24app.models import Portal, RemovalClaim, UserToken
 from b24app.oauth import TokenOwner
 from b24app.proof import (
@@ -37,7 +38,6 @@ from b24app.proof import (
     address_of,
     owner_of,
     refusal,
-    security,
 )
 from b24app.session import Person, PortalRequest, identify
 
@@ -232,7 +232,7 @@ class Opening:
         # portal is theirs to harm, an ordinary user's is not.
         if profile.is_admin and posted.application_token:
             posted_tokens.keep_application_token(portal, posted.application_token)
-        learned = zones.learn(portal, profile)
+        learned = time_zone.learn(portal, profile)
         if learned:
             portal.save(update_fields=learned)
         trace.about(member_id=portal.member_id, portal_pk=portal.pk, user_id=profile.user_id)

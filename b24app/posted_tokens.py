@@ -6,9 +6,10 @@ from django.db import transaction
 from django.utils.crypto import constant_time_compare
 
 from b24app import tokens
+from b24app.logs import security
 from b24app.models import Portal, UserToken
 from b24app.oauth import TokenPair
-from b24app.proof import Profile, security
+from b24app.proof import Profile
 
 
 def keep_pair(

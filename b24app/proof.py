@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -21,6 +20,7 @@ from b24app.errors import (
     TokenExpired,
     TokenRejected,
 )
+from b24app.logs import security
 from b24app.numbers import whole
 from b24app.portal_address import PortalAddress
 from b24app.text import cut
@@ -28,8 +28,6 @@ from b24app.text import cut
 # As long as its column; what is kept is compared with what is read, both cut.
 APP_CODE_LENGTH = 255
 NAME_LENGTH = 100
-
-security = logging.getLogger("b24app.security")
 
 
 class PostedCredentials:

@@ -25,8 +25,8 @@ from django.db.models import F, QuerySet, Value
 from django.db.models.functions import Least
 from django.utils import timezone
 
+from b24app.logs import security
 from b24app.models import Portal, RemovalClaim, UserToken
-from b24app.proof import security
 from b24app.removal_evidence import PortalSays, ServerSays, Verdict, ask, decide
 
 logger = logging.getLogger(__name__)

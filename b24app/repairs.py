@@ -7,7 +7,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from b24app import placements
-from b24app.client import portal_client
+from b24app.clients import portal_client
 from b24app.errors import B24Error, OpeningRefused
 from b24app.models import Portal, UserToken
 from b24app.proof import PROFILE

@@ -5,8 +5,8 @@ from __future__ import annotations
 from django.db import transaction
 from django.db.models import F
 
+from b24app.logs import security
 from b24app.models import EventReceipt, Portal, UserToken
-from b24app.proof import security
 
 
 @transaction.atomic

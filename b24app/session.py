@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property, wraps
-from typing import Any, Concatenate, ParamSpec, cast
+from typing import Any, Concatenate, ParamSpec, Protocol, cast
 
 from django.conf import settings
 from django.core import signing
@@ -15,7 +15,8 @@ from django.utils import timezone, translation
 from django.views.decorators.csrf import csrf_exempt
 
 from b24app import trace
-from b24app.client import Client, user_client
+from b24app.client import Client
+from b24app.clients import user_client
 from b24app.errors import SessionExpired
 from b24app.models import Portal
 
@@ -33,6 +34,19 @@ MAX_LENGTH = 512
 
 _SALT = "b24app.session"
 _PARTS = 6
+
+
+class Caller(Protocol):
+    """A person who calls Bitrix24 with their own rights: a frame's Person, or a webhook's owner."""
+
+    @property
+    def portal(self) -> Portal: ...
+
+    @property
+    def user_id(self) -> int: ...
+
+    @property
+    def client(self) -> Client: ...
 
 
 @dataclass(frozen=True)

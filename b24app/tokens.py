@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from datetime import datetime, timedelta
 from typing import Protocol, cast
@@ -22,6 +21,7 @@ from b24app.errors import (
     Refused,
     TokenRejected,
 )
+from b24app.logs import security
 from b24app.models import Portal, UserToken
 from b24app.portal_address import PortalAddress
 
@@ -31,8 +31,6 @@ MARGIN = timedelta(seconds=120)
 # is told so, instead of waiting for the server as well, one after another.
 _UNANSWERED = "b24app.tokens.unanswered"
 _LONGEST_WAIT = 60  # seconds; nobody waits for a lock that long
-
-security = logging.getLogger("b24app.security")
 
 
 class PairGone(ChainBroken):

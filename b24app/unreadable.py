@@ -6,7 +6,6 @@ logs each with a traceback. Here the request is read once, before the others.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -24,7 +23,7 @@ from django.urls import Resolver404, resolve
 from django.utils import translation
 
 from b24app import error_pages
-from b24app.logs import note_refusal
+from b24app.logs import note_refusal, security
 
 TOO_LARGE = 413
 
@@ -48,8 +47,6 @@ CLIENTS_FAULTS = (
 )
 
 View = TypeVar("View", bound=Callable[..., HttpResponseBase])
-
-security = logging.getLogger("b24app.security")
 
 
 def refuse(request: HttpRequest, error: Exception) -> HttpResponse:

@@ -20,8 +20,9 @@ from django.utils import timezone
 from b24app import removal, shares
 from b24app.client import Client
 from b24app.errors import FrameError, OpeningRefused, QueryLimit, Refused
+from b24app.logs import security
 from b24app.models import EventReceipt, Portal
-from b24app.proof import PROFILE, PostedCredentials, owner_of, security
+from b24app.proof import PROFILE, PostedCredentials, owner_of
 
 # Six questions a minute: a burst of forged events delays a genuine one by its number of turns.
 ASKED_EVERY = timedelta(seconds=10)

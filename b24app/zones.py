@@ -11,15 +11,11 @@ from __future__ import annotations
 
 import re
 import zoneinfo
-from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from datetime import datetime, timedelta, timezone, tzinfo
 from functools import cache
-from typing import TYPE_CHECKING, TypeGuard
+from typing import TypeGuard
 
 from django.utils import timezone as clock
-
-if TYPE_CHECKING:
-    from b24app.models import Portal
-    from b24app.proof import Profile
 
 # Baker Island and Kiritimati: no place has an offset beyond these.
 _LEAST, _MOST = timedelta(hours=-12), timedelta(hours=14)
@@ -195,27 +191,3 @@ def proposed(found: str, *, persons_zone: str, offset: timedelta) -> str:
     if zone is not None and offset_of(zone) == offset:
         return persons_zone
     return fixed_name(offset)
-
-
-def learn(portal: Portal, profile: Profile) -> list[str]:
-    """Take up what an answer to `profile` tells of the portal's zone: sets the fields of `portal`
-    and returns the names of those that changed, for the caller to save."""
-    offset = profile.utc_offset
-    if offset is None:
-        return []
-    persons_zone = profile.time_zone if profile.is_admin else ""
-    learned = {
-        "time_zone_found": proposed(
-            portal.time_zone_found, persons_zone=persons_zone, offset=offset
-        ),
-        "utc_offset": offset // _MINUTE,
-    }
-    changed = [name for name, value in learned.items() if getattr(portal, name) != value]
-    for name in changed:
-        setattr(portal, name, learned[name])
-    return changed
-
-
-def of_portal(portal: Portal) -> tzinfo:
-    """What the administrator chose, else what was found, else UTC."""
-    return find(portal.time_zone) or find(portal.time_zone_found) or UTC

@@ -12,13 +12,13 @@ from django.utils import timezone
 
 from b24app.client import Batch
 from b24app.errors import B24Error, FrameError, Missing
+from b24app.session import Caller
 from payments import gateway, guards, ledger, reasons
 from payments.gateway import Owner
-from payments.guards import Stopped
 from payments.models import APPROVAL_LASTS, Approval, ApprovalState, Attempt, Kind
 from payments.offer import Offer
-from payments.payer import Payer
 from payments.policy import policy_of
+from payments.reasons import Stopped
 from payments.rights import Proof
 from payments.sentences import why_not
 
@@ -41,7 +41,7 @@ class NotPossible(FrameError):
 
 
 def ask(
-    person: Payer,
+    person: Caller,
     offer: Offer,
     *,
     pay_system_id: int,
@@ -76,7 +76,7 @@ def ask(
         return standing
 
 
-def approve(person: Payer, approval_id: int) -> Approval:
+def approve(person: Caller, approval_id: int) -> Approval:
     """Give the approval, having read the payment anew; waits for the portal.
 
     Raises NotPossible where it is the person's own request, is not waiting any more, is not what it
@@ -86,28 +86,28 @@ def approve(person: Payer, approval_id: int) -> Approval:
     return _decide(approval, person, ApprovalState.APPROVED, event="approved")
 
 
-def decline(person: Payer, approval_id: int, *, note: str) -> Approval:
+def decline(person: Caller, approval_id: int, *, note: str) -> Approval:
     """Refuse it, with a reason for whoever asked. Raises as `approve` does, but for a payment that
     has changed: that can be declined."""
     approval = look_at_declinable(person, approval_id)
     return _decide(approval, person, ApprovalState.DECLINED, event="declined", note=note)
 
 
-def look_at(person: Payer, approval_id: int) -> Approval:
+def look_at(person: Caller, approval_id: int) -> Approval:
     """A request that this person may decide, and whose payment is still what it says."""
     approval = _waiting(person, approval_id)
     approval.owner_title = _look(person, offer_of(approval, person))
     return approval
 
 
-def look_at_declinable(person: Payer, approval_id: int) -> Approval:
+def look_at_declinable(person: Caller, approval_id: int) -> Approval:
     """A request that this person may decide, whatever has become of its payment."""
     approval = _waiting(person, approval_id)
     approval.owner_title = _look(person, offer_of(approval, person), is_compared=False)
     return approval
 
 
-def own(person: Payer, approval_id: int) -> Approval:
+def own(person: Caller, approval_id: int) -> Approval:
     """A request of this person's that can still be withdrawn. Raises NotPossible, Missing."""
     approval = Approval.objects.filter(
         pk=approval_id, portal=person.portal, requested_by=person.user_id
@@ -119,7 +119,7 @@ def own(person: Payer, approval_id: int) -> Approval:
     return approval
 
 
-def withdraw(person: Payer, approval_id: int) -> Approval:
+def withdraw(person: Caller, approval_id: int) -> Approval:
     """Whoever asked does not want it any more, approved or not. Raises NotPossible, Missing."""
     approval = own(person, approval_id)
     with transaction.atomic():
@@ -127,7 +127,7 @@ def withdraw(person: Payer, approval_id: int) -> Approval:
     return approval
 
 
-def offer_of(approval: Approval, person: Payer) -> Offer:
+def offer_of(approval: Approval, person: Caller) -> Offer:
     """What was asked for, as it would be offered to the person who decides."""
     return Offer(
         portal_id=approval.portal_id,
@@ -144,7 +144,7 @@ def offer_of(approval: Approval, person: Payer) -> Offer:
     )
 
 
-def _waiting(person: Payer, approval_id: int) -> Approval:
+def _waiting(person: Caller, approval_id: int) -> Approval:
     approval = Approval.objects.filter(pk=approval_id, portal=person.portal).first()
     if approval is None:
         raise Missing(f"no approval {approval_id} in this portal")
@@ -155,7 +155,7 @@ def _waiting(person: Payer, approval_id: int) -> Approval:
     return approval
 
 
-def _look(person: Payer, offer: Offer, *, is_compared: bool = True) -> str:
+def _look(person: Caller, offer: Offer, *, is_compared: bool = True) -> str:
     """Read the payment as this person's own token shows it, beside their order right; returns the
     title of its deal or invoice, empty where that is not known."""
     batch = person.client.batch()
@@ -189,7 +189,7 @@ class _Title:
 
 
 def _decide(
-    approval: Approval, person: Payer, state: ApprovalState, *, event: str, note: str = ""
+    approval: Approval, person: Caller, state: ApprovalState, *, event: str, note: str = ""
 ) -> Approval:
     now = timezone.now()
     values = {
@@ -250,7 +250,7 @@ def _withdraw(approval: Approval) -> None:
 
 
 def _new(
-    person: Payer, offer: Offer, pay_system_id: int, pay_system_name: str, kind: Kind
+    person: Caller, offer: Offer, pay_system_id: int, pay_system_name: str, kind: Kind
 ) -> Approval:
     now = timezone.now()
     return Approval(

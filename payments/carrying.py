@@ -6,23 +6,23 @@ from collections.abc import Callable
 
 from b24app import shares
 from b24app.errors import B24Error, Missing, NeverSent, PortalMoved, Refused
+from b24app.session import Caller
 from payments import reasons, refused_changes
 from payments.claim import RulesChanged, claim, close, mark_sent
-from payments.guards import Stopped
 from payments.models import Attempt, Kind, State
 from payments.movements import movement_of
 from payments.offer import Offer
-from payments.payer import Payer
+from payments.reasons import Stopped
 from payments.settle import Reply, settle
 
-Prepare = Callable[[Payer, Offer, Attempt], object]
+Prepare = Callable[[Caller, Offer, Attempt], object]
 
 # An administrator saves rules a few times in a row at most; whoever pays is not kept waiting.
 _RULES_READ = 3
 
 
 def carry_out(
-    person: Payer,
+    person: Caller,
     offer: Offer,
     *,
     kind: Kind,
@@ -55,7 +55,7 @@ def carry_out(
 
 
 def _carry_out(
-    person: Payer, offer: Offer, attempt: Attempt, prepare: Prepare, allow: Prepare
+    person: Caller, offer: Offer, attempt: Attempt, prepare: Prepare, allow: Prepare
 ) -> Attempt:
     try:
         prepare(person, offer, attempt)
@@ -71,7 +71,7 @@ def _carry_out(
     return settle(person, offer, attempt, reply=_send(person, attempt))
 
 
-def _mark_sent(person: Payer, offer: Offer, attempt: Attempt, allow: Prepare) -> bool:
+def _mark_sent(person: Caller, offer: Offer, attempt: Attempt, allow: Prepare) -> bool:
     for _ in range(_RULES_READ):
         try:
             return mark_sent(attempt)
@@ -92,7 +92,7 @@ def _reason_before_sending(error: B24Error) -> str:
             return reasons.READ_FAILED
 
 
-def _send(person: Payer, attempt: Attempt) -> Reply:
+def _send(person: Caller, attempt: Attempt) -> Reply:
     """The one call that changes whether it is paid: made here only, and once for each attempt."""
     try:
         movement_of(attempt).send(person.client, attempt)

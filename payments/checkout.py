@@ -17,7 +17,7 @@ from django.core import signing
 from django.utils.crypto import constant_time_compare, salted_hmac
 from django.utils.translation import gettext_lazy as _
 
-from b24app.client import portal_client
+from b24app.clients import portal_client
 from b24app.errors import B24Error, BadInput, Missing, OutcomeUnknown
 from b24app.forms import positive_id
 from b24app.models import Portal

@@ -20,6 +20,7 @@ from django.utils import timezone
 from b24app import metrics
 from b24app.errors import B24Error
 from b24app.reread import reread
+from b24app.session import Caller
 from payments import ledger, reasons
 from payments.models import (
     OPEN_STATES,
@@ -31,7 +32,6 @@ from payments.models import (
     State,
 )
 from payments.offer import Offer
-from payments.payer import Payer
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ _EVENTS = {
 
 
 def claim(
-    person: Payer, offer: Offer, *, kind: Kind, pay_system_id: int, note: str = ""
+    person: Caller, offer: Offer, *, kind: Kind, pay_system_id: int, note: str = ""
 ) -> tuple[Attempt, bool]:
     """A new attempt and True, or False and the open one that got there first, whatever its kind."""
     for _ in range(_ROUNDS):
@@ -71,7 +71,7 @@ def claim(
     raise B24Error(f"payment {offer.payment_id} is claimed and closed again and again")
 
 
-def _new(person: Payer, offer: Offer, kind: Kind, pay_system_id: int, note: str) -> Attempt:
+def _new(person: Caller, offer: Offer, kind: Kind, pay_system_id: int, note: str) -> Attempt:
     attempt = Attempt(
         portal=person.portal,
         kind=kind,

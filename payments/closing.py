@@ -8,11 +8,11 @@ from django.utils.translation import gettext_lazy as _
 from b24app.client import Client
 from b24app.errors import B24Error, BadInput, Missing
 from b24app.reread import reread
+from b24app.session import Caller
 from payments.claim import close_undecided
 from payments.looking import look
 from payments.models import Attempt
 from payments.note import clean_note
-from payments.payer import Payer
 
 
 class NotHandedOver(BadInput):
@@ -21,7 +21,7 @@ class NotHandedOver(BadInput):
     )
 
 
-def close_by_hand(attempt: Attempt, *, by: Payer, note: str) -> Attempt:
+def close_by_hand(attempt: Attempt, *, by: Caller, note: str) -> Attempt:
     """Close what was handed over, after a last look with every token there is, `by`'s own included:
     where that settles it, that stands. It is never called paid by this.
 
@@ -45,7 +45,7 @@ def close_by_hand(attempt: Attempt, *, by: Payer, note: str) -> Attempt:
     return found
 
 
-def _own(person: Payer) -> tuple[int, Client] | None:
+def _own(person: Caller) -> tuple[int, Client] | None:
     try:
         return person.user_id, person.client
     except B24Error:

@@ -18,7 +18,8 @@ from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 
 from b24app import languages
-from b24app.client import Client, portal_client, user_client
+from b24app.client import Client
+from b24app.clients import portal_client, user_client
 from b24app.errors import B24Error, NeverSent, OutcomeUnknown, Refused
 from b24app.models import Portal
 from b24app.turns import Turns

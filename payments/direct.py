@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from django.utils import timezone
 
-from b24app.client import portal_client, run_together
+from b24app.client import run_together
+from b24app.clients import portal_client
 from b24app.errors import ChainBroken, Missing
 from b24app.opening import PROFILE
+from b24app.session import Caller
 from payments import gateway
 from payments.gateway import PaySystem, Rows
-from payments.payer import Payer
 from payments.question import NoSuchSystem
 from payments.systems import SystemsReading
 from payments.visible.rows import Row, listing
 from payments.visible.sight import seen_of
 
 
-def read_payment(payer: Payer, payment_id: int) -> tuple[Row, bool]:
+def read_payment(payer: Caller, payment_id: int) -> tuple[Row, bool]:
     """How the payment stands and what may be done with it, as on a screen, and whether this payer
     has the order right; waits for the portal two or three times.
 

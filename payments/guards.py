@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
 
 from django.utils import timezone
 
@@ -12,10 +12,8 @@ from payments import reasons
 from payments.gateway import Order, Payment, PaySystem
 from payments.models import Attempt, State
 from payments.offer import Offer
+from payments.reasons import Stopped
 from payments.systems import SystemKind, Systems, takes_buyer
-
-if TYPE_CHECKING:
-    from payments.standing import Standing
 
 # Dates of a payment can also be written by hand or brought in from elsewhere. One that lies ahead,
 # by more than a measured clock can be wrong, is nothing that has happened.
@@ -28,15 +26,6 @@ _REASON_AGAINST = {
     SystemKind.OTHER_REGISTRY: reasons.PAY_SYSTEM_OF_INVOICES,
     SystemKind.INACTIVE: reasons.PAY_SYSTEM_INACTIVE,
 }
-
-
-class Stopped(Exception):
-    """Nothing is to be sent; `reason` is a code of reasons.py."""
-
-    def __init__(self, reason: str, evidence: dict[str, Any] | None = None) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.evidence = evidence or {}
 
 
 def check_payment(payment: Payment, offer: Offer) -> None:
@@ -60,14 +49,15 @@ def check_order(order: Order | None) -> None:
         raise Stopped(reasons.ORDER_CANCELED)
 
 
-def check_since_shown(standing: Standing, offer: Offer, attempt: Attempt) -> None:
+def check_since_shown(
+    payments: Iterable[Payment], skew: timedelta | None, *, offer: Offer, attempt: Attempt
+) -> None:
     """The unpaid payment was not paid and paid back since the page was opened, and the clocks by
     which that is told are near enough to each other. Raises Stopped where it is not so.
 
     Keeps their difference with the attempt, in whole seconds. An answer that tells no time is no
     reason to stop: then both are taken to be the same.
     """
-    skew = standing.skew
     if skew is not None:
         attempt.evidence["clock"] = round(skew.total_seconds())
         if abs(skew) > CLOCKS_TOO_FAR_APART:
@@ -85,15 +75,13 @@ def check_since_shown(standing: Standing, offer: Offer, attempt: Attempt) -> Non
         was_sent = was_sent or sent_at is not None
     # A payment that the portal could not save may leave its dates behind without having been paid.
     if not was_sent:
-        _check_dates(standing, offer, skew or timedelta())
+        _check_dates(payments, offer, skew or timedelta())
 
 
-def _check_dates(standing: Standing, offer: Offer, skew: timedelta) -> None:
+def _check_dates(payments: Iterable[Payment], offer: Offer, skew: timedelta) -> None:
     opened_at = offer.made_at + skew
     now = timezone.now() + skew + _ROUGHLY_NOW
-    for payment in (standing.seen, standing.kept):
-        if payment is None:
-            continue
+    for payment in payments:
         for at in (payment.date_paid, payment.response_at):
             if at is not None and opened_at < at <= now:
                 raise Stopped(reasons.PAID_BACK, {"paidBefore": at.isoformat()})

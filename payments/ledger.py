@@ -82,7 +82,7 @@ def _append(
             texts_digest=sealing.digest_of(texts),
             previous=previous,
         )
-        entry.hash = entry.sealed(portal.member_id)
+        entry.hash = seal(entry, portal.member_id)
         try:
             # PostgreSQL lets this wait for a writer with the same number, and fails it when that
             # one commits; the savepoint keeps the caller's transaction alive.
@@ -96,6 +96,21 @@ def _append(
         else:
             return entry
     raise B24Error(f"no entry could be appended for portal {portal.pk}")
+
+
+def seal(entry: Entry, member_id: str) -> str:
+    """Returns the hash that this entry must have."""
+    return sealing.seal(
+        member_id=member_id,
+        number=entry.number,
+        at=entry.at,
+        event=entry.event,
+        attempt_id=entry.attempt_id,
+        actor_id=entry.actor_id,
+        facts=entry.facts,
+        texts_digest=entry.texts_digest,
+        previous=entry.previous,
+    )
 
 
 def _head(portal: Portal) -> tuple[int, str]:

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime
 
-from b24app.client import Client, portal_client, user_client
+from b24app.client import Client
+from b24app.clients import portal_client, user_client
 from b24app.errors import B24Error, ChainBroken, NeverSent, NotFound, PortalMoved
 from payments import gateway
 from payments.gateway import Owner, Payment

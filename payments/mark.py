@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+from b24app.session import Caller
 from payments import policy, reasons
 from payments.carrying import Prepare, carry_out
-from payments.guards import Stopped
 from payments.models import Attempt, Kind, Policy
 from payments.offer import Offer
 from payments.pay import read_unpaid
-from payments.payer import Payer
+from payments.reasons import Stopped
 from payments.systems import Systems
 
 
-def mark(person: Payer, offer: Offer, *, also: Callable[[Policy], None] | None = None) -> Attempt:
+def mark(person: Caller, offer: Offer, *, also: Callable[[Policy], None] | None = None) -> Attempt:
     """Mark what was offered as paid, by the pay system it is bound to: the money came another way
     (cash, a bank transfer, an acquirer), and none moves by this. Waits for the portal.
 
@@ -34,7 +34,7 @@ def mark(person: Payer, offer: Offer, *, also: Callable[[Policy], None] | None =
     )
 
 
-def _prepare(person: Payer, offer: Offer, attempt: Attempt, *, allow: Prepare) -> None:
+def _prepare(person: Caller, offer: Offer, attempt: Attempt, *, allow: Prepare) -> None:
     standing = read_unpaid(person, offer, attempt)
     _check_system(standing.systems, attempt)
     allow(person, offer, attempt)

@@ -7,8 +7,7 @@ import unicodedata
 from django.utils.translation import gettext_lazy as _
 
 from b24app.errors import BadInput
-
-MAX_LENGTH = 255  # as long as its column
+from payments.models import NOTE_LENGTH
 
 
 class NoteNeeded(BadInput):
@@ -19,7 +18,7 @@ def clean_note(text: str) -> str:
     """In one line, without blanks around it. Raises NoteNeeded where nothing is left, it is too
     long, or it holds characters that are none."""
     note = " ".join(text.split())
-    if not 0 < len(note) <= MAX_LENGTH:
+    if not 0 < len(note) <= NOTE_LENGTH:
         raise NoteNeeded(f"a note of {len(note)} characters")
     if any(unicodedata.category(character) in ("Cc", "Cs") for character in note):
         raise NoteNeeded("a note with control characters")

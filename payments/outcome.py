@@ -7,10 +7,10 @@ from functools import partial
 
 from b24app.client import run_together
 from b24app.errors import B24Error
+from b24app.session import Caller
 from payments import reasons, refused_changes
 from payments.models import Attempt, Kind, State
 from payments.offer import Offer
-from payments.payer import Payer
 from payments.policy import allows, policy_of
 from payments.screens import Status, can_be_paid_after, offer_after, status_after
 from payments.systems import Systems, SystemsReading
@@ -43,7 +43,7 @@ class Outcome:
     choice: Choice | None
 
 
-def outcome_of(person: Payer, offer: Offer, attempt: Attempt | None) -> Outcome:
+def outcome_of(person: Caller, offer: Offer, attempt: Attempt | None) -> Outcome:
     """`attempt` is what Pay, Mark, Undo or Check now answered. Asks Bitrix24 for the pay systems
     where they are not cached, and whether this is an administrator where the rules need to know:
     without an answer there is a button less, for what was done has to be shown."""
@@ -59,13 +59,13 @@ def outcome_of(person: Payer, offer: Offer, attempt: Attempt | None) -> Outcome:
     return Outcome(status_after(offer, attempt, choice=choice, can_undo=can_undo), choice)
 
 
-def _systems(person: Payer) -> Systems | None:
+def _systems(person: Caller) -> Systems | None:
     reading = SystemsReading(person.portal)
     run_together(*reading.own_batches())
     return reading.result()
 
 
-def _can_undo(person: Payer, attempt: Attempt | None) -> bool:
+def _can_undo(person: Caller, attempt: Attempt | None) -> bool:
     paid = _what_made_it_paid(attempt)
     if paid is None:
         return False

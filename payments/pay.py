@@ -6,13 +6,13 @@ from collections.abc import Callable
 from functools import partial
 
 from b24app.errors import NeverSent, OutcomeUnknown, Refused
+from b24app.session import Caller
 from payments import gateway, guards, policy, reasons
 from payments.carrying import Prepare, carry_out
-from payments.guards import Stopped
 from payments.models import Attempt, Kind, Policy
 from payments.movements import remember
 from payments.offer import Offer
-from payments.payer import Payer
+from payments.reasons import Stopped
 from payments.settle import check
 from payments.standing import Standing, read_standing
 
@@ -20,7 +20,7 @@ __all__ = ["check", "pay"]
 
 
 def pay(
-    person: Payer,
+    person: Caller,
     offer: Offer,
     *,
     pay_system_id: int,
@@ -44,7 +44,7 @@ def pay(
     )
 
 
-def read_unpaid(person: Payer, offer: Offer, attempt: Attempt) -> Standing:
+def read_unpaid(person: Caller, offer: Offer, attempt: Attempt) -> Standing:
     """How the payment stands right now, checked: still unpaid and what was shown, of an order that
     can be paid. Raises Stopped where it is not, a B24Error where it could not be read."""
     standing = read_standing(person, offer)
@@ -53,11 +53,16 @@ def read_unpaid(person: Payer, offer: Offer, attempt: Attempt) -> Standing:
     if standing.kept is not None:
         guards.check_payment(standing.kept, offer)
     guards.check_order(standing.order)
-    guards.check_since_shown(standing, offer, attempt)
+    guards.check_since_shown(
+        [payment for payment in (standing.seen, standing.kept) if payment is not None],
+        standing.skew,
+        offer=offer,
+        attempt=attempt,
+    )
     return standing
 
 
-def _prepare(person: Payer, offer: Offer, attempt: Attempt, *, allow: Prepare) -> None:
+def _prepare(person: Caller, offer: Offer, attempt: Attempt, *, allow: Prepare) -> None:
     """Bind the payment to the chosen pay system if need be, once all else is in order."""
     standing = read_unpaid(person, offer, attempt)
     guards.check_pay_system(
@@ -71,7 +76,7 @@ def _prepare(person: Payer, offer: Offer, attempt: Attempt, *, allow: Prepare) -
         _bind_anew(person, attempt)
 
 
-def _bind_anew(person: Payer, attempt: Attempt) -> None:
+def _bind_anew(person: Caller, attempt: Attempt) -> None:
     try:
         gateway.change_pay_system(
             person.client, payment_id=attempt.payment_id, pay_system_id=attempt.pay_system_id

@@ -8,12 +8,13 @@ from collections.abc import Iterable
 from django.core.cache import cache
 from django.utils.translation import gettext as _
 
-from b24app.client import Batch, Client, Pending, portal_client
+from b24app.client import Batch, Client, Pending
+from b24app.clients import portal_client
 from b24app.errors import B24Error
 from b24app.models import Portal
+from b24app.session import Caller
 from payments import gateway
 from payments.gateway import PAGE
-from payments.payer import Payer
 
 # People marry, and leave; a name that is ten minutes old is good enough to be shown.
 CACHE_SECONDS = 600
@@ -75,7 +76,7 @@ class NamesReading:
         return f"{self._prefix}.{user_id}"
 
 
-def names(asker: Payer | Portal, ids: Iterable[int]) -> dict[int, str]:
+def names(asker: Caller | Portal, ids: Iterable[int]) -> dict[int, str]:
     """What these people are called, as the asker sees them; waits for the portal where not all of
     them are cached.
 
@@ -95,7 +96,7 @@ def names(asker: Payer | Portal, ids: Iterable[int]) -> dict[int, str]:
     return reading.result()
 
 
-def _client_of(asker: Payer | Portal) -> Client:
+def _client_of(asker: Caller | Portal) -> Client:
     return portal_client(asker) if isinstance(asker, Portal) else asker.client
 
 

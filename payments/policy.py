@@ -11,11 +11,11 @@ from django.utils import timezone
 from b24app.errors import FrameError
 from b24app.models import Portal
 from b24app.opening import PROFILE
+from b24app.session import Caller
 from payments import ledger, reasons
-from payments.guards import Stopped
 from payments.models import Approval, Attempt, Policy
 from payments.offer import Offer
-from payments.payer import Payer
+from payments.reasons import Stopped
 
 
 class ChangedMeanwhile(FrameError):
@@ -30,7 +30,7 @@ def policy_of(portal: Portal) -> Policy:
     return next(iter(Policy.objects.filter(portal=portal)), None) or Policy(portal=portal)
 
 
-def allows(person: Payer, may: Callable[[bool], bool]) -> bool:
+def allows(person: Caller, may: Callable[[bool], bool]) -> bool:
     """What `may` answers for this person, told whether they are portal admin: Bitrix24 is asked
     that only where it makes a difference, and then always anew. Raises what it answers."""
     if may(False):
@@ -39,7 +39,7 @@ def allows(person: Payer, may: Callable[[bool], bool]) -> bool:
 
 
 def apply(
-    person: Payer,
+    person: Caller,
     offer: Offer,
     attempt: Attempt,
     *,
@@ -61,7 +61,7 @@ def apply(
 
 
 def check(
-    person: Payer, offer: Offer, *, pay_system_id: int, kind: str, rules: Policy | None = None
+    person: Caller, offer: Offer, *, pay_system_id: int, kind: str, rules: Policy | None = None
 ) -> Approval | None:
     """May this person pay what was offered, by this pay system, as far as the rules go?
 

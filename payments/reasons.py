@@ -140,3 +140,12 @@ def evidence_of(error: B24Error) -> dict[str, Any]:
         "status": error.http_status,
     }
     return {"error": kept}
+
+
+class Stopped(Exception):
+    """Nothing is to be sent; `reason` is a code of reasons.py."""
+
+    def __init__(self, reason: str, evidence: dict[str, Any] | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.evidence = evidence or {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from django.db import transaction
 from django.dispatch import receiver
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -15,6 +16,7 @@ from b24app.models import Portal
 from b24app.signals import payment_saved, portal_examined, portal_uninstalled, pruning
 from payments import comments, retention
 from payments.models import SETTLE_AFTER, Attempt, AttemptQuerySet, State
+from payments.sentences import messages_of
 from payments.settle import settle_saved
 
 if TYPE_CHECKING:
@@ -33,7 +35,9 @@ def forget(*, portal: Portal, clean: bool, **kwargs: object) -> None:
     if clean and not retention.has_money_under_way(portal):
         retention.forget(portal)
     else:
-        retention.keep_ids_and_sums(portal)
+        with transaction.atomic():
+            retention.keep_ids_and_sums(portal)
+            comments.drop(portal)
 
 
 @receiver(payment_saved)
@@ -72,7 +76,7 @@ def examine(*, portal: Portal, **kwargs: object) -> list[Line]:
     refused = attempts.filter(state=State.REFUSED, created_at__gt=now - _LOOKED_BACK)
     last = refused.order_by("-pk").first()
     if last is not None:
-        words = {"number": last.account_number, "why": " ".join(map(str, last.sentences))}
+        words = {"number": last.account_number, "why": " ".join(map(str, messages_of(last)))}
         lines.append(Line(_("Last refusal"), True, _("%(number)s: %(why)s") % words))
     return lines
 

@@ -11,21 +11,21 @@ from collections.abc import Iterable
 
 from django.core.cache import cache
 
-from payments.payer import Payer
+from b24app.session import Caller
 
 # A person who has just been given the right does not wait longer than this for the buttons.
 REMEMBERED_SECONDS = 300
 
 
-def remember(person: Payer, payment_id: int) -> None:
+def remember(person: Caller, payment_id: int) -> None:
     cache.set(_key(person, payment_id), True, REMEMBERED_SECONDS)
 
 
-def remembered(person: Payer, payment_ids: Iterable[int]) -> frozenset[int]:
+def remembered(person: Caller, payment_ids: Iterable[int]) -> frozenset[int]:
     """Of these payments, those whose order this person was not allowed to change lately."""
     keys = {_key(person, payment_id): payment_id for payment_id in payment_ids}
     return frozenset(keys[key] for key in cache.get_many(keys))
 
 
-def _key(person: Payer, payment_id: int) -> str:
+def _key(person: Caller, payment_id: int) -> str:
     return f"payments.refused_change.{person.portal.pk}.{person.user_id}.{payment_id}"

@@ -11,7 +11,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from b24app.models import Portal
-from payments import comments, ledger
+from payments import ledger
 from payments.models import (
     OPEN_STATES,
     Approval,
@@ -51,7 +51,6 @@ def keep_ids_and_sums(portal: Portal) -> None:
         changed.append(attempt)
     Attempt.objects.bulk_update(changed, ["evidence"], batch_size=_CHUNK)
     ledger.erase_texts(portal)
-    comments.drop(portal)
     _note_erasure(portal, Erasure.What.TEXTS)
 
 

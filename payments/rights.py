@@ -9,8 +9,8 @@ from b24app.errors import AccessDenied, NotFound, OutcomeUnknown
 from b24app.opening import PROFILE, Profile
 from payments import gateway, reasons
 from payments.gateway import DEAL, SMART_INVOICE, Owner, Payment, Rows
-from payments.guards import Stopped
 from payments.offer import Offer
+from payments.reasons import Stopped
 
 # An order may belong to several objects; people think of the deal first.
 _PREFERENCE = {DEAL: 0, SMART_INVOICE: 1}

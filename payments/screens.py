@@ -17,6 +17,7 @@ from payments import reasons, sentences
 from payments.gateway import DEAL, SMART_INVOICE, Owner, PaySystem, UnreadableRow
 from payments.models import Approval, Attempt, Kind, State
 from payments.offer import Offer, seal
+from payments.sentences import messages_of
 from payments.visible import Choice, Listing, Row
 
 if TYPE_CHECKING:
@@ -228,7 +229,7 @@ def status_after(
         )
     if attempt is None:
         return status
-    words = list(attempt.sentences)
+    words = list(messages_of(attempt))
     if attempt.state == State.PAID and not attempt.reason and attempt.user_id != offer.user_id:
         words.append(sentences.PAID_BY_SOMEBODY_ELSE)
     return replace(

@@ -32,7 +32,7 @@ BY_HAND_ONLY = _(
 _REASONS = {**BEFORE_SENDING, **AFTER_SENDING}
 
 
-def sentences(attempt: Attempt) -> list[StrOrPromise]:
+def messages_of(attempt: Attempt) -> list[StrOrPromise]:
     """What a person reads below the result: nothing where Paid says it all."""
     if attempt.is_open and attempt.handed_over_at is not None:
         return [HANDED_OVER]

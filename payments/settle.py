@@ -8,18 +8,18 @@ from typing import Any, Literal
 
 from django.utils import timezone
 
-from b24app.client import portal_client
+from b24app.clients import portal_client
 from b24app.errors import B24Error, NotFound
 from b24app.models import Portal
+from b24app.session import Caller
 from b24app.signals import Later
 from payments import gateway, reasons
 from payments.claim import close, give_up, leave_open
 from payments.gateway import Payment
-from payments.guards import Stopped
 from payments.models import Attempt, State
 from payments.movements import as_evidence, movement_of
 from payments.offer import Offer
-from payments.payer import Payer
+from payments.reasons import Stopped
 from payments.standing import read_back
 
 
@@ -44,7 +44,7 @@ _REASON_OF_UNCHANGED = {
 }
 
 
-def settle(person: Payer, offer: Offer, attempt: Attempt, *, reply: Reply) -> Attempt:
+def settle(person: Caller, offer: Offer, attempt: Attempt, *, reply: Reply) -> Attempt:
     """Read the payment back after the attempt was sent, and write down what has become of it."""
     try:
         payment = read_back(person, offer, of_own_attempt=True)
@@ -62,7 +62,7 @@ def settle(person: Payer, offer: Offer, attempt: Attempt, *, reply: Reply) -> At
     return _conclude(attempt, payment, unchanged=unchanged or "", evidence=reply.evidence)
 
 
-def check(person: Payer, offer: Offer) -> Attempt | None:
+def check(person: Caller, offer: Offer) -> Attempt | None:
     """Look at the payment again and settle its open attempt if that can be done; waits for the
     portal.
 

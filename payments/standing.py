@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
-from b24app.client import Batch, Client, portal_client, run_together
+from b24app.client import Batch, Client, run_together
+from b24app.clients import portal_client
 from b24app.errors import B24Error, ChainBroken, NotFound, OutcomeUnknown, Refused
+from b24app.session import Caller
 from payments import gateway, reasons
 from payments.gateway import Order, Payment
-from payments.guards import Stopped
 from payments.offer import Offer
-from payments.payer import Payer
+from payments.reasons import Stopped
 from payments.rights import Proof, of_item
 from payments.systems import Systems, SystemsReading
 
@@ -29,7 +30,7 @@ class Standing:
     skew: timedelta | None = None
 
 
-def read_standing(person: Payer, offer: Offer) -> Standing:
+def read_standing(person: Caller, offer: Offer) -> Standing:
     """Everything that paying depends on, in one round trip.
 
     Raises Stopped where this person may not pay this payment, a B24Error where it could not be
@@ -86,7 +87,7 @@ class _OrderSide:
 
 
 def _order_side(
-    person: Payer, offer: Offer, side: _OrderSide
+    person: Caller, offer: Offer, side: _OrderSide
 ) -> tuple[Payment | None, Order | None]:
     try:
         return side.get()
@@ -101,7 +102,7 @@ def _order_side(
     return _order_side(person, offer, own_side)
 
 
-def read_back(person: Payer, offer: Offer, *, of_own_attempt: bool) -> Payment:
+def read_back(person: Caller, offer: Offer, *, of_own_attempt: bool) -> Payment:
     """The payment as it is now: as the person sees it or, for their own attempt, as the portal
     does. Having been paid can move a deal to somebody else, out of its payer's sight.
 
@@ -118,13 +119,13 @@ def read_back(person: Payer, offer: Offer, *, of_own_attempt: bool) -> Payment:
     return _as_kept(person, offer)
 
 
-def _as_seen(person: Payer, offer: Offer) -> Payment:
+def _as_seen(person: Caller, offer: Offer) -> Payment:
     if offer.owner is None:
         return person.client.read(gateway.payment(offer.payment_id))
     return of_item(person.client.read(gateway.payments_of_item(offer.owner)), offer)
 
 
-def _as_kept(person: Payer, offer: Offer) -> Payment:
+def _as_kept(person: Caller, offer: Offer) -> Payment:
     try:
         client = portal_client(person.portal)
     except ChainBroken:

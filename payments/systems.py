@@ -9,7 +9,8 @@ from enum import StrEnum
 from django.core.cache import cache
 from django.db.models import F
 
-from b24app.client import Batch, Client, Pending, portal_client
+from b24app.client import Batch, Client, Pending
+from b24app.clients import portal_client
 from b24app.errors import B24Error, ChainBroken, Refused
 from b24app.models import Portal
 from payments import gateway

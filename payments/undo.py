@@ -7,22 +7,22 @@ from datetime import datetime, timedelta
 
 from django.utils import timezone
 
+from b24app.session import Caller
 from payments import policy, reasons
 from payments.carrying import carry_out
 from payments.gateway import Payment
-from payments.guards import Stopped
 from payments.models import Attempt, Kind, Policy, State
 from payments.movements import is_dated_otherwise, remember
 from payments.note import clean_note
 from payments.offer import Offer
-from payments.payer import Payer
+from payments.reasons import Stopped
 from payments.standing import read_standing
 
 # What says whether a payment is paid by us: refusals and what is open changed nothing.
 _TELLING = (State.PAID, State.UNDONE)
 
 
-def undo(person: Payer, offer: Offer, *, note: str) -> Attempt:
+def undo(person: Caller, offer: Offer, *, note: str) -> Attempt:
     """Make the payment unpaid again; no money moves by it. Waits for the portal.
 
     Always answers an attempt, as `pay` does: undone, refused (it stays paid; its `sentences` say
@@ -77,7 +77,7 @@ def _is_by_us(attempt: Attempt) -> bool:
     return attempt.state == State.PAID and not attempt.reason
 
 
-def _prepare(person: Payer, offer: Offer, attempt: Attempt) -> None:
+def _prepare(person: Caller, offer: Offer, attempt: Attempt) -> None:
     """Find what is to be taken back, and whether it still stands as it was paid."""
     paid = _allow(person, offer, attempt)
     standing = read_standing(person, offer)
@@ -87,7 +87,7 @@ def _prepare(person: Payer, offer: Offer, attempt: Attempt) -> None:
         _check_payment(standing.kept, offer, paid)
 
 
-def _allow(person: Payer, offer: Offer, attempt: Attempt) -> Attempt:
+def _allow(person: Caller, offer: Offer, attempt: Attempt) -> Attempt:
     """The attempt to be taken back, kept on this one beside the rules that allow it."""
     paid = undoable(offer.portal_id, [offer.payment_id]).get(offer.payment_id)
     rules = attempt.rules_read = policy.policy_of(person.portal)
@@ -100,7 +100,7 @@ def _allow(person: Payer, offer: Offer, attempt: Attempt) -> Attempt:
     return paid
 
 
-def _check_person(person: Payer, rules: Policy) -> None:
+def _check_person(person: Caller, rules: Policy) -> None:
     if not policy.allows(
         person, lambda is_admin: rules.may_undo(person.user_id, is_admin=is_admin)
     ):

@@ -10,7 +10,7 @@ from django.db.models import Exists, Max, OuterRef
 from django.utils.dateparse import parse_datetime
 
 from b24app.models import Portal
-from payments import sealing
+from payments import ledger, sealing
 from payments.ledger import REMOVED, TEXTS_ERASED
 from payments.models import OPEN_STATES, Attempt, Entry
 
@@ -134,7 +134,7 @@ def _faults_of_beginning(entry: Entry, cut: _Cut) -> Iterator[str]:
 
 def _is_sealed(entry: Entry, portal: Portal) -> bool:
     try:
-        return entry.sealed(portal.member_id) == entry.hash
+        return ledger.seal(entry, portal.member_id) == entry.hash
     except (TypeError, ValueError):  # Something that no entry is ever made of.
         return False
 

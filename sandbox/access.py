@@ -12,7 +12,7 @@ from sandbox.removed import CACHED_TOKEN_SECONDS, RemovedRest
 from sandbox.world import Installation, Portal, Role, Token, User
 
 if TYPE_CHECKING:
-    from sandbox.app import Sandbox
+    from sandbox.state import State
 
 TOKEN_PARAMETERS = ("auth", "access_token")
 _BEARER = re.compile(r"Bearer\s+", re.IGNORECASE)
@@ -48,7 +48,7 @@ def token_places(request: Request) -> tuple[str, ...]:
     return tuple(places)
 
 
-def token_of(sandbox: Sandbox, request: Request) -> str:
+def token_of(sandbox: State, request: Request) -> str:
     """The access token: from the Bearer header, then `auth`, then `access_token`; "" if none."""
     header = request.headers.get("authorization", "")
     found = _BEARER.match(header)
@@ -64,7 +64,7 @@ def token_of(sandbox: Sandbox, request: Request) -> str:
 
 
 def authenticate(
-    sandbox: Sandbox,
+    sandbox: State,
     portal: Portal,
     request: Request,
     *,
@@ -88,7 +88,7 @@ def authenticate(
     return _by_token(sandbox, portal, token, scope)
 
 
-def _check_removed(sandbox: Sandbox, portal: Portal, installation: Installation) -> None:
+def _check_removed(sandbox: State, portal: Portal, installation: Installation) -> None:
     """Refuse a token of a removed application, in the way that `portal.removed_rest` says."""
     cached_until = installation.removed_at + CACHED_TOKEN_SECONDS
     match portal.removed_rest:
@@ -100,7 +100,7 @@ def _check_removed(sandbox: Sandbox, portal: Portal, installation: Installation)
             raise _APPLICATION_NOT_FOUND
 
 
-def _by_token(sandbox: Sandbox, portal: Portal, token: Token, scope: str | None) -> Caller:
+def _by_token(sandbox: State, portal: Portal, token: Token, scope: str | None) -> Caller:
     installation = portal.installations.get(token.client_id)
     if installation is not None and installation.payment_expired:
         raise RestError("PAYMENT_REQUIRED", "Subscription has been ended", _UNAUTHORIZED)

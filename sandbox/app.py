@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -12,12 +11,12 @@ from urllib.parse import urlsplit
 from sandbox import answers, control, oauth, rest, wsgi
 from sandbox import methods as methods  # importing it is what fills the registry of methods
 from sandbox.access import token_places
-from sandbox.faults import AFTER, BEFORE, Fault, Faults, Kind
+from sandbox.faults import AFTER, BEFORE, Fault, Kind
 from sandbox.host import pages
 from sandbox.http import Request, Response, html_response
-from sandbox.limits import Buckets
 from sandbox.log import LoggedCall
-from sandbox.world import Portal, World
+from sandbox.state import State
+from sandbox.world import Portal
 from sandbox.wsgi import PAUSE_KEY, Pause
 
 if TYPE_CHECKING:
@@ -42,18 +41,8 @@ class _Target:
         return (self.method, *self.commands)
 
 
-class Sandbox:
-    """A Bitrix24 that fits in memory: its world, what goes wrong in it, what was asked of it."""
-
-    def __init__(self, world: World) -> None:
-        self.world = world
-        self.log: list[LoggedCall] = []
-        self.faults = Faults()
-        self.buckets = Buckets()
-        # A server reads the Bearer header first, the documentation knows only `auth`: play either.
-        self.ignore_bearer = False
-        self.ignore_auth_param = False
-        self.closing = threading.Event()
+class Sandbox(State):
+    """Answers requests to the OAuth server and to the portals."""
 
     def wsgi(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Raises wsgi.ConnectionCut where the door is to cut the connection."""

@@ -12,14 +12,14 @@ from sandbox.removed import RemovedOAuth, RemovedRest
 from sandbox.world import Portal
 
 if TYPE_CHECKING:
-    from sandbox.app import Sandbox
+    from sandbox.state import State
 
 PREFIX = "/_sandbox/"
 # What a fault may be told from outside; `on_hit` and `release` belong to tests in the process.
 _FAULT_FIELDS = ("kind", "method", "when", "times", "seconds", "user_id", "host", "url")
 
 
-def respond(sandbox: Sandbox, request: Request) -> Response:
+def respond(sandbox: State, request: Request) -> Response:
     """`log`, `faults`, `payment`, `advance`, `bucket` and `removal`; everything here is JSON."""
     asked = (request.method, request.path.removeprefix(PREFIX).rstrip("/"))
     match asked:
@@ -43,7 +43,7 @@ def respond(sandbox: Sandbox, request: Request) -> Response:
     return _refused("no such control", 404)
 
 
-def _log(sandbox: Sandbox, request: Request) -> Response:
+def _log(sandbox: State, request: Request) -> Response:
     since = str(request.query.get("since", "0"))
     if not since.isdigit():
         return _refused("since is the number of calls already seen")
@@ -53,7 +53,7 @@ def _log(sandbox: Sandbox, request: Request) -> Response:
     )
 
 
-def _add_fault(sandbox: Sandbox, request: Request) -> Response:
+def _add_fault(sandbox: State, request: Request) -> Response:
     if not set(request.form) <= set(_FAULT_FIELDS):
         return _refused(f"a fault has {', '.join(_FAULT_FIELDS)}")
     try:
@@ -73,7 +73,7 @@ def _read(name: str, value: Any) -> Any:
     return float(value) if name == "seconds" else str(value)
 
 
-def _payment(sandbox: Sandbox, request: Request) -> Response:
+def _payment(sandbox: State, request: Request) -> Response:
     with sandbox.world.lock:
         portal = _portal(sandbox, str(request.query.get("portal", "")))
         payment_id = str(request.query.get("id", ""))
@@ -98,7 +98,7 @@ def _payment(sandbox: Sandbox, request: Request) -> Response:
         )
 
 
-def _advance(sandbox: Sandbox, request: Request) -> Response:
+def _advance(sandbox: State, request: Request) -> Response:
     try:
         seconds = float(str(request.params.get("seconds", "")))
     except ValueError:
@@ -108,7 +108,7 @@ def _advance(sandbox: Sandbox, request: Request) -> Response:
         return json_response({"now": sandbox.world.now()})
 
 
-def _bucket(sandbox: Sandbox, request: Request) -> Response:
+def _bucket(sandbox: State, request: Request) -> Response:
     """How many requests every portal takes at once, for many people in few seconds."""
     size = str(request.params.get("size", ""))
     if not size.isdigit():
@@ -119,7 +119,7 @@ def _bucket(sandbox: Sandbox, request: Request) -> Response:
     return json_response({"size": int(size)})
 
 
-def _removal(sandbox: Sandbox, request: Request) -> Response:
+def _removal(sandbox: State, request: Request) -> Response:
     """What a portal, and the OAuth server about it, answer once an application is removed."""
     try:
         rest = RemovedRest(str(request.params.get("rest", RemovedRest.APPLICATION_NOT_FOUND)))
@@ -134,7 +134,7 @@ def _removal(sandbox: Sandbox, request: Request) -> Response:
     return json_response({"rest": rest, "oauth": oauth})
 
 
-def _portal(sandbox: Sandbox, name: str) -> Portal | None:
+def _portal(sandbox: State, name: str) -> Portal | None:
     for portal in sandbox.world.portals.values():
         if name in (portal.member_id, urlsplit(portal.url).netloc):
             return portal

@@ -28,7 +28,7 @@ from sandbox.world import (
 )
 
 if TYPE_CHECKING:
-    from sandbox.app import Sandbox
+    from sandbox.state import State
 
 _NOT_INSTALLED = RestError("NOT_INSTALLED", "Application not installed", 401)
 _TOKEN_LIKE = re.compile(r"[0-9a-z]{32,}")
@@ -42,7 +42,7 @@ def token(world: World, request: Request) -> Response:
         return json_response(answers.envelope_of(error), error.status)
 
 
-def app_info(sandbox: Sandbox, request: Request) -> Response:
+def app_info(sandbox: State, request: Request) -> Response:
     """Which application, portal and person a token belongs to: the one trusted source of that."""
     started = sandbox.world.now()
     try:
@@ -52,7 +52,7 @@ def app_info(sandbox: Sandbox, request: Request) -> Response:
     return answers.success(answers.with_time(sandbox.world, info, started))
 
 
-def peek(sandbox: Sandbox, request: Request) -> tuple[int | None, str, str]:
+def peek(sandbox: State, request: Request) -> tuple[int | None, str, str]:
     """Person, application and portal of the token in the request, good or not."""
     found = sandbox.world.tokens.get(token_of(sandbox, request))
     if found is None:

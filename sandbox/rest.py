@@ -17,7 +17,7 @@ from sandbox.registry import METHODS, Call, Method, RestError
 from sandbox.world import Portal
 
 if TYPE_CHECKING:
-    from sandbox.app import Sandbox
+    from sandbox.state import State
 
 PREFIX = "/rest/"
 BATCH = "batch"
@@ -53,7 +53,7 @@ def asked(request: Request) -> Asked:
     return Asked(_method_name(method[1]) if method else path, None, params)
 
 
-def peek(sandbox: Sandbox, portal: Portal, request: Request) -> tuple[int | None, str]:
+def peek(sandbox: State, portal: Portal, request: Request) -> tuple[int | None, str]:
     """Whose credentials these are (person, application), good or not: for the log and faults."""
     key = asked(request).key
     if key is not None:
@@ -65,16 +65,14 @@ def peek(sandbox: Sandbox, portal: Portal, request: Request) -> tuple[int | None
 
 
 def answer(
-    sandbox: Sandbox, portal: Portal, request: Request, *, skipped: frozenset[str] = frozenset()
+    sandbox: State, portal: Portal, request: Request, *, skipped: frozenset[str] = frozenset()
 ) -> Response:
     """One answer. The methods in `skipped` answer `true` and do nothing."""
     with in_zone(portal.zone):
         return _answer(sandbox, portal, request, skipped)
 
 
-def _answer(
-    sandbox: Sandbox, portal: Portal, request: Request, skipped: frozenset[str]
-) -> Response:
+def _answer(sandbox: State, portal: Portal, request: Request, skipped: frozenset[str]) -> Response:
     started = sandbox.world.now()
     question = asked(request)
     try:
@@ -97,7 +95,7 @@ def _answer(
 class _Work:
     """What the commands of one request share."""
 
-    sandbox: Sandbox
+    sandbox: State
     portal: Portal
     caller: Caller
     skipped: frozenset[str]

@@ -12,16 +12,16 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
 from typing import Any
 
+from sandbox.loose import EAST
 from sandbox.removed import RemovedOAuth, RemovedRest
 from sandbox.users import Role as Role
 from sandbox.users import User as User
 
 DEAL, CONTACT, COMPANY, SMART_INVOICE = 2, 3, 4, 31  # CRM object types
-EAST = timezone(timedelta(hours=3))  # so that a program which drops the offset is found out
 
 ACCESS_TOKEN_SECONDS = 3600
 REFRESH_TOKEN_SECONDS = 180 * 24 * 3600

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from django.core.cache import cache
+from django.utils import timezone, translation
 
 from b24app import transport
 from sandbox import seed
@@ -52,7 +53,10 @@ def beta(sandbox: Sandbox) -> Portal:
 
 
 @pytest.fixture(autouse=True)
-def _empty_cache() -> Iterator[None]:
+def _nothing_left_behind() -> Iterator[None]:
+    """No cached answer, language or time zone of one test reaches the next."""
     cache.clear()
     yield
     cache.clear()
+    translation.deactivate()
+    timezone.deactivate()

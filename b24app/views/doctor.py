@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from django import forms
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_POST
 
 from b24app import doctor, repairs
 from b24app.errors import BadInput
-from b24app.forms import RepairForm
 from b24app.repairs import Repair
 from b24app.session import PortalRequest, portal_required
+
+
+class RepairForm(forms.Form):
+    repair = forms.ChoiceField(choices=Repair.choices)
 
 
 @require_POST

@@ -20,8 +20,9 @@ from django.views.decorators.http import require_GET
 from b24app import oauth, portal_address, shares, tokens
 from b24app.errors import AddressNotUnderstood, BadInput, OpeningRefused, OutcomeUnknown
 from b24app.forms import CallbackForm
+from b24app.logs import security
 from b24app.models import EventReceipt, Portal
-from b24app.proof import origin_of, owner_of, security
+from b24app.proof import origin_of, owner_of
 
 STATE_LIFETIME = timedelta(minutes=10)  # to type a password, and perhaps a second factor
 COOKIE = "oauth_state"

@@ -9,9 +9,9 @@ from django.utils.translation import gettext_lazy as _
 from b24app.errors import FrameError
 from b24app.session import Person
 from payments import reasons
-from payments.guards import Stopped
 from payments.models import Policy
 from payments.policy import allows, policy_of
+from payments.reasons import Stopped
 
 
 class NotAllowed(FrameError):

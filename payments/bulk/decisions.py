@@ -9,8 +9,8 @@ from payments import guards, reasons
 from payments import policy as policies
 from payments.bulk import words
 from payments.bulk.finding import Standing
-from payments.guards import Stopped
 from payments.models import Kind, Policy
+from payments.reasons import Stopped
 from payments.systems import Systems
 from payments.visible.rows import Row, Seen
 

@@ -12,6 +12,7 @@ from b24app.opening import PROFILE
 from b24app.session import Person
 from payments import gateway
 from payments.gateway import PAGE, Payment, Rows, UnreadableRow
+from payments.models import MOST_PAYMENTS
 from payments.number_search import NumberSearch
 from payments.systems import Systems, SystemsReading
 from payments.visible.pages import PAGES_AHEAD, AskedPages, Page
@@ -20,9 +21,6 @@ from payments.visible.sight import Sight, seen_of
 from payments.visible.source import Source
 
 T = TypeVar("T")
-
-# At the portal's pace this takes more than twenty minutes; a person watches no longer.
-MOST = 500
 
 # A round reads four pages in three requests: fifteen of the fifty that the portal's bucket holds.
 _ROUNDS = 5
@@ -95,9 +93,13 @@ class Finding:
             seen += sight.seen
             unreadable += sight.unreadable
             before = page.next_before
-            if before is None or len(seen) > MOST:
+            if before is None or len(seen) > MOST_PAYMENTS:
                 break
-        return Found(seen[:MOST], unreadable[:MOST], is_cut=before is not None or len(seen) > MOST)
+        return Found(
+            seen[:MOST_PAYMENTS],
+            unreadable[:MOST_PAYMENTS],
+            is_cut=before is not None or len(seen) > MOST_PAYMENTS,
+        )
 
     def _seen(self, payments: Rows[Payment]) -> Sight:
         return seen_of(

@@ -12,8 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from b24app.errors import BadInput
 from b24app.forms import BodyTooLarge, check_body_size, positive_id
-from payments.bulk.finding import MOST
-from payments.models import Kind
+from payments.models import MOST_PAYMENTS, Kind
 from payments.number_search import NumberSearch, read_number_search
 
 if TYPE_CHECKING:
@@ -31,7 +30,7 @@ class TooManySelected(BadInput):
     @property
     def sentence(self) -> StrOrPromise:
         return _("At most %(most)s payments at once. Nothing was done. Tick fewer of them.") % {
-            "most": MOST
+            "most": MOST_PAYMENTS
         }
 
 
@@ -60,7 +59,7 @@ def read_selection(request: HttpRequest) -> Selection:
     values = fields.getlist("payment")
     if not values:
         raise NothingSelected("nothing is ticked")
-    if len(values) > MOST:
+    if len(values) > MOST_PAYMENTS:
         raise TooManySelected(f"{len(values)} payments")
     return Selection(sorted({positive_id(value) for value in values}), number)
 

@@ -15,6 +15,7 @@ from payments.bulk.showing import INTENTIONS, LEFT_OUT, OUTCOME_WORDS, WAITING, 
 from payments.gateway import Owner
 from payments.models import Kind, RowState, Run, RunRow, RunState, State
 from payments.screens import OwnerLink, owner_link, state_of
+from payments.sentences import messages_of
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
@@ -99,7 +100,7 @@ def _sentences_of(row: RunRow, run: Run) -> Sequence[StrOrPromise]:
     if row.state == RowState.SKIPPED:
         return [words.about_row(row.reason)]
     if row.attempt is not None:
-        return row.attempt.sentences
+        return messages_of(row.attempt)
     if run.state == RunState.READY and row.kind == Kind.MARK:
         return [_("%(system)s takes no payments from an app.") % {"system": row.pay_system_name}]
     return ()

@@ -15,9 +15,9 @@ from django.utils.translation import ngettext_lazy
 
 from b24app.models import Portal
 from payments.bulk import words
-from payments.bulk.finding import MOST, MOST_LOOKED_THROUGH
+from payments.bulk.finding import MOST_LOOKED_THROUGH
 from payments.bulk.pacing import REQUESTS_A_ROW, REQUESTS_A_SECOND
-from payments.models import OVER_STATES, Kind, RowState, Run, RunState, State
+from payments.models import MOST_PAYMENTS, OVER_STATES, Kind, RowState, Run, RunState, State
 from payments.screens import MARKED, MARKING, WORDS, state_by
 from payments.templatetags.money import money
 
@@ -171,7 +171,7 @@ class Progress:
 
     @property
     def most(self) -> int:
-        return MOST
+        return MOST_PAYMENTS
 
     @property
     def most_looked_through(self) -> int:

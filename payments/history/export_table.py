@@ -23,6 +23,7 @@ from payments.history.names import system_name
 from payments.history.pages import in_chunks
 from payments.models import Attempt, AttemptQuerySet
 from payments.screens import WORDS, state_of
+from payments.sentences import messages_of
 
 # Rows in memory at once: a megabyte or two, and a hundred statements for 100,000 rows.
 CHUNK = 1000
@@ -146,7 +147,7 @@ def _cells(attempt: Attempt, names: Mapping[int, str], crm: CrmFacts) -> list[Ce
         attempt.pay_system_id,
         system_name(attempt.pay_system_id, attempt.pay_system_name),
         str(WORDS[state_of(attempt)]),
-        " ".join(map(str, attempt.sentences)),
+        " ".join(map(str, messages_of(attempt))),
         attempt.sent_at,
         answer_words(attempt.evidence),
         attempt.settled_at,

@@ -17,6 +17,7 @@ from payments.history.names import system_name
 from payments.models import Attempt, Kind, State
 from payments.people import unnamed
 from payments.screens import OwnerLink
+from payments.sentences import messages_of
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
@@ -79,7 +80,7 @@ def _line(
     attempt: Attempt, portal: Portal, names: Mapping[int, str], undone_by: int | None
 ) -> Line:
     state = screens.state_of(attempt)
-    sentences = list(attempt.sentences)
+    sentences = list(messages_of(attempt))
     if undone_by is not None:
         sentences.append(TAKEN_BACK % {"id": undone_by})
     return Line(

@@ -16,8 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from b24app import webhook
 from b24app.errors import BadInput, ChainBroken
 from b24app.named import NoSuchPortal, portal_named
-from b24app.session import Person
-from payments.payer import Payer
+from b24app.session import Caller, Person
 
 # Not a setting: a webhook is somebody's own key, and the app itself has no use for it.
 WEBHOOK_VARIABLE = "B24_WEBHOOK"
@@ -71,7 +70,7 @@ def positive(text: str) -> int:
     return int(text)
 
 
-def named(options: dict[str, Any]) -> Payer:
+def named(options: dict[str, Any]) -> Caller:
     """The person that the arguments name; asks the portal of a webhook who that is.
 
     Raises NobodyNamed, NoSuchPortal, ChainBroken, or what a webhook's portal answers.

@@ -12,7 +12,8 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from payments.models.attempt import Kind
-from payments.note import MAX_LENGTH
+
+NOTE_LENGTH = 255
 
 # A request waits so long for an answer, and an approval so long for its payment: over a weekend.
 # After that, whoever approved no longer knows what the deal looks like now.
@@ -97,7 +98,7 @@ class Approval(models.Model):
     )
     decided_by = models.PositiveBigIntegerField(null=True)
     decided_at = models.DateTimeField(null=True)
-    note = models.CharField(max_length=MAX_LENGTH, blank=True)  # why it was declined
+    note = models.CharField(max_length=NOTE_LENGTH, blank=True)  # why it was declined
     expires_at = models.DateTimeField()
 
     # Of this request alone, not of the row: as the person who decides may read it.

@@ -10,11 +10,8 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from b24app.times import moment_in
-from payments import sentences
 
 if TYPE_CHECKING:
-    from django_stubs_ext import StrOrPromise
-
     from payments.models.policy import Policy
 
 # ACCOUNT_NUMBER has 100 characters in Bitrix24.
@@ -230,8 +227,3 @@ class Attempt(models.Model):
         if self.state == State.PAID:
             return moment_in(self.evidence.get("datePaid")) or self.settled_at
         return None
-
-    @property
-    def sentences(self) -> list[StrOrPromise]:
-        """Whole sentences on how it ended, for the person who looks at it."""
-        return sentences.sentences(self)

@@ -7,8 +7,6 @@ from typing import Any, NoReturn
 
 from django.db import models
 
-from payments import sealing
-
 
 class AppendOnly(TypeError):
     """Somebody tried to change or delete what was written down; only `ledger.py` removes entries,
@@ -65,20 +63,6 @@ class Entry(models.Model):
 
     def delete(self, *args: Any, **kwargs: Any) -> NoReturn:
         raise AppendOnly("entries are not deleted")
-
-    def sealed(self, member_id: str) -> str:
-        """The hash that this entry should have."""
-        return sealing.seal(
-            member_id=member_id,
-            number=self.number,
-            at=self.at,
-            event=self.event,
-            attempt_id=self.attempt_id,
-            actor_id=self.actor_id,
-            facts=self.facts,
-            texts_digest=self.texts_digest,
-            previous=self.previous,
-        )
 
 
 def unguarded(entries: Iterable[int] | None = None, *, portal_id: int) -> models.QuerySet[Entry]:

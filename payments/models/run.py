@@ -10,6 +10,9 @@ from django.utils.translation import gettext_lazy as _
 
 from payments.models.attempt import Attempt, Kind
 
+# In one run. At the portal's pace these take more than twenty minutes; a person watches no longer.
+MOST_PAYMENTS = 500
+
 
 class RunState(models.TextChoices):
     """READY was shown and not started. STOPPED and FINISHED end a run for good."""

@@ -15,8 +15,7 @@ from payments.approval_screens import Decision
 from payments.desk import count_waiting, read_desk
 from payments.forms import read_choice, read_note
 from payments.gateway import Owner
-from payments.models import Approval, Kind
-from payments.note import MAX_LENGTH
+from payments.models import NOTE_LENGTH, Approval, Kind
 from payments.offer import open_offer
 from payments.question import ask as ask_question
 
@@ -83,7 +82,7 @@ def decision(request: PortalRequest) -> HttpResponse:
         "owner": Owner.of(approval.owner_type, approval.owner_id, approval.owner_title),
         "decision": decided.value,
         "requester": _requester(person, approval)[approval.requested_by],
-        "note_length": MAX_LENGTH,
+        "note_length": NOTE_LENGTH,
     }
     return render(request, "payments/_fragments/decision_question.html", context)
 

@@ -10,10 +10,10 @@ from django.views.decorators.http import require_http_methods
 from b24app.opening import Opening, read_opening
 from b24app.views.plain import where_to_open
 from payments import screens
-from payments.bulk.finding import MOST
 from payments.bulk.unfinished import unfinished_run
 from payments.forms import read_item_id
 from payments.gateway import DEAL, SMART_INVOICE
+from payments.models import MOST_PAYMENTS
 from payments.visible import MainReading, OrderReading, TabReading
 
 # Every other placement, and none (DEFAULT, LEFT_MENU), gets the main page.
@@ -45,7 +45,7 @@ def home(request: HttpRequest) -> HttpResponseBase:
         "unreadable": screens.unreadable_lines(listing, person.portal),
         "is_admin": opening.is_admin,
         "may_bulk": listing.may_pay and may_bulk,
-        "most_at_once": MOST,
+        "most_at_once": MOST_PAYMENTS,
         "unfinished": unfinished_run(person) if is_main else None,
         "is_order": isinstance(reading, OrderReading),
         "may_set_up": isinstance(reading, MainReading) and reading.may_set_up,

@@ -9,9 +9,9 @@ from django.views.decorators.http import require_GET
 from b24app.client import run_together
 from b24app.session import PortalRequest, portal_required
 from payments import screens
-from payments.bulk.finding import MOST
 from payments.bulk.unfinished import unfinished_run
 from payments.forms import read_search
+from payments.models import MOST_PAYMENTS
 from payments.visible import Listing, MainReading
 
 
@@ -30,7 +30,7 @@ def unpaid(request: PortalRequest) -> HttpResponse:
         "unreadable": screens.unreadable_lines(found, person.portal),
         "is_admin": reading.is_admin,
         "may_bulk": _may_bulk(request, found, reading),
-        "most_at_once": MOST,
+        "most_at_once": MOST_PAYMENTS,
         "unfinished": unfinished_run(person),
     }
     return render(request, "payments/screens/unpaid.html", context)

@@ -10,7 +10,7 @@ from b24app.session import PortalRequest, portal_required
 from payments import mark as marking
 from payments import undo as undoing
 from payments.forms import read_note, read_offer
-from payments.note import MAX_LENGTH
+from payments.models import NOTE_LENGTH
 from payments.offer import open_offer
 from payments.questions_by_hand import ask_mark, ask_undo, find_undo
 from payments.views.pay import outcome
@@ -34,7 +34,7 @@ def mark(request: PortalRequest) -> HttpResponse:
 @portal_required
 def undo_question(request: PortalRequest) -> HttpResponse:
     asked = ask_undo(request.person, sealed=read_offer(request))
-    context = {"question": asked, "note_length": MAX_LENGTH}
+    context = {"question": asked, "note_length": NOTE_LENGTH}
     return render(request, "payments/_fragments/question_undo.html", context)
 
 

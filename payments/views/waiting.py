@@ -17,8 +17,7 @@ from payments import pay, reconcile
 from payments.forms import read_note
 from payments.history import Sight
 from payments.history.waiting import MOST_SHOWN, find_waiting, offer_for, waiting_in
-from payments.models import Attempt
-from payments.note import MAX_LENGTH
+from payments.models import NOTE_LENGTH, Attempt
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
@@ -90,5 +89,5 @@ def waiting_context(sight: Sight) -> dict[str, Any]:
     return {
         "waiting": past.lines_of(shown, sight.person.portal, names=names),
         "more_wait": len(attempts) > MOST_SHOWN,
-        "longest_note": MAX_LENGTH,
+        "longest_note": NOTE_LENGTH,
     }

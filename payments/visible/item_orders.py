@@ -11,7 +11,8 @@ from collections.abc import Sequence
 
 from django.core.cache import cache
 
-from b24app.client import Batch, Client, Pending, portal_client
+from b24app.client import Batch, Client, Pending
+from b24app.clients import portal_client
 from b24app.errors import AccessDenied, B24Error, ChainBroken
 from b24app.models import Portal
 from payments import gateway

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from b24app.session import Caller
 from payments import reasons, refused_changes, sentences
 from payments.gateway import Order, Owner, Payment, PaySystem, UnreadableRow
 from payments.models import Approval, Attempt, Policy
 from payments.offer import Offer
-from payments.payer import Payer
 from payments.policy import policy_of
 from payments.systems import Systems
 from payments.visible.attempts import is_marked, is_undoable
@@ -97,7 +97,7 @@ class SeenUnreadable:
 
 
 def listing(
-    person: Payer,
+    person: Caller,
     seen: Sequence[Seen],
     *,
     may_pay: bool,
@@ -144,7 +144,7 @@ def listing(
 
 
 def _row(
-    person: Payer,
+    person: Caller,
     seen: Seen,
     attempt: Attempt | None,
     ended: Attempt | None,
@@ -205,7 +205,7 @@ def _why_not(payment: Payment, order: Order | None, attempt: Attempt | None) -> 
     return ""
 
 
-def _offer(person: Payer, payment: Payment, owner: Owner | None, made_at: datetime) -> Offer:
+def _offer(person: Caller, payment: Payment, owner: Owner | None, made_at: datetime) -> Offer:
     return Offer(
         portal_id=person.portal.pk,
         user_id=person.user_id,

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from django.utils import timezone
 
+from b24app.session import Caller
 from payments import people, reasons
 from payments.gateway import Payment, PaySystem
 from payments.models import Approval, Kind, Policy
 from payments.offer import Offer
-from payments.payer import Payer
 from payments.policy import policy_of
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def approvals_of(
-    person: Payer, payments: Collection[Payment], policy: Policy
+    person: Caller, payments: Collection[Payment], policy: Policy
 ) -> dict[int, Approval]:
     """What this person has asked for or been given, by payment. No statement where nothing shown is
     above a limit."""
@@ -36,7 +36,7 @@ def approvals_of(
     return {approval.payment_id: approval for approval in found}
 
 
-def rule_of(person: Payer, offer: Offer) -> Rule:
+def rule_of(person: Caller, offer: Offer) -> Rule:
     """The rules on the payment of a row that is shown anew. One statement, or two above a limit."""
     policy = policy_of(person.portal)
     if not policy.needs_approval(offer.sum, offer.currency):
@@ -50,7 +50,7 @@ def rule_of(person: Payer, offer: Offer) -> Rule:
     return Rule(policy, offer, approvals.first())
 
 
-def names_of_approvers(person: Payer, approvals: Collection[Approval]) -> dict[int, str]:
+def names_of_approvers(person: Caller, approvals: Collection[Approval]) -> dict[int, str]:
     ids = {approval.decided_by for approval in approvals if approval.decided_by is not None}
     return people.names(person, ids) if ids else {}
 

@@ -6,7 +6,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from b24app.client import Batch, Client, portal_client
+from b24app.client import Batch, Client
+from b24app.clients import portal_client
 from b24app.errors import AccessDenied, ChainBroken, TokenRejected
 from b24app.models import Portal
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 
+from b24app.session import Caller
 from payments.gateway import PaySystem
 from payments.models import Attempt
-from payments.payer import Payer
 from payments.visible.choices import Choice
 
 # Of a person's last payments, so many pay systems are remembered to be offered first: who has not
@@ -19,7 +19,7 @@ LAST_CHOICES = 5
 class Habit:
     """What one person paid by last; one statement, once something is to be chosen."""
 
-    def __init__(self, person: Payer) -> None:
+    def __init__(self, person: Caller) -> None:
         self._person = person
 
     @cached_property

@@ -16,7 +16,7 @@ from sandbox.http import Request, Response, html_response, redirect
 from sandbox.world import DEAL, SMART_INVOICE, Portal, Role
 
 if TYPE_CHECKING:
-    from sandbox.app import Sandbox
+    from sandbox.state import State
 
 _ASSETS = "/_host/assets/"
 _BUYERS_PAGE = re.compile(r"/pay/([0-9]{1,9})/")
@@ -29,7 +29,7 @@ _OUTSIDERS = {
 Page = Callable[[Visit, re.Match[str]], Response]
 
 
-def respond(sandbox: Sandbox, portal: Portal, request: Request) -> Response | None:
+def respond(sandbox: State, portal: Portal, request: Request) -> Response | None:
     """The page, or None where the portal has none at this address."""
     if request.path.startswith(_ASSETS):
         return static_file(request.path.removeprefix(_ASSETS))
@@ -42,7 +42,7 @@ def respond(sandbox: Sandbox, portal: Portal, request: Request) -> Response | No
     return Response(answer.status, answer.body, {**_NO_STORE, **answer.headers}, answer.close)
 
 
-def _buyers_page(sandbox: Sandbox, portal: Portal, payment_id: int) -> Response:
+def _buyers_page(sandbox: State, portal: Portal, payment_id: int) -> Response:
     """Where a buyer ends up who pays: at the provider, or before its errors."""
     with sandbox.world.lock:
         payment = portal.payments.get(payment_id)
@@ -60,7 +60,7 @@ def script(request: Request) -> Response:
     return static_file("bx24.js") or html_response("", 404)
 
 
-def _respond(sandbox: Sandbox, portal: Portal, request: Request) -> Response | None:
+def _respond(sandbox: State, portal: Portal, request: Request) -> Response | None:
     if request.path == "/":
         others = [other for other in sandbox.world.portals.values() if other is not portal]
         return people.chooser(portal, request, others)
@@ -74,7 +74,7 @@ def _respond(sandbox: Sandbox, portal: Portal, request: Request) -> Response | N
 
 
 def _for_person(
-    sandbox: Sandbox, portal: Portal, request: Request, found: re.Match[str], page: Page
+    sandbox: State, portal: Portal, request: Request, found: re.Match[str], page: Page
 ) -> Response:
     user = signed_in(portal, request)
     if user is None:

@@ -10,7 +10,7 @@ from sandbox.http import Request
 from sandbox.world import Installation, Portal, Token, User, World
 
 if TYPE_CHECKING:
-    from sandbox.app import Sandbox
+    from sandbox.state import State
 
 # Renderings of the frame that the portal still answers for. A page left open longer than this many
 # others asks in vain, as it does on a portal whose session is over.
@@ -49,7 +49,7 @@ class Memory:
 class Visit:
     """One request for a page by somebody who is signed in."""
 
-    sandbox: Sandbox
+    sandbox: State
     portal: Portal
     request: Request
     user: User

@@ -27,7 +27,7 @@ def main() -> None:
     from django.db import connections
 
     from b24app import oauth
-    from b24app.client import user_client
+    from b24app.clients import user_client
     from b24app.errors import B24Error
     from b24app.models import Portal
     from b24app.proof import PROFILE

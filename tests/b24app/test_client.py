@@ -11,7 +11,8 @@ from django.utils import timezone
 
 from b24app import client as client_module
 from b24app import models, tokens, transport
-from b24app.client import Answer, Batch, Client, Query, run_together, user_client
+from b24app.client import Answer, Batch, Client, Query, run_together
+from b24app.clients import user_client
 from b24app.errors import (
     AccessDenied,
     AddressForbidden,

@@ -9,7 +9,7 @@ from django.test import Client, override_settings
 from django.utils import timezone
 
 from b24app import event_queue, models
-from b24app.client import portal_client
+from b24app.clients import portal_client
 from b24app.models import UserToken
 from b24app.proof import PROFILE
 from sandbox import installing, seed

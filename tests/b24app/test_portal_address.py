@@ -14,7 +14,7 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from b24app import models, portal_address, session, tokens, transport, webhook
-from b24app.client import user_client
+from b24app.clients import user_client
 from b24app.errors import AddressForbidden, AddressNotUnderstood
 from b24app.proof import PROFILE
 from b24app.session import Person

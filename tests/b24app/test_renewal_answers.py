@@ -13,7 +13,7 @@ from pytest_django import Settings
 
 from b24app import models, oauth, session, tokens, transport
 from b24app.broken import TRIED_AGAIN_AFTER
-from b24app.client import user_client
+from b24app.clients import user_client
 from b24app.errors import ChainBroken
 from b24app.proof import PROFILE
 from b24app.session import Person

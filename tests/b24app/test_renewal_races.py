@@ -16,7 +16,7 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from b24app import models, tokens
-from b24app.client import user_client
+from b24app.clients import user_client
 from b24app.errors import ChainBroken
 from b24app.proof import PROFILE
 from sandbox import seed

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from b24app import models
 from b24app.broken import TRIED_AGAIN_AFTER
-from b24app.client import portal_client
+from b24app.clients import portal_client
 from b24app.errors import ChainBroken
 from b24app.models import UserToken
 from b24app.proof import PROFILE

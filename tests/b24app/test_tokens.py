@@ -14,7 +14,7 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from b24app import models, oauth, tokens, transport
-from b24app.client import portal_client, user_client
+from b24app.clients import portal_client, user_client
 from b24app.errors import B24Error, ChainBroken, NeverSent, OutcomeUnknown, Refused, TokenRejected
 from sandbox import seed
 from sandbox.adapter import SandboxAdapter

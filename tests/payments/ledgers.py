@@ -68,7 +68,7 @@ def reseal(portal: models.Portal, *, since: int = 1) -> None:
         if entry.number >= since:
             previous = previous or entry.previous
             entry.previous = previous
-            hash_ = entry.sealed(portal.member_id)
+            hash_ = ledger.seal(entry, portal.member_id)
             open_to_change(portal, entry.number).update(previous=previous, hash=hash_)
             previous = hash_
 

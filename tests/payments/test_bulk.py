@@ -23,16 +23,15 @@ from payments import gateway, policy, reasons
 from payments.bulk import keeping, running, words
 from payments.bulk.allowed import NotAllowed
 from payments.bulk.drafting import draft_all, draft_ticked
-from payments.bulk.finding import MOST
 from payments.bulk.forms import KINDS_OF_A_RUN
 from payments.bulk.pacing import REQUESTS_A_SECOND, counted
 from payments.bulk.running import NoSuchRun, RunUnfinished
 from payments.bulk.showing import progress_of
 from payments.bulk.stepping import MOST_UNCONFIRMED, step
-from payments.guards import Stopped
-from payments.models import Attempt, Policy, RowState, Run, RunState, State
+from payments.models import MOST_PAYMENTS, Attempt, Policy, RowState, Run, RunState, State
 from payments.number_search import ANY_NUMBER, NumberSearch
 from payments.pay import pay
+from payments.reasons import Stopped
 from sandbox import seed
 from sandbox.app import Sandbox
 from sandbox.faults import Fault
@@ -151,7 +150,7 @@ def test_all_that_a_search_finds(sandbox: Sandbox, alpha: Portal, manager: Perso
 def test_all_goes_no_further_than_a_run_may(
     sandbox: Sandbox, alpha: Portal, manager: Person
 ) -> None:
-    newest = seed.fill(alpha, MOST + 40)[-MOST:]
+    newest = seed.fill(alpha, MOST_PAYMENTS + 40)[-MOST_PAYMENTS:]
     since = len(sandbox.log)
 
     run = draft_all(manager, ANY_NUMBER)

@@ -31,6 +31,7 @@ from payments.models import (
 )
 from payments.number_search import NumberSearch
 from payments.offer import open_offer
+from payments.sentences import messages_of
 from payments.undo import undo
 from sandbox import seed
 from sandbox.app import Sandbox
@@ -263,7 +264,7 @@ def test_the_screen_names_both_counts_and_both_sums(frame: Frame) -> None:
 def test_all_that_is_too_much_says_how_much_there_may_be(
     alpha: Portal, frame: Frame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("payments.bulk.finding.MOST", 2)
+    monkeypatch.setattr("payments.bulk.finding.MOST_PAYMENTS", 2)
 
     dry = text_of(frame.post("/payments/runs/new/", all="yes", q=""))
 
@@ -375,7 +376,7 @@ def test_a_row_whose_kind_changed_meanwhile_is_not_done_and_says_so(
     attempt = runs.rows(run)[payment_id].attempt
     assert attempt is not None
     assert (attempt.state, attempt.reason) == (State.REFUSED, reason)
-    assert attempt.sentences
+    assert messages_of(attempt)
     assert stage.sent_payments(sandbox) == calls(sandbox, MARK) == 0
     assert not alpha.payments[payment_id].paid
 

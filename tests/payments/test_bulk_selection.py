@@ -9,8 +9,7 @@ import pytest
 from django.test import Client
 from django.test.utils import override_settings
 
-from payments.bulk.finding import MOST
-from payments.models import Run
+from payments.models import MOST_PAYMENTS, Run
 from sandbox import seed
 from sandbox.app import Sandbox
 from sandbox.world import Portal
@@ -34,7 +33,7 @@ def post(frame: Frame, path: str, fields: dict[str, Any], *, headers: dict[str, 
 
 
 # Beyond the app's bound, Django's bound of fields, and the app's and Django's bounds of a body.
-@pytest.mark.parametrize("count", [MOST + 1, 1_001, 10_000, 100_000, 200_000])
+@pytest.mark.parametrize("count", [MOST_PAYMENTS + 1, 1_001, 10_000, 100_000, 200_000])
 def test_too_many_ticked_payments_are_refused_with_the_bound(
     sandbox: Sandbox, frame: Frame, count: int
 ) -> None:
@@ -44,20 +43,20 @@ def test_too_many_ticked_payments_are_refused_with_the_bound(
 
     answer = post(frame, "/payments/runs/new/", {"payment": ids}, headers=frame.headers())
 
-    assert f"At most {MOST} payments at once." in text_of(answer, 400)
+    assert f"At most {MOST_PAYMENTS} payments at once." in text_of(answer, 400)
     assert len(sandbox.log) == since
     assert not Run.objects.exists()
 
 
 def test_as_many_as_allowed_fit_into_the_request(frame: Frame) -> None:
     longest = 10**18 - 1
-    ids = range(longest - MOST + 1, longest + 1)
+    ids = range(longest - MOST_PAYMENTS + 1, longest + 1)
 
     fields = {"payment": list(ids), "q": "1" * 100}
 
     text_of(post(frame, "/payments/runs/new/", fields, headers=frame.headers()))
 
-    assert Run.objects.get().missing == MOST
+    assert Run.objects.get().missing == MOST_PAYMENTS
 
 
 @pytest.mark.parametrize("path", ["/payments/pay/", "/payments/history/export/", "/payments/mark/"])

@@ -15,6 +15,7 @@ from payments.models import Attempt, State
 from payments.note import NoteNeeded
 from payments.pay import pay
 from payments.reconcile import HAND_OVER_AFTER, close_by_hand, reconcile
+from payments.sentences import messages_of
 from payments.undo import undo
 from sandbox import seed
 from sandbox.app import Sandbox
@@ -65,7 +66,7 @@ def test_where_nobody_can_tell_it_is_closed_and_never_called_paid(
     closed = close_by_hand(attempt, by=admin, note=f" {NOTE}\n")
 
     assert (closed.state, closed.reason) == (State.CLOSED, reasons.CLOSED_BY_HAND)
-    assert closed.sentences
+    assert messages_of(closed)
     stored = Attempt.objects.get()
     assert (stored.state, stored.note, stored.due_at) == (State.CLOSED, NOTE, None)
     assert stored.settled_at is not None

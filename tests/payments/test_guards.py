@@ -20,7 +20,7 @@ from payments import reasons, screens
 from payments.models import Attempt, Kind, State
 from payments.offer import Offer
 from payments.pay import pay
-from payments.sentences import after_trying
+from payments.sentences import after_trying, messages_of
 from sandbox import answers, seed
 from sandbox.app import Sandbox
 from sandbox.faults import Fault
@@ -73,7 +73,7 @@ def forget_dates(alpha: Portal) -> None:
 def assert_stopped(sandbox: Sandbox, attempt: Attempt, reason: str, *, sent: int = 0) -> None:
     assert (attempt.state, attempt.reason) == (State.REFUSED, reason)
     assert attempt.sent_at is None
-    assert attempt.sentences == [after_trying(reason, kind=attempt.kind)]
+    assert messages_of(attempt) == [after_trying(reason, kind=attempt.kind)]
     assert stage.sent_payments(sandbox) == sent
 
 

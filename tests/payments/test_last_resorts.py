@@ -30,7 +30,7 @@ from payments.carrying import carry_out
 from payments.gateway import parsing
 from payments.models import Approval, ApprovalState, Attempt, Entry, Kind, Policy, State
 from payments.pay import pay
-from payments.sentences import why_not
+from payments.sentences import messages_of, why_not
 from payments.undo import undo
 from payments.visible import MainReading
 from sandbox import seed
@@ -108,7 +108,7 @@ def test_a_payment_in_another_currency_than_shown_is_not_undone(
     alpha.payments[seed.PAYMENT].currency = "USD"
     attempt = undo(manager, offer, note="By mistake")
     assert (attempt.state, attempt.reason) == (State.REFUSED, reasons.CURRENCY_CHANGED)
-    assert "Nothing was undone" in str(attempt.sentences[0])
+    assert "Nothing was undone" in str(messages_of(attempt)[0])
     assert calls(sandbox, UNDO) == 0
     assert alpha.payments[seed.PAYMENT].paid
 
@@ -215,7 +215,7 @@ def test_an_error_before_sending_closes_the_attempt_with_its_reason(
         allow=fails,
     )
     assert (attempt.state, attempt.reason, attempt.sent_at) == (State.REFUSED, reason, None)
-    assert attempt.sentences
+    assert messages_of(attempt)
     assert stage.sent_payments(sandbox) == 0
 
 

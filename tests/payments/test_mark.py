@@ -7,12 +7,13 @@ from django.core.cache import cache
 
 from b24app.session import Person
 from payments import policy, reasons
-from payments.guards import Stopped
 from payments.mark import mark
 from payments.models import Attempt, Kind, State
 from payments.offer import Offer
 from payments.pay import check, pay
+from payments.reasons import Stopped
 from payments.reconcile import reconcile
+from payments.sentences import messages_of
 from payments.settle import settle_saved
 from sandbox import seed
 from sandbox.app import Sandbox
@@ -64,7 +65,7 @@ def test_what_can_be_paid_is_not_marked(sandbox: Sandbox, alpha: Portal, manager
     attempt = mark(manager, stage.offer_of(manager))
 
     assert (attempt.state, attempt.reason) == (State.REFUSED, reasons.CAN_BE_PAID)
-    assert "Press Pay" in str(attempt.sentences[0])
+    assert "Press Pay" in str(messages_of(attempt)[0])
     assert calls(sandbox, MARK) == 0
     assert not alpha.payments[seed.PAYMENT].paid
 
@@ -103,7 +104,7 @@ def test_where_the_pay_systems_are_not_known_nothing_is_marked(
     attempt = mark(manager, offer)
 
     assert (attempt.state, attempt.reason) == (State.REFUSED, reasons.SYSTEMS_UNKNOWN)
-    assert attempt.sentences
+    assert messages_of(attempt)
     assert calls(sandbox, MARK) == 0
 
 
@@ -156,7 +157,7 @@ def test_a_right_that_is_gone_at_the_last_moment_is_told_truthfully(
 
     assert (attempt.state, attempt.reason) == (State.REFUSED, reasons.NO_ORDER_UPDATE)
     assert attempt.evidence["error"]["code"] == ("0" if older_build else "ACCESS_DENIED")
-    assert "does not let you change this order" in str(attempt.sentences[0])
+    assert "does not let you change this order" in str(messages_of(attempt)[0])
     assert not alpha.payments[seed.CASH_PAYMENT].paid
 
 

@@ -13,6 +13,7 @@ from payments import comments, reasons, refused_changes
 from payments.mark import mark
 from payments.models import State
 from payments.pay import pay
+from payments.sentences import messages_of
 from payments.undo import undo
 from payments.visible.rows import Row
 from sandbox import seed
@@ -111,7 +112,7 @@ def test_a_change_of_system_that_is_not_theirs_is_refused_with_the_money_named(
     offer = cash_row(manager).offer
     attempt = pay(manager, offer, pay_system_id=seed.ACME_PAY)
     assert (attempt.state, attempt.reason) == (State.REFUSED, reasons.NO_ORDER_UPDATE)
-    (sentence,) = attempt.sentences
+    (sentence,) = messages_of(attempt)
     assert "Nothing was paid, and the payment keeps its payment system" in str(sentence)
     payment = alpha.payments[seed.CASH_PAYMENT]
     assert (payment.paid, payment.pay_system_id) == (False, seed.CASH)

@@ -14,6 +14,7 @@ from b24app.session import Person
 from payments import reasons
 from payments.models import Attempt, State
 from payments.pay import pay
+from payments.sentences import messages_of
 from sandbox import seed
 from sandbox.app import Sandbox
 from sandbox.faults import Fault
@@ -33,7 +34,7 @@ def manager(sandbox: Sandbox, alpha: Portal) -> Person:
 def test_a_manager_pays(sandbox: Sandbox, alpha: Portal, manager: Person) -> None:
     attempt = pay(manager, stage.offer_of(manager), pay_system_id=seed.ACME_PAY)
 
-    assert (attempt.state, attempt.sentences) == (State.PAID, [])
+    assert (attempt.state, messages_of(attempt)) == (State.PAID, [])
     payment = alpha.payments[seed.PAYMENT]
     assert (payment.paid, payment.times_paid) == (True, 1)
     assert payment.emp_paid_id == seed.MANAGER
@@ -119,7 +120,7 @@ def test_what_changed_since_it_was_shown_is_not_paid(
     attempt = pay(manager, offer, pay_system_id=seed.ACME_PAY)
 
     assert (attempt.state, attempt.reason) == (State.REFUSED, reason)
-    assert attempt.sentences
+    assert messages_of(attempt)
     assert attempt.sent_at is None
     assert stage.sent_payments(sandbox) == 0
     assert payment.times_paid == times_paid
@@ -367,7 +368,7 @@ def test_a_change_without_a_payment_is_told_as_such(
     attempt = pay(manager, offer, pay_system_id=seed.DEMO_CARD_PAY)
 
     assert (attempt.state, attempt.reason) == (State.REFUSED, reasons.TRUE_WITHOUT_PAYMENT)
-    assert attempt.sentences[-1] == reasons.REBOUND
+    assert messages_of(attempt)[-1] == reasons.REBOUND
     assert alpha.payments[seed.PAYMENT].pay_system_id == seed.DEMO_CARD_PAY
     assert alpha.payments[seed.PAYMENT].times_paid == 0
 
@@ -390,7 +391,7 @@ def test_what_cannot_be_read_is_not_paid(
     attempt = pay(manager, offer, pay_system_id=seed.ACME_PAY)
 
     assert (attempt.state, attempt.reason) == (State.REFUSED, reason)
-    assert attempt.sentences
+    assert messages_of(attempt)
     assert stage.sent_payments(sandbox) == 0
 
 

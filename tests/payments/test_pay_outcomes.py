@@ -16,6 +16,7 @@ from payments import reasons
 from payments.models import SETTLE_AFTER, STALE_CLAIM, Attempt, State
 from payments.offer import Offer
 from payments.pay import check, pay
+from payments.sentences import messages_of
 from sandbox import seed
 from sandbox.adapter import SandboxAdapter
 from sandbox.app import Sandbox
@@ -86,7 +87,7 @@ def test_an_error_answer_and_an_unpaid_payment_is_refused(
     attempt = pay(manager, offer, pay_system_id=seed.ACME_PAY)
 
     assert (attempt.state, attempt.reason) == (State.REFUSED, reasons.REFUSED_BY_BITRIX24)
-    assert attempt.sentences
+    assert messages_of(attempt)
     assert stage.sent_payments(sandbox) == 1
     assert alpha.payments[seed.PAYMENT].times_paid == 0
     assert_true_to(alpha, attempt)
@@ -152,7 +153,7 @@ def test_an_acquirer_refuses_in_words_of_its_own_and_is_told_in_ours(
 
     assert (attempt.state, attempt.reason) == (State.REFUSED, reasons.REFUSED_BY_BITRIX24)
     assert attempt.evidence["error"]["code"] == "ERROR_PROCESS_REQUEST_RESULT"
-    assert "payment system refused" in str(attempt.sentences[0])
+    assert "payment system refused" in str(messages_of(attempt)[0])
 
 
 @pytest.mark.parametrize("kind", [*REFUSALS, *SILENCES])
@@ -233,7 +234,7 @@ def test_paid_by_somebody_else_is_paid_and_says_so(
 
     assert (attempt.state, attempt.reason) == (State.PAID, reasons.PAID_BY_OTHER)
     assert attempt.evidence["empPaidId"] == seed.ADMIN
-    assert attempt.sentences
+    assert messages_of(attempt)
     assert_true_to(alpha, attempt)
 
 

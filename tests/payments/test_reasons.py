@@ -10,7 +10,7 @@ from payments import reasons
 from payments.models import Attempt, Kind, State
 from payments.outcome_messages import AFTER_SENDING
 from payments.reason_messages import _NOTHING_DONE, BEFORE_SENDING
-from payments.sentences import after_trying, why_not
+from payments.sentences import after_trying, messages_of, why_not
 
 CODES = [
     value
@@ -54,7 +54,7 @@ def test_what_is_known_only_after_trying_is_never_told_before(code: str) -> None
 
 
 def test_a_plain_success_needs_no_sentence() -> None:
-    assert Attempt(state=State.PAID).sentences == []
+    assert messages_of(Attempt(state=State.PAID)) == []
 
 
 def test_what_bitrix24_refused_is_told_by_its_code() -> None:
@@ -62,7 +62,7 @@ def test_what_bitrix24_refused_is_told_by_its_code() -> None:
     attempt = Attempt(
         state=State.REFUSED, reason=reasons.REFUSED_BY_BITRIX24, evidence={"error": error}
     )
-    (sentence,) = attempt.sentences
+    (sentence,) = messages_of(attempt)
     assert "ten minutes" in str(sentence)
 
 
@@ -71,7 +71,7 @@ def test_a_code_nobody_knows_is_shown() -> None:
     attempt = Attempt(
         state=State.REFUSED, reason=reasons.REFUSED_BY_BITRIX24, evidence={"error": error}
     )
-    (sentence,) = attempt.sentences
+    (sentence,) = messages_of(attempt)
     assert "SOMETHING_NEW" in str(sentence)
     assert "Etwas Neues" not in str(sentence)
 
@@ -80,6 +80,6 @@ def test_a_changed_pay_system_is_told_beside_the_reason_only_where_nothing_was_p
     refused = Attempt(
         state=State.REFUSED, reason=reasons.TRUE_WITHOUT_PAYMENT, evidence={"rebound": True}
     )
-    assert refused.sentences == [after_trying(refused.reason, kind=Kind.PAY), reasons.REBOUND]
+    assert messages_of(refused) == [after_trying(refused.reason, kind=Kind.PAY), reasons.REBOUND]
     paid = Attempt(state=State.PAID, evidence={"rebound": True})
-    assert paid.sentences == []
+    assert messages_of(paid) == []

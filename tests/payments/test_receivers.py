@@ -13,6 +13,7 @@ from b24app.signals import portal_uninstalled, pruning
 from payments import reasons, retention
 from payments.models import Attempt, State
 from payments.pay import pay
+from payments.sentences import messages_of
 from sandbox import seed
 from sandbox.app import Sandbox
 from sandbox.world import Portal
@@ -62,7 +63,7 @@ def test_of_what_stays_only_ids_and_sums_stay(
     assert "Acme" not in text
     attempt = Attempt.objects.get(portal=rows[0])
     assert Attempt.objects.values(*kept).get(portal=rows[0]) == kept
-    assert attempt.sentences
+    assert messages_of(attempt)
     assert manager.user_id == attempt.user_id
     assert "Jo Doe" in str(Attempt.objects.values().get(portal=rows[1]))
 

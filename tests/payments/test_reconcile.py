@@ -29,6 +29,7 @@ from payments.reconcile import (
     SILENCES_A_PORTAL,
     reconcile,
 )
+from payments.sentences import messages_of
 from sandbox import seed
 from sandbox.app import Sandbox
 from sandbox.faults import Fault
@@ -334,7 +335,7 @@ def test_who_paid_it_is_told_apart(
     settled = again(attempt)
     assert (settled.state, settled.reason) == (State.PAID, reason)
     assert settled.evidence["empPaidId"] == by
-    assert len(settled.sentences) == (1 if reason else 0)
+    assert len(messages_of(settled)) == (1 if reason else 0)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from payments.models import Attempt, State
 from payments.offer import Offer, open_offer, seal
 from payments.pay import pay
 from payments.rights import seen_under
-from payments.sentences import why_not
+from payments.sentences import messages_of, why_not
 from sandbox import seed
 from sandbox.app import Sandbox
 from sandbox.world import Portal, Role
@@ -39,7 +39,7 @@ def refused(sandbox: Sandbox, alpha: Portal, who: Person, offer: Offer) -> str:
     """Press Pay, see that nothing was sent, and say why."""
     attempt = pay(who, offer, pay_system_id=offer.pay_system_id)
     assert attempt.state == State.REFUSED
-    assert attempt.sentences
+    assert messages_of(attempt)
     assert stage.sent_payments(sandbox) == 0
     assert alpha.payments[offer.payment_id].times_paid == 0
     return attempt.reason

@@ -16,6 +16,7 @@ from payments.mark import mark
 from payments.models import Attempt, Kind, Policy, RowState, RunState, State, Who
 from payments.offer import Offer
 from payments.pay import pay
+from payments.sentences import messages_of
 from payments.undo import undo
 from sandbox import seed
 from sandbox.app import Sandbox
@@ -99,7 +100,7 @@ def test_rules_saved_while_the_payment_is_bound_anew_hold_for_it(
     meanwhile(sandbox, BIND, lambda: save(manager.portal, **rules))
     _, attempt = bound_anew(manager)
     assert_nothing_sent(sandbox, attempt, reason)
-    assert reasons.REBOUND in attempt.sentences
+    assert reasons.REBOUND in messages_of(attempt)
     payment = alpha.payments[seed.PAYMENT]
     assert (payment.paid, payment.pay_system_id) == (False, seed.DEMO_CARD_PAY)
 

@@ -19,6 +19,7 @@ from payments.note import NoteNeeded
 from payments.offer import Offer
 from payments.pay import check, pay
 from payments.reconcile import reconcile
+from payments.sentences import messages_of
 from payments.settle import settle_saved
 from payments.undo import may_undo, undo, undoable
 from sandbox import seed
@@ -62,7 +63,7 @@ def rules(
 
 def refused(sandbox: Sandbox, attempt: Attempt, reason: str) -> bool:
     """Refused for this reason, in words, and nothing was sent."""
-    assert attempt.sentences
+    assert messages_of(attempt)
     return (
         attempt.kind == Kind.UNDO
         and (attempt.state, attempt.reason) == (State.REFUSED, reason)
@@ -300,7 +301,7 @@ def test_undone_and_paid_again_by_somebody_is_told_from_never_undone(
 
     attempt.refresh_from_db()
     assert (attempt.state, attempt.reason) == (State.UNDONE, reasons.PAID_AGAIN)
-    assert attempt.sentences
+    assert messages_of(attempt)
 
 
 def test_a_payment_deleted_after_it_was_undone_is_undone(

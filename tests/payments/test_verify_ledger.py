@@ -253,7 +253,7 @@ def many(portal: models.Portal, count: int) -> None:
             facts={"words": "x" * 500},
             previous=previous,
         )
-        previous = entry.hash = entry.sealed(portal.member_id)
+        previous = entry.hash = ledger.seal(entry, portal.member_id)
         rows.append(entry)
     Entry.objects.bulk_create(rows, batch_size=500)
 

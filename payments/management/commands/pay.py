@@ -11,15 +11,15 @@ from django.core.management.base import CommandParser
 from django.utils.translation import gettext as _
 
 from b24app.errors import AccessDenied, B24Error, ScopeMissing
+from b24app.session import Caller
 from payments import reasons
 from payments.direct import choose, read_payment
 from payments.management import caller
 from payments.models import Attempt, Kind, State
 from payments.pay import check, pay
-from payments.payer import Payer
 from payments.policy import policy_of
 from payments.question import NoSuchSystem
-from payments.sentences import after_trying, why_not
+from payments.sentences import after_trying, messages_of, why_not
 from payments.templatetags.money import NO_BREAK_SPACE, money
 from payments.visible.rows import Row
 
@@ -50,7 +50,7 @@ class Command(caller.CallingCommand):
         parser.add_argument("--yes", action="store_true", help="do not ask before paying")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        payer: Payer
+        payer: Caller
         try:
             payer = caller.named(options)
             row, may_pay = read_payment(payer, options["payment"])
@@ -89,7 +89,7 @@ class Command(caller.CallingCommand):
             )
         self._report(attempt)
 
-    def _look_again(self, payer: Payer, row: Row) -> None:
+    def _look_again(self, payer: Caller, row: Row) -> None:
         """An earlier try is open: this run joins it, and does not pay."""
         self._say(_heading(row))
         try:
@@ -123,7 +123,7 @@ class Command(caller.CallingCommand):
         if attempt.kind == Kind.UNDO and not attempt.is_open and state != State.CLOSED:
             # Somebody's undoing that we joined: refused, it stays paid, and by no try of ours.
             code = NOTHING_TRIED
-        self._leave(code, line, *attempt.sentences)
+        self._leave(code, line, *messages_of(attempt))
 
     def _leave(self, code: int, *sentences: StrOrPromise) -> NoReturn:
         for sentence in sentences:
