@@ -35,7 +35,7 @@ demo: $(RUNTIME) $(COMPILED) ## Start two portals and the app, and say which add
 	@$(BIN)/python -m sandbox --port $(PORT) --portals $(PORTALS) --app $(APP_PORT) --payments $(PAYMENTS)
 
 smoke: $(RUNTIME) $(COMPILED) ## Install, open, pay and read back, without a browser
-	@$(BIN)/python -m sandbox.smoke
+	@$(BIN)/python -m sandbox.tools.smoke
 
 # In the browser tests the app is a process with a SQLite of its own: once is enough for them.
 test: $(DEVELOPMENT) $(COMPILED) ## Run the whole suite, on SQLite and on PostgreSQL

@@ -13,11 +13,3 @@ class B24AppConfig(AppConfig):
         from django.utils.module_loading import autodiscover_modules
 
         autodiscover_modules("admin")
-        from b24app import (  # noqa: F401 - registers, connects them
-            checks,
-            erasing,
-            event_queue,
-            failed_proofs,
-            metrics,
-            rest_log,
-        )

@@ -25,7 +25,7 @@ from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.db import DatabaseError
 
-from b24app.crypto import WrongKey
+from b24app.encryption import WrongKey
 from b24app.models import UserToken
 from b24app.settings import (
     EXAMPLE_PUBLISHER,

@@ -9,7 +9,8 @@ from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils import timezone
 
-from b24app import crypto, zones
+from b24app import encryption
+from b24app.localization import zones
 
 if TYPE_CHECKING:
     _Text = models.TextField[str, str]
@@ -23,11 +24,11 @@ class EncryptedField(_Text):
     def from_db_value(
         self, value: str | None, expression: object, connection: BaseDatabaseWrapper
     ) -> str | None:
-        return crypto.decrypt(value) if value else value
+        return encryption.decrypt(value) if value else value
 
     def get_prep_value(self, value: Any) -> Any:
         text = super().get_prep_value(value)
-        return crypto.encrypt(text) if text else text
+        return encryption.encrypt(text) if text else text
 
     def get_lookup(self, lookup_name: str) -> None:
         # The same text never encrypts to the same value twice: a filter would find nothing.

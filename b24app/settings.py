@@ -83,23 +83,23 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "b24app.middleware.TraceMiddleware",
+    "b24app.web.middleware.TraceMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
-    "b24app.unreadable.ReadRequest",
-    "b24app.middleware.LanguageMiddleware",
-    "b24app.middleware.TimeZoneMiddleware",
+    "b24app.web.unreadable.ReadRequest",
+    "b24app.web.middleware.LanguageMiddleware",
+    "b24app.web.middleware.TimeZoneMiddleware",
     "django.middleware.common.CommonMiddleware",
     # These five are for the admin's address alone: a frame has no cookies.
-    "b24app.publisher.AdminFrames",
-    "b24app.publisher.AdminSession",
-    "b24app.publisher.AdminCsrf",
-    "b24app.publisher.AdminUser",
-    "b24app.publisher.AdminMessages",
+    "b24app.web.admin_middleware.AdminFrames",
+    "b24app.web.admin_middleware.AdminSession",
+    "b24app.web.admin_middleware.AdminCsrf",
+    "b24app.web.admin_middleware.AdminUser",
+    "b24app.web.admin_middleware.AdminMessages",
     "django_htmx.middleware.HtmxMiddleware",
-    "b24app.middleware.FrameMiddleware",
-    "b24app.middleware.ErrorMiddleware",
+    "b24app.web.middleware.FrameMiddleware",
+    "b24app.web.middleware.ErrorMiddleware",
     # Last, as it demands; it acts on the answers to the admin's sign-in alone.
     "axes.middleware.AxesMiddleware",
 ]
@@ -118,7 +118,7 @@ TEMPLATES = [
                 "django.template.context_processors.i18n",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
-                "b24app.context.frame",
+                "b24app.web.context.frame",
             ],
         },
     },
@@ -159,7 +159,7 @@ LANGUAGES = [
     ("tr", "Türkçe"),
 ]
 LOCALE_PATHS = [BASE_DIR / "locale"]
-FORMAT_MODULE_PATH = ["b24app.formats"]
+FORMAT_MODULE_PATH = ["b24app.localization.formats"]
 # What people read is in their portal's zone, set by `session.identify`.
 TIME_ZONE = "UTC"
 USE_I18N = True
@@ -197,8 +197,8 @@ AXES_COOLOFF_TIME = timedelta(minutes=15)
 # A locked sign-in opens when its time is over, however often it is tried meanwhile.
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_RESET_ON_SUCCESS = True
-AXES_CLIENT_IP_CALLABLE = "b24app.publisher.address_of"
-AXES_LOCKOUT_CALLABLE = "b24app.publisher.locked_out"
+AXES_CLIENT_IP_CALLABLE = "b24app.web.admin_middleware.address_of"
+AXES_LOCKOUT_CALLABLE = "b24app.web.admin_middleware.locked_out"
 AXES_ENABLE_ADMIN = False
 AXES_DISABLE_ACCESS_LOG = True
 AXES_VERBOSE = False
@@ -245,12 +245,12 @@ LOGGING = {
     "disable_existing_loggers": False,
     "formatters": {
         "line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"},
-        "json": {"()": "b24app.logs.JsonFormatter"},
+        "json": {"()": "b24app.monitoring.logs.JsonFormatter"},
     },
     "handlers": {
         "console": {"class": "logging.StreamHandler", "formatter": "line" if DEBUG else "json"},
     },
-    "filters": {"refusals_once": {"()": "b24app.logs.RefusalsOnce"}},
+    "filters": {"refusals_once": {"()": "b24app.monitoring.logs.RefusalsOnce"}},
     "root": {"handlers": ["console"], "level": "INFO"},
     "loggers": {
         "django.request": {"filters": ["refusals_once"]},

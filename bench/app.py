@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sandbox.seed import OUR_CLIENT_ID, OUR_SECRET
+from sandbox.world.seed import OUR_CLIENT_ID, OUR_SECRET
 
 ROOT = Path(__file__).resolve().parent.parent
 LOOPBACK = "127.0.0.1"

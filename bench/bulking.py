@@ -31,16 +31,16 @@ django.setup()
 
 from django.test import Client  # noqa: E402
 
-from b24app import client as rest  # noqa: E402
-from b24app import transport  # noqa: E402
-from payments.bulk import running  # noqa: E402
-from payments.bulk.drafting import draft_ticked  # noqa: E402
+from b24app.rest import client as rest  # noqa: E402
+from b24app.rest import transport  # noqa: E402
+from payments.bulk import runs  # noqa: E402
+from payments.bulk.dry_run import draft_ticked  # noqa: E402
 from payments.bulk.forms import KINDS_OF_A_RUN  # noqa: E402
-from payments.bulk.stepping import step  # noqa: E402
+from payments.bulk.step import step  # noqa: E402
 from payments.models import Run, RunState, State  # noqa: E402
-from sandbox import seed  # noqa: E402
-from sandbox.adapter import SandboxAdapter  # noqa: E402
-from sandbox.app import Sandbox  # noqa: E402
+from sandbox.server.adapter import SandboxAdapter  # noqa: E402
+from sandbox.server.app import Sandbox  # noqa: E402
+from sandbox.world import seed  # noqa: E402
 from tests.payments import stage  # noqa: E402
 from tests.payments.frames import Frame, text_of  # noqa: E402
 
@@ -70,7 +70,7 @@ def main() -> None:
         beside = Frame(Client(headers={"host": "localhost"}), sandbox, portal, seed.ADMIN)
         payment_ids = seed.fill(portal, count)
         run = draft_ticked(person, payment_ids)
-        running.start(run, KINDS_OF_A_RUN)
+        runs.start(run, KINDS_OF_A_RUN)
         since = len(sandbox.log)
         seconds = own = 0.0
         looks, next_look = 0, LOOKS_EVERY

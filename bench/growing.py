@@ -25,14 +25,16 @@ from django.test import Client  # noqa: E402
 from django.test.utils import CaptureQueriesContext  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
-from b24app import keeping, models, transport  # noqa: E402
+from b24app import models  # noqa: E402
+from b24app.rest import transport  # noqa: E402
+from b24app.tokens import keep_alive  # noqa: E402
 from bench import filling  # noqa: E402
 from bench.portals import world_of  # noqa: E402
+from payments.attempts.reconcile import reconcile  # noqa: E402
 from payments.models import Attempt, State  # noqa: E402
-from payments.reconcile import reconcile  # noqa: E402
-from sandbox import seed  # noqa: E402
-from sandbox.adapter import SandboxAdapter  # noqa: E402
-from sandbox.app import Sandbox  # noqa: E402
+from sandbox.server.adapter import SandboxAdapter  # noqa: E402
+from sandbox.server.app import Sandbox  # noqa: E402
+from sandbox.world import seed  # noqa: E402
 from tests.payments import stage  # noqa: E402
 from tests.payments.frames import DEAL_TAB, Frame, text_of  # noqa: E402
 
@@ -112,12 +114,12 @@ class Growing:
             raise RuntimeError(f"reconcile: {done}")
 
     def _age_pairs(self) -> None:
-        old = timezone.now() - keeping.LIFETIME + timedelta(hours=1)
+        old = timezone.now() - keep_alive.LIFETIME + timedelta(hours=1)
         pairs = models.UserToken.objects.filter(serves_portal=True, portal__in=self.rows[1:])
         pairs.update(refreshed_at=old)
 
     def _keep(self) -> None:
-        kept = list(keeping.keep())
+        kept = list(keep_alive.keep())
         if len(kept) != DUE or any(one.error for one in kept):
             raise RuntimeError(f"keep_tokens: {kept}")
 
@@ -177,7 +179,7 @@ def main() -> None:
     give_up = time.monotonic() + asked["seconds"]
     filling.relax()
     growing = Growing()
-    keeping.pause = _at_once
+    keep_alive.pause = _at_once
     portal_id = growing.rows[0].pk
     found: list[dict[str, Any]] = []
     portals = rows = sealed = 0

@@ -8,11 +8,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from bench.processes import answer_one
-from sandbox import seed
-from sandbox.app import Sandbox
-from sandbox.installing import begin_installation
-from sandbox.server import Doors, running
-from sandbox.world import Portal, Token, World
+from sandbox.server.app import Sandbox
+from sandbox.server.ports import Doors, running
+from sandbox.world import seed
+from sandbox.world.installing import begin_installation
+from sandbox.world.world import Portal, Token, World
 
 # A bucket that never fills: how fast a portal may be asked is measured apart, in the bulk's row.
 BUCKET = 10_000_000

@@ -13,8 +13,9 @@ django.setup()
 
 from django.utils import timezone  # noqa: E402
 
-from b24app import models, tokens  # noqa: E402
-from b24app.oauth import TokenPair  # noqa: E402
+from b24app import models  # noqa: E402
+from b24app.tokens import store  # noqa: E402
+from b24app.tokens.oauth import TokenPair  # noqa: E402
 
 
 def portal(told: dict[str, Any], *, scheme: str, port: int) -> models.Portal:
@@ -31,7 +32,7 @@ def portal(told: dict[str, Any], *, scheme: str, port: int) -> models.Portal:
         },
     )
     pair = told["pair"]
-    tokens.store_portal_pair(
+    store.store_portal_pair(
         row,
         TokenPair(
             access=pair["access"],

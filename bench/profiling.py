@@ -61,7 +61,7 @@ def _profile(stage: Stage) -> None:
         import re
         from urllib.parse import urlencode
 
-        from sandbox import seed
+        from sandbox.world import seed
 
         deal_id, payment_id, *_ = next(payments)
         page = send(opened(TAB, deal_id))

@@ -19,7 +19,7 @@ from bench import load, network, portals
 from bench.load import request_bytes
 from bench.network import PING, address_of
 from bench.processes import Part, part
-from sandbox import seed
+from sandbox.world import seed
 
 PORTALS = 50
 MANAGER, ADMIN = seed.MANAGER, seed.ADMIN

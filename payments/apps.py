@@ -10,4 +10,4 @@ class PaymentsConfig(AppConfig):
 
     def ready(self) -> None:
         from payments import receivers  # noqa: F401 - connecting is its whole effect
-        from payments.bulk import keeping, pacing  # noqa: F401 - as above
+        from payments.bulk import pacing, retention  # noqa: F401 - as above

@@ -10,7 +10,7 @@ from typing import Any
 from django.http import HttpRequest
 
 from b24app.errors import BadInput
-from b24app.forms import check_body_size, positive_id
+from b24app.identity.forms import check_body_size, positive_id
 from payments.note import clean_note
 from payments.number_search import NumberSearch, read_number_search
 

@@ -9,7 +9,7 @@ from decimal import Decimal
 from django.core import signing
 
 from b24app.errors import Missing
-from b24app.session import Person
+from b24app.identity.session import Person
 from payments.gateway import Owner
 
 SALT = "payments.offer"

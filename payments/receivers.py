@@ -11,13 +11,14 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext_lazy
 
-from b24app.doctor import Line
+from b24app.install.doctor import Line
 from b24app.models import Portal
 from b24app.signals import payment_saved, portal_examined, portal_uninstalled, pruning
-from payments import comments, retention
+from payments import timeline
+from payments.attempts.messages import messages_of
+from payments.attempts.settle import settle_saved
+from payments.ledger import retention
 from payments.models import SETTLE_AFTER, Attempt, AttemptQuerySet, State
-from payments.sentences import messages_of
-from payments.settle import settle_saved
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
@@ -37,13 +38,13 @@ def forget(*, portal: Portal, clean: bool, **kwargs: object) -> None:
     else:
         with transaction.atomic():
             retention.keep_ids_and_sums(portal)
-            comments.drop(portal)
+            timeline.drop(portal)
 
 
 @receiver(payment_saved)
 def settle(*, portal: Portal, payment_id: int, **kwargs: object) -> None:
     settle_saved(portal, payment_id)
-    comments.post_of(portal, payment_id)
+    timeline.post_of(portal, payment_id)
 
 
 @receiver(pruning)

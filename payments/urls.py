@@ -2,49 +2,49 @@ from __future__ import annotations
 
 from django.urls import include, path
 
-from payments.views import (
-    approvals,
-    bulk,
-    checkout,
-    handlers,
-    history,
-    home,
-    listing,
-    marks,
-    pay,
-    policy,
-    provider,
-    settings,
-    systems,
-    waiting,
+from payments.approvals import views
+from payments.bulk import views as bulk
+from payments.history import views as history
+from payments.history import waiting_views
+from payments.listing import mark_views, pay_views, unpaid_views
+from payments.listing import views as home
+from payments.policy import views as policy
+from payments.setup import (
+    checkout_views,
+    handler_views,
+    manual_settlement_views,
+    settings_views,
+)
+from payments.setup import (
+    views as systems,
 )
 
 payments = (
     [
-        path("", listing.listing, name="list"),
-        path("unpaid/", listing.unpaid, name="unpaid"),
-        path("question/", pay.question, name="question"),
-        path("pay/", pay.pay, name="pay"),
-        path("mark/question/", marks.mark_question, name="mark-question"),
-        path("mark/", marks.mark, name="mark"),
-        path("undo/question/", marks.undo_question, name="undo-question"),
-        path("undo/", marks.undo, name="undo"),
-        path("check/", pay.check, name="check"),
-        path("approvals/", approvals.approvals, name="approvals"),
-        path("approvals/waiting/", approvals.waiting, name="approvals-waiting"),
-        path("approvals/question/", approvals.question, name="approval-question"),
-        path("approvals/ask/", approvals.ask, name="approval-ask"),
-        path("approvals/decision/", approvals.decision, name="approval-decision"),
-        path("approvals/decide/", approvals.decide, name="approval-decide"),
+        path("", unpaid_views.listing, name="list"),
+        path("unpaid/", unpaid_views.unpaid, name="unpaid"),
+        path("question/", pay_views.question, name="question"),
+        path("pay/", pay_views.pay, name="pay"),
+        path("mark/question/", mark_views.mark_question, name="mark-question"),
+        path("mark/", mark_views.mark, name="mark"),
+        path("undo/question/", mark_views.undo_question, name="undo-question"),
+        path("undo/", mark_views.undo, name="undo"),
+        path("check/", pay_views.check, name="check"),
+        path("approvals/", views.approvals, name="approvals"),
+        path("approvals/waiting/", views.waiting, name="approvals-waiting"),
+        path("approvals/question/", views.question, name="approval-question"),
+        path("approvals/ask/", views.ask, name="approval-ask"),
+        path("approvals/decision/", views.decision, name="approval-decision"),
+        path("approvals/decide/", views.decide, name="approval-decide"),
         path("rules/", policy.policy, name="policy"),
         path("history/", history.history, name="history"),
         path("history/found/", history.found, name="history-found"),
         path("history/more/", history.more, name="history-more"),
         path("history/export/", history.export, name="history-export"),
         path("history/print/", history.printed, name="history-print"),
-        path("history/waiting/", waiting.waiting, name="waiting"),
-        path("history/waiting/check/", waiting.check, name="waiting-check"),
-        path("history/waiting/close/", waiting.close, name="waiting-close"),
+        path("history/waiting/", waiting_views.waiting, name="waiting"),
+        path("history/waiting/check/", waiting_views.check, name="waiting-check"),
+        path("history/waiting/close/", waiting_views.close, name="waiting-close"),
         path("runs/", bulk.bulk, name="bulk"),
         path("runs/new/", bulk.dry_run, name="bulk_dry_run"),
         path("runs/<int:run_id>/", bulk.shown, name="bulk_run"),
@@ -58,14 +58,20 @@ payments = (
         path("systems/<int:pay_system_id>/", systems.system, name="system"),
         path("systems/<int:pay_system_id>/switch/", systems.switch, name="system-switch"),
         path("systems/<int:pay_system_id>/delete/", systems.delete, name="system-delete"),
-        path("systems/<int:pay_system_id>/settings/", settings.settings, name="system-settings"),
-        path("provider/create/", provider.create, name="provider-create"),
-        path("provider/ask-removal/", provider.ask_removal, name="provider-ask-removal"),
-        path("provider/remove/", provider.remove, name="provider-remove"),
-        path("handlers/new/", handlers.handler, name="handler-new"),
-        path("handlers/<int:handler_id>/", handlers.handler, name="handler"),
-        path("handlers/<int:handler_id>/delete/", handlers.delete, name="handler-delete"),
-        path("systems/<int:pay_system_id>/effective/", settings.effective, name="effective"),
+        path(
+            "systems/<int:pay_system_id>/settings/", settings_views.settings, name="system-settings"
+        ),
+        path("provider/create/", manual_settlement_views.create, name="provider-create"),
+        path(
+            "provider/ask-removal/",
+            manual_settlement_views.ask_removal,
+            name="provider-ask-removal",
+        ),
+        path("provider/remove/", manual_settlement_views.remove, name="provider-remove"),
+        path("handlers/new/", handler_views.handler, name="handler-new"),
+        path("handlers/<int:handler_id>/", handler_views.handler, name="handler"),
+        path("handlers/<int:handler_id>/delete/", handler_views.delete, name="handler-delete"),
+        path("systems/<int:pay_system_id>/effective/", settings_views.effective, name="effective"),
     ],
     "payments",
 )
@@ -73,6 +79,6 @@ payments = (
 urlpatterns = [
     path("", home.home, name="home"),
     path("payments/", include(payments)),
-    path("checkout/", checkout.checkout, name="checkout"),
-    path("checkout/<str:sealed>/", checkout.bill, name="bill"),
+    path("checkout/", checkout_views.checkout, name="checkout"),
+    path("checkout/<str:sealed>/", checkout_views.bill, name="bill"),
 ]

@@ -8,11 +8,11 @@ import sys
 import time
 from types import FrameType
 
-from sandbox import seed
-from sandbox.app_process import AppFailed
-from sandbox.demo import APP_PORT, Stage, on_stage
-from sandbox.faults import PLAIN_KINDS, Fault, Kind
+from sandbox.api.faults import PLAIN_KINDS, Fault, Kind
 from sandbox.host.panel import PAY_METHOD
+from sandbox.tools.app_process import AppFailed
+from sandbox.tools.demo import APP_PORT, Stage, on_stage
+from sandbox.world import seed
 
 LOOK_AROUND_SECONDS = 0.5  # how soon the end of the app ends the portals
 

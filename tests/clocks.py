@@ -17,8 +17,8 @@ from zoneinfo import ZoneInfo
 import pytest
 import time_machine
 
-from sandbox import seed
-from sandbox.world import World
+from sandbox.world import seed
+from sandbox.world.world import World
 
 WEST, EAST, FAR_EAST = (timezone(timedelta(hours=hours)) for hours in (-3, 3, 12))
 # Summer time, and the server keeps it too.

@@ -8,11 +8,11 @@ import pytest
 from django.core.cache import cache
 from django.utils import timezone, translation
 
-from b24app import transport
-from sandbox import seed
-from sandbox.adapter import SandboxAdapter
-from sandbox.app import Sandbox
-from sandbox.world import Portal
+from b24app.rest import transport
+from sandbox.server.adapter import SandboxAdapter
+from sandbox.server.app import Sandbox
+from sandbox.world import seed
+from sandbox.world.world import Portal
 from tests import clocks
 from tests.clocks import Clock
 

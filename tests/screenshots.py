@@ -16,9 +16,9 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, FrameLocator, expect, sync_playwright
 
-from sandbox import seed
-from sandbox.app_process import ROOT
-from sandbox.demo import Stage, on_stage
+from sandbox.tools.app_process import ROOT
+from sandbox.tools.demo import Stage, on_stage
+from sandbox.world import seed
 from tests.browser.conftest import FLAGS
 from tests.browser.test_policy import opened, set_limit
 from tests.browser.visit import Visit, install, press_pay, row_of

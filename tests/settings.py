@@ -11,7 +11,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from sandbox import seed
+from sandbox.world import seed
 
 os.environ["SECRET_KEY"] = "tests-" * 10
 os.environ["APP_URL"] = "https://pay.example.com"

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from b24app.install import NEEDED_SCOPES
-from b24app.legal import LANGUAGES
-from b24app.placements import PLACEMENTS
+from b24app.install.bindings import PLACEMENTS
+from b24app.install.installation import NEEDED_SCOPES
+from b24app.web.legal import LANGUAGES
 from tests.png import describe, packed
 
 LISTING = Path(__file__).resolve().parent.parent / "docs" / "marketplace"

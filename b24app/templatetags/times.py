@@ -6,7 +6,7 @@ from datetime import date, datetime
 
 from django import template
 
-from b24app import times
+from b24app.localization import times
 
 register = template.Library()
 

@@ -14,9 +14,9 @@ from urllib.parse import urlsplit
 
 from bench.report import Row, milliseconds
 from bench.stage import Stage
-from sandbox import seed
-from sandbox.demo import on_stage
-from sandbox.smoke import Walk
+from sandbox.tools.demo import on_stage
+from sandbox.tools.smoke import Walk
+from sandbox.world import seed
 
 LOADS, QUICK_LOADS = 7, 1
 KILOBYTES = 60

@@ -5,7 +5,8 @@ from __future__ import annotations
 import statistics
 from concurrent.futures import ThreadPoolExecutor
 
-from b24app import shares, together
+from b24app.rest import pool as together
+from b24app.rest import shares
 from bench import app as apps
 from bench import load, slow
 from bench.load import Result, request_bytes

@@ -21,7 +21,7 @@ from bench.network import Heard
 from bench.processes import Part, part
 from bench.report import Row, milliseconds
 from bench.stage import ADMIN, MAIN, MANAGER, QUERY, TAB, Stage
-from sandbox import seed
+from sandbox.world import seed
 
 DELAYS = (0.05, 0.15)
 ROUNDS, QUICK_ROUNDS = 5, 1

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from b24app.session import Person
-from payments import guards, reasons
-from payments import policy as policies
-from payments.bulk import words
-from payments.bulk.finding import Standing
+from b24app.identity.session import Person
+from payments import reasons
+from payments.attempts import checks
+from payments.bulk import messages
+from payments.bulk.selection import Standing
+from payments.lookups.pay_systems import Systems
 from payments.models import Kind, Policy
+from payments.policy import rules as policies
 from payments.reasons import Stopped
-from payments.systems import Systems
-from payments.visible.rows import Row, Seen
+from payments.visibility.rows import Row, Seen
 
 
 @dataclass(frozen=True)
@@ -63,18 +64,18 @@ def _check(
     offer = row.offer
     if not standing.may_pay:
         raise Stopped(reasons.NO_ORDER_RIGHT)
-    guards.check_payment(row.payment, offer)
-    guards.check_order(seen.order)
+    checks.check_payment(row.payment, offer)
+    checks.check_order(seen.order)
     if row.attempt is not None:
-        raise Stopped(words.OPEN_ATTEMPT)
+        raise Stopped(messages.OPEN_ATTEMPT)
     if not policy.allows_system(offer.pay_system_id):
-        raise Stopped(words.SYSTEM_NOT_ALLOWED)
+        raise Stopped(messages.SYSTEM_NOT_ALLOWED)
     if kind is None:
-        raise Stopped(words.BOUND_UNFIT)
+        raise Stopped(messages.BOUND_UNFIT)
     if policy.needs_approval(offer.sum, offer.currency):
         # One statement a row, so it runs only for rows above the limit.
         policies.check(person, offer, pay_system_id=offer.pay_system_id, kind=kind)
     if kind == Kind.MARK and not row.markable:
-        raise Stopped(words.NOT_MARKABLE)
+        raise Stopped(messages.NOT_MARKABLE)
     if kind == Kind.PAY and not (row.payable and row.bound_fits):
-        raise Stopped(words.NOT_PAYABLE)
+        raise Stopped(messages.NOT_PAYABLE)

@@ -11,7 +11,7 @@ from django.http import HttpRequest, QueryDict
 from django.utils.translation import gettext_lazy as _
 
 from b24app.errors import BadInput
-from b24app.forms import BodyTooLarge, check_body_size, positive_id
+from b24app.identity.forms import BodyTooLarge, check_body_size, positive_id
 from payments.models import MOST_PAYMENTS, Kind
 from payments.number_search import NumberSearch, read_number_search
 

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 from django.utils.translation import gettext_lazy as _
 
 from b24app.models import Portal
-from payments.bulk import words
-from payments.bulk.showing import INTENTIONS, LEFT_OUT, OUTCOME_WORDS, WAITING, Total, outcome_of
+from payments.attempts.messages import messages_of
+from payments.bulk import messages as words
+from payments.bulk.progress import INTENTIONS, LEFT_OUT, OUTCOME_WORDS, WAITING, Total, outcome_of
 from payments.gateway import Owner
+from payments.listing.status import OwnerLink, owner_link, state_of
 from payments.models import Kind, RowState, Run, RunRow, RunState, State
-from payments.screens import OwnerLink, owner_link, state_of
-from payments.sentences import messages_of
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise

@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 
 from django.dispatch import receiver
 
-from b24app.exchange import Exchange
 from b24app.models import Portal
+from b24app.monitoring.exchange import Exchange
 from b24app.signals import exchanged
 from payments.models import Run, RunState
 

@@ -7,8 +7,7 @@ who acts. Nothing here sees the database or an HttpRequest.
 from __future__ import annotations
 
 from payments.gateway.orders import bindings_of, order_bound
-from payments.gateway.people import people
-from payments.gateway.reads import (
+from payments.gateway.payments import (
     NUMBER_SEPARATOR,
     PAGE,
     BindingsPage,
@@ -29,7 +28,8 @@ from payments.gateway.reads import (
     unpaid_payments_numbered,
 )
 from payments.gateway.selected import payments_of_order, payments_with_ids
-from payments.gateway.shapes import (
+from payments.gateway.timeline import CommentsPage, TimelineComment, add_comment, comments_of
+from payments.gateway.types import (
     DEAL,
     SMART_INVOICE,
     Binding,
@@ -42,7 +42,7 @@ from payments.gateway.shapes import (
     Rows,
     UnreadableRow,
 )
-from payments.gateway.timeline import CommentsPage, TimelineComment, add_comment, comments_of
+from payments.gateway.users import people
 from payments.gateway.writes import (
     change_pay_system,
     mark_payment,

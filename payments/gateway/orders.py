@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from functools import partial
 
-from b24app.client import Query
-from b24app.commands import ResultOf
+from b24app.rest.client import Query
+from b24app.rest.commands import ResultOf
 from payments.gateway import parsing, records
-from payments.gateway.reads import UNCOUNTED, BindingsPage, bindings_page
-from payments.gateway.shapes import OrderWithPayments, Owner
+from payments.gateway.payments import UNCOUNTED, BindingsPage, bindings_page
+from payments.gateway.types import OrderWithPayments, Owner
 
 
 def bindings_of(owner: Owner) -> Query[BindingsPage]:

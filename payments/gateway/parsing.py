@@ -13,12 +13,12 @@ from datetime import datetime
 from decimal import Context, Decimal, InvalidOperation
 from typing import Any, TypeVar
 
-from b24app.client import Answer
-from b24app.clocks import parsed_moment
 from b24app.errors import OutcomeUnknown
-from b24app.numbers import LARGEST_ID, whole
-from b24app.text import cut
-from payments.gateway.shapes import Rows, UnreadableRow
+from b24app.rest.client import Answer
+from b24app.rest.clock import parsed_moment
+from b24app.untrusted.numbers import LARGEST_ID, whole
+from b24app.untrusted.text import cut
+from payments.gateway.types import Rows, UnreadableRow
 
 T = TypeVar("T")
 

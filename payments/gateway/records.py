@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 
 from b24app.errors import OutcomeUnknown
-from b24app.numbers import whole
+from b24app.untrusted.numbers import whole
 from payments.gateway import parsing
-from payments.gateway.shapes import (
+from payments.gateway.types import (
     LARGEST_TYPE,
     NAME_LENGTH,
     NUMBER_LENGTH,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from payments.gateway.reads import PaymentsQuery, unpaid_payments
+from payments.gateway.payments import PaymentsQuery, unpaid_payments
 
 
 def payments_with_ids(payment_ids: Iterable[int]) -> PaymentsQuery:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from b24app.client import Answer, Client, Query
-from b24app.clocks import parsed_moment
+from b24app.rest.client import Answer, Client, Query
+from b24app.rest.clock import parsed_moment
 from payments.gateway import parsing
-from payments.gateway.reads import PAGE
-from payments.gateway.shapes import DEAL, SMART_INVOICE, Owner
+from payments.gateway.payments import PAGE
+from payments.gateway.types import DEAL, SMART_INVOICE, Owner
 
 # Types with a name of their own; those of smart processes are named by their number.
 _TYPE_NAMES = {DEAL: "deal", SMART_INVOICE: "smart_invoice"}

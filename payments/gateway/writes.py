@@ -6,7 +6,7 @@ back. All of them raise NeverSent, Refused, or OutcomeUnknown where it may have 
 
 from __future__ import annotations
 
-from b24app.client import Client
+from b24app.rest.client import Client
 from payments.gateway import parsing
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from payments.history.choices import Choices, choices
 from payments.history.filters import OUTCOMES, WAITING, Filter, read_filter
 from payments.history.lines import Line, lines_of, people_in
-from payments.history.pages import PAGE, Page, page, visible_to
-from payments.history.sight import Sight, sight_of
+from payments.history.query import PAGE, Page, page, visible_to
+from payments.history.scope import Sight, sight_of
 from payments.history.totals import LONGEST_DAYS, Totals, totals
 
 __all__ = [

@@ -17,7 +17,7 @@ from django.utils.translation import get_language, to_locale
 from django.utils.translation import gettext as _
 
 from payments.history.totals import Amount, CurrencyTotals, Totals
-from payments.templatetags.money import figures
+from payments.money import figures
 
 WIDTH, HEIGHT = 480, 170
 _TOP, _FLOOR = 22, 146

@@ -7,9 +7,9 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
-from b24app.client import Batch, Pending
 from b24app.errors import B24Error
-from b24app.session import Person
+from b24app.identity.session import Person
+from b24app.rest.client import Batch, Pending
 from payments import gateway
 from payments.gateway import PAGE, CrmCard, Owner
 from payments.models import Attempt

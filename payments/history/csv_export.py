@@ -12,12 +12,12 @@ from decimal import Decimal
 from django.utils import timezone
 from django.utils.formats import get_format
 
-from b24app.session import Person
+from b24app.identity.session import Person
 from payments.history import export_table
 from payments.history.export_table import Cell
 from payments.history.filters import Filter
 from payments.models import AttemptQuerySet
-from payments.templatetags.money import LEAST_DECIMALS
+from payments.money import LEAST_DECIMALS
 
 CONTENT_TYPE = "text/csv; charset=utf-8"
 

@@ -13,17 +13,17 @@ from urllib.parse import urlsplit
 from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 
-from b24app.session import Person
-from payments import people
+from b24app.identity.session import Person
+from payments.attempts.messages import messages_of
 from payments.history.crm_facts import CrmFacts
-from payments.history.facts import answer_words, date_paid, paid_by
+from payments.history.evidence import answer_words, date_paid, paid_by
 from payments.history.filters import Filter
 from payments.history.lines import TRIED, owner_of, people_in
 from payments.history.names import system_name
-from payments.history.pages import in_chunks
+from payments.history.query import in_chunks
+from payments.listing.status import WORDS, state_of
+from payments.lookups import users
 from payments.models import Attempt, AttemptQuerySet
-from payments.screens import WORDS, state_of
-from payments.sentences import messages_of
 
 # Rows in memory at once: a megabyte or two, and a hundred statements for 100,000 rows.
 CHUNK = 1000
@@ -78,7 +78,7 @@ def chunks(visible: AttemptQuerySet, wanted: Filter, person: Person) -> Iterator
     for attempts in in_chunks(visible, wanted, size=CHUNK):
         unknown = people_in(attempts) - names.keys()
         if unknown:
-            names.update(people.names(person, unknown))
+            names.update(users.names(person, unknown))
         crm.learn(attempts)
         yield [_cells(attempt, names, crm) for attempt in attempts]
 

@@ -12,8 +12,8 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from b24app.errors import BadInput
-from b24app.forms import positive_id
-from b24app.times import beginning_of
+from b24app.identity.forms import positive_id
+from b24app.localization.times import beginning_of
 from payments.models import OPEN_STATES, State
 from payments.number_search import ANY_NUMBER, NumberSearch, read_number_search
 

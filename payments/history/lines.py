@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 from django.utils.translation import gettext_lazy as _
 
 from b24app.models import Portal
-from payments import screens
+from payments.attempts.messages import messages_of
 from payments.gateway import Owner
-from payments.history.facts import Fact, facts_of, paid_by
+from payments.history.evidence import Fact, facts_of, paid_by
 from payments.history.names import system_name
+from payments.listing import status
+from payments.listing.status import OwnerLink
+from payments.lookups.users import unnamed
 from payments.models import Attempt, Kind, State
-from payments.people import unnamed
-from payments.screens import OwnerLink
-from payments.sentences import messages_of
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
@@ -79,7 +79,7 @@ def owner_of(attempt: Attempt) -> Owner | None:
 def _line(
     attempt: Attempt, portal: Portal, names: Mapping[int, str], undone_by: int | None
 ) -> Line:
-    state = screens.state_of(attempt)
+    state = status.state_of(attempt)
     sentences = list(messages_of(attempt))
     if undone_by is not None:
         sentences.append(TAKEN_BACK % {"id": undone_by})
@@ -87,11 +87,11 @@ def _line(
         attempt=attempt,
         at=attempt.created_at,
         who=names.get(attempt.user_id) or unnamed(attempt.user_id),
-        owner=screens.owner_link(owner_of(attempt), portal),
+        owner=status.owner_link(owner_of(attempt), portal),
         tried=TRIED[attempt.kind],
         system=system_name(attempt.pay_system_id, attempt.pay_system_name),
         state=state,
-        words=screens.WORDS[state],
+        words=status.WORDS[state],
         waits=attempt.is_open and attempt.handed_over_at is not None,
         sentences=sentences,
         facts=facts_of(attempt, names=names),

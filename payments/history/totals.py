@@ -11,7 +11,7 @@ from django.db.models import Count, Exists, OuterRef, Sum
 from django.db.models.functions import TruncDate
 from django.utils import timezone
 
-from b24app import times
+from b24app.localization import times
 from payments.gateway.parsing import MONEY_STEP
 from payments.history.filters import Filter
 from payments.history.names import system_name

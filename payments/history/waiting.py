@@ -5,8 +5,8 @@ from __future__ import annotations
 from django.utils import timezone
 
 from b24app.errors import Missing
+from b24app.identity.session import Person
 from b24app.models import Portal
-from b24app.session import Person
 from payments.history.filters import IS_WAITING
 from payments.history.lines import owner_of
 from payments.models import Attempt, AttemptQuerySet

@@ -16,7 +16,7 @@ from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 from openpyxl.styles import Font
 from openpyxl.worksheet.worksheet import Worksheet
 
-from b24app.session import Person
+from b24app.identity.session import Person
 from payments.history import export_table
 from payments.history.export_table import Cell
 from payments.history.filters import Filter

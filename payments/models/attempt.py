@@ -9,7 +9,7 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from b24app.times import moment_in
+from b24app.localization.times import moment_in
 
 if TYPE_CHECKING:
     from payments.models.policy import Policy

@@ -10,8 +10,8 @@ from sandbox.host.places import Bound, chosen_tab, frame_at, row_menu, tab_links
 from sandbox.host.rendering import Html, join, render
 from sandbox.host.shell import full_name, notice, page
 from sandbox.host.visit import Visit
-from sandbox.http import Response, json_response
-from sandbox.world import DEAL, SMART_INVOICE, Item, Payment
+from sandbox.wire.http import Response, json_response
+from sandbox.world.world import DEAL, SMART_INVOICE, Item, Payment
 
 ROWS = 50
 COMMENTS = 20

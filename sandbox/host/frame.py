@@ -13,7 +13,7 @@ from urllib.parse import urlencode, urlsplit
 
 from sandbox.host.rendering import Html, embedded, join, render
 from sandbox.host.visit import Layout, Visit
-from sandbox.world import ACCESS_TOKEN_SECONDS, Application, Installation, Token
+from sandbox.world.world import ACCESS_TOKEN_SECONDS, Application, Installation, Token
 
 DEFAULT = "DEFAULT"
 # In a slider the frame has the slider's size; a tab does not rename the card around it.

@@ -12,9 +12,9 @@ from sandbox.host.frame import (
 from sandbox.host.rendering import Html, join, render
 from sandbox.host.shell import MARKET_PATH, notice, page
 from sandbox.host.visit import Visit
-from sandbox.http import Response, redirect
-from sandbox.installing import begin_installation, uninstall
-from sandbox.world import Application, Installation
+from sandbox.wire.http import Response, redirect
+from sandbox.world.installing import begin_installation, uninstall
+from sandbox.world.world import Application, Installation
 
 # Parameters of the portal's own; the rest goes to the application.
 _OWN_PARAMETERS = frozenset({"IFRAME", "IFRAME_TYPE", "install_finished", "from", "from_app", "_r"})

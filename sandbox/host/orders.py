@@ -7,8 +7,8 @@ from sandbox.host.places import chosen_tab, frame_at, tab_links, tabs_at
 from sandbox.host.rendering import render
 from sandbox.host.shell import notice, page
 from sandbox.host.visit import Visit
-from sandbox.http import Response, json_response
-from sandbox.world import Order
+from sandbox.wire.http import Response, json_response
+from sandbox.world.world import Order
 
 TAB = "CRM_ORDER_DETAIL_TAB"
 

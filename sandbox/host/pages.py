@@ -7,16 +7,16 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
-from sandbox.checkout import ask_provider, request_fields
 from sandbox.host import crm, market, orders, panel, people, places, queries
+from sandbox.host.checkout import ask_provider, request_fields
 from sandbox.host.rendering import render, static_file
 from sandbox.host.shell import DEALS_PATH, INVOICES_PATH, MARKET_PATH, bare_page
 from sandbox.host.visit import Visit, signed_in
-from sandbox.http import Request, Response, html_response, redirect
-from sandbox.world import DEAL, SMART_INVOICE, Portal, Role
+from sandbox.wire.http import Request, Response, html_response, redirect
+from sandbox.world.world import DEAL, SMART_INVOICE, Portal, Role
 
 if TYPE_CHECKING:
-    from sandbox.state import State
+    from sandbox.api.state import State
 
 _ASSETS = "/_host/assets/"
 _BUYERS_PAGE = re.compile(r"/pay/([0-9]{1,9})/")

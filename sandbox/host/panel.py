@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from sandbox.faults import AFTER, BEFORE, Fault, Kind
+from sandbox.api.faults import AFTER, BEFORE, Fault, Kind
+from sandbox.api.log import LoggedCall
 from sandbox.host.rendering import Html, join, render
 from sandbox.host.visit import Visit
-from sandbox.http import Response, json_response
-from sandbox.log import LoggedCall
+from sandbox.wire.http import Response, json_response
 
 PAY_METHOD = "sale.paysystem.pay.payment"
 CALLS_SHOWN = 20

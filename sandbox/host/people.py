@@ -5,8 +5,8 @@ from __future__ import annotations
 from sandbox.host.rendering import Html, join, render
 from sandbox.host.shell import DEALS_PATH, bare_page, full_name, initials, role_name
 from sandbox.host.visit import cookie_name, signed_in
-from sandbox.http import Request, Response
-from sandbox.world import Portal, Role, User
+from sandbox.wire.http import Request, Response
+from sandbox.world.world import Portal, Role, User
 
 _NOTES = {
     Role.PORTAL_ADMIN: "Installs applications, sees and may do everything.",

@@ -8,8 +8,8 @@ from sandbox.host.frame import app_frame, application_of, may_use
 from sandbox.host.rendering import Html, join, render
 from sandbox.host.shell import notice, page
 from sandbox.host.visit import Visit
-from sandbox.http import Response
-from sandbox.world import DEAL, SMART_INVOICE, Installation
+from sandbox.wire.http import Response
+from sandbox.world.world import DEAL, SMART_INVOICE, Installation
 
 Bound = tuple[Installation, dict[str, Any]]
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from sandbox.host.frame import fresh_auth, may_use
 from sandbox.host.visit import Layout, Visit
-from sandbox.http import Response, json_response
-from sandbox.installing import finish_installation
+from sandbox.wire.http import Response, json_response
+from sandbox.world.installing import finish_installation
 
 
 def answer(visit: Visit, sid: str, action: str) -> Response:

@@ -6,8 +6,8 @@ from sandbox.host.frame import application_of, application_path, may_use, presen
 from sandbox.host.panel import panel
 from sandbox.host.rendering import Html, join, render
 from sandbox.host.visit import Visit
-from sandbox.http import Response, html_response
-from sandbox.world import Installation, Portal, Role, User
+from sandbox.wire.http import Response, html_response
+from sandbox.world.world import Installation, Portal, Role, User
 
 DEALS_PATH = "/crm/deal/"
 INVOICES_PATH = "/crm/type/31/list/"

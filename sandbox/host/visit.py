@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from sandbox.http import Request
-from sandbox.world import Installation, Portal, Token, User, World
+from sandbox.wire.http import Request
+from sandbox.world.world import Installation, Portal, Token, User, World
 
 if TYPE_CHECKING:
-    from sandbox.state import State
+    from sandbox.api.state import State
 
 # Renderings of the frame that the portal still answers for. A page left open longer than this many
 # others asks in vain, as it does on a portal whose session is over.

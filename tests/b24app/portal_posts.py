@@ -8,9 +8,9 @@ from urllib.parse import urlencode, urlsplit
 from django.test import Client
 
 from b24app import models
-from sandbox import installing, seed
-from sandbox.app import Sandbox
-from sandbox.world import Portal
+from sandbox.server.app import Sandbox
+from sandbox.world import installing, seed
+from sandbox.world.world import Portal
 
 FORM = "application/x-www-form-urlencoded"
 

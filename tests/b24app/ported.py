@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from django.conf import settings
 from django.db import connection, connections
 
-from sandbox import seed
-from sandbox.app import Sandbox
-from sandbox.server import Doors, running
+from sandbox.server.app import Sandbox
+from sandbox.server.ports import Doors, running
+from sandbox.world import seed
 
 
 @contextmanager

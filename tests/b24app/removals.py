@@ -11,12 +11,13 @@ import time_machine
 from django.test import Client
 from django.utils import timezone
 
-from b24app import event_queue, models
+from b24app import models
+from b24app.events import queue
 from b24app.signals import pruning
-from sandbox import installing, seed
-from sandbox.app import Sandbox
-from sandbox.events import form_body
-from sandbox.world import Portal
+from sandbox.server.app import Sandbox
+from sandbox.world import installing, seed
+from sandbox.world.events import form_body
+from sandbox.world.world import Portal
 from tests.b24app.portal_posts import FORM
 
 # The questions of a claim that is not true, counted from the first one.
@@ -49,7 +50,7 @@ def forged_event(portal: Portal, *, ts: str = "1696527000", clean: str = "1") ->
 def remove(client: Client, sandbox: Sandbox, portal: Portal, *, clean: bool = False) -> None:
     """The whole removal: the event, and the worker that finds it true."""
     assert deliver(client, uninstall_event(sandbox, portal, clean=clean)).status_code == 200
-    event_queue.work()
+    queue.work()
     assert is_removed(portal)
 
 

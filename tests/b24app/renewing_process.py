@@ -26,11 +26,11 @@ def main() -> None:
     django.setup()
     from django.db import connections
 
-    from b24app import oauth
-    from b24app.clients import user_client
     from b24app.errors import B24Error
     from b24app.models import Portal
-    from b24app.proof import PROFILE
+    from b24app.tokens import oauth
+    from b24app.tokens.clients import user_client
+    from b24app.tokens.proof import PROFILE
 
     if task["dies"]:
         refresh = oauth.refresh

@@ -8,10 +8,10 @@ from urllib.parse import urlsplit
 from django.utils import timezone
 
 from b24app import models
-from b24app.oauth import TokenPair
-from sandbox import installing, seed
-from sandbox.app import Sandbox
-from sandbox.world import Portal, Token
+from b24app.tokens.oauth import TokenPair
+from sandbox.server.app import Sandbox
+from sandbox.world import installing, seed
+from sandbox.world.world import Portal, Token
 
 HOUR = timedelta(hours=1)
 

@@ -14,11 +14,11 @@ from django.utils import timezone
 from b24app import models
 from b24app.errors import SessionExpired
 from b24app.models import EventReceipt, RemovalClaim, RestCall, UserToken
+from payments.attempts.pay import pay
 from payments.models import Attempt, Erasure
-from payments.pay import pay
-from sandbox import seed
-from sandbox.app import Sandbox
-from sandbox.world import Portal
+from sandbox.server.app import Sandbox
+from sandbox.world import seed
+from sandbox.world.world import Portal
 from tests.b24app.portal_posts import install, opening_fields, post
 from tests.payments import stage
 from tests.payments.frames import Frame, offer_in

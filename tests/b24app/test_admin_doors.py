@@ -16,9 +16,9 @@ from django.test import Client
 from django.utils import timezone
 
 from b24app import models
-from sandbox import seed
-from sandbox.app import Sandbox
-from sandbox.world import Portal
+from sandbox.server.app import Sandbox
+from sandbox.world import seed
+from sandbox.world.world import Portal
 from tests.b24app.portal_posts import install, opening_fields, post
 from tests.b24app.test_admin import NAME, PASSWORD, TABLES, admin, kept
 

@@ -9,13 +9,14 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from b24app import rest_log, transport
-from b24app.client import Answer, Client, Query
 from b24app.errors import OutcomeUnknown
-from b24app.exchange import Exchange
-from b24app.json_cost import values_at_most
 from b24app.models import RestCall
-from b24app.proof import PostedCredentials
+from b24app.monitoring import rest_log
+from b24app.monitoring.exchange import Exchange
+from b24app.rest import transport
+from b24app.rest.client import Answer, Client, Query
+from b24app.tokens.proof import PostedCredentials
+from b24app.untrusted.json_cost import values_at_most
 from tests.b24app.servers import http, listening, saying
 
 MEGABYTE = 1024 * 1024

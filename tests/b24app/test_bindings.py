@@ -11,12 +11,12 @@ from django.utils import timezone
 
 from b24app import models
 from b24app.models import CHECK_BINDINGS_AFTER
-from sandbox import installing, seed
-from sandbox.app import Sandbox
-from sandbox.events import form_body
-from sandbox.faults import Fault
-from sandbox.methods import placement
-from sandbox.world import Installation, Portal, Role
+from sandbox.api.faults import Fault
+from sandbox.api.methods import placement
+from sandbox.server.app import Sandbox
+from sandbox.world import installing, seed
+from sandbox.world.events import form_body
+from sandbox.world.world import Installation, Portal, Role
 from tests.b24app.portal_posts import FORM, install, opening_fields, post
 from tests.b24app.test_install import ALL, bindings
 

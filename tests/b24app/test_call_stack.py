@@ -8,7 +8,7 @@ from threading import Thread
 
 import pytest
 
-from b24app.call_stack import with_room
+from b24app.web.call_stack import with_room
 
 DEEPEST = 150  # calls, far more than a chunk of 16 KiB holds
 CALLS = 400

@@ -9,10 +9,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from b24app import client as client_module
-from b24app import models, tokens, transport
-from b24app.client import Answer, Batch, Client, Query, run_together
-from b24app.clients import user_client
+from b24app import models
 from b24app.errors import (
     AccessDenied,
     AddressForbidden,
@@ -26,12 +23,17 @@ from b24app.errors import (
     TokenExpired,
     TokenRejected,
 )
-from sandbox import seed
-from sandbox.adapter import SandboxAdapter
-from sandbox.app import Sandbox
-from sandbox.faults import Fault
-from sandbox.installing import begin_installation
-from sandbox.world import Portal
+from b24app.rest import client as client_module
+from b24app.rest import transport
+from b24app.rest.client import Answer, Batch, Client, Query, run_together
+from b24app.tokens import store as tokens
+from b24app.tokens.clients import user_client
+from sandbox.api.faults import Fault
+from sandbox.server.adapter import SandboxAdapter
+from sandbox.server.app import Sandbox
+from sandbox.world import seed
+from sandbox.world.installing import begin_installation
+from sandbox.world.world import Portal
 from tests.b24app.rows import calls, expire, installed, pair_of
 from tests.b24app.servers import Telling
 

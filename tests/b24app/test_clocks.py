@@ -7,14 +7,14 @@ from decimal import Decimal
 
 import pytest
 
-from b24app import transport
-from b24app.answers import Answer
-from b24app.client import Client, Query
-from b24app.clocks import moment_of
-from sandbox import seed
-from sandbox.app import Sandbox
-from sandbox.installing import begin_installation
-from sandbox.world import Portal
+from b24app.rest import transport
+from b24app.rest.answers import Answer
+from b24app.rest.client import Client, Query
+from b24app.rest.clock import moment_of
+from sandbox.server.app import Sandbox
+from sandbox.world import seed
+from sandbox.world.installing import begin_installation
+from sandbox.world.world import Portal
 from tests.b24app.servers import Telling
 
 TIME = Query("server.time", lambda answer: answer)

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from b24app.commands import command, has_reference
-from sandbox import php
+from b24app.rest.commands import command, has_reference
+from sandbox.wire import php
 
 
 def read_back(params: dict[str, Any]) -> dict[str, Any]:

@@ -8,42 +8,42 @@ from django.core.exceptions import FieldError
 from django.db import connection
 from pytest_django import Settings
 
-from b24app import crypto
+from b24app import encryption
 from b24app.models import Portal
 
 OLD_KEY, NEW_KEY = Fernet.generate_key().decode(), Fernet.generate_key().decode()
 
 
 def test_what_is_encrypted_can_be_read_again() -> None:
-    sealed = crypto.encrypt("a secret, Ж")
+    sealed = encryption.encrypt("a secret, Ж")
 
     assert "secret" not in sealed
-    assert crypto.decrypt(sealed) == "a secret, Ж"
+    assert encryption.decrypt(sealed) == "a secret, Ж"
 
 
 def test_the_same_text_is_never_the_same_ciphertext() -> None:
-    assert crypto.encrypt("a secret") != crypto.encrypt("a secret")
+    assert encryption.encrypt("a secret") != encryption.encrypt("a secret")
 
 
 def test_a_new_key_in_front_encrypts_and_the_old_one_still_decrypts(
     settings: Settings,
 ) -> None:
     settings.B24_TOKEN_KEYS = [OLD_KEY]
-    before = crypto.encrypt("a secret")
+    before = encryption.encrypt("a secret")
     settings.B24_TOKEN_KEYS = [NEW_KEY, OLD_KEY]
-    after = crypto.encrypt("a secret")
+    after = encryption.encrypt("a secret")
 
-    assert crypto.decrypt(before) == "a secret"
+    assert encryption.decrypt(before) == "a secret"
     settings.B24_TOKEN_KEYS = [NEW_KEY]
-    assert crypto.decrypt(after) == "a secret"
-    with pytest.raises(crypto.WrongKey):
-        crypto.decrypt(before)
+    assert encryption.decrypt(after) == "a secret"
+    with pytest.raises(encryption.WrongKey):
+        encryption.decrypt(before)
 
 
 @pytest.mark.parametrize("text", ["", "not a ciphertext", "Ж"])
 def test_what_no_key_has_encrypted_is_an_error(text: str) -> None:
-    with pytest.raises(crypto.WrongKey):
-        crypto.decrypt(text)
+    with pytest.raises(encryption.WrongKey):
+        encryption.decrypt(text)
 
 
 @pytest.mark.django_db
@@ -54,7 +54,7 @@ def test_a_column_holds_ciphertext_only() -> None:
         cursor.execute("SELECT application_token FROM b24app_portal")
         (stored,) = cursor.fetchone()
     assert "secret" not in stored
-    assert crypto.decrypt(stored) == "a secret"
+    assert encryption.decrypt(stored) == "a secret"
     portal.refresh_from_db()
     assert portal.application_token == "a secret"
 
@@ -64,7 +64,7 @@ def test_a_column_that_cannot_be_decrypted_is_an_error(settings: Settings) -> No
     Portal.objects.create(member_id="m", application_token="a secret")
     settings.B24_TOKEN_KEYS = [NEW_KEY]
 
-    with pytest.raises(crypto.WrongKey):
+    with pytest.raises(encryption.WrongKey):
         Portal.objects.get()
 
 

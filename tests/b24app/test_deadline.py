@@ -18,11 +18,12 @@ import requests
 import trustme
 from pytest_django import Settings
 
-from b24app import client as clients
-from b24app import name_lookup, oauth, transport
-from b24app.client import Client
 from b24app.errors import NeverSent, OutcomeUnknown
-from b24app.proof import PostedCredentials
+from b24app.rest import client as clients
+from b24app.rest import name_lookup, transport
+from b24app.rest.client import Client
+from b24app.tokens import oauth
+from b24app.tokens.proof import PostedCredentials
 from tests.b24app.servers import (
     Answer,
     dripping,

@@ -14,15 +14,17 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 from django.utils import timezone
 
-from b24app import client as b24client
-from b24app import models, placements, repairs, tokens
+from b24app import models
+from b24app.identity.session import Person
+from b24app.install import bindings, repairs
 from b24app.models import UserToken
-from b24app.session import Person
+from b24app.rest import client as b24client
+from b24app.tokens import store
 from payments.models import SETTLE_AFTER, Attempt, State
-from sandbox import seed
-from sandbox.app import Sandbox
-from sandbox.faults import Fault
-from sandbox.world import Portal, Role
+from sandbox.api.faults import Fault
+from sandbox.server.app import Sandbox
+from sandbox.world import seed
+from sandbox.world.world import Portal, Role
 from tests.b24app.portal_posts import install, opening_fields, post, session_of
 from tests.b24app.rows import expire, pair_of
 from tests.payments import stage
@@ -178,7 +180,7 @@ def test_events_that_an_update_dropped_are_bound_again(
     unbind_all(alpha)
     code, said = run()
     assert code == 1
-    assert f"Not in their places: {', '.join(sorted(placements.EVENTS))}." in said
+    assert f"Not in their places: {', '.join(sorted(bindings.EVENTS))}." in said
 
     code, said = run("--repair")
 
@@ -191,8 +193,8 @@ def test_an_administrators_stored_sign_in_takes_over(
     sandbox: Sandbox, alpha: Portal, portal: models.Portal
 ) -> None:
     alpha.users[seed.SETTINGS_ADMIN].role = Role.PORTAL_ADMIN
-    tokens.store_user_pair(portal, pair_of(sandbox, alpha, seed.MANAGER))
-    tokens.store_user_pair(portal, pair_of(sandbox, alpha, seed.SETTINGS_ADMIN))
+    store.store_user_pair(portal, pair_of(sandbox, alpha, seed.MANAGER))
+    store.store_user_pair(portal, pair_of(sandbox, alpha, seed.SETTINGS_ADMIN))
     demote_serving(sandbox, portal)
 
     code, said = run("--repair")
@@ -206,7 +208,7 @@ def test_an_administrators_stored_sign_in_takes_over(
 def test_nobody_but_an_administrator_takes_over(
     sandbox: Sandbox, alpha: Portal, portal: models.Portal
 ) -> None:
-    tokens.store_user_pair(portal, pair_of(sandbox, alpha, seed.MANAGER))
+    store.store_user_pair(portal, pair_of(sandbox, alpha, seed.MANAGER))
     lose_serving(sandbox, portal)
     code, said = run("--repair")
     assert code == 1

@@ -19,14 +19,15 @@ from django.db import connection, connections
 from django.test import Client, override_settings
 from django.utils import timezone
 
-from b24app import event_queue, models
+from b24app import models
 from b24app.errors import NeverSent
+from b24app.events import queue
 from b24app.models import EventReceipt
 from b24app.signals import Later, payment_saved, pruning
-from sandbox import seed
-from sandbox.app import Sandbox
-from sandbox.events import form_body
-from sandbox.world import Portal
+from sandbox.server.app import Sandbox
+from sandbox.world import seed
+from sandbox.world.events import form_body
+from sandbox.world.world import Portal
 from tests.b24app.portal_posts import FORM
 from tests.b24app.rows import installed
 
@@ -95,7 +96,7 @@ def deliver(client: Client, fields: dict[str, Any]) -> int:
 
 def make_due() -> None:
     """Time passes until what waits may be tried again."""
-    event_queue.waiting().update(next_try_at=timezone.now())
+    queue.waiting().update(next_try_at=timezone.now())
 
 
 def test_an_event_is_stored_before_the_answer_and_worked_after_it(
@@ -130,12 +131,12 @@ def test_a_second_delivery_is_worked_once(
     client: Client, portal: models.Portal, told: list[int]
 ) -> None:
     assert deliver(client, saved(271)) == deliver(client, saved(271)) == 200
-    event_queue.work()
+    queue.work()
     assert deliver(client, saved(271)) == 200
-    event_queue.work()
+    queue.work()
     assert told == [271]
     assert deliver(client, saved(271, ts="1696527009")) == 200
-    event_queue.work()
+    queue.work()
     assert told == [271, 271]
 
 
@@ -153,18 +154,18 @@ def test_a_failure_is_tried_again_later_and_later(
     failing.append(NeverSent("the portal is down"))
     deliver(client, saved(271))
     delays = []
-    for tries in range(1, event_queue.MAX_TRIES):
+    for tries in range(1, queue.MAX_TRIES):
         before = timezone.now()
-        assert event_queue.work() == 1
+        assert queue.work() == 1
         receipt = EventReceipt.objects.get()
         assert (receipt.tries, receipt.failure) == (tries, "NeverSent")
         assert receipt.next_try_at is not None
         delays.append(round((receipt.next_try_at - before).total_seconds()))
-        assert event_queue.work() == 0
+        assert queue.work() == 0
         make_due()
     assert delays == [30, 120, 480, 1920, 7680, 21600, 21600, 21600]
     failing.clear()
-    assert event_queue.work() == 1
+    assert queue.work() == 1
     receipt = EventReceipt.objects.get()
     assert receipt.handled_at is not None
     assert receipt.failure == ""
@@ -173,13 +174,13 @@ def test_a_failure_is_tried_again_later_and_later(
 def test_tries_are_bounded(client: Client, portal: models.Portal, failing: list[Exception]) -> None:
     failing.append(NeverSent("the portal is gone"))
     deliver(client, saved(271))
-    for _ in range(event_queue.MAX_TRIES):
+    for _ in range(queue.MAX_TRIES):
         make_due()
-        assert event_queue.work() == 1
+        assert queue.work() == 1
     receipt = EventReceipt.objects.get()
     assert (receipt.handled_at, receipt.next_try_at) == (None, None)
     assert receipt.failure == "NeverSent"
-    assert not event_queue.waiting().exists()
+    assert not queue.waiting().exists()
 
 
 def test_a_mistake_of_ours_does_not_stop_the_others(
@@ -188,7 +189,7 @@ def test_a_mistake_of_ours_does_not_stop_the_others(
     failing.append(ZeroDivisionError())
     for payment_id in (1, 2, 3):
         deliver(client, saved(payment_id))
-    assert event_queue.work() == 3
+    assert queue.work() == 3
     failures = set(EventReceipt.objects.values_list("failure", flat=True))
     assert failures == {"ZeroDivisionError"}
 
@@ -199,7 +200,7 @@ def test_a_receiver_says_when_it_wants_to_hear_again(
     until = timezone.now() + timedelta(minutes=2)
     failing.append(Later(until))
     deliver(client, saved(271))
-    assert event_queue.work() == 1
+    assert queue.work() == 1
     receipt = EventReceipt.objects.get()
     assert (receipt.next_try_at, receipt.failure) == (until, "")
 
@@ -209,20 +210,20 @@ def test_what_a_dead_worker_left_is_taken_up_after_its_lease(
 ) -> None:
     deliver(client, saved(271))
     receipt = EventReceipt.objects.select_related("portal").get()
-    assert event_queue._claim(receipt)
-    assert event_queue.work() == 0
+    assert queue._claim(receipt)
+    assert queue.work() == 0
     left = EventReceipt.objects.get()
     assert left.next_try_at is not None
-    assert left.next_try_at > timezone.now() + event_queue.LEASE - timedelta(minutes=1)
+    assert left.next_try_at > timezone.now() + queue.LEASE - timedelta(minutes=1)
     make_due()
-    assert event_queue.work() == 1
+    assert queue.work() == 1
     assert told == [271]
 
 
 def test_of_two_that_saw_the_same_event_one_gets_it(client: Client, portal: models.Portal) -> None:
     deliver(client, saved(271))
     one, two = (EventReceipt.objects.get() for _ in range(2))
-    assert [event_queue._claim(one), event_queue._claim(two)] == [True, False]
+    assert [queue._claim(one), queue._claim(two)] == [True, False]
 
 
 def test_nothing_is_worked_for_a_portal_that_left_meanwhile(
@@ -230,9 +231,9 @@ def test_nothing_is_worked_for_a_portal_that_left_meanwhile(
 ) -> None:
     deliver(client, saved(271))
     models.Portal.objects.update(uninstalled_at=timezone.now())
-    event_queue.work()
+    queue.work()
     assert told == []
-    assert not event_queue.waiting().exists()
+    assert not queue.waiting().exists()
 
 
 def test_old_receipts_are_pruned_and_waiting_ones_kept(
@@ -240,9 +241,9 @@ def test_old_receipts_are_pruned_and_waiting_ones_kept(
 ) -> None:
     for payment_id in (1, 2):
         deliver(client, saved(payment_id))
-    event_queue.work()
+    queue.work()
     deliver(client, saved(3))
-    old = timezone.now() - event_queue.RECEIPTS_KEPT - timedelta(days=1)
+    old = timezone.now() - queue.RECEIPTS_KEPT - timedelta(days=1)
     EventReceipt.objects.exclude(ids={"ID": 2}).update(received_at=old)
     pruning.send(sender=None)
     kept = EventReceipt.objects.values_list("ids", flat=True)
@@ -253,7 +254,7 @@ def test_invented_ids_are_bounded_and_calls_none(
     client: Client, sandbox: Sandbox, portal: models.Portal, told: list[int]
 ) -> None:
     now = timezone.now()
-    most = event_queue.EVENTS_AN_HOUR
+    most = queue.EVENTS_AN_HOUR
     EventReceipt.objects.bulk_create(
         EventReceipt(
             portal=portal,
@@ -266,11 +267,11 @@ def test_invented_ids_are_bounded_and_calls_none(
     )
     assert [deliver(client, saved(most + number)) for number in range(3)] == [200, 429, 429]
     assert EventReceipt.objects.count() == most
-    event_queue.work()
+    queue.work()
     assert sandbox.log == []
     # Also where a fast worker has emptied the queue.
     assert deliver(client, saved(7_777)) == 429
-    EventReceipt.objects.update(received_at=now - event_queue.HOUR)
+    EventReceipt.objects.update(received_at=now - queue.HOUR)
     assert deliver(client, saved(7_777)) == 200
 
 
@@ -285,7 +286,7 @@ def test_many_events_of_one_portal_do_not_delay_anothers(
     fields = saved(999)
     fields["auth"]["member_id"] = seed.BETA
     deliver(client, fields)
-    event_queue.work()
+    queue.work()
     assert 999 in told[:3]
     assert sorted(told) == [*range(1, 61), 999]
 
@@ -298,10 +299,10 @@ def test_events_about_one_payment_wait_two_at_a_time(
     failing.append(NeverSent("the portal is down"))
     for number in range(20):
         assert deliver(client, saved(271, ts=str(number))) == 200
-        event_queue.work()
-    assert EventReceipt.objects.count() == event_queue.MOST_ON_ONE
+        queue.work()
+    assert EventReceipt.objects.count() == queue.MOST_ON_ONE
     assert deliver(client, saved(272)) == 200
-    assert EventReceipt.objects.count() == event_queue.MOST_ON_ONE + 1
+    assert EventReceipt.objects.count() == queue.MOST_ON_ONE + 1
 
 
 @pytest.mark.django_db(transaction=True)
@@ -333,7 +334,7 @@ def test_a_burst_is_answered_at_once_and_each_event_worked_exactly_once(
     def worker() -> int:
         both.wait()
         try:
-            return event_queue.work()
+            return queue.work()
         finally:
             connections.close_all()
 
@@ -355,16 +356,16 @@ def test_threads_of_the_process_work_what_it_answered(
     under_way: list[int] = []
 
     def wait(**_: object) -> None:
-        under_way.append(event_queue._workers.running)
+        under_way.append(queue._workers.running)
         assert go_on.wait(20)
 
     payment_saved.connect(wait)
     try:
         client = Client()
         assert [deliver(client, saved(payment_id)) for payment_id in range(1, 31)] == [200] * 30
-        assert event_queue.waiting().count() == 30
+        assert queue.waiting().count() == 30
         go_on.set()
-        _until(lambda: event_queue._workers.running == 0)
+        _until(lambda: queue._workers.running == 0)
     finally:
         go_on.set()
         payment_saved.disconnect(wait)
@@ -386,7 +387,7 @@ def test_a_process_works_for_ever_and_ends_when_it_is_told(
             assert process.stdout is not None
             assert process.stdout.readline() == "Working events.\n"
             deliver(client, saved(271))
-            _until(lambda: not event_queue.waiting().exists())
+            _until(lambda: not queue.waiting().exists())
             process.terminate()
             assert process.wait(20) == 0
         finally:

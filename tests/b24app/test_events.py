@@ -13,16 +13,18 @@ import pytest
 from django.db import connection
 from django.test import Client
 
-from b24app import event_queue, events, models, removal
-from b24app.brackets import nested
+from b24app import models
 from b24app.errors import BadInput
+from b24app.events import queue, receive
 from b24app.models import EventReceipt, UserToken
-from b24app.revoking import revoke
+from b24app.removal import claims
+from b24app.rest.php_form import nested
 from b24app.signals import payment_saved
-from sandbox import installing, seed
-from sandbox.app import Sandbox
-from sandbox.faults import Fault
-from sandbox.world import Portal
+from b24app.tokens.revoke import revoke
+from sandbox.api.faults import Fault
+from sandbox.server.app import Sandbox
+from sandbox.world import installing, seed
+from sandbox.world.world import Portal
 from tests.b24app.portal_posts import (
     FORM,
     begin,
@@ -73,9 +75,9 @@ def test_a_second_delivery_is_harmless(
 ) -> None:
     fields = uninstall_event(sandbox, alpha)
     assert deliver(client, fields).status_code == 200
-    event_queue.work()
+    queue.work()
     assert deliver(client, fields).status_code == 200
-    assert event_queue.work() == 0
+    assert queue.work() == 0
     portal.refresh_from_db()
     assert portal.session_generation == 1
     assert EventReceipt.objects.count() == 1
@@ -90,14 +92,14 @@ def test_two_deliveries_at_once_are_one_claim(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     both_proved = threading.Barrier(2, timeout=20)
-    prove = events._is_proved
+    prove = receive._is_proved
 
-    def prove_and_meet(event: events.Event, portal: models.Portal) -> bool:
+    def prove_and_meet(event: receive.Event, portal: models.Portal) -> bool:
         proved = prove(event, portal)
         both_proved.wait()
         return proved
 
-    monkeypatch.setattr(events, "_is_proved", prove_and_meet)
+    monkeypatch.setattr(receive, "_is_proved", prove_and_meet)
     fields = uninstall_event(sandbox, alpha)
     answers = together(*[lambda: deliver(Client(), fields).status_code] * 2)
     assert answers == [200, 200]
@@ -110,10 +112,10 @@ def test_an_old_uninstallation_does_not_undo_a_new_installation(
 ) -> None:
     fields = uninstall_event(sandbox, alpha)
     deliver(client, fields)
-    event_queue.work()
+    queue.work()
     install(client, sandbox, alpha)
     assert deliver(client, fields).status_code == 200
-    event_queue.work()
+    queue.work()
     assert not is_removed(alpha)
     assert UserToken.objects.exists()
 
@@ -128,12 +130,12 @@ def test_a_claim_that_could_not_be_kept_is_our_fault_and_tried_again(
     client.raise_request_exception = False
     fields = uninstall_event(sandbox, alpha)
     with monkeypatch.context() as broken:
-        broken.setattr(removal, "claim", lambda *args, **kwargs: 1 / 0)
+        broken.setattr(claims, "claim", lambda *args, **kwargs: 1 / 0)
         answer = deliver(client, fields)
     assert (answer.status_code, answer.json()["error"]) == (500, "server_error")
     assert EventReceipt.objects.get().handled_at is None
     assert deliver(client, fields).status_code == 200
-    event_queue.work()
+    queue.work()
     assert is_removed(alpha)
 
 
@@ -272,7 +274,7 @@ def test_a_missed_removal_and_a_new_installation_lock_no_event_out(
     anew.refresh_from_db()
     assert anew.application_token == token
     assert deliver(client, uninstall_event(sandbox, alpha)).status_code == 200
-    event_queue.work()
+    queue.work()
     assert is_removed(alpha)
 
 
@@ -291,7 +293,7 @@ def test_a_frame_brings_the_token_of_a_new_installation_at_once(
     uninstall_event(sandbox, alpha)
     install(client, sandbox, alpha)
     assert deliver(client, uninstall_event(sandbox, alpha)).status_code == 200
-    event_queue.work()
+    queue.work()
     assert is_removed(alpha)
 
 
@@ -306,12 +308,12 @@ def test_forged_events_cause_one_question_in_ten_seconds(
             deliver(client, forged_by_a_manager(sandbox, alpha, name, number)).status_code
             for number in range(30)
         ]
-        event_queue.work()
+        queue.work()
         assert len(sandbox.log) == 2
     assert statuses == [403] + [200] * 29
     for seconds in range(10, 300, 10):
         with later(timedelta(seconds=seconds)):
-            event_queue.work()
+            queue.work()
         assert len(sandbox.log) <= 2 + 2 * seconds / 10
     assert stored()["Portal"] == kept
     assert not EventReceipt.objects.exists()
@@ -345,7 +347,7 @@ def test_a_genuine_event_after_forged_ones_is_believed_when_its_turn_comes(
     payment_saved.connect(note)
     try:
         with later(timedelta(minutes=4)):
-            event_queue.work()
+            queue.work()
     finally:
         payment_saved.disconnect(note)
     portal.refresh_from_db()
@@ -443,9 +445,9 @@ def test_an_outage_is_no_proof_and_no_refusal(
     kept = stored()["Portal"]
     assert deliver(client, fields).status_code == 200
     assert stored()["Portal"] == kept
-    assert event_queue.work() == 0
+    assert queue.work() == 0
     with later(timedelta(seconds=10)):
-        event_queue.work()
+        queue.work()
     portal.refresh_from_db()
     assert portal.application_token == "new"
 

@@ -14,14 +14,16 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
-from b24app import client_address, failed_proofs, models, transport
+from b24app import models
+from b24app.identity import client_address, failed_proofs
 from b24app.models import FailedProof, QuestionPace
-from sandbox import seed
-from sandbox.adapter import SandboxAdapter
-from sandbox.app import Sandbox
-from sandbox.faults import Fault
-from sandbox.registry import METHODS, Method
-from sandbox.world import Portal
+from b24app.rest import transport
+from sandbox.api.faults import Fault
+from sandbox.api.registry import METHODS, Method
+from sandbox.server.adapter import SandboxAdapter
+from sandbox.server.app import Sandbox
+from sandbox.world import seed
+from sandbox.world.world import Portal
 from tests.b24app.portal_posts import begin, install, opening_fields, post
 
 pytestmark = pytest.mark.django_db
@@ -155,7 +157,7 @@ def test_each_way_to_fail_a_proof_closes_the_parallel_way(
     forge: Any,
     path: str,
 ) -> None:
-    monkeypatch.setattr("b24app.client.pause", lambda seconds: None)
+    monkeypatch.setattr("b24app.rest.client.pause", lambda seconds: None)
     fields = forge(sandbox, alpha, beta)
     assert post(client, path, fields).status_code in (401, 403, 429)
     sandbox.log.clear()

@@ -17,13 +17,13 @@ import requests
 from django.test import Client
 from requests.adapters import BaseAdapter
 
-from b24app import transport
 from b24app.models import Portal as KnownPortal
-from sandbox import seed
-from sandbox.adapter import SandboxAdapter
-from sandbox.app import Sandbox
-from sandbox.registry import METHODS, Method
-from sandbox.world import Portal
+from b24app.rest import transport
+from sandbox.api.registry import METHODS, Method
+from sandbox.server.adapter import SandboxAdapter
+from sandbox.server.app import Sandbox
+from sandbox.world import seed
+from sandbox.world.world import Portal
 from tests.b24app.portal_posts import begin, install, opening_fields, post, stored
 from tests.conftest import ALPHA_URL, BETA_URL, OAUTH_URL
 

@@ -6,7 +6,7 @@ import pytest
 from django.db import DatabaseError, connection
 from django.test import Client
 
-from sandbox.app import Sandbox
+from sandbox.server.app import Sandbox
 
 
 def test_the_process_answers_without_a_database(client: Client, sandbox: Sandbox) -> None:

@@ -9,12 +9,12 @@ import pytest
 from django.test import Client, override_settings
 
 from b24app import models
+from b24app.install.bindings import EVENTS, PLACEMENTS
 from b24app.models import UserToken
-from b24app.placements import EVENTS, PLACEMENTS
-from sandbox import installing, seed
-from sandbox.app import Sandbox
-from sandbox.faults import Fault
-from sandbox.world import Installation, Portal
+from sandbox.api.faults import Fault
+from sandbox.server.app import Sandbox
+from sandbox.world import installing, seed
+from sandbox.world.world import Installation, Portal
 from tests.b24app.portal_posts import (
     begin,
     install,

@@ -13,12 +13,13 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django import Settings
 
-from b24app import keeping, models, tokens
-from sandbox import seed
-from sandbox.app import Sandbox
-from sandbox.faults import Fault
-from sandbox.installing import begin_installation
-from sandbox.world import Portal
+from b24app import models
+from b24app.tokens import keep_alive, store
+from sandbox.api.faults import Fault
+from sandbox.server.app import Sandbox
+from sandbox.world import seed
+from sandbox.world.installing import begin_installation
+from sandbox.world.world import Portal
 from tests.b24app.rows import calls, installed, pair_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -29,7 +30,7 @@ DAY = timedelta(days=1)
 @pytest.fixture(autouse=True)
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     taken: list[float] = []
-    monkeypatch.setattr(keeping, "pause", taken.append)
+    monkeypatch.setattr(keep_alive, "pause", taken.append)
     return taken
 
 
@@ -43,7 +44,7 @@ def aged(row: models.UserToken, age: timedelta) -> models.UserToken:
 def row(sandbox: Sandbox, alpha: Portal) -> models.UserToken:
     """The pair that serves a portal which nobody has opened for 179 days."""
     portal = installed(sandbox, alpha)
-    return aged(tokens.store_portal_pair(portal, pair_of(sandbox, alpha, seed.ADMIN)), 179 * DAY)
+    return aged(store.store_portal_pair(portal, pair_of(sandbox, alpha, seed.ADMIN)), 179 * DAY)
 
 
 def idle_portals(sandbox: Sandbox, alpha: Portal, count: int) -> list[models.UserToken]:
@@ -101,7 +102,7 @@ def test_no_other_chain_is(sandbox: Sandbox, row: models.UserToken, age: timedel
 def test_what_nobody_needs_is_left_alone(
     sandbox: Sandbox, alpha: Portal, row: models.UserToken
 ) -> None:
-    own = tokens.store_user_pair(row.portal, pair_of(sandbox, alpha, seed.MANAGER))
+    own = store.store_user_pair(row.portal, pair_of(sandbox, alpha, seed.MANAGER))
     aged(own, 179 * DAY)
     models.UserToken.objects.filter(pk=row.pk).update(broken_code="invalid_grant")
     assert keep_tokens() == "Renewed 0, failed 0.\n"
@@ -122,7 +123,7 @@ def test_one_broken_portal_stops_nobody(
     other = models.Portal.objects.create(
         member_id=beta.member_id, domain="beta.example.com", installed_at=timezone.now()
     )
-    aged(tokens.store_portal_pair(other, pair_of(sandbox, beta, seed.ADMIN)), 178 * DAY)
+    aged(store.store_portal_pair(other, pair_of(sandbox, beta, seed.ADMIN)), 178 * DAY)
     sandbox.world.portals[seed.ALPHA].installations[seed.OUR_CLIENT_ID].removed = True
 
     told = keep_tokens()
@@ -156,7 +157,7 @@ def test_a_dead_server_is_not_asked_for_everybody(sandbox: Sandbox, alpha: Porta
 
     with pytest.raises(CommandError, match="5 failures in a row"):
         keep_tokens()
-    assert calls(sandbox, "oauth.token") == keeping.FAILURES_IN_A_ROW
+    assert calls(sandbox, "oauth.token") == keep_alive.FAILURES_IN_A_ROW
 
 
 def test_a_run_has_a_cap_and_begins_with_the_oldest(
@@ -165,9 +166,9 @@ def test_a_run_has_a_cap_and_begins_with_the_oldest(
     rows = idle_portals(sandbox, alpha, 12)
     for number, row in enumerate(rows):
         aged(row, 179 * DAY - timedelta(minutes=number))
-    monkeypatch.setattr(keeping, "CHUNK", 3)
+    monkeypatch.setattr(keep_alive, "CHUNK", 3)
     tried: list[int] = []
-    monkeypatch.setattr(keeping, "_keep_one", lambda pk: tried.append(pk))
+    monkeypatch.setattr(keep_alive, "_keep_one", lambda pk: tried.append(pk))
 
     keep_tokens(at_most=8)
 
@@ -175,7 +176,7 @@ def test_a_run_has_a_cap_and_begins_with_the_oldest(
     # One after another, and never in step with another machine's.
     assert len(pauses) == len(tried) - 1
     assert len(set(pauses)) > 1
-    assert all(keeping.PAUSE * 0.5 <= taken <= keeping.PAUSE * 1.5 for taken in pauses)
+    assert all(keep_alive.PAUSE * 0.5 <= taken <= keep_alive.PAUSE * 1.5 for taken in pauses)
 
 
 def test_portals_of_one_day_are_renewed_on_different_days(
@@ -183,15 +184,15 @@ def test_portals_of_one_day_are_renewed_on_different_days(
 ) -> None:
     """All installed the app in the same minute. None waits until there is no day left to fail."""
     rows = idle_portals(sandbox, alpha, 200)
-    first_day = keeping.LIFETIME - keeping.LAST_DAYS
+    first_day = keep_alive.LIFETIME - keep_alive.LAST_DAYS
     tried: set[int] = set()
     counts = []
-    monkeypatch.setattr(keeping, "_keep_one", lambda pk: tried.add(pk))
+    monkeypatch.setattr(keep_alive, "_keep_one", lambda pk: tried.add(pk))
     for day in range(6):
         age = first_day + day * DAY + timedelta(hours=1)
         models.UserToken.objects.update(refreshed_at=timezone.now() - age)
         before = len(tried)
-        list(keeping.keep())
+        list(keep_alive.keep())
         counts.append(len(tried) - before)
 
     assert len(tried) == len(rows)
@@ -204,27 +205,27 @@ def test_ten_thousand_are_looked_at_a_few_at_a_time(
 ) -> None:
     idle_portals(sandbox, alpha, 10_000)
     tried: list[int] = []
-    monkeypatch.setattr(keeping, "_keep_one", lambda pk: tried.append(pk))
+    monkeypatch.setattr(keep_alive, "_keep_one", lambda pk: tried.append(pk))
 
     with CaptureQueriesContext(connection) as statements:
-        list(keeping.keep(at_most=10_000))
+        list(keep_alive.keep(at_most=10_000))
 
     assert len(set(tried)) == len(tried) == 10_000
-    assert len(statements) == 10_000 / keeping.CHUNK + 1
-    assert all(f"LIMIT {keeping.CHUNK}" in statement["sql"] for statement in statements)
+    assert len(statements) == 10_000 / keep_alive.CHUNK + 1
+    assert all(f"LIMIT {keep_alive.CHUNK}" in statement["sql"] for statement in statements)
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
-    rows = keeping._last_days().order_by("refreshed_at", "pk").values_list("refreshed_at", "pk")
-    assert "serving_pairs_by_age" in rows[: keeping.CHUNK].explain()
+    rows = keep_alive._last_days().order_by("refreshed_at", "pk").values_list("refreshed_at", "pk")
+    assert "serving_pairs_by_age" in rows[: keep_alive.CHUNK].explain()
 
 
 def test_somebody_who_came_first_has_renewed_it(
     sandbox: Sandbox, row: models.UserToken, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two machines run it, or a manager opens the app meanwhile."""
-    due = list(keeping._due_pks(10))
-    tokens.StoredCredentials(row).renew(row.access)
-    monkeypatch.setattr(keeping, "_due_pks", lambda at_most: iter(due))
+    due = list(keep_alive._due_pks(10))
+    store.StoredCredentials(row).renew(row.access)
+    monkeypatch.setattr(keep_alive, "_due_pks", lambda at_most: iter(due))
 
     assert keep_tokens() == "Renewed 0, failed 0.\n"
     assert calls(sandbox, "oauth.token") == 1

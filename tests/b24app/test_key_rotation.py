@@ -12,10 +12,11 @@ from django.core.management import CommandError, call_command
 from django.db import connection, connections
 from pytest_django import Settings
 
-from b24app import crypto, key_rotation, models, tokens
-from sandbox import seed
-from sandbox.app import Sandbox
-from sandbox.world import Portal
+from b24app import encryption, models
+from b24app.tokens import key_rotation, store
+from sandbox.server.app import Sandbox
+from sandbox.world import seed
+from sandbox.world.world import Portal
 from tests.b24app.rows import installed, pair_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -29,7 +30,7 @@ def row(sandbox: Sandbox, alpha: Portal, settings: Settings) -> models.UserToken
     portal = installed(sandbox, alpha)
     portal.application_token = "an application token"
     portal.save()
-    found = tokens.store_portal_pair(portal, pair_of(sandbox, alpha, seed.ADMIN))
+    found = store.store_portal_pair(portal, pair_of(sandbox, alpha, seed.ADMIN))
     settings.B24_TOKEN_KEYS = [NEW, OLD]
     return found
 
@@ -135,11 +136,11 @@ def test_a_renewal_waits_for_the_row_and_is_not_undone(
     found: list[str] = []
 
     def renew() -> None:
-        found.append(tokens.StoredCredentials(row).renew(row.access))
+        found.append(store.StoredCredentials(row).renew(row.access))
         connections.close_all()
 
     renewing = threading.Thread(target=renew)
-    decrypt = crypto.decrypt
+    decrypt = encryption.decrypt
 
     def with_a_renewal_meanwhile(text: str) -> str:
         opened = decrypt(text)
@@ -149,14 +150,14 @@ def test_a_renewal_waits_for_the_row_and_is_not_undone(
             assert renewing.is_alive()
         return opened
 
-    monkeypatch.setattr(crypto, "decrypt", with_a_renewal_meanwhile)
+    monkeypatch.setattr(encryption, "decrypt", with_a_renewal_meanwhile)
     rotate_keys()
     renewing.join()
 
     kept = models.UserToken.objects.get()
     assert kept.access == found[0] != row.access
     assert not sandbox.world.tokens[kept.access].refresh_spent
-    assert all(map(crypto.is_under_first_key, columns().values()))
+    assert all(map(encryption.is_under_first_key, columns().values()))
 
 
 def test_a_row_renewed_between_reading_and_locking_keeps_the_new_pair(
@@ -166,7 +167,7 @@ def test_a_row_renewed_between_reading_and_locking_keeps_the_new_pair(
 
     def after_a_renewal(model: type, *args: object) -> int:
         if model is models.UserToken:
-            tokens.StoredCredentials(row).renew(row.access)
+            store.StoredCredentials(row).renew(row.access)
         return rotate_row(model, *args)
 
     monkeypatch.setattr(key_rotation, "_rotate_row", after_a_renewal)

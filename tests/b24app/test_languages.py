@@ -14,12 +14,14 @@ from django.test import Client, RequestFactory
 from django.utils import timezone, translation
 from django.utils.translation import gettext
 
-from b24app import languages, middleware, session
-from b24app.session import Person
-from b24app.together import run_together
-from sandbox import seed
-from sandbox.app import Sandbox
-from sandbox.world import Portal
+from b24app.identity import session
+from b24app.identity.session import Person
+from b24app.localization import languages
+from b24app.rest.pool import run_together
+from b24app.web import middleware
+from sandbox.server.app import Sandbox
+from sandbox.world import seed
+from sandbox.world.world import Portal
 from tests.b24app.portal_posts import FORM, install, opening_fields
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from django.test import Client, override_settings
 
-from b24app.legal import KINDS, LANGUAGES, language_for
 from b24app.settings import BASE_DIR
+from b24app.web.legal import KINDS, LANGUAGES, language_for
 
 PUBLISHER = {
     "PUBLISHER_NAME": "Nordlicht & Söhne",

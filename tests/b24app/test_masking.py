@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from b24app.commands import command
-from b24app.masking import MASK, VALUES_KEPT, code_word, masked, method_name
+from b24app.monitoring.masking import MASK, VALUES_KEPT, code_word, masked, method_name
+from b24app.rest.commands import command
 
 
 @pytest.mark.parametrize(

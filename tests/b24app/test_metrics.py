@@ -13,14 +13,15 @@ import pytest
 from django.test import Client, override_settings
 from django.utils import timezone
 
-from b24app import metrics, oauth
 from b24app.models import EventReceipt
+from b24app.monitoring import metrics
+from b24app.tokens import oauth
+from payments.attempts.pay import pay
 from payments.models import State
-from payments.pay import pay
-from sandbox import seed
-from sandbox.app import Sandbox
-from sandbox.faults import Fault
-from sandbox.world import Portal
+from sandbox.api.faults import Fault
+from sandbox.server.app import Sandbox
+from sandbox.world import seed
+from sandbox.world.world import Portal
 from tests.b24app.rows import pair_of
 from tests.payments import stage
 
@@ -158,7 +159,7 @@ def test_no_frame_shows_them(client: Client) -> None:
 def test_all_workers_are_summed(tmp_path: Path) -> None:
     """Each in a process of its own, as gunicorn starts them; the last one is asked."""
     program = (
-        "import django; django.setup(); from b24app import metrics;"
+        "import django; django.setup(); from b24app.monitoring import metrics;"
         "metrics._gauges.clear();"
         "metrics.attempt_ended('paid'); print(metrics.exposition().decode())"
     )

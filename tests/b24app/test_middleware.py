@@ -14,13 +14,14 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.test import Client, override_settings
 from django.urls import include, path
 
-from b24app import errors, session
+from b24app import errors
 from b24app.errors import B24Error, error_from_answer
+from b24app.errors.messages import SENTENCES
+from b24app.identity import session
 from b24app.models import Portal as KnownPortal
-from b24app.sentences import SENTENCES
-from sandbox import seed
-from sandbox.app import Sandbox
-from sandbox.world import Portal
+from sandbox.server.app import Sandbox
+from sandbox.world import seed
+from sandbox.world.world import Portal
 from tests.b24app.portal_posts import install, opening_fields, post, session_of
 
 pytestmark = pytest.mark.django_db
@@ -44,10 +45,10 @@ def fail(request: HttpRequest, name: str) -> HttpResponse:
 
 
 urlpatterns = [path("fail/<str:name>/", fail), path("", include("b24app.urls"))]
-handler400 = "b24app.error_pages.bad_request"
-handler403 = "b24app.error_pages.forbidden"
-handler404 = "b24app.error_pages.not_found"
-handler500 = "b24app.error_pages.server_error"
+handler400 = "b24app.web.error_pages.bad_request"
+handler403 = "b24app.web.error_pages.forbidden"
+handler404 = "b24app.web.error_pages.not_found"
+handler500 = "b24app.web.error_pages.server_error"
 
 with_failures = pytest.mark.urls(__name__)
 
@@ -203,4 +204,4 @@ def test_the_answer_carries_no_cookie_and_no_code_sets_one() -> None:
         for file in (Path(settings.BASE_DIR) / package).rglob("*.py")
         if "set_cookie" in file.read_text() or "set_signed_cookie" in file.read_text()
     }
-    assert setters == {"oauth.py"}
+    assert setters == {"sign_in.py"}

@@ -22,12 +22,13 @@ from urllib.parse import urlencode
 
 import pytest
 
-from b24app import shares, together
+from b24app.rest import pool as together
+from b24app.rest import shares
 from bench.portals import Portals, world_of
-from sandbox import seed
-from sandbox.app import Sandbox
-from sandbox.app_process import ROOT, App, running_app
-from sandbox.server import LOOPBACK, Doors, running
+from sandbox.server.app import Sandbox
+from sandbox.server.ports import LOOPBACK, Doors, running
+from sandbox.tools.app_process import ROOT, App, running_app
+from sandbox.world import seed
 from tests.b24app.servers import Listener, listening
 
 WORKERS = 3

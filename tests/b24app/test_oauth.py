@@ -8,14 +8,15 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from pytest_django import Settings
 
-from b24app import oauth, transport
 from b24app.errors import B24Error, ChainBroken, NeverSent, OutcomeUnknown, Refused
-from sandbox import seed
-from sandbox.adapter import SandboxAdapter
-from sandbox.app import Sandbox
-from sandbox.faults import Fault
-from sandbox.installing import begin_installation, uninstall
-from sandbox.world import Portal, Token
+from b24app.rest import transport
+from b24app.tokens import oauth
+from sandbox.api.faults import Fault
+from sandbox.server.adapter import SandboxAdapter
+from sandbox.server.app import Sandbox
+from sandbox.world import seed
+from sandbox.world.installing import begin_installation, uninstall
+from sandbox.world.world import Portal, Token
 from tests.b24app.servers import Telling
 
 A_PAIR = {

@@ -12,14 +12,15 @@ import requests
 from django.core import signing
 from django.test import Client, override_settings
 
-from b24app import models, transport
-from b24app import oauth as oauth_module
+from b24app import models
+from b24app.identity import sign_in
 from b24app.models import UserToken
-from b24app.views import oauth
-from sandbox import seed
-from sandbox.app import Sandbox
-from sandbox.faults import Fault
-from sandbox.world import Portal
+from b24app.rest import transport
+from b24app.tokens import oauth as oauth_module
+from sandbox.api.faults import Fault
+from sandbox.server.app import Sandbox
+from sandbox.world import seed
+from sandbox.world.world import Portal
 from tests.b24app.portal_posts import install, stored
 
 pytestmark = pytest.mark.django_db
@@ -56,7 +57,7 @@ def test_a_manager_signs_in(client: Client, sandbox: Sandbox, portal: models.Por
     assert not row.serves_portal
     assert sandbox.world.tokens[row.access].user_id == seed.MANAGER
     assert row.access not in done.content.decode()
-    assert not done.cookies[oauth.COOKIE].value
+    assert not done.cookies[sign_in.COOKIE].value
     # A page of the whole window: nobody frames it.
     assert "frame-ancestors 'none'" in done["Content-Security-Policy"]
 
@@ -64,14 +65,14 @@ def test_a_manager_signs_in(client: Client, sandbox: Sandbox, portal: models.Por
 def test_the_state_is_bound_to_the_browser_by_a_cookie_for_the_callback_alone(
     client: Client, sandbox: Sandbox, portal: models.Portal
 ) -> None:
-    cookie = start(client).cookies[oauth.COOKIE]
+    cookie = start(client).cookies[sign_in.COOKIE]
     assert cookie["secure"]
     assert cookie["httponly"]
     assert cookie["samesite"] == "Lax"
     assert cookie["path"] == "/oauth/callback/"
     assert cookie["max-age"] == 600
     with override_settings(APP_URL="http://localhost:8000"):
-        assert not start(client).cookies[oauth.COOKIE]["secure"]
+        assert not start(client).cookies[sign_in.COOKIE]["secure"]
 
 
 def refused(answer: Any) -> bool:
@@ -83,7 +84,7 @@ def test_a_state_is_good_once(client: Client, sandbox: Sandbox, portal: models.P
     back = authorize(sandbox, began["Location"], seed.MANAGER)
     assert client.get("/oauth/callback/", back).status_code == 200
     kept = stored()
-    client.cookies[oauth.COOKIE] = began.cookies[oauth.COOKIE].value
+    client.cookies[sign_in.COOKIE] = began.cookies[sign_in.COOKIE].value
     again = authorize(sandbox, began["Location"], seed.MANAGER)
     assert refused(client.get("/oauth/callback/", again))
     assert stored() == kept
@@ -98,7 +99,7 @@ def test_a_forged_state_is_refused(
     client: Client, sandbox: Sandbox, portal: models.Portal, cookie: str
 ) -> None:
     back = authorize(sandbox, start(client)["Location"], seed.MANAGER)
-    client.cookies[oauth.COOKIE] = cookie
+    client.cookies[sign_in.COOKIE] = cookie
     kept = stored()
     sandbox.log.clear()
     assert refused(client.get("/oauth/callback/", back))

@@ -8,14 +8,15 @@ import pytest
 from django.test import Client, override_settings
 from django.utils import timezone
 
-from b24app import event_queue, models
-from b24app.clients import portal_client
+from b24app import models
+from b24app.events import queue
 from b24app.models import UserToken
-from b24app.proof import PROFILE
-from sandbox import installing, seed
-from sandbox.app import Sandbox
-from sandbox.events import form_body
-from sandbox.world import Portal
+from b24app.tokens.clients import portal_client
+from b24app.tokens.proof import PROFILE
+from sandbox.server.app import Sandbox
+from sandbox.world import installing, seed
+from sandbox.world.events import form_body
+from sandbox.world.world import Portal
 from tests.b24app.portal_posts import FORM, begin, install, opening_fields, post
 from tests.conftest import OAUTH_URL
 
@@ -44,7 +45,7 @@ def test_a_portal_of_ones_own_lives_as_any_other(
         installing.uninstall(sandbox.world, alpha, seed.OUR_CLIENT_ID, user_id=seed.ADMIN)
         removal = form_body(sandbox.world.outbox.pop().fields)
         assert client.post("/event/", removal, content_type=FORM).status_code == 200
-        event_queue.work()
+        queue.work()
         assert not UserToken.objects.exists()
     oauth_host = oauth_url.removeprefix("https://")
     assert {call.host for call in sandbox.log} == {host, oauth_host}

@@ -12,13 +12,13 @@ from django.utils import timezone
 
 from b24app import models
 from b24app.errors import BadInput, TokenRejected
-from b24app.forms import MAX_BODY, positive_id
+from b24app.identity.forms import MAX_BODY, positive_id
+from b24app.identity.session import Person
 from b24app.models import UserToken
-from b24app.session import Person
-from sandbox import seed
-from sandbox.app import Sandbox
-from sandbox.faults import Fault
-from sandbox.world import Portal
+from sandbox.api.faults import Fault
+from sandbox.server.app import Sandbox
+from sandbox.world import seed
+from sandbox.world.world import Portal
 from tests.b24app.portal_posts import begin, install, opening_fields, post, stored
 
 pytestmark = pytest.mark.django_db
@@ -125,7 +125,7 @@ def test_an_expired_token_is_not_renewed_before_it_is_proved(
 def test_an_outage_proves_nothing(
     client: Client, sandbox: Sandbox, alpha: Portal, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("b24app.client.pause", lambda seconds: None)
+    monkeypatch.setattr("b24app.rest.client.pause", lambda seconds: None)
     install(client, sandbox, alpha)
     kept = stored()
     sandbox.faults.add(Fault(kind, times=None))

@@ -13,14 +13,17 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
-from b24app import models, portal_address, session, tokens, transport, webhook
-from b24app.clients import user_client
+from b24app import models
 from b24app.errors import AddressForbidden, AddressNotUnderstood
-from b24app.proof import PROFILE
-from b24app.session import Person
-from sandbox import seed
-from sandbox.app import Sandbox
-from sandbox.world import Portal
+from b24app.identity import session, webhook
+from b24app.identity.session import Person
+from b24app.rest import portal_address, transport
+from b24app.tokens import store
+from b24app.tokens.clients import user_client
+from b24app.tokens.proof import PROFILE
+from sandbox.server.app import Sandbox
+from sandbox.world import seed
+from sandbox.world.world import Portal
 from tests.b24app.portal_posts import FORM, begin, install, opening_fields, post, stored
 from tests.b24app.rows import installed, pair_of
 from tests.b24app.servers import Telling
@@ -210,10 +213,10 @@ def test_a_renewal_with_an_unusable_address_keeps_the_pair_and_the_old_address(
     sandbox: Sandbox, alpha: Portal, url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     portal = installed(sandbox, alpha)
-    row = tokens.store_user_pair(portal, pair_of(sandbox, alpha, seed.MANAGER))
+    row = store.store_user_pair(portal, pair_of(sandbox, alpha, seed.MANAGER))
     alpha.url = url
     with caplog.at_level(logging.WARNING, "b24app.security"):
-        tokens.StoredCredentials(row).renew(row.access)
+        store.StoredCredentials(row).renew(row.access)
     kept = models.UserToken.objects.get()
     assert kept.access != row.access
     assert sandbox.world.tokens[kept.access].refresh == kept.refresh
@@ -229,9 +232,9 @@ def test_a_renewal_takes_a_name_in_any_spelling(
     sandbox: Sandbox, alpha: Portal, url: str, netloc: str
 ) -> None:
     portal = installed(sandbox, alpha)
-    row = tokens.store_user_pair(portal, pair_of(sandbox, alpha, seed.MANAGER))
+    row = store.store_user_pair(portal, pair_of(sandbox, alpha, seed.MANAGER))
     alpha.url = url
-    tokens.StoredCredentials(row).renew(row.access)
+    store.StoredCredentials(row).renew(row.access)
     portal.refresh_from_db()
     assert (portal.client_endpoint, portal.domain) == (f"https://{netloc}/rest/", netloc)
 
@@ -333,7 +336,7 @@ def test_an_event_is_not_refused_for_the_server_it_names(
 @pytest.mark.django_db(transaction=True)
 def test_a_call_goes_to_a_host_with_an_underscore(sandbox: Sandbox, alpha: Portal) -> None:
     portal = installed(sandbox, alpha)
-    tokens.store_user_pair(portal, pair_of(sandbox, alpha, seed.MANAGER))
+    store.store_user_pair(portal, pair_of(sandbox, alpha, seed.MANAGER))
     portal.client_endpoint = portal_address.parse("https://büro_1.example.com/rest/").endpoint
     server = Telling({"result": {"ID": "3", "ADMIN": False}})
     with transport.use_adapter(server):

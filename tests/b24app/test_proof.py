@@ -5,14 +5,15 @@ from __future__ import annotations
 import pytest
 from django.test import Client, RequestFactory
 
-from b24app import models, transport
-from b24app.opening import read_opening
-from sandbox import seed
-from sandbox.adapter import SandboxAdapter
-from sandbox.app import Sandbox
-from sandbox.faults import Fault
-from sandbox.registry import METHODS, Method
-from sandbox.world import Portal
+from b24app import models
+from b24app.identity.opening import read_opening
+from b24app.rest import transport
+from sandbox.api.faults import Fault
+from sandbox.api.registry import METHODS, Method
+from sandbox.server.adapter import SandboxAdapter
+from sandbox.server.app import Sandbox
+from sandbox.world import seed
+from sandbox.world.world import Portal
 from tests.b24app.portal_posts import install, opening_fields, post, stored
 
 pytestmark = pytest.mark.django_db
@@ -112,7 +113,7 @@ def test_a_portal_that_is_away_and_has_not_moved_is_an_outage(
     portal: models.Portal,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("b24app.client.pause", lambda seconds: None)
+    monkeypatch.setattr("b24app.rest.client.pause", lambda seconds: None)
     adapter = transport.mounted_adapter()
     assert isinstance(adapter, SandboxAdapter)
     adapter.unreachable_hosts.add("alpha.example.com")

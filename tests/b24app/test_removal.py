@@ -12,14 +12,18 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
-from b24app import doctor, event_queue, models, removal, session
+from b24app import models
+from b24app.events import queue
+from b24app.identity import session
+from b24app.install import doctor
 from b24app.models import RemovalClaim, UserToken
-from b24app.removal_evidence import PortalSays, ServerSays, Verdict, decide
-from sandbox import seed
-from sandbox.app import Sandbox
-from sandbox.faults import Fault
-from sandbox.removed import RemovedOAuth, RemovedRest
-from sandbox.world import Portal
+from b24app.removal import claims
+from b24app.removal.evidence import PortalSays, ServerSays, Verdict, decide
+from sandbox.api.faults import Fault
+from sandbox.server.app import Sandbox
+from sandbox.world import seed
+from sandbox.world.removed import RemovedOAuth, RemovedRest
+from sandbox.world.world import Portal
 from tests.b24app.portal_posts import install, opening_fields, post, session_of
 from tests.b24app.removals import (
     DELAYS,
@@ -86,7 +90,7 @@ def test_a_genuine_removal_ends_tokens_and_sessions(
     sandbox.log.clear()
     assert deliver(client, fields).status_code == 200
     assert sandbox.log == []
-    event_queue.work()
+    queue.work()
     portal.refresh_from_db()
     assert portal.uninstalled_at is not None
     assert (portal.application_token, portal.session_generation) == ("", 1)
@@ -111,7 +115,7 @@ def test_a_person_who_reads_the_token_in_their_browser_removes_nothing(
     assert fields["auth"]["application_token"] == token == portal.application_token
     with caplog.at_level(logging.WARNING, "b24app.security"):
         assert deliver(client, fields).status_code == 200
-        event_queue.work()
+        queue.work()
     assert "claim of a removal is not true" in caplog.text
     assert token not in caplog.text
     assert not is_removed(alpha)
@@ -123,19 +127,19 @@ def test_a_claim_that_is_not_true_is_asked_about_five_times_and_refused(
     client: Client, sandbox: Sandbox, alpha: Portal, portal: models.Portal
 ) -> None:
     deliver(client, forged_event(alpha))
-    assert event_queue.work() == 1
+    assert queue.work() == 1
     asked = questions(sandbox)
     assert asked <= 2
     for number, delay in enumerate(DELAYS, start=2):
         with later(delay - 2 * timedelta(seconds=25)):
-            assert event_queue.work() == 0
+            assert queue.work() == 0
         with later(delay):
-            assert event_queue.work() == 1
-            assert event_queue.work() == 0
+            assert queue.work() == 1
+            assert queue.work() == 0
         assert claim_of(alpha).asks == number
     assert claim_of(alpha).state == State.REFUSED
     with later(30 * DAY):
-        assert event_queue.work() == 0
+        assert queue.work() == 0
     assert questions(sandbox) == 5 * asked
     assert not is_removed(alpha)
 
@@ -160,7 +164,7 @@ def test_each_way_to_confirm_a_removal_is_believed_at_once(
 ) -> None:
     alpha.removed_rest, alpha.removed_oauth = rest, oauth
     deliver(client, uninstall_event(sandbox, alpha))
-    event_queue.work()
+    queue.work()
     assert is_removed(alpha)
 
 
@@ -170,17 +174,17 @@ def test_a_server_behind_the_portal_is_asked_until_it_knows(
 ) -> None:
     alpha.removed_rest, alpha.removed_oauth = rest, RemovedOAuth.STILL_INSTALLED
     deliver(client, uninstall_event(sandbox, alpha))
-    event_queue.work()
+    queue.work()
     assert not is_removed(alpha)
     # A renewal that succeeded was kept.
     row = UserToken.objects.get(serves_portal=True)
     assert not sandbox.world.tokens[row.access].refresh_spent
     for delay in DELAYS[:2]:
         with later(delay):
-            event_queue.work()
+            queue.work()
         assert not is_removed(alpha)
     with later(DELAYS[2]):
-        event_queue.work()
+        queue.work()
     assert is_removed(alpha)
 
 
@@ -190,12 +194,12 @@ def test_an_oauth_server_that_is_away_is_asked_again(
 ) -> None:
     sandbox.faults.add(Fault(kind, method="oauth.token", times=None))
     deliver(client, uninstall_event(sandbox, alpha))
-    event_queue.work()
+    queue.work()
     assert not is_removed(alpha)
     assert claim_of(alpha).state == State.OPEN
     sandbox.faults.clear()
     with later(MINUTE):
-        event_queue.work()
+        queue.work()
         assert is_removed(alpha)
 
 
@@ -204,13 +208,13 @@ def test_servers_that_stay_away_are_asked_daily_until_the_grace_time_is_over(
 ) -> None:
     sandbox.faults.add(Fault("drop", times=None))
     deliver(client, forged_event(alpha))
-    event_queue.work()
+    queue.work()
     for delay in DELAYS:
         with later(delay):
-            event_queue.work()
+            queue.work()
     for day in range(2, 9):
         with later(day * DAY):
-            event_queue.work()
+            queue.work()
     found = claim_of(alpha)
     assert (found.state, found.next_ask_at) == (State.REFUSED, None)
     assert found.asks <= 12
@@ -231,7 +235,7 @@ def test_what_the_portal_says_of_a_token_is_no_word_about_the_app(
         del alpha.users[seed.ADMIN]
     sandbox.faults.add(Fault("drop", method="oauth.token", times=None))
     deliver(client, forged_event(alpha))
-    event_queue.work()
+    queue.work()
     assert (claim_of(alpha).state, is_removed(alpha)) == (State.OPEN, False)
     assert claim_of(alpha).portal_said == PortalSays.NOTHING
 
@@ -256,7 +260,7 @@ def test_wrong_settings_of_the_app_remove_no_portal(
     deliver(client, forged_event(alpha))
     for delay in (timedelta(), *DELAYS, GRACE, GRACE + DAY):
         with later(delay):
-            event_queue.work()
+            queue.work()
     assert not is_removed(alpha)
     assert claim_of(alpha).state == State.REFUSED
     assert UserToken.objects.get(serves_portal=True).broken_code == ""
@@ -273,11 +277,11 @@ def test_without_a_pair_to_renew_the_portals_answer_to_an_old_token_decides(
 ) -> None:
     spend_all_pairs(sandbox)
     deliver(client, forged_event(alpha))
-    event_queue.work()
+    queue.work()
     assert not is_removed(alpha)
     with later(DELAYS[0]):
         deliver(client, uninstall_event(sandbox, alpha))
-        event_queue.work()
+        queue.work()
         assert is_removed(alpha)
 
 
@@ -292,11 +296,11 @@ def test_where_nobody_can_answer_the_grace_time_decides(
     deliver(client, uninstall_event(sandbox, alpha, clean=True))
     for delay in (timedelta(), *DELAYS, GRACE - DAY, GRACE - MINUTE):
         with later(delay):
-            event_queue.work()
+            queue.work()
             prune()
         assert not is_removed(alpha)
     with later(GRACE + MINUTE):
-        event_queue.work()
+        queue.work()
         assert is_removed(alpha)
         prune()
         assert not RemovalClaim.objects.exists()
@@ -307,12 +311,12 @@ def test_where_nobody_can_answer_an_opening_ends_the_claim(
 ) -> None:
     UserToken.objects.all().delete()
     deliver(client, forged_event(alpha))
-    event_queue.work()
+    queue.work()
     with later(3 * DAY):
-        event_queue.work()
+        queue.work()
         session_of(client, sandbox, alpha, seed.MANAGER)
     with later(30 * DAY):
-        event_queue.work()
+        queue.work()
         prune()
     assert not is_removed(alpha)
     assert claim_of(alpha).state == State.REFUSED
@@ -327,7 +331,7 @@ def test_another_persons_pair_is_asked_with_where_the_serving_one_is_spent(
     alpha.removed_rest = RemovedRest.OLD_TOKEN_WORKS
     deliver(client, uninstall_event(sandbox, alpha))
     sandbox.log.clear()
-    event_queue.work()
+    queue.work()
     assert is_removed(alpha)
     assert [call.error for call in sandbox.log if call.method == "oauth.token"] == [
         "invalid_grant",
@@ -344,7 +348,7 @@ def test_a_proved_opening_ends_the_claim(
     assert claim_of(alpha).state == State.REFUSED
     sandbox.log.clear()
     with later(2 * DAY):
-        assert event_queue.work() == 0
+        assert queue.work() == 0
     assert sandbox.log == []
 
 
@@ -362,7 +366,7 @@ def test_an_installation_ends_the_claim(
 ) -> None:
     deliver(client, forged_event(alpha))
     install(client, sandbox, alpha)
-    assert event_queue.work() == 0
+    assert queue.work() == 0
     assert not is_removed(alpha)
 
 
@@ -373,7 +377,7 @@ def test_repeated_claims_do_not_multiply_the_questions(
     for minute in range(0, 24 * 60, 5):
         with later(minute * MINUTE):
             deliver(client, forged_event(alpha, ts=str(minute)))
-            event_queue.work()
+            queue.work()
     assert RemovalClaim.objects.count() == 1
     assert questions(sandbox) <= 2 * 45
     assert not is_removed(alpha)
@@ -384,8 +388,8 @@ def test_claims_and_openings_in_turn_do_not_multiply_the_questions(
 ) -> None:
     for number in range(20):
         deliver(client, forged_event(alpha, ts=str(number)))
-        event_queue.work()
-        removal.refuse(portal)
+        queue.work()
+        claims.refuse(portal)
     assert questions(sandbox) <= 2
 
 
@@ -396,12 +400,12 @@ def test_a_genuine_removal_after_a_forged_one_is_found_within_hours(
     deliver(client, forged_event(alpha))
     for delay in (timedelta(), *(each for each in DELAYS if each < waited)):
         with later(delay):
-            event_queue.work()
+            queue.work()
     with later(waited):
         deliver(client, uninstall_event(sandbox, alpha))
-        event_queue.work()
+        queue.work()
     with later(waited + timedelta(hours=1)):
-        event_queue.work()
+        queue.work()
         assert is_removed(alpha)
 
 
@@ -409,12 +413,12 @@ def test_a_genuine_removal_in_the_quiet_time_is_kept_and_asked_about_after_it(
     client: Client, sandbox: Sandbox, alpha: Portal, portal: models.Portal
 ) -> None:
     deliver(client, forged_event(alpha))
-    event_queue.work()
+    queue.work()
     session_of(client, sandbox, alpha, seed.MANAGER)
     assert deliver(client, uninstall_event(sandbox, alpha)).status_code == 200
-    assert event_queue.work() == 0
-    with later(removal.QUIET):
-        event_queue.work()
+    assert queue.work() == 0
+    with later(claims.QUIET):
+        queue.work()
         assert is_removed(alpha)
 
 
@@ -424,7 +428,7 @@ def test_an_event_that_comes_during_the_last_question_begins_another_round(
     deliver(client, forged_event(alpha))
     for delay in (timedelta(), *DELAYS[:-1]):
         with later(delay):
-            event_queue.work()
+            queue.work()
     genuine: list[int] = []
 
     def remove_now() -> None:
@@ -433,10 +437,10 @@ def test_an_event_that_comes_during_the_last_question_begins_another_round(
     # The server has renewed the pair already when the app is removed.
     meanwhile(sandbox, "oauth.token", remove_now)
     with later(DELAYS[-1]):
-        event_queue.work()
+        queue.work()
         assert (genuine, is_removed(alpha)) == ([200], False)
-    with later(DELAYS[-1] + removal.QUIET + MINUTE):
-        event_queue.work()
+    with later(DELAYS[-1] + claims.QUIET + MINUTE):
+        queue.work()
         assert is_removed(alpha)
 
 
@@ -467,7 +471,7 @@ def test_of_several_workers_one_asks(
     client: Client, sandbox: Sandbox, alpha: Portal, portal: models.Portal
 ) -> None:
     deliver(client, forged_event(alpha))
-    worked = together(*[event_queue.work] * 4)
+    worked = together(*[queue.work] * 4)
     assert sorted(worked) == [0, 0, 0, 1]
     assert questions(sandbox) == 2
 
@@ -476,10 +480,10 @@ def test_a_worker_that_died_is_replaced_when_its_lease_is_over(
     client: Client, sandbox: Sandbox, alpha: Portal, portal: models.Portal
 ) -> None:
     deliver(client, uninstall_event(sandbox, alpha))
-    assert removal._take(claim_of(alpha))
-    assert event_queue.work() == 0
-    with later(removal.LEASE):
-        assert event_queue.work() == 1
+    assert claims._take(claim_of(alpha))
+    assert queue.work() == 0
+    with later(claims.LEASE):
+        assert queue.work() == 1
         assert is_removed(alpha)
 
 
@@ -493,8 +497,8 @@ def test_an_opening_that_is_proved_while_the_servers_are_asked_wins(
 ) -> None:
     """The server said that the app is not installed; before that is written down, it is again."""
     deliver(client, uninstall_event(sandbox, alpha))
-    meanwhile(sandbox, "oauth.token", lambda: removal.refuse(portal))
-    event_queue.work()
+    meanwhile(sandbox, "oauth.token", lambda: claims.refuse(portal))
+    queue.work()
     assert not is_removed(alpha)
     assert UserToken.objects.exists()
 
@@ -504,7 +508,7 @@ def test_a_pair_that_is_deleted_while_the_portal_is_asked_proves_nothing(
 ) -> None:
     deliver(client, forged_event(alpha))
     meanwhile(sandbox, "app.info", lambda: UserToken.objects.all().delete())
-    event_queue.work()
+    queue.work()
     assert not is_removed(alpha)
     assert claim_of(alpha).server_said == ServerSays.NOTHING
 
@@ -584,12 +588,12 @@ def test_the_doctor_tells_of_an_open_claim(
     client: Client, sandbox: Sandbox, alpha: Portal, portal: models.Portal
 ) -> None:
     deliver(client, forged_event(alpha))
-    event_queue.work()
+    queue.work()
     known = models.Portal.objects.get(pk=portal.pk)
     told = [line for line in doctor.examine(known) if not line.is_ok]
     assert [str(line.name) for line in told] == ["Removal"]
     assert "asked 1 time;" in str(told[0].found)
-    removal.refuse(portal)
+    claims.refuse(portal)
     assert all(line.is_ok for line in doctor.examine(models.Portal.objects.get(pk=portal.pk)))
 
 
@@ -598,7 +602,7 @@ def test_a_second_delivery_of_a_removal_that_was_refused_begins_nothing(
 ) -> None:
     fields = forged_event(alpha)
     deliver(client, fields)
-    removal.refuse(portal)
+    claims.refuse(portal)
     assert deliver(client, fields).status_code == 200
     assert claim_of(alpha).state == State.REFUSED
     assert timezone.now() >= claim_of(alpha).claimed_at

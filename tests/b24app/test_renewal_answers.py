@@ -11,17 +11,20 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
-from b24app import models, oauth, session, tokens, transport
-from b24app.broken import TRIED_AGAIN_AFTER
-from b24app.clients import user_client
+from b24app import models
 from b24app.errors import ChainBroken
-from b24app.proof import PROFILE
-from b24app.session import Person
-from sandbox import seed
-from sandbox.adapter import SandboxAdapter
-from sandbox.app import Sandbox
-from sandbox.faults import Fault
-from sandbox.world import Portal
+from b24app.identity import session
+from b24app.identity.session import Person
+from b24app.rest import transport
+from b24app.tokens import oauth, store
+from b24app.tokens.clients import user_client
+from b24app.tokens.failures import TRIED_AGAIN_AFTER
+from b24app.tokens.proof import PROFILE
+from sandbox.api.faults import Fault
+from sandbox.server.adapter import SandboxAdapter
+from sandbox.server.app import Sandbox
+from sandbox.world import seed
+from sandbox.world.world import Portal
 from tests.b24app.rows import calls, installed, pair_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -64,7 +67,7 @@ def stage(sandbox: Sandbox, alpha: Portal, settings: Settings) -> Stage:
     """A manager whose token has expired, by both clocks."""
     pair = pair_of(sandbox, alpha, seed.MANAGER, expires_in=timedelta(hours=-1))
     sandbox.world.tokens[pair.access].expires = sandbox.world.now() - 1
-    row = tokens.store_user_pair(installed(sandbox, alpha), pair)
+    row = store.store_user_pair(installed(sandbox, alpha), pair)
     return Stage(sandbox, alpha, settings, row)
 
 

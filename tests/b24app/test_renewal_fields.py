@@ -9,12 +9,14 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from b24app import models, tokens, transport
+from b24app import models
 from b24app.errors import NeverSent, TokenRejected
-from sandbox import oauth as server
-from sandbox import seed
-from sandbox.app import Sandbox
-from sandbox.world import Portal
+from b24app.rest import transport
+from b24app.tokens import store
+from sandbox.api import oauth as server
+from sandbox.server.app import Sandbox
+from sandbox.world import seed
+from sandbox.world.world import Portal
 from tests.b24app.portal_posts import install
 from tests.b24app.rows import calls, installed, pair_of
 from tests.b24app.servers import Telling
@@ -30,7 +32,7 @@ ODD = [ABSENT, None, "", "null", [], {}, True, 1.5, "soon", -1, 10**12, 10**30, 
 
 @pytest.fixture
 def row(sandbox: Sandbox, alpha: Portal) -> models.UserToken:
-    return tokens.store_user_pair(installed(sandbox, alpha), pair_of(sandbox, alpha, seed.MANAGER))
+    return store.store_user_pair(installed(sandbox, alpha), pair_of(sandbox, alpha, seed.MANAGER))
 
 
 def answer_with(monkeypatch: pytest.MonkeyPatch, **changes: object) -> None:
@@ -45,7 +47,7 @@ def answer_with(monkeypatch: pytest.MonkeyPatch, **changes: object) -> None:
 
 
 def renew(row: models.UserToken) -> str:
-    return tokens.StoredCredentials(row).renew(row.access)
+    return store.StoredCredentials(row).renew(row.access)
 
 
 @pytest.mark.parametrize("odd", ODD, ids=lambda odd: repr(odd)[:20])
@@ -99,7 +101,7 @@ def test_a_refresh_token_alone_is_kept_and_renewed_once_more(
             renew(row)
     kept = models.UserToken.objects.get()
     assert kept.refresh != row.refresh
-    access = tokens.StoredCredentials(kept).access_token()
+    access = store.StoredCredentials(kept).access_token()
     assert sandbox.world.tokens[access].user_id == seed.MANAGER
     assert calls(sandbox, "oauth.token") == 2
 

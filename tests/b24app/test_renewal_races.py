@@ -15,14 +15,15 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
-from b24app import models, tokens
-from b24app.clients import user_client
+from b24app import models
 from b24app.errors import ChainBroken
-from b24app.proof import PROFILE
-from sandbox import seed
-from sandbox.app import Sandbox
-from sandbox.faults import Fault
-from sandbox.world import Portal
+from b24app.tokens import store
+from b24app.tokens.clients import user_client
+from b24app.tokens.proof import PROFILE
+from sandbox.api.faults import Fault
+from sandbox.server.app import Sandbox
+from sandbox.world import seed
+from sandbox.world.world import Portal
 from tests.b24app.portal_posts import opening_fields, post
 from tests.b24app.ported import ported_sandbox, renewing_process
 from tests.b24app.rows import calls, expire, installed, pair_of
@@ -48,7 +49,7 @@ def kept_expired(sandbox: Sandbox, there: Portal, *, ahead: timedelta) -> models
     """The manager's pair, whose token has expired; by our clock it has `ahead` to go."""
     pair = pair_of(sandbox, there, seed.MANAGER, expires_in=ahead)
     expire(sandbox, pair.access)
-    return tokens.store_user_pair(installed(sandbox, there), pair)
+    return store.store_user_pair(installed(sandbox, there), pair)
 
 
 def ready(process: subprocess.Popen[str]) -> None:

@@ -15,15 +15,17 @@ from django.core.management.base import CommandError
 from django.test import Client, override_settings
 from django.utils import timezone
 
-from b24app import models, rest_log, trace, transport
+from b24app import models
 from b24app.errors import NeverSent, OutcomeUnknown
-from b24app.exchange import Exchange
 from b24app.models import EventReceipt, RestCall
+from b24app.monitoring import rest_log, trace
+from b24app.monitoring.exchange import Exchange
+from b24app.rest import transport
 from b24app.signals import portal_uninstalled, pruning
-from sandbox import seed
-from sandbox.app import Sandbox
-from sandbox.faults import Fault
-from sandbox.world import Portal
+from sandbox.api.faults import Fault
+from sandbox.server.app import Sandbox
+from sandbox.world import seed
+from sandbox.world.world import Portal
 from tests.b24app.portal_posts import install, opening_fields, post
 from tests.b24app.rows import installed, pair_of
 

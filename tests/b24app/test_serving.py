@@ -8,15 +8,15 @@ from django.test import Client
 from django.utils import timezone
 
 from b24app import models
-from b24app.broken import TRIED_AGAIN_AFTER
-from b24app.clients import portal_client
 from b24app.errors import ChainBroken
 from b24app.models import UserToken
-from b24app.proof import PROFILE
-from sandbox import seed
-from sandbox.app import Sandbox
-from sandbox.faults import Fault
-from sandbox.world import Portal, Role, User
+from b24app.tokens.clients import portal_client
+from b24app.tokens.failures import TRIED_AGAIN_AFTER
+from b24app.tokens.proof import PROFILE
+from sandbox.api.faults import Fault
+from sandbox.server.app import Sandbox
+from sandbox.world import seed
+from sandbox.world.world import Portal, Role, User
 from tests.b24app.portal_posts import install, opening_fields, post
 
 pytestmark = pytest.mark.django_db(transaction=True)

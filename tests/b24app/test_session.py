@@ -11,12 +11,12 @@ from django.http import HttpRequest
 from django.test import Client, RequestFactory
 from django.utils import timezone
 
-from b24app import session
 from b24app.errors import SessionExpired
+from b24app.identity import session
+from b24app.identity.session import Person
 from b24app.models import Portal
-from b24app.session import Person
-from sandbox import seed, world
-from sandbox.app import Sandbox
+from sandbox.server.app import Sandbox
+from sandbox.world import seed, world
 from tests.b24app.portal_posts import install, opening_fields, post
 
 pytestmark = pytest.mark.django_db

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo, available_timezones
 import pytest
 from django.utils import timezone
 
-from b24app import times, zones
+from b24app.localization import times, zones
 
 HOUR = timedelta(hours=1)
 

@@ -13,15 +13,17 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django import Settings
 
-from b24app import models, oauth, tokens, transport
-from b24app.clients import portal_client, user_client
+from b24app import models
 from b24app.errors import B24Error, ChainBroken, NeverSent, OutcomeUnknown, Refused, TokenRejected
-from sandbox import seed
-from sandbox.adapter import SandboxAdapter
-from sandbox.app import Sandbox
-from sandbox.faults import Fault
-from sandbox.installing import begin_installation, uninstall
-from sandbox.world import Portal
+from b24app.rest import transport
+from b24app.tokens import oauth, store
+from b24app.tokens.clients import portal_client, user_client
+from sandbox.api.faults import Fault
+from sandbox.server.adapter import SandboxAdapter
+from sandbox.server.app import Sandbox
+from sandbox.world import seed
+from sandbox.world.installing import begin_installation, uninstall
+from sandbox.world.world import Portal
 from tests.b24app.rows import calls, installed, pair_of
 
 # A renewal commits before it is used, so these tests cannot live in a transaction of their own.
@@ -39,11 +41,11 @@ def portal(sandbox: Sandbox, alpha: Portal) -> models.Portal:
 @pytest.fixture
 def row(sandbox: Sandbox, alpha: Portal, portal: models.Portal) -> models.UserToken:
     """The manager's pair."""
-    return tokens.store_user_pair(portal, pair_of(sandbox, alpha, seed.MANAGER))
+    return store.store_user_pair(portal, pair_of(sandbox, alpha, seed.MANAGER))
 
 
 def renewed(row: models.UserToken) -> str:
-    return tokens.StoredCredentials(row).renew(row.access)
+    return store.StoredCredentials(row).renew(row.access)
 
 
 # Storing
@@ -56,7 +58,7 @@ def test_a_pair_is_kept_in_place_of_the_older_one(
     row.save()
     newer = pair_of(sandbox, alpha, seed.MANAGER)
 
-    tokens.store_user_pair(portal, newer)
+    store.store_user_pair(portal, newer)
 
     kept = models.UserToken.objects.get()
     assert (kept.access, kept.refresh) == (newer.access, newer.refresh)
@@ -66,19 +68,19 @@ def test_a_pair_is_kept_in_place_of_the_older_one(
 def test_a_persons_pair_and_the_portals_pair_are_two(
     sandbox: Sandbox, alpha: Portal, portal: models.Portal
 ) -> None:
-    own = tokens.store_user_pair(portal, pair_of(sandbox, alpha, seed.ADMIN))
-    serving = tokens.store_portal_pair(portal, pair_of(sandbox, alpha, seed.ADMIN))
+    own = store.store_user_pair(portal, pair_of(sandbox, alpha, seed.ADMIN))
+    serving = store.store_portal_pair(portal, pair_of(sandbox, alpha, seed.ADMIN))
 
     assert own.pk != serving.pk
-    assert tokens.user_credentials(portal, seed.ADMIN).access_token() == own.access
-    assert tokens.portal_credentials(portal).access_token() == serving.access
+    assert store.user_credentials(portal, seed.ADMIN).access_token() == own.access
+    assert store.portal_credentials(portal).access_token() == serving.access
 
 
 def test_another_administrators_pair_takes_over_the_portal(
     sandbox: Sandbox, alpha: Portal, portal: models.Portal
 ) -> None:
-    tokens.store_portal_pair(portal, pair_of(sandbox, alpha, seed.ADMIN))
-    tokens.store_portal_pair(portal, pair_of(sandbox, alpha, seed.SETTINGS_ADMIN))
+    store.store_portal_pair(portal, pair_of(sandbox, alpha, seed.ADMIN))
+    store.store_portal_pair(portal, pair_of(sandbox, alpha, seed.SETTINGS_ADMIN))
 
     assert models.UserToken.objects.get(serves_portal=True).user_id == seed.SETTINGS_ADMIN
 
@@ -111,7 +113,7 @@ def test_a_renewed_pair_is_kept_encrypted(sandbox: Sandbox, row: models.UserToke
 def test_a_token_that_outlives_the_call_is_not_renewed(
     sandbox: Sandbox, row: models.UserToken
 ) -> None:
-    assert tokens.StoredCredentials(row).access_token() == row.access
+    assert store.StoredCredentials(row).access_token() == row.access
     assert calls(sandbox, "oauth.token") == 0
 
 
@@ -120,7 +122,7 @@ def test_a_token_about_to_expire_is_renewed_first(
     sandbox: Sandbox, row: models.UserToken, left: timedelta
 ) -> None:
     row.expires_at = timezone.now() + left
-    credentials = tokens.StoredCredentials(row)
+    credentials = store.StoredCredentials(row)
 
     access = credentials.access_token()
 
@@ -138,16 +140,16 @@ def test_the_old_token_serves_while_it_lasts_where_no_new_one_can_be_had(
     door.unreachable_hosts.add("oauth.bitrix.info")
     with transport.use_adapter(door):
         if still_good:
-            assert tokens.StoredCredentials(row).access_token() == row.access
+            assert store.StoredCredentials(row).access_token() == row.access
         else:
             with pytest.raises(NeverSent):
-                tokens.StoredCredentials(row).access_token()
+                store.StoredCredentials(row).access_token()
 
 
 def test_who_comes_late_uses_the_pair_that_is_there(
     sandbox: Sandbox, row: models.UserToken
 ) -> None:
-    early, late = tokens.StoredCredentials(row), tokens.StoredCredentials(row)
+    early, late = store.StoredCredentials(row), store.StoredCredentials(row)
 
     assert early.renew(row.access) == late.renew(row.access)
     assert calls(sandbox, "oauth.token") == 1
@@ -159,7 +161,7 @@ def test_threads_renew_once(sandbox: Sandbox, row: models.UserToken) -> None:
     found: list[str] = []
 
     def renew() -> None:
-        credentials = tokens.StoredCredentials(row)
+        credentials = store.StoredCredentials(row)
         together.wait()
         found.append(credentials.renew(row.access))
         connections.close_all()
@@ -286,7 +288,7 @@ def test_another_persons_pair_is_not_kept(
 
 
 def test_a_deleted_row_is_a_broken_chain(row: models.UserToken) -> None:
-    credentials = tokens.StoredCredentials(row)
+    credentials = store.StoredCredentials(row)
     models.UserToken.objects.all().delete()
 
     with pytest.raises(ChainBroken):

@@ -11,11 +11,12 @@ import pytest
 from django.conf import settings
 from django.test import Client
 
-from b24app import together, trace
-from b24app.logs import JsonFormatter
-from sandbox import seed
-from sandbox.app import Sandbox
-from sandbox.world import Portal
+from b24app.monitoring import trace
+from b24app.monitoring.logs import JsonFormatter
+from b24app.rest import pool
+from sandbox.server.app import Sandbox
+from sandbox.world import seed
+from sandbox.world.world import Portal
 from tests.b24app.portal_posts import install, opening_fields, post
 
 HEX_ID = 32
@@ -57,7 +58,7 @@ def test_lines_of_an_opening_name_its_request_and_portal(
     answer = post(client, "/", opening_fields(sandbox, alpha, seed.MANAGER))
 
     told = lines()[known:]
-    called = [line for line in told if line["logger"] == "b24app.transport"]
+    called = [line for line in told if line["logger"] == "b24app.rest.transport"]
     # Some of these calls were made in threads of the pool.
     assert len(called) > 1
     assert {line["request"] for line in called} == {answer[trace.HEADER]}
@@ -97,7 +98,7 @@ def test_an_odd_name_is_not(client: Client, given: str) -> None:
 def test_threads_of_the_pool_work_for_the_same_request() -> None:
     begun = trace.begin()
     seen: list[trace.Trace] = []
-    together.run_together([lambda: seen.append(trace.current())] * 4)
+    pool.run_together([lambda: seen.append(trace.current())] * 4)
     assert all(found is begun for found in seen)
 
 

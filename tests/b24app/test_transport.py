@@ -21,13 +21,14 @@ import trustme
 from django.conf import settings as django_settings
 from pytest_django import Settings
 
-from b24app import addresses, oauth, transport
-from b24app.client import Answer, Client, Query
 from b24app.errors import AddressForbidden, NeverSent, OutcomeUnknown, Refused
-from sandbox import seed
-from sandbox.app import Sandbox
-from sandbox.installing import begin_installation
-from sandbox.server import Doors, running
+from b24app.rest import addresses, transport
+from b24app.rest.client import Answer, Client, Query
+from b24app.tokens import oauth
+from sandbox.server.app import Sandbox
+from sandbox.server.ports import Doors, running
+from sandbox.world import seed
+from sandbox.world.installing import begin_installation
 from tests.b24app.servers import Listener, Telling, http, listening, saying
 
 TIMEOUT = (2.0, 2.0)

@@ -14,11 +14,11 @@ from django.http import UnreadablePostError
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
-from b24app import session
-from b24app.forms import MAX_BODY
-from sandbox import seed
-from sandbox.app import Sandbox
-from sandbox.world import Portal
+from b24app.identity import session
+from b24app.identity.forms import MAX_BODY
+from sandbox.server.app import Sandbox
+from sandbox.world import seed
+from sandbox.world.world import Portal
 from tests.b24app.portal_posts import FORM, install, opening_fields, session_of, stored
 
 pytestmark = pytest.mark.django_db
@@ -280,7 +280,7 @@ def test_what_a_view_finds_wrong_with_a_request_is_one_line_as_well(
     def fails(*args: object) -> None:
         raise error("one\nand two")
 
-    monkeypatch.setattr("b24app.views.event.events.receive", fails)
+    monkeypatch.setattr("b24app.events.views.events.receive", fails)
     answer = Client(raise_request_exception=False).post("/event/", {"a": "1"})
     assert answer.status_code == (403 if error is PermissionDenied else 400)
     assert answer.json()["error"] in ("bad_request", "forbidden")
@@ -293,7 +293,7 @@ def test_a_fault_of_our_own_keeps_its_traceback(
     def fails(*args: object) -> None:
         raise ValueError("ours")
 
-    monkeypatch.setattr("b24app.views.event.events.receive", fails)
+    monkeypatch.setattr("b24app.events.views.events.receive", fails)
     assert Client(raise_request_exception=False).post("/event/", {"a": "1"}).status_code == 500
     assert [record.levelname for record in lines.records if record.exc_info] == ["ERROR"]
 

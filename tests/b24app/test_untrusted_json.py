@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from b24app import untrusted_json
-from b24app.numbers import whole
-from b24app.text import UNSAFE, cleaned, cut
-from b24app.untrusted_json import OversizedNumber
+from b24app.untrusted import clean_json
+from b24app.untrusted.clean_json import OversizedNumber
+from b24app.untrusted.numbers import whole
+from b24app.untrusted.text import UNSAFE, cleaned, cut
 
 TEXTS = st.text(st.characters(), max_size=20)  # surrogates too
 
@@ -30,7 +30,7 @@ TEXTS = st.text(st.characters(), max_size=20)  # surrogates too
 def test_every_text_is_clean_and_all_else_is_as_it_was_sent(value: Any, is_ascii: bool) -> None:
     """Escaped in JSON, and as bytes of UTF-8."""
     body = json.dumps(value, ensure_ascii=is_ascii).encode("utf-8", "surrogatepass")
-    found = untrusted_json.loads(body)
+    found = clean_json.loads(body)
     assert found == _cleaned(found)
     if is_ascii:  # Three bytes that are no UTF-8 become three characters.
         assert found == _cleaned(json.loads(body))
@@ -65,7 +65,7 @@ def test_what_is_unsafe_is_replaced_and_what_people_write_is_kept() -> None:
     ],
 )
 def test_a_number_is_exact_and_never_a_negative_zero(sent: bytes, meant: object) -> None:
-    found = untrusted_json.loads(sent)
+    found = clean_json.loads(sent)
     assert (found, str(found)) == (meant, str(meant))
 
 
@@ -75,7 +75,7 @@ def test_a_number_is_exact_and_never_a_negative_zero(sent: bytes, meant: object)
     ids=len,
 )
 def test_a_number_that_nothing_can_hold_is_no_number(sent: bytes) -> None:
-    (found,) = untrusted_json.loads(b"[" + sent + b"]")
+    (found,) = clean_json.loads(b"[" + sent + b"]")
     assert isinstance(found, OversizedNumber)
     assert not isinstance(found, int | str | Decimal)
 
@@ -83,12 +83,12 @@ def test_a_number_that_nothing_can_hold_is_no_number(sent: bytes) -> None:
 @pytest.mark.parametrize("body", [b"", b"{", b"NaN", b"-Infinity", b'"\x00"', b"[" * 100_000])
 def test_what_is_no_json_is_refused(body: bytes) -> None:
     with pytest.raises((ValueError, RecursionError)):
-        untrusted_json.loads(body)
+        clean_json.loads(body)
 
 
 def test_a_text_with_a_letter_to_clean_may_be_nested_as_deep_as_json_is_parsed() -> None:
     body = b"[" * 900 + rb'"\u0000"' + b"]" * 900
-    found = untrusted_json.loads(body)
+    found = clean_json.loads(body)
     while isinstance(found, list):
         (found,) = found
     assert found == "\ufffd"

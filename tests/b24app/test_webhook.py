@@ -10,8 +10,6 @@ from contextlib import redirect_stderr
 import pytest
 from pytest_django import Settings
 
-from b24app import transport, webhook
-from b24app.client import Query
 from b24app.errors import (
     AddressForbidden,
     B24Error,
@@ -20,14 +18,17 @@ from b24app.errors import (
     PortalMoved,
     TokenRejected,
 )
+from b24app.identity import webhook
+from b24app.management.portals import NoSuchPortal, portal_named
 from b24app.models import Portal as PortalRow
-from b24app.named import NoSuchPortal, portal_named
-from b24app.proof import APP_INFO, PROFILE
-from sandbox import seed
-from sandbox.adapter import SandboxAdapter
-from sandbox.app import Sandbox
-from sandbox.faults import Fault
-from sandbox.world import Portal
+from b24app.rest import transport
+from b24app.rest.client import Query
+from b24app.tokens.proof import APP_INFO, PROFILE
+from sandbox.api.faults import Fault
+from sandbox.server.adapter import SandboxAdapter
+from sandbox.server.app import Sandbox
+from sandbox.world import seed
+from sandbox.world.world import Portal
 from tests.b24app.rows import installed
 
 ADDRESS = f"https://alpha.example.com/rest/{seed.ADMIN}/{seed.WEBHOOK_CODE}/"

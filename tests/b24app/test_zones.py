@@ -13,11 +13,12 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from b24app import models, zones
-from b24app.clocks import offset_of
-from sandbox import seed
-from sandbox.app import Sandbox
-from sandbox.world import Portal
+from b24app import models
+from b24app.localization import zones
+from b24app.rest.clock import offset_of
+from sandbox.server.app import Sandbox
+from sandbox.world import seed
+from sandbox.world.world import Portal
 from tests import clocks
 from tests.b24app.portal_posts import install, opening_fields, post, session_of
 from tests.clocks import Clock
@@ -190,7 +191,7 @@ def test_answers_without_a_time_change_nothing(
 ) -> None:
     install(client, sandbox, alpha)
     before = models.Portal.objects.values().get()
-    monkeypatch.setattr("sandbox.answers._iso", lambda moment: "soon")
+    monkeypatch.setattr("sandbox.api.answers._iso", lambda moment: "soon")
     opened(client, sandbox, alpha, seed.MANAGER)
     after = models.Portal.objects.values().get()
     assert after["time_zone_found"] == before["time_zone_found"] == "UTC+03:00"

@@ -18,14 +18,14 @@ from django.db import connection
 from django.test import Client, RequestFactory
 from django.test.utils import CaptureQueriesContext, override_settings
 
-from b24app import transport
+from b24app.rest import transport
 from bench import floor
 from bench.network import Heard
 from bench.rows.round_trips import chain
-from sandbox import seed
-from sandbox.app import Sandbox
-from sandbox.server import Doors, running
-from sandbox.world import Portal
+from sandbox.server.app import Sandbox
+from sandbox.server.ports import Doors, running
+from sandbox.world import seed
+from sandbox.world.world import Portal
 from tests.b24app.portal_posts import opening_fields
 from tests.payments import stage
 from tests.payments.frames import DEAL_TAB, Frame, offer_in, text_of

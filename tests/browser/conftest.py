@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
 
-from sandbox import seed
-from sandbox.demo import Stage, on_stage
 from sandbox.host.visit import memory_of
+from sandbox.tools.demo import Stage, on_stage
+from sandbox.world import seed
 from tests.browser.visit import Visit, install
 
 HERE = Path(__file__).parent

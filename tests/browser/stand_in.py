@@ -13,12 +13,12 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from playwright.sync_api import Browser, Frame, Page
 
-from sandbox import seed
-from sandbox.app import Sandbox
 from sandbox.host.visit import cookie_name
-from sandbox.installing import begin_installation
-from sandbox.server import LOOPBACK, Doors, running
-from sandbox.world import Installation, Portal
+from sandbox.server.app import Sandbox
+from sandbox.server.ports import LOOPBACK, Doors, running
+from sandbox.world import seed
+from sandbox.world.installing import begin_installation
+from sandbox.world.world import Installation, Portal
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment

@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, FrameLocator, Locator, expect
 
-from sandbox import seed
-from sandbox.demo import Stage, on_stage
-from sandbox.faults import AFTER, BEFORE, Fault
+from sandbox.api.faults import AFTER, BEFORE, Fault
+from sandbox.tools.demo import Stage, on_stage
+from sandbox.world import seed
 from tests.browser.axe import Auditor
 from tests.browser.test_history import hand_over
 from tests.browser.visit import Visit, press_pay, row_of

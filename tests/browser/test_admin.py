@@ -8,8 +8,8 @@ import sys
 
 from playwright.sync_api import Browser, expect
 
-from sandbox import seed
-from sandbox.demo import Stage
+from sandbox.tools.demo import Stage
+from sandbox.world import seed
 
 PASSWORD = "not-a-common-password"
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import FrameLocator, Locator, expect
 
-from sandbox import seed
-from sandbox.demo import Stage
+from sandbox.tools.demo import Stage
+from sandbox.world import seed
 from tests.browser.visit import Visit, row_of
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page
 
-from sandbox import seed
+from sandbox.world import seed
 from tests.browser.stand_in import (
     Hall,
     a_hall,

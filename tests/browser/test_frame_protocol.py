@@ -11,8 +11,8 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page
 
-from sandbox import seed
-from sandbox.server import LOOPBACK
+from sandbox.server.ports import LOOPBACK
+from sandbox.world import seed
 from tests.browser.stand_in import (
     Hall,
     a_hall,

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, FrameLocator, expect
 
-from sandbox import seed
-from sandbox.demo import Stage
-from sandbox.faults import Fault
+from sandbox.api.faults import Fault
+from sandbox.tools.demo import Stage
+from sandbox.world import seed
 from tests.browser.visit import Visit, press_pay, row_of
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from playwright.sync_api import Browser, expect
 
-from sandbox import seed
-from sandbox.demo import Stage
-from sandbox.faults import Fault
+from sandbox.api.faults import Fault
+from sandbox.tools.demo import Stage
+from sandbox.world import seed
 from tests.browser.visit import Visit
 
 

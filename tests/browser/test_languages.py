@@ -9,9 +9,9 @@ from django.utils import translation
 from django.utils.translation import gettext
 from playwright.sync_api import Browser, expect
 
-from b24app import languages
-from sandbox import seed
-from sandbox.demo import Stage
+from b24app.localization import languages
+from sandbox.tools.demo import Stage
+from sandbox.world import seed
 from tests.browser.visit import Visit, row_of
 
 CODES = sorted(set(languages.BY_PORTALS_CODE) - {"en"})

@@ -9,10 +9,10 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, expect
 
-from b24app import languages
-from sandbox import seed, worst
-from sandbox.demo import Stage, on_stage
-from sandbox.faults import BEFORE, Fault
+from b24app.localization import languages
+from sandbox.api.faults import BEFORE, Fault
+from sandbox.tools.demo import Stage, on_stage
+from sandbox.world import seed, worst
 from tests.browser.fitting import Ruler
 from tests.browser.test_history import hand_over
 from tests.browser.visit import Visit, press_pay, row_of

@@ -7,9 +7,9 @@ import sqlite3
 
 from playwright.sync_api import FrameLocator, Locator, expect
 
-from sandbox import seed
-from sandbox.demo import Stage
-from sandbox.faults import Fault
+from sandbox.api.faults import Fault
+from sandbox.tools.demo import Stage
+from sandbox.world import seed
 from tests.browser.visit import Visit, choose_other_way, press_pay, row_of
 
 MARK, UNPAY = "crm.item.payment.pay", "crm.item.payment.unpay"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from playwright.sync_api import FrameLocator, expect
 
-from sandbox import seed
-from sandbox.demo import Stage
+from sandbox.tools.demo import Stage
+from sandbox.world import seed
 from tests.browser.visit import Visit, press_pay, row_of
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from playwright.sync_api import Route, expect
 
-from sandbox.demo import Stage
 from sandbox.host.visit import memory_of
+from sandbox.tools.demo import Stage
 from tests.browser.visit import NARROW, Visit
 
 SHAPE = "() => getComputedStyle(document.getElementById('screen'), '::after').opacity === '1'"

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, FrameLocator, Locator, expect
 
-from sandbox import seed
-from sandbox.demo import Stage, on_stage
+from sandbox.tools.demo import Stage, on_stage
+from sandbox.world import seed
 from tests.browser.visit import Visit, choose_other_way, install, press_pay, row_of
 
 DEAL, PAYMENT = seed.PLAIN_DEALS[2], seed.PLAIN_PAYMENTS[-1]

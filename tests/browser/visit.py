@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from playwright.sync_api import Browser, Frame, FrameLocator, Locator, Page, Response, expect
 
-from sandbox.world import Portal
+from sandbox.world.world import Portal
 
 WIDTH, HEIGHT = 1280, 900
 NARROW = "() => document.documentElement.scrollWidth <= document.documentElement.clientWidth"

@@ -23,11 +23,11 @@ from typing import Any, BinaryIO
 import requests
 import trustme
 
-from sandbox import seed
-from sandbox.app import Sandbox
-from sandbox.app_process import ROOT, collect_static, environment_of, manage
-from sandbox.server import LOOPBACK, Doors, running
-from sandbox.smoke import Walk
+from sandbox.server.app import Sandbox
+from sandbox.server.ports import LOOPBACK, Doors, running
+from sandbox.tools.app_process import ROOT, collect_static, environment_of, manage
+from sandbox.tools.smoke import Walk
+from sandbox.world import seed
 
 NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
 START_SECONDS = 60

@@ -20,10 +20,10 @@ from urllib.parse import urlencode
 import pytest
 import requests
 
-from b24app import session
-from sandbox import seed
-from sandbox.app_process import ROOT
-from sandbox.visitor import Visitor
+from b24app.identity import session
+from sandbox.tools.app_process import ROOT
+from sandbox.tools.visitor import Visitor
+from sandbox.world import seed
 from tests.deploy.proxied import NGINX, Proxied, member_ids, proxied, readme_arguments
 
 pytestmark = [

@@ -17,17 +17,18 @@ from django.core.cache import cache
 from django.db import connection
 from django.test import Client, override_settings
 
-from b24app import rest_log, transport
 from b24app.models import Portal as PortalRow
 from b24app.models import RestCall, UserToken
-from payments.administration import provider
-from payments.checkout import proof_of
-from sandbox import seed
-from sandbox.app import Sandbox
-from sandbox.checkout import request_fields
-from sandbox.events import flat_fields
-from sandbox.faults import Fault
-from sandbox.world import Portal
+from b24app.monitoring import rest_log
+from b24app.rest import transport
+from payments.setup import manual_settlement
+from payments.setup.checkout import proof_of
+from sandbox.api.faults import Fault
+from sandbox.host.checkout import request_fields
+from sandbox.server.app import Sandbox
+from sandbox.world import seed
+from sandbox.world.events import flat_fields
+from sandbox.world.world import Portal
 from tests.b24app.portal_posts import FORM, install, opening_fields, post
 from tests.payments.frames import DEAL_TAB, Frame, offer_in
 
@@ -111,7 +112,9 @@ def _set_up(frame: Frame, portal: Portal) -> None:
     )
     assert "MERCHANT_KEY" in effective.content.decode()
     frame.post("/payments/provider/create/")
-    manual = next(one for one in portal.pay_systems.values() if one.action_file == provider.CODE)
+    manual = next(
+        one for one in portal.pay_systems.values() if one.action_file == manual_settlement.CODE
+    )
     frame.client.get(f"/payments/systems/{manual.id}/settings/", headers=frame.headers())
     payment = portal.payments[seed.PLAIN_PAYMENTS[1]]
     payment.pay_system_id = manual.id

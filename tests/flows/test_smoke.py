@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import pytest
 import requests
 
-from sandbox.app_process import ROOT
+from sandbox.tools.app_process import ROOT
 
 SECONDS = 60  # the time that `make smoke` has
 PATIENCE = 15  # for a program to notice that it is to end
@@ -21,7 +21,7 @@ PATIENCE = 15  # for a program to notice that it is to end
 
 def smoke(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "sandbox.smoke", *arguments],
+        [sys.executable, "-m", "sandbox.tools.smoke", *arguments],
         cwd=ROOT,
         capture_output=True,
         text=True,

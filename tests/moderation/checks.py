@@ -11,10 +11,10 @@ from django.core.checks import run_checks
 from django.test import override_settings
 
 from b24app import settings as own_settings
-from b24app.addresses import check_url
 from b24app.errors import AddressForbidden
-from b24app.install import NEEDED_SCOPES
-from b24app.placements import PLACEMENTS
+from b24app.install.bindings import PLACEMENTS
+from b24app.install.installation import NEEDED_SCOPES
+from b24app.rest.addresses import check_url
 
 # A scope that tells more of people than their names.
 _MORE_THAN_NAMES = frozenset({"user", "user_basic", "user.userfield"})

@@ -9,9 +9,9 @@ import sys
 
 import pytest
 
-from b24app import install
-from sandbox.app_process import ROOT
-from sandbox.moderation.__main__ import LINES
+from b24app.install import installation
+from sandbox.tools.app_process import ROOT
+from sandbox.tools.moderation.__main__ import LINES
 from tests.moderation import checks
 
 # The program needs under a minute on an idle machine, several on a busy one.
@@ -40,7 +40,7 @@ def test_each_line_about_settings_and_documents_passes() -> None:
 
 
 def test_an_undocumented_scope_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checks, "NEEDED_SCOPES", (*install.NEEDED_SCOPES, "user"))
+    monkeypatch.setattr(checks, "NEEDED_SCOPES", (*installation.NEEDED_SCOPES, "user"))
     failed = {each.line for each in checks.verdicts() if not each.passed}
     assert failed == {"D3.1"}
 
@@ -48,7 +48,7 @@ def test_an_undocumented_scope_is_found(monkeypatch: pytest.MonkeyPatch) -> None
 @pytest.mark.timeout(SECONDS)
 def test_each_line_passes_against_the_running_app() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "sandbox.moderation", "--json"],
+        [sys.executable, "-m", "sandbox.tools.moderation", "--json"],
         cwd=ROOT,
         capture_output=True,
         text=True,

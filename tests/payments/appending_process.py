@@ -22,7 +22,7 @@ def main() -> None:
     from django.db import transaction
 
     from b24app.models import Portal
-    from payments import ledger
+    from payments.ledger import chain
 
     portal = Portal.objects.get(pk=task["portal"])
     say("ready")
@@ -30,7 +30,7 @@ def main() -> None:
     for place in range(task["count"]):
         # Inside a transaction, as payments do it.
         with transaction.atomic():
-            ledger.record(portal, "noted", actor_id=task["actor"], facts={"place": place})
+            chain.record(portal, "noted", actor_id=task["actor"], facts={"place": place})
     say("done")
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from b24app import models
 from payments.models import Attempt, State
-from sandbox import seed
+from sandbox.world import seed
 
 NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 

@@ -19,11 +19,11 @@ def main() -> None:
 
     settings.DATABASES["default"]["NAME"] = task["database"]
     django.setup()
-    from payments import comments
+    from payments import timeline
 
     say("ready")
     sys.stdin.readline()
-    say(str(comments.post_due()))
+    say(str(timeline.post_due()))
 
 
 def say(line: str) -> None:

@@ -8,9 +8,9 @@ from typing import Any
 
 from django.test import Client
 
-from sandbox import seed
-from sandbox.app import Sandbox
-from sandbox.world import Portal
+from sandbox.server.app import Sandbox
+from sandbox.world import seed
+from sandbox.world.world import Portal
 from tests.b24app.portal_posts import opening_fields, post, session_of
 
 DEAL_TAB, INVOICE_TAB = "CRM_DEAL_DETAIL_TAB", "CRM_SMART_INVOICE_DETAIL_TAB"

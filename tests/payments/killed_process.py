@@ -118,12 +118,12 @@ def main() -> None:
 def import_all() -> None:
     """What a child would otherwise have to load each time."""
     for name in (
-        "b24app.client",
-        "payments.bulk.stepping",
-        "payments.pay",
-        "payments.reconcile",
-        "payments.screens",
-        "payments.undo",
+        "b24app.rest.client",
+        "payments.bulk.step",
+        "payments.attempts.pay",
+        "payments.attempts.reconcile",
+        "payments.listing.status",
+        "payments.attempts.undo",
     ):
         import_module(name)
 
@@ -134,8 +134,8 @@ def run(task: Task) -> None:
     from django.db import connections
     from django.db.backends.signals import connection_created
 
-    from b24app import client, transport
     from b24app.errors import B24Error
+    from b24app.rest import client, transport
 
     connections["default"].settings_dict["NAME"] = task["database"]
     settings.DATABASES["default"]["NAME"] = task["database"]
@@ -161,8 +161,8 @@ def run(task: Task) -> None:
 
 
 def pay(task: Task) -> Any:
+    from payments.attempts.pay import pay as pay_one
     from payments.offer import open_offer
-    from payments.pay import pay as pay_one
 
     who = person(task)
     offer = open_offer(task["offer"], who)
@@ -171,7 +171,7 @@ def pay(task: Task) -> Any:
 
 def step(task: Task) -> Any:
     """One step of a run of several payments; its rows stand in the database."""
-    from payments.bulk.stepping import step as step_once
+    from payments.bulk.step import step as step_once
     from payments.models import RunRow
     from payments.offer import open_offer
 
@@ -183,8 +183,8 @@ def step(task: Task) -> Any:
 
 
 def check(task: Task) -> Any:
+    from payments.attempts.settle import check as check_one
     from payments.offer import open_offer
-    from payments.settle import check as check_one
 
     who = person(task)
     offer = open_offer(task["offer"], who)
@@ -206,22 +206,22 @@ def saved(task: Task) -> Any:
 def person(task: Task) -> Any:
     from django.utils import timezone
 
+    from b24app.identity.session import Person
     from b24app.models import Portal
-    from b24app.session import Person
 
     return Person(Portal.objects.get(), task["user_id"], proved_at=timezone.now())
 
 
 def told(offer: Any, attempt: Any) -> Any:
     """What the person is shown, and what it rests on."""
-    from payments.screens import status_after
+    from payments.listing.status import status_after
 
     shown = status_after(offer, attempt).state
     return {"pk": attempt and attempt.pk, "state": attempt and attempt.state, "shown": shown}
 
 
 def mark(task: Task) -> Any:
-    from payments.mark import mark as mark_one
+    from payments.attempts.mark_paid import mark as mark_one
     from payments.offer import open_offer
 
     who = person(task)
@@ -230,8 +230,8 @@ def mark(task: Task) -> Any:
 
 
 def undo(task: Task) -> Any:
+    from payments.attempts.undo import undo as undo_one
     from payments.offer import open_offer
-    from payments.undo import undo as undo_one
 
     who = person(task)
     offer = open_offer(task["offer"], who)
@@ -241,7 +241,7 @@ def undo(task: Task) -> Any:
 def reconcile(task: Task) -> Any:
     from dataclasses import asdict
 
-    from payments.reconcile import reconcile as reconcile_all
+    from payments.attempts.reconcile import reconcile as reconcile_all
 
     return asdict(reconcile_all())
 

@@ -23,19 +23,19 @@ from django.db import connection
 from django.db.models import DateTimeField, F
 from django.utils import timezone
 
-from b24app import tokens
-from b24app.session import Person
+from b24app.identity.session import Person
+from b24app.tokens import store
 from payments.gateway import DEAL, Owner
+from payments.listing.status import status_of
 from payments.models import Attempt
 from payments.offer import Offer, seal
-from payments.screens import status_of
-from sandbox import seed
-from sandbox.app import Sandbox
-from sandbox.faults import Fault
-from sandbox.http import Request, Response
-from sandbox.server import Doors, running
-from sandbox.world import Payment, Portal
-from sandbox.wsgi import Pause
+from sandbox.api.faults import Fault
+from sandbox.server.app import Sandbox
+from sandbox.server.ports import Doors, running
+from sandbox.server.wsgi import Pause
+from sandbox.wire.http import Request, Response
+from sandbox.world import seed
+from sandbox.world.world import Payment, Portal
 from tests.payments import stage
 
 # Longer than a loaded machine needs for an answer; how long an answer is waited for where a run is
@@ -209,7 +209,7 @@ class Scene:
 
     def reopen(self) -> None:
         """Everybody opens the app anew, which mends tokens that were lost with a process."""
-        tokens.store_portal_pair(self.row, stage.pair(self.sandbox, self.alpha, seed.ADMIN))
+        store.store_portal_pair(self.row, stage.pair(self.sandbox, self.alpha, seed.ADMIN))
         for who in (self.manager, self.admin):
             stage.person(self.sandbox, self.row, who.user_id)
 

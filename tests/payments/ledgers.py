@@ -10,9 +10,9 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from b24app import models
-from payments import ledger
+from payments.ledger import chain
+from payments.ledger.verify import verify
 from payments.models import Attempt, Entry, State
-from payments.verification import verify
 
 
 def an_attempt(portal: models.Portal, **values: Any) -> Attempt:
@@ -42,7 +42,7 @@ def paid(portal: models.Portal, count: int = 1, **values: Any) -> list[Attempt]:
     """Payments with their entries."""
     attempts = [an_attempt(portal, **values) for _ in range(count)]
     for attempt in attempts:
-        ledger.record(portal, attempt.state, actor_id=3, attempt=attempt)
+        chain.record(portal, attempt.state, actor_id=3, attempt=attempt)
     return attempts
 
 
@@ -68,7 +68,7 @@ def reseal(portal: models.Portal, *, since: int = 1) -> None:
         if entry.number >= since:
             previous = previous or entry.previous
             entry.previous = previous
-            hash_ = ledger.seal(entry, portal.member_id)
+            hash_ = chain.seal(entry, portal.member_id)
             open_to_change(portal, entry.number).update(previous=previous, hash=hash_)
             previous = hash_
 

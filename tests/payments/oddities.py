@@ -13,8 +13,8 @@ from django.db import transaction
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 
-from sandbox.altering import Verbatim
-from sandbox.faults import Fault
+from sandbox.api.altering import Verbatim
+from sandbox.api.faults import Fault
 from tests.payments.frames import Frame, text_of
 
 MISSING = object()

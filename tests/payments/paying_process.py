@@ -21,10 +21,10 @@ def main() -> None:
     django.setup()
     from django.utils import timezone
 
+    from b24app.identity.session import Person
     from b24app.models import Portal
-    from b24app.session import Person
+    from payments.attempts.pay import pay
     from payments.offer import open_offer
-    from payments.pay import pay
 
     person = Person(Portal.objects.get(), task["user_id"], proved_at=timezone.now())
     offer = open_offer(task["offer"], person)

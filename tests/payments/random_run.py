@@ -13,8 +13,9 @@ from typing import Any
 
 from django.utils import timezone
 
-from b24app.session import Person
-from payments import approvals, policy, reasons
+from b24app.identity.session import Person
+from payments import reasons
+from payments.approvals import requests
 from payments.models import (
     Approval,
     ApprovalState,
@@ -28,9 +29,10 @@ from payments.models import (
 )
 from payments.models import Run as BulkRun
 from payments.offer import seal
-from sandbox import seed
-from sandbox.faults import PLAIN_KINDS, Fault
-from sandbox.faults import Kind as FaultKind
+from payments.policy import rules
+from sandbox.api.faults import PLAIN_KINDS, Fault
+from sandbox.api.faults import Kind as FaultKind
+from sandbox.world import seed
 from tests.payments import stage
 from tests.payments.killing import (
     IMPATIENCE,
@@ -273,20 +275,18 @@ class Run:
         return tasks
 
     def _set_limits(self, limits: dict[str, str]) -> None:
-        before = policy.policy_of(self.scene.row)
+        before = rules.policy_of(self.scene.row)
         if before.limits != limits:
             values = {**before.as_facts(), "limits": limits}
-            policy.change(
-                self.scene.row, actor_id=seed.ADMIN, version=before.version, values=values
-            )
+            rules.change(self.scene.row, actor_id=seed.ADMIN, version=before.version, values=values)
 
     def _approve(self, who: Person, pay_system_id: int) -> None:
         scene = self.scene
         offer = scene.offer(self.due, who)
-        asked = approvals.ask(
+        asked = requests.ask(
             who, offer, pay_system_id=pay_system_id, pay_system_name="", kind=self.plan.kind
         )
-        approvals.approve(scene.admin if who is scene.manager else scene.manager, asked.pk)
+        requests.approve(scene.admin if who is scene.manager else scene.manager, asked.pk)
 
     def _bulk_row(self, who: Person, pay_system_id: int) -> RunRow:
         offer = self.scene.offer(self.due, who)

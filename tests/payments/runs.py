@@ -7,19 +7,19 @@ from datetime import timedelta
 
 from django.utils import timezone
 
-from b24app.session import Person
-from payments.bulk import running
-from payments.bulk.drafting import draft_ticked
+from b24app.identity.session import Person
+from payments.bulk import runs
+from payments.bulk.dry_run import draft_ticked
 from payments.bulk.forms import KINDS_OF_A_RUN
-from payments.bulk.stepping import step
+from payments.bulk.step import step
 from payments.models import Kind, Run, RunRow, RunState
-from sandbox import seed
+from sandbox.world import seed
 
 
 def started(person: Person, *payment_ids: int, kinds: Collection[Kind] = KINDS_OF_A_RUN) -> Run:
     """Of these payments, with all kinds of rows confirmed unless told otherwise."""
     run = draft_ticked(person, list(payment_ids))
-    running.start(run, kinds)
+    runs.start(run, kinds)
     return run
 
 

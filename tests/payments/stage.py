@@ -10,20 +10,21 @@ from typing import TypeVar
 from django.db import connection
 from django.utils import timezone
 
-from b24app import models, tokens
-from b24app.client import run_together
-from b24app.oauth import TokenPair
-from b24app.session import Person
+from b24app import models
+from b24app.identity.session import Person
+from b24app.rest.client import run_together
+from b24app.tokens import store
+from b24app.tokens.oauth import TokenPair
 from payments.gateway import DEAL
 from payments.number_search import read_number_search
 from payments.offer import Offer
-from payments.visible import Listing, MainReading, Row, TabReading
-from sandbox import seed
-from sandbox.app import Sandbox
-from sandbox.faults import Fault
-from sandbox.installing import begin_installation
-from sandbox.log import LoggedCall
-from sandbox.world import Portal
+from payments.visibility import Listing, MainReading, Row, TabReading
+from sandbox.api.faults import Fault
+from sandbox.api.log import LoggedCall
+from sandbox.server.app import Sandbox
+from sandbox.world import seed
+from sandbox.world.installing import begin_installation
+from sandbox.world.world import Portal
 
 PAY = "sale.paysystem.pay.payment"
 READ_BACK = "crm.item.payment.list"
@@ -48,7 +49,7 @@ def install(sandbox: Sandbox, portal: Portal) -> models.Portal:
         time_zone_found=zone_name(portal),
         utc_offset=minutes_east(portal),
     )
-    tokens.store_portal_pair(row, pair(sandbox, portal, seed.ADMIN))
+    store.store_portal_pair(row, pair(sandbox, portal, seed.ADMIN))
     return row
 
 
@@ -67,7 +68,7 @@ def minutes_east(portal: Portal) -> int:
 def person(sandbox: Sandbox, row: models.Portal, user_id: int) -> Person:
     """Somebody who has opened the app."""
     portal = sandbox.world.portals[row.member_id]
-    tokens.store_user_pair(row, pair(sandbox, portal, user_id))
+    store.store_user_pair(row, pair(sandbox, portal, user_id))
     return Person(row, user_id, proved_at=timezone.now())
 
 

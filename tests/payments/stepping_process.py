@@ -26,10 +26,10 @@ def main() -> None:
     django.setup()
     from django.utils import timezone
 
+    from b24app.identity.session import Person
     from b24app.models import Portal
-    from b24app.session import Person
-    from payments.bulk.running import run_of
-    from payments.bulk.stepping import step
+    from payments.bulk.runs import run_of
+    from payments.bulk.step import step
 
     person = Person(Portal.objects.get(), task["user_id"], proved_at=timezone.now())
     run = run_of(person, task["run"])

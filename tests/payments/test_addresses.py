@@ -17,15 +17,16 @@ from django.urls import URLPattern, URLResolver, reverse
 from django.utils import timezone
 from django.utils.html import strip_tags
 
-from b24app import models, session
+from b24app import models
+from b24app.identity import session
 from payments import urls
-from payments.approvals import ask
-from payments.bulk.drafting import draft_ticked
+from payments.approvals.requests import ask
+from payments.bulk.dry_run import draft_ticked
 from payments.models import Approval, Attempt, Policy, Run
 from payments.offer import seal
-from sandbox import seed
-from sandbox.app import Sandbox
-from sandbox.world import Portal
+from sandbox.server.app import Sandbox
+from sandbox.world import seed
+from sandbox.world.world import Portal
 from tests.payments import attempts, stage
 from tests.payments.frames import Frame
 

@@ -12,15 +12,15 @@ from django.core.cache import cache
 from django.test import Client
 
 from b24app.models import Portal as PortalRow
-from payments import systems
-from payments.approvals import ask
+from payments.approvals.requests import ask
+from payments.lookups import pay_systems
 from payments.models import Policy
-from payments.secrecy import MASK
-from sandbox import seed
-from sandbox.app import Sandbox
-from sandbox.faults import Fault
-from sandbox.registry import METHODS
-from sandbox.world import Portal
+from payments.setup.secret_values import MASK
+from sandbox.api.faults import Fault
+from sandbox.api.registry import METHODS
+from sandbox.server.app import Sandbox
+from sandbox.world import seed
+from sandbox.world.world import Portal
 from tests.payments import attempts, stage
 from tests.payments.frames import Frame, text_of
 
@@ -270,7 +270,7 @@ def test_no_process_goes_on_offering_it(frame: Frame) -> None:
     """What another process still has in its own cache does not count any more."""
     frame.tab()
     row = PortalRow.objects.get()
-    kept = {key: cache.get(key) for key in (systems._cache_key(row),)}
+    kept = {key: cache.get(key) for key in (pay_systems._cache_key(row),)}
     assert all(kept.values())
     frame.post(f"/payments/systems/{seed.ACME_PAY}/switch/", on="no")
     cache.set_many(kept)

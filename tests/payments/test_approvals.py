@@ -19,11 +19,15 @@ from django.utils import timezone
 
 from b24app import models
 from b24app.errors import Missing
-from b24app.session import Person
-from payments import approvals, ledger, reasons, retention
-from payments.approvals import NotPossible, approve, ask, decline, withdraw
-from payments.claim import claim, close, mark_sent
+from b24app.identity.session import Person
+from payments import reasons
+from payments.approvals import requests
+from payments.approvals.requests import NotPossible, approve, ask, decline, withdraw
+from payments.attempts.messages import why_not
+from payments.attempts.pay import pay
+from payments.attempts.transitions import claim, close, mark_sent
 from payments.gateway import DEAL
+from payments.ledger import chain, retention
 from payments.models import (
     APPROVAL_LASTS,
     Approval,
@@ -35,12 +39,10 @@ from payments.models import (
     State,
 )
 from payments.offer import Offer
-from payments.pay import pay
-from payments.sentences import why_not
-from sandbox import seed
-from sandbox.app import Sandbox
-from sandbox.faults import Fault
-from sandbox.world import Portal, Role
+from sandbox.api.faults import Fault
+from sandbox.server.app import Sandbox
+from sandbox.world import seed
+from sandbox.world.world import Portal, Role
 from tests.payments import stage
 from tests.payments.frames import Frame, offer_in, text_of
 
@@ -637,7 +639,7 @@ def test_each_step_is_told_to_the_ledger(
         if "attempt" not in more:
             assert more["facts"]["payment"] == seed.PAYMENT
 
-    monkeypatch.setattr(ledger, "record", record)
+    monkeypatch.setattr(chain, "record", record)
     withdraw(max_, asked(max_).pk)
     decline(ada, asked(max_).pk, note="No")
     approved(max_, ada)
@@ -659,7 +661,7 @@ def test_what_the_ledger_refuses_is_not_approved(
     def refuse(*_: Any, **__: Any) -> None:
         raise RuntimeError("no ledger")
 
-    monkeypatch.setattr(ledger, "record", refuse)
+    monkeypatch.setattr(chain, "record", refuse)
     with pytest.raises(RuntimeError):
         approve(ada, approval.pk)
     assert state_of(approval) == WAITING
@@ -886,7 +888,7 @@ def test_a_request_that_is_gone_says_so(frame_of: Callable[[int], Frame]) -> Non
 
 def test_an_offer_is_bound_to_what_was_asked_for(max_: Person, ada: Person) -> None:
     approval = asked(max_)
-    offer: Offer = approvals.offer_of(approval, ada)
+    offer: Offer = requests.offer_of(approval, ada)
     assert offer == replace(
         stage.offer_of(max_),
         user_id=seed.ADMIN,

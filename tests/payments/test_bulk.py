@@ -17,25 +17,28 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from b24app import models
-from b24app.session import Person
+from b24app.identity.session import Person
 from b24app.signals import portal_uninstalled, pruning
-from payments import gateway, policy, reasons
-from payments.bulk import keeping, running, words
-from payments.bulk.allowed import NotAllowed
-from payments.bulk.drafting import draft_all, draft_ticked
+from payments import gateway, reasons
+from payments.attempts.pay import pay
+from payments.bulk import messages as words
+from payments.bulk import retention
+from payments.bulk import runs as running
+from payments.bulk.dry_run import draft_all, draft_ticked
 from payments.bulk.forms import KINDS_OF_A_RUN
 from payments.bulk.pacing import REQUESTS_A_SECOND, counted
-from payments.bulk.running import NoSuchRun, RunUnfinished
-from payments.bulk.showing import progress_of
-from payments.bulk.stepping import MOST_UNCONFIRMED, step
+from payments.bulk.permission import NotAllowed
+from payments.bulk.progress import progress_of
+from payments.bulk.runs import NoSuchRun, RunUnfinished
+from payments.bulk.step import MOST_UNCONFIRMED, step
 from payments.models import MOST_PAYMENTS, Attempt, Policy, RowState, Run, RunState, State
 from payments.number_search import ANY_NUMBER, NumberSearch
-from payments.pay import pay
+from payments.policy import rules
 from payments.reasons import Stopped
-from sandbox import seed
-from sandbox.app import Sandbox
-from sandbox.faults import Fault
-from sandbox.world import Portal, Role
+from sandbox.api.faults import Fault
+from sandbox.server.app import Sandbox
+from sandbox.world import seed
+from sandbox.world.world import Portal, Role
 from tests.payments import runs, stage
 from tests.payments.frames import Frame, text_of
 from tests.payments.test_cost import SQL_A_PAYMENT, statements
@@ -181,7 +184,7 @@ def test_the_policy_leaves_out_rows(manager: Person, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(Policy, "allows_system", lambda self, number: number != seed.DEMO_CARD_PAY)
     monkeypatch.setattr(Policy, "needs_approval", lambda self, sum, currency: sum > 1000)
-    monkeypatch.setattr(policy, "check", check)
+    monkeypatch.setattr(rules, "check", check)
 
     run = draft_ticked(manager, [seed.PAYMENT, 274, THREE[0]])
 
@@ -372,7 +375,7 @@ def test_what_every_row_would_meet_pauses_the_run_and_burns_no_row(
     reason: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("b24app.client.pause", lambda seconds: None)
+    monkeypatch.setattr("b24app.rest.client.pause", lambda seconds: None)
     run = runs.started(manager, *THREE)
     trouble(sandbox, alpha)
 
@@ -539,7 +542,7 @@ def test_the_portals_bucket_stays_half_empty_beside_somebody_at_work(
     # Half of what it holds: a request above that would be turned away.
     alpha.bucket_size = 25
     pauses: list[float] = []
-    monkeypatch.setattr("b24app.client.pause", pauses.append)
+    monkeypatch.setattr("b24app.rest.client.pause", pauses.append)
     admin = stage.person(sandbox, manager.portal, seed.ADMIN)
     ids = seed.fill(alpha, 40)
     run = runs.started(manager, *ids)
@@ -582,7 +585,7 @@ def test_two_runs_of_a_portal_share_the_pace(sandbox: Sandbox, manager: Person) 
 def test_retries_and_requests_of_other_threads_are_counted(
     sandbox: Sandbox, manager: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("b24app.client.pause", lambda seconds: None)
+    monkeypatch.setattr("b24app.rest.client.pause", lambda seconds: None)
     offer = stage.offer_of(manager)
     sandbox.faults.add(Fault("query_limit", method=stage.READ_BACK, times=2))
     since = len(sandbox.log)
@@ -769,7 +772,7 @@ def test_runs_go_with_the_app(manager: Person, clean: bool) -> None:
 def test_old_runs_are_pruned_and_their_attempts_stay(manager: Person) -> None:
     now = timezone.now()
     old, new = (runs.worked(manager, runs.started(manager, number)) for number in THREE[:2])
-    Run.objects.filter(pk=old.pk).update(created_at=now - keeping.KEPT - timedelta(days=1))
+    Run.objects.filter(pk=old.pk).update(created_at=now - retention.KEPT - timedelta(days=1))
 
     said = [words for _, words in pruning.send(sender=None, now=now)]
 

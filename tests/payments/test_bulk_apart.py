@@ -13,16 +13,17 @@ from django.db.models import Q
 from django.utils import timezone
 
 from b24app import models
-from b24app.session import Person
+from b24app.identity.session import Person
 from b24app.signals import portal_uninstalled
-from payments import policy
-from payments.bulk import running, words
-from payments.bulk.drafting import draft_all, draft_ticked
+from payments.attempts.pay import pay
+from payments.bulk import messages
+from payments.bulk import runs as running
+from payments.bulk.dry_run import draft_all, draft_ticked
 from payments.bulk.forms import KINDS_OF_A_RUN
 from payments.bulk.pacing import REQUESTS_A_SECOND, pause_after
-from payments.bulk.showing import past_runs
-from payments.bulk.stepping import step
-from payments.bulk.unfinished import unfinished_run
+from payments.bulk.progress import past_runs
+from payments.bulk.step import step
+from payments.listing.unfinished_run import unfinished_run
 from payments.models import (
     Attempt,
     Kind,
@@ -34,11 +35,11 @@ from payments.models import (
     Who,
 )
 from payments.number_search import NumberSearch
-from payments.pay import pay
-from sandbox import seed
-from sandbox.app import Sandbox
-from sandbox.faults import Fault
-from sandbox.world import Portal
+from payments.policy import rules as policy
+from sandbox.api.faults import Fault
+from sandbox.server.app import Sandbox
+from sandbox.world import seed
+from sandbox.world.world import Portal
 from tests.payments import runs, stage
 from tests.payments.apart import twin_of, untouched
 
@@ -292,7 +293,7 @@ def test_a_row_that_another_process_settled_is_not_put_back(
     sandbox: Sandbox, manager: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A slow step finds the portal busy; meanwhile it was overtaken, and its row settled."""
-    monkeypatch.setattr("b24app.client.pause", lambda seconds: None)
+    monkeypatch.setattr("b24app.rest.client.pause", lambda seconds: None)
     run = under_way(manager)
     first = run.rows.order_by("position")[0]
 
@@ -306,7 +307,7 @@ def test_a_row_that_another_process_settled_is_not_put_back(
 
     first.refresh_from_db()
     assert first.state == RowState.TRIED
-    assert (run.state, run.reason) == (RunState.PAUSED, words.LIMIT)
+    assert (run.state, run.reason) == (RunState.PAUSED, messages.LIMIT)
 
 
 def _portal_is_down(sandbox: Sandbox, run: Run) -> None:
@@ -346,6 +347,6 @@ def test_a_row_left_behind_that_cannot_be_looked_at_stays_not_confirmed(
     lost.refresh_from_db()
     assert lost.state == State.UNKNOWN
     assert run.state == RunState.FINISHED
-    assert words.UNCONFIRMED not in run.reason
+    assert messages.UNCONFIRMED not in run.reason
     assert alpha.payments[THREE[0]].times_paid == 1
     assert stage.sent_payments(sandbox) == 1

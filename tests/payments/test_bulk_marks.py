@@ -12,13 +12,16 @@ from django.core.cache import cache
 from django.test import Client
 
 from b24app import models
-from b24app.session import Person
-from payments import approvals, policy, reasons
-from payments.bulk import running, words
-from payments.bulk.drafting import draft_all, draft_ticked
+from b24app.identity.session import Person
+from payments import reasons
+from payments.approvals import requests
+from payments.attempts.messages import messages_of
+from payments.attempts.undo import undo
+from payments.bulk import messages
+from payments.bulk import runs as running
+from payments.bulk.dry_run import draft_all, draft_ticked
 from payments.bulk.forms import KINDS_OF_A_RUN, NothingConfirmed
-from payments.bulk.showing import progress_of
-from payments.comments import post_due
+from payments.bulk.progress import progress_of
 from payments.models import (
     ApprovalState,
     Attempt,
@@ -31,12 +34,12 @@ from payments.models import (
 )
 from payments.number_search import NumberSearch
 from payments.offer import open_offer
-from payments.sentences import messages_of
-from payments.undo import undo
-from sandbox import seed
-from sandbox.app import Sandbox
-from sandbox.faults import Fault
-from sandbox.world import Portal
+from payments.policy import rules as policy
+from payments.timeline import post_due
+from sandbox.api.faults import Fault
+from sandbox.server.app import Sandbox
+from sandbox.world import seed
+from sandbox.world.world import Portal
 from tests.payments import runs, stage
 from tests.payments.frames import Frame, text_of
 from tests.payments.unconfirmed import MARK, calls
@@ -81,7 +84,7 @@ def test_a_dry_run_says_of_each_row_whether_it_pays_or_marks(
     assert rows == {
         **dict.fromkeys(TWO, (Kind.PAY, "")),
         **dict.fromkeys(MARKS, (Kind.MARK, "")),
-        **dict.fromkeys(unfit, (Kind.PAY, words.BOUND_UNFIT)),
+        **dict.fromkeys(unfit, (Kind.PAY, messages.BOUND_UNFIT)),
         seed.CANCELED_PAYMENT: (Kind.PAY, reasons.ORDER_CANCELED),
     }
     # What is paid, then what is marked, then what is left out.
@@ -110,8 +113,8 @@ def _approved(
     sandbox: Sandbox, who: Person, run: Run, payment_id: int, kind: Kind, system: int
 ) -> None:
     offer = open_offer(run.rows.get(payment_id=payment_id).offer, who)
-    asked = approvals.ask(who, offer, pay_system_id=system, pay_system_name="", kind=kind)
-    approvals.approve(stage.person(sandbox, who.portal, seed.ADMIN), asked.pk)
+    asked = requests.ask(who, offer, pay_system_id=system, pay_system_name="", kind=kind)
+    requests.approve(stage.person(sandbox, who.portal, seed.ADMIN), asked.pk)
 
 
 @pytest.mark.parametrize(
@@ -165,7 +168,7 @@ def test_a_pay_system_that_the_rules_forbid_is_not_marked_either(manager: Person
 
     assert kinds_of(run) == {
         TWO[0]: (Kind.PAY, ""),
-        seed.CASH_PAYMENT: (Kind.MARK, words.SYSTEM_NOT_ALLOWED),
+        seed.CASH_PAYMENT: (Kind.MARK, messages.SYSTEM_NOT_ALLOWED),
     }
 
 
@@ -184,8 +187,8 @@ def test_only_the_kinds_that_were_confirmed_are_done(
     sandbox: Sandbox, alpha: Portal, manager: Person
 ) -> None:
     for kinds, done, left_out in (
-        ([Kind.PAY], TWO[:1], words.MARKING_UNCONFIRMED),
-        ([Kind.MARK], (seed.CASH_PAYMENT,), words.PAYING_UNCONFIRMED),
+        ([Kind.PAY], TWO[:1], messages.MARKING_UNCONFIRMED),
+        ([Kind.MARK], (seed.CASH_PAYMENT,), messages.PAYING_UNCONFIRMED),
     ):
         run = runs.started(manager, TWO[0], TWO[1], seed.CASH_PAYMENT, kinds=kinds)
         runs.worked(manager, run)
@@ -229,7 +232,7 @@ def test_a_second_start_confirms_nothing_more(sandbox: Sandbox, manager: Person)
 
     assert kinds_of(run) == {
         TWO[0]: (Kind.PAY, ""),
-        seed.CASH_PAYMENT: (Kind.MARK, words.MARKING_UNCONFIRMED),
+        seed.CASH_PAYMENT: (Kind.MARK, messages.MARKING_UNCONFIRMED),
     }
 
 
@@ -264,7 +267,7 @@ def test_the_screen_names_both_counts_and_both_sums(frame: Frame) -> None:
 def test_all_that_is_too_much_says_how_much_there_may_be(
     alpha: Portal, frame: Frame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("payments.bulk.finding.MOST_PAYMENTS", 2)
+    monkeypatch.setattr("payments.bulk.selection.MOST_PAYMENTS", 2)
 
     dry = text_of(frame.post("/payments/runs/new/", all="yes", q=""))
 
@@ -399,7 +402,7 @@ def _lose_portal_token(sandbox: Sandbox, who: Person) -> None:
 @pytest.mark.parametrize(
     ("trouble", "reason"),
     [
-        (_fault("query_limit", stage.READ_BACK), words.LIMIT),
+        (_fault("query_limit", stage.READ_BACK), messages.LIMIT),
         (_lose_portal_token, reasons.SYSTEMS_UNKNOWN),
     ],
 )
@@ -410,7 +413,7 @@ def test_what_every_mark_would_meet_pauses_the_run_and_burns_no_row(
     reason: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("b24app.client.pause", lambda seconds: None)
+    monkeypatch.setattr("b24app.rest.client.pause", lambda seconds: None)
     run = runs.started(manager, *MARKS)
     trouble(sandbox, manager)
 
@@ -433,7 +436,7 @@ def test_marks_that_are_not_confirmed_are_told_as_that_and_pause_the_run(
 
     runs.worked(manager, run)
 
-    assert (run.state, run.reason) == (RunState.PAUSED, words.UNCONFIRMED)
+    assert (run.state, run.reason) == (RunState.PAUSED, messages.UNCONFIRMED)
     assert progress_of(run).words == "0 of 4 marked as paid, 3 not confirmed"
     assert calls(sandbox, MARK) == 3
 

@@ -15,20 +15,20 @@ from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 
-from b24app.session import Person
-from payments.bulk import running
+from b24app.identity.session import Person
+from payments.attempts.pay import check
+from payments.bulk import runs as running
 from payments.bulk.forms import KINDS_OF_A_RUN
-from payments.bulk.showing import progress_of
-from payments.bulk.stepping import LEASE, step
+from payments.bulk.progress import progress_of
+from payments.bulk.step import LEASE, step
 from payments.models import STALE_CLAIM, Attempt, Kind, RowState, Run, RunRow, RunState, State
 from payments.offer import open_offer
-from payments.pay import check
-from sandbox import seed
-from sandbox.app import Sandbox
-from sandbox.faults import Fault
-from sandbox.server import Doors
-from sandbox.server import running as serving
-from sandbox.world import Portal
+from sandbox.api.faults import Fault
+from sandbox.server.app import Sandbox
+from sandbox.server.ports import Doors
+from sandbox.server.ports import running as serving
+from sandbox.world import seed
+from sandbox.world.world import Portal
 from tests.payments import runs, stage
 from tests.payments.unconfirmed import MARK, calls
 
@@ -185,7 +185,7 @@ def settled(run: Run, who: Person) -> None:
         check(who, open_offer(row.offer, who))
 
 
-STEPPING, PAYING = "payments.bulk.stepping", "payments.carrying"
+STEPPING, PAYING = "payments.bulk.step", "payments.attempts.execute"
 MOVES = {Kind.PAY: stage.PAY, Kind.MARK: MARK}
 KINDS = pytest.mark.parametrize("kind", MOVES)
 # Where the process ends, whether the payment has been sent by then, and how the row ends.

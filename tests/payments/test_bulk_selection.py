@@ -10,9 +10,9 @@ from django.test import Client
 from django.test.utils import override_settings
 
 from payments.models import MOST_PAYMENTS, Run
-from sandbox import seed
-from sandbox.app import Sandbox
-from sandbox.world import Portal
+from sandbox.server.app import Sandbox
+from sandbox.world import seed
+from sandbox.world.world import Portal
 from tests.payments import stage
 from tests.payments.frames import Frame, text_of
 

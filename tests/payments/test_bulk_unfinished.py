@@ -12,13 +12,13 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from b24app import models
-from b24app.session import Person
-from payments.bulk import running
-from payments.bulk.unfinished import unfinished_run
+from b24app.identity.session import Person
+from payments.bulk import runs as running
+from payments.listing.unfinished_run import unfinished_run
 from payments.models import Kind
-from sandbox import seed
-from sandbox.app import Sandbox
-from sandbox.world import Portal
+from sandbox.server.app import Sandbox
+from sandbox.world import seed
+from sandbox.world.world import Portal
 from tests.payments import runs, stage
 from tests.payments.apart import twin_of
 from tests.payments.frames import Frame, text_of

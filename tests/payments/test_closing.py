@@ -5,21 +5,21 @@ from __future__ import annotations
 import pytest
 from django.utils import timezone
 
-from b24app import client
 from b24app.errors import Missing
-from b24app.session import Person
+from b24app.identity.session import Person
+from b24app.rest import client
 from payments import reasons
-from payments.claim import close_undecided
-from payments.closing import NotHandedOver
+from payments.attempts.close import NotHandedOver
+from payments.attempts.messages import messages_of
+from payments.attempts.pay import pay
+from payments.attempts.reconcile import HAND_OVER_AFTER, close_by_hand, reconcile
+from payments.attempts.transitions import close_undecided
+from payments.attempts.undo import undo
 from payments.models import Attempt, State
 from payments.note import NoteNeeded
-from payments.pay import pay
-from payments.reconcile import HAND_OVER_AFTER, close_by_hand, reconcile
-from payments.sentences import messages_of
-from payments.undo import undo
-from sandbox import seed
-from sandbox.app import Sandbox
-from sandbox.world import Portal
+from sandbox.server.app import Sandbox
+from sandbox.world import seed
+from sandbox.world.world import Portal
 from tests.payments import stage
 from tests.payments.unconfirmed import UNDO, lost, lost_payment, overdue, silence
 

@@ -19,17 +19,17 @@ from django.db import connection
 from django.utils import timezone, translation
 
 from b24app import models
-from b24app.session import Person
+from b24app.identity.session import Person
 from b24app.signals import payment_saved
-from payments import comments, gateway, reasons
+from payments import gateway, reasons, timeline
+from payments.attempts.pay import pay
 from payments.models import Attempt, Comment, Kind, Policy, State
-from payments.pay import pay
-from sandbox import seed
-from sandbox.app import Sandbox
-from sandbox.faults import PLAIN_KINDS, Fault
-from sandbox.faults import Kind as FaultKind
-from sandbox.server import Doors, running
-from sandbox.world import Portal, TimelineComment
+from sandbox.api.faults import PLAIN_KINDS, Fault
+from sandbox.api.faults import Kind as FaultKind
+from sandbox.server.app import Sandbox
+from sandbox.server.ports import Doors, running
+from sandbox.world import seed
+from sandbox.world.world import Portal, TimelineComment
 from tests.payments import ledgers, stage
 
 pytestmark = pytest.mark.django_db
@@ -60,8 +60,8 @@ def later(**delta: float) -> None:
 
 def until_done() -> int:
     """How many passes over a day it takes until nothing is owed."""
-    for passes in range(1, comments.MAX_TRIES + 2):
-        comments.post_due()
+    for passes in range(1, timeline.MAX_TRIES + 2):
+        timeline.post_due()
         if not Comment.objects.filter(due_at__isnull=False).exists():
             return passes
         later(hours=7)
@@ -73,15 +73,15 @@ def test_a_payment_is_told_to_its_deal_once(
 ) -> None:
     assert alpha.comments == []
 
-    assert comments.post_due() == 1
-    assert comments.post_due() == 0
+    assert timeline.post_due() == 1
+    assert timeline.post_due() == 0
 
     (told,) = alpha.comments
     assert told.owner == (2, seed.DEAL)
     assert told.author_id == seed.MANAGER
     words = ("Paid: ", "EUR", "Acme Pay", attempt.account_number, "Pay for Bitrix24")
     assert all(word in told.text for word in words)
-    assert comments.is_marked(told.text, attempt)
+    assert timeline.is_marked(told.text, attempt)
     comment = Comment.objects.get()
     assert comment.done_at is not None
     assert (comment.due_at, comment.given_up, comment.tries) == (None, False, 1)
@@ -104,7 +104,7 @@ def test_reconciling_posts_what_is_due(alpha: Portal, attempt: Attempt) -> None:
 
 def test_one_marked_by_hand_says_so(alpha: Portal, manager: Person, attempt: Attempt) -> None:
     Attempt.objects.update(kind=Kind.MARK)
-    comments.post_due()
+    timeline.post_due()
     (told,) = alpha.comments
     assert told.text.startswith("Marked as paid by hand: ")
     assert "No money was moved by it." in told.text
@@ -114,7 +114,7 @@ def test_it_is_in_the_portals_language(alpha: Portal, manager: Person, attempt: 
     models.Portal.objects.update(language="de")
     Attempt.objects.update(kind=Kind.MARK)
     with translation.override("fr"):
-        comments.post_due()
+        timeline.post_due()
     (told,) = alpha.comments
     assert told.text.startswith("Von Hand als bezahlt markiert: 12.500,00\xa0EUR, Acme Pay")
 
@@ -124,7 +124,7 @@ def test_an_invoice_is_told_too(alpha: Portal, manager: Person) -> None:
         manager, deal_id=seed.INVOICE, payment_id=seed.INVOICE_PAYMENT, owner_type=31
     )
     pay(manager, offer, pay_system_id=seed.ACME_PAY)
-    comments.post_due()
+    timeline.post_due()
     assert [told.owner for told in alpha.comments] == [(31, seed.INVOICE)]
 
 
@@ -143,7 +143,7 @@ def test_a_name_with_markup_cannot_call_people() -> None:
         sum=Decimal(1),
         currency="EUR",
     )
-    text = comments.text_of(attempt)
+    text = timeline.text_of(attempt)
     assert "(USER=1)Jo Doe(/USER)" in text
     assert "[" not in text
 
@@ -160,7 +160,7 @@ def test_a_name_with_markup_cannot_call_people() -> None:
     ],
 )
 def test_a_mark_is_one_attempts_alone(text: str, is_marked: bool) -> None:
-    assert comments.is_marked(text, Attempt(pk=7, payment_id=271)) is is_marked
+    assert timeline.is_marked(text, Attempt(pk=7, payment_id=271)) is is_marked
 
 
 # What is owed
@@ -186,14 +186,14 @@ def test_only_what_we_paid_for_an_object_of_the_crm_is_told(
 ) -> None:
     ledgers.an_attempt(manager.portal, **values)
     for _ in range(2):
-        comments.post_due()
+        timeline.post_due()
     assert Comment.objects.count() == owed
 
 
 def test_news_that_are_none_any_more_are_not_told(alpha: Portal, manager: Person) -> None:
-    long_ago = timezone.now() - comments.OWED_FOR - timedelta(minutes=1)
+    long_ago = timezone.now() - timeline.OWED_FOR - timedelta(minutes=1)
     ledgers.an_attempt(manager.portal, settled_at=long_ago)
-    assert comments.post_due() == 0
+    assert timeline.post_due() == 0
     assert alpha.comments == []
 
 
@@ -223,13 +223,13 @@ def test_where_the_payer_may_not_the_portal_comments(
     """Having been paid can move a deal out of its payer's sight."""
     alpha.users[seed.MANAGER].sees_all = False
     alpha.items[2, seed.DEAL].responsible_id = seed.ADMIN
-    assert comments.post_due() == 1
+    assert timeline.post_due() == 1
     assert [told.author_id for told in alpha.comments] == [seed.ADMIN]
 
 
 def test_where_the_payer_has_no_token_the_portal_comments(alpha: Portal, attempt: Attempt) -> None:
     attempt.portal.tokens.filter(serves_portal=False).delete()
-    assert comments.post_due() == 1
+    assert timeline.post_due() == 1
     assert [told.author_id for told in alpha.comments] == [seed.ADMIN]
 
 
@@ -237,14 +237,14 @@ def test_where_nobody_can_comment_it_is_given_up_within_a_day(
     alpha: Portal, attempt: Attempt, caplog: pytest.LogCaptureFixture
 ) -> None:
     attempt.portal.tokens.all().delete()
-    comments.post_due()
+    timeline.post_due()
     waited = timedelta(0)
     while (comment := Comment.objects.get()).due_at is not None:
         waited += max(comment.due_at - timezone.now(), timedelta(0))
         later(hours=7)
-        comments.post_due()
+        timeline.post_due()
     assert comment.given_up
-    assert comment.tries == comments.MAX_TRIES
+    assert comment.tries == timeline.MAX_TRIES
     assert timedelta(hours=20) < waited <= timedelta(hours=25)
     assert "was given up" in caplog.text
     assert alpha.comments == []
@@ -273,10 +273,10 @@ def test_while_the_timeline_cannot_be_read_nothing_is_sent_again(
 ) -> None:
     sandbox.faults.add(Fault("drop", method=stage.COMMENT, when="after"))
     reading = sandbox.faults.add(Fault(kind, method=stage.COMMENTS, times=None))
-    comments.post_due()
+    timeline.post_due()
     for _ in range(3):
         later(hours=7)
-        comments.post_due()
+        timeline.post_due()
     assert reading.hits >= 3
     assert sum(stage.COMMENT in call.methods for call in sandbox.log) == 1
     sandbox.faults.clear()
@@ -289,33 +289,33 @@ def test_nothing_is_read_or_sent_before_the_first_sending_is_over(
 ) -> None:
     """The portal may still be carrying it out when our connection is gone."""
     sandbox.faults.add(Fault("drop", method=stage.COMMENT))
-    comments.post_due()
+    timeline.post_due()
     since = len(sandbox.log)
     later(seconds=120)
-    assert comments.post_due() == 0
+    assert timeline.post_due() == 0
     assert sandbox.log[since:] == []
     later(seconds=120)
-    assert comments.post_due() == 1
+    assert timeline.post_due() == 1
 
 
 def test_it_is_found_below_other_comments(
     alpha: Portal, sandbox: Sandbox, attempt: Attempt
 ) -> None:
     sandbox.faults.add(Fault("drop", method=stage.COMMENT, when="after"))
-    comments.post_due()
+    timeline.post_due()
     ours = alpha.comments[0]
     talk(alpha, 120)
     later(hours=1)
-    assert comments.post_due() == 1
+    assert timeline.post_due() == 1
     assert [told for told in alpha.comments if told.text == ours.text] == [ours]
 
 
 def test_where_there_is_too_much_to_read_nothing_is_sent_again(
     alpha: Portal, sandbox: Sandbox, attempt: Attempt, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(comments, "_PAGES_READ", 1)
+    monkeypatch.setattr(timeline, "_PAGES_READ", 1)
     sandbox.faults.add(Fault("drop", method=stage.COMMENT, when="after"))
-    comments.post_due()
+    timeline.post_due()
     talk(alpha, 120)
     until_done()
     assert sum(stage.COMMENT in call.methods for call in sandbox.log) == 1
@@ -345,12 +345,12 @@ def test_one_that_was_killed_after_sending_is_taken_up_when_its_time_is_over(
     with monkeypatch.context() as killing:
         killing.setattr(gateway, "add_comment", add_and_die)
         with pytest.raises(Killed):
-            comments.post_due()
+            timeline.post_due()
     assert len(alpha.comments) == 1
-    later(seconds=comments.LEASE.total_seconds() - 5)
-    assert comments.post_due() == 0
+    later(seconds=timeline.LEASE.total_seconds() - 5)
+    assert timeline.post_due() == 0
     later(seconds=10)
-    assert comments.post_due() == 1
+    assert timeline.post_due() == 1
     assert len(alpha.comments) == 1
 
 
@@ -363,7 +363,7 @@ def test_one_that_does_not_answer_holds_up_no_other_portal(
     pay(other, stage.offer_of(other), pay_system_id=seed.ACME_PAY)
     host = alpha.url.split("://", 1)[1]
     fault = sandbox.faults.add(Fault("drop", method=stage.COMMENT, times=None, host=host))
-    assert comments.post_due() == 1
+    assert timeline.post_due() == 1
     assert len(beta.comments) == 1
     assert fault.hits >= 1
 
@@ -371,8 +371,8 @@ def test_one_that_does_not_answer_holds_up_no_other_portal(
 def test_no_more_than_the_limit_is_posted(alpha: Portal, manager: Person, attempt: Attempt) -> None:
     for payment_id in range(5, 9):
         ledgers.an_attempt(manager.portal, payment_id=payment_id)
-    assert comments.post_due(timezone.now(), 2) == 2
-    assert comments.post_due(timezone.now() - timedelta(days=1), 2) == 0
+    assert timeline.post_due(timezone.now(), 2) == 2
+    assert timeline.post_due(timezone.now() - timedelta(days=1), 2) == 0
     assert len(alpha.comments) == 2
 
 
@@ -385,11 +385,11 @@ def test_of_two_workers_one_posts(alpha: Portal, sandbox: Sandbox, attempt: Atte
     def second() -> int:
         try:
             assert reached.wait(10)
-            return comments.post_due()
+            return timeline.post_due()
         finally:
             held.release.set()
 
-    assert stage.together(comments.post_due, second) == [1, 0]
+    assert stage.together(timeline.post_due, second) == [1, 0]
     assert len(alpha.comments) == 1
 
 
@@ -404,7 +404,7 @@ def test_of_many_processes_one_posts_each(sandbox: Sandbox, alpha: Portal, manag
             tell(process, "go")
         counts = [int(process.communicate(timeout=60)[0]) for process in processes]
     assert sum(counts) == 10
-    marks = {comments.reference(row) for row in Attempt.objects.all()}
+    marks = {timeline.reference(row) for row in Attempt.objects.all()}
     assert sorted(told.text.rpartition(" ")[2] for told in alpha.comments) == sorted(marks)
 
 

@@ -7,20 +7,20 @@ from django.db import connection
 from django.test import RequestFactory
 from django.test.utils import CaptureQueriesContext
 
-from b24app import session
-from b24app.client import run_together
-from b24app.opening import read_opening
-from b24app.session import Person
+from b24app.identity import session
+from b24app.identity.opening import read_opening
+from b24app.identity.session import Person
+from b24app.rest.client import run_together
+from payments.attempts.mark_paid import mark
+from payments.attempts.pay import pay
+from payments.attempts.undo import undo
 from payments.gateway import DEAL
-from payments.mark import mark
 from payments.models import State
-from payments.pay import pay
-from payments.undo import undo
-from payments.visible import MainReading, TabReading
-from sandbox import seed
-from sandbox.app import Sandbox
-from sandbox.faults import Fault
-from sandbox.world import Portal
+from payments.visibility import MainReading, TabReading
+from sandbox.api.faults import Fault
+from sandbox.server.app import Sandbox
+from sandbox.world import seed
+from sandbox.world.world import Portal
 from tests.b24app.portal_posts import opening_fields
 from tests.payments import stage
 

@@ -18,14 +18,14 @@ from django.utils import translation
 from openpyxl import load_workbook
 
 from b24app import models
-from b24app.session import Person
+from b24app.identity.session import Person
 from payments import reasons
 from payments.history import Filter, crm_facts, csv_export, export_table, visible_to, xlsx_export
 from payments.models import Attempt, Kind, State
-from sandbox import seed
-from sandbox.app import Sandbox
-from sandbox.faults import Fault
-from sandbox.world import DEAL, Portal
+from sandbox.api.faults import Fault
+from sandbox.server.app import Sandbox
+from sandbox.world import seed
+from sandbox.world.world import DEAL, Portal
 from tests.payments import attempts, stage
 from tests.payments.frames import Frame
 

@@ -9,17 +9,17 @@ from typing import Any
 
 import pytest
 
-from b24app.client import Answer
 from b24app.errors import AccessDenied, OutcomeUnknown, QueryLimit, Refused, ScopeMissing
-from b24app.session import Person
+from b24app.identity.session import Person
+from b24app.rest.client import Answer
 from payments import gateway
+from payments.attempts.pay import pay
 from payments.gateway import Binding, Order, Owner, Rows, UnreadableRow, parsing
 from payments.models import Approval, Attempt, RunRow, State
-from payments.pay import pay
-from sandbox import seed
-from sandbox.app import Sandbox
-from sandbox.faults import Fault
-from sandbox.world import Portal
+from sandbox.api.faults import Fault
+from sandbox.server.app import Sandbox
+from sandbox.world import seed
+from sandbox.world.world import Portal
 from tests.payments import stage
 
 PAYMENT_ROW: dict[str, Any] = {

@@ -15,16 +15,18 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from b24app.session import Person
-from payments import reasons, screens
+from b24app.identity.session import Person
+from payments import reasons
+from payments.attempts.messages import after_trying, messages_of
+from payments.attempts.pay import pay
+from payments.listing import status
 from payments.models import Attempt, Kind, State
 from payments.offer import Offer
-from payments.pay import pay
-from payments.sentences import after_trying, messages_of
-from sandbox import answers, seed
-from sandbox.app import Sandbox
-from sandbox.faults import Fault
-from sandbox.world import Portal
+from sandbox.api import answers
+from sandbox.api.faults import Fault
+from sandbox.server.app import Sandbox
+from sandbox.world import seed
+from sandbox.world.world import Portal
 from tests.payments import stage
 
 pytestmark = pytest.mark.django_db
@@ -343,7 +345,7 @@ def undone(who: Person) -> Attempt:
 
 def sentences(who: Person, deal_id: int = seed.DEAL) -> list[str]:
     listing = stage.tab(who, deal_id)
-    (line,) = screens.lines(listing, who.portal)
+    (line,) = status.lines(listing, who.portal)
     assert line.status.can_pay is not line.row.payment.paid
     return [str(sentence) for sentence in line.status.sentences]
 

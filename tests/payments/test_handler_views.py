@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from sandbox import seed
-from sandbox.app import Sandbox
-from sandbox.faults import Fault
-from sandbox.world import Handler, Portal
+from sandbox.api.faults import Fault
+from sandbox.server.app import Sandbox
+from sandbox.world import seed
+from sandbox.world.world import Handler, Portal
 from tests.payments import stage
 from tests.payments.frames import Frame, text_of
 from tests.payments.test_administration_views import got

@@ -18,10 +18,10 @@ from payments import history as past
 from payments import reasons
 from payments.history import Filter
 from payments.models import Attempt, Kind, State
-from sandbox import seed
-from sandbox.app import Sandbox
-from sandbox.faults import Fault
-from sandbox.world import Portal, Role
+from sandbox.api.faults import Fault
+from sandbox.server.app import Sandbox
+from sandbox.world import seed
+from sandbox.world.world import Portal, Role
 from tests import clocks
 from tests.payments import attempts, stage
 from tests.payments.frames import Frame, text_of
@@ -128,7 +128,7 @@ def test_who_is_administrator_is_asked_each_time(
 def test_who_cannot_be_asked_is_shown_nothing(
     sandbox: Sandbox, portal: models.Portal, admin: Reader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("b24app.client.pause", lambda seconds: None)
+    monkeypatch.setattr("b24app.rest.client.pause", lambda seconds: None)
     attempts.keep(portal, user_id=seed.ADMIN, account_number="999/1")
     sandbox.faults.add(Fault("status500", method="profile"))
     assert "999/1" not in admin.look(SCREEN, 504)
@@ -485,7 +485,7 @@ def test_paper_has_the_rows_and_nothing_to_press(
 def test_paper_is_cut_with_a_sentence(
     portal: models.Portal, manager: Reader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("payments.views.history.PRINTED_ROWS", 2)
+    monkeypatch.setattr("payments.history.views.PRINTED_ROWS", 2)
     for _ in range(2):
         attempts.keep(portal)
     assert "Only the newest" not in manager.send(PRINT)
@@ -589,7 +589,7 @@ def test_check_now_settles_by_what_the_portal_says(
 def test_check_now_leaves_open_what_nobody_can_read(
     sandbox: Sandbox, portal: models.Portal, admin: Reader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("b24app.client.pause", lambda seconds: None)
+    monkeypatch.setattr("b24app.rest.client.pause", lambda seconds: None)
     waits = attempts.handed_over(portal)
     for method in (stage.READ_BACK, stage.KEPT):
         sandbox.faults.add(Fault("status500", method=method, times=None))

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from payments import reasons
+from payments.attempts.reconcile import LEASE
+from payments.ledger.verify import verify
 from payments.models import Entry, Kind, State
-from payments.reconcile import LEASE
-from payments.verification import verify
-from sandbox import seed
-from sandbox.faults import Fault
+from sandbox.api.faults import Fault
+from sandbox.world import seed
 from tests.payments import stage
 from tests.payments.killing import (
     LOOK_EVERY,

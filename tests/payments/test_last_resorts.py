@@ -23,20 +23,23 @@ from b24app.errors import (
     PortalMoved,
     Refused,
 )
-from b24app.session import Person
-from payments import approvals, claim, ledger, looking, reasons, sealing
-from payments.approvals import NotPossible, ask, withdraw
-from payments.carrying import carry_out
+from b24app.identity.session import Person
+from payments import reasons
+from payments.approvals import requests
+from payments.approvals.requests import NotPossible, ask, withdraw
+from payments.attempts import lookup, transitions
+from payments.attempts.execute import carry_out
+from payments.attempts.messages import messages_of, why_not
+from payments.attempts.pay import pay
+from payments.attempts.undo import undo
 from payments.gateway import parsing
+from payments.ledger import chain, hashing
 from payments.models import Approval, ApprovalState, Attempt, Entry, Kind, Policy, State
-from payments.pay import pay
-from payments.sentences import messages_of, why_not
-from payments.undo import undo
-from payments.visible import MainReading
-from sandbox import seed
-from sandbox.app import Sandbox
-from sandbox.faults import Fault
-from sandbox.world import Portal
+from payments.visibility import MainReading
+from sandbox.api.faults import Fault
+from sandbox.server.app import Sandbox
+from sandbox.world import seed
+from sandbox.world.world import Portal
 from tests.payments import stage
 from tests.payments.unconfirmed import UNDO, calls, lost_payment
 
@@ -152,12 +155,12 @@ def test_an_attempt_in_the_way_that_is_closed_by_then_is_no_reason_to_stop(
 
 
 def test_a_claim_that_another_has_given_up_already_is_read_anew(manager: Person) -> None:
-    attempt, _ = claim.claim(
+    attempt, _ = transitions.claim(
         manager, stage.offer_of(manager), kind=Kind.PAY, pay_system_id=seed.ACME_PAY
     )
     stale = Attempt.objects.get(pk=attempt.pk)
-    claim.give_up(attempt)
-    claim.give_up(stale)
+    transitions.give_up(attempt)
+    transitions.give_up(stale)
     assert (stale.state, stale.reason) == (State.REFUSED, reasons.ABANDONED)
     assert Entry.objects.filter(attempt_id=attempt.pk).count() == 1
 
@@ -166,26 +169,26 @@ def test_no_outcome_is_kept_without_its_entry(
     manager: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Other writers of the portal came first in every round."""
-    attempt, _ = claim.claim(
+    attempt, _ = transitions.claim(
         manager, stage.offer_of(manager), kind=Kind.PAY, pay_system_id=seed.ACME_PAY
     )
-    monkeypatch.setattr(ledger, "_ROUNDS", 2)
+    monkeypatch.setattr(chain, "_ROUNDS", 2)
     heads = iter(range(100))
-    monkeypatch.setattr(ledger, "_head", lambda portal: (next(heads), sealing.GENESIS))
+    monkeypatch.setattr(chain, "_head", lambda portal: (next(heads), hashing.GENESIS))
 
     def taken(self: Entry, **_: object) -> None:
         raise IntegrityError
 
     monkeypatch.setattr(Entry, "save", taken)
     with pytest.raises(B24Error, match="no entry could be appended"):
-        claim.close(attempt, State.REFUSED, reason=reasons.READ_FAILED, evidence={})
+        transitions.close(attempt, State.REFUSED, reason=reasons.READ_FAILED, evidence={})
     stored = Attempt.objects.get()
     assert (stored.state, stored.reason, stored.settled_at) == (State.PAYING, "", None)
     assert not Entry.objects.exists()
 
 
 def test_the_ledger_seals_a_day_as_text() -> None:
-    assert sealing.plain({"on": date(2026, 12, 31)}) == {"on": "2026-12-31"}
+    assert hashing.plain({"on": date(2026, 12, 31)}) == {"on": "2026-12-31"}
 
 
 # Reading before anything is sent
@@ -285,7 +288,7 @@ def test_whether_this_is_an_administrator_is_never_guessed(manager: Person) -> N
 def test_without_an_answer_there_is_no_link_to_set_up(
     sandbox: Sandbox, admin: Person, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("b24app.client.pause", lambda seconds: None)
+    monkeypatch.setattr("b24app.rest.client.pause", lambda seconds: None)
     reading = MainReading(admin.portal, admin.client)
     sandbox.faults.add(
         Fault(kind, method=reading.user_batch._pendings[-1].query.method, times=None)
@@ -336,7 +339,7 @@ def test_of_two_windows_that_ask_at_once_one_request_stands(
     def too_late(wanted: Approval) -> Approval:
         raise IntegrityError
 
-    monkeypatch.setattr(approvals, "_standing_or", too_late)
+    monkeypatch.setattr(requests, "_standing_or", too_late)
     if still_there:
         assert ask(manager, offer, **wanted).pk == first.pk
         return
@@ -352,14 +355,14 @@ def test_what_is_decided_while_it_is_withdrawn_stays_decided(
 ) -> None:
     Policy.objects.create(portal=manager.portal, limits={"EUR": "100"})
     asked = ask(manager, stage.offer_of(manager), pay_system_id=seed.ACME_PAY, pay_system_name="")
-    own: Callable[[Person, int], Approval] = approvals.own
+    own: Callable[[Person, int], Approval] = requests.own
 
     def meanwhile(person: Person, approval_id: int) -> Approval:
         found = own(person, approval_id)
-        approvals.approve(admin, approval_id)
+        requests.approve(admin, approval_id)
         return found
 
-    monkeypatch.setattr(approvals, "own", meanwhile)
+    monkeypatch.setattr(requests, "own", meanwhile)
     with pytest.raises(NotPossible) as found:
         withdraw(manager, asked.pk)
     assert found.value.sentence == reasons.DECIDED_MEANWHILE
@@ -371,7 +374,7 @@ def test_an_approvals_entry_says_all_that_was_approved(manager: Person, admin: P
     Policy.objects.create(portal=manager.portal, limits={"USD": "100"})
     offer = stage.offer_of(manager, deal_id=seed.USD_DEAL, payment_id=seed.USD_PAYMENT)
     asked = ask(manager, offer, pay_system_id=seed.DEMO_CARD_PAY, pay_system_name="")
-    approvals.approve(admin, asked.pk)
+    requests.approve(admin, asked.pk)
     for entry, actor in zip(Entry.objects.order_by("number"), (manager, admin), strict=True):
         assert entry.actor_id == actor.user_id
         assert entry.facts == {
@@ -406,7 +409,7 @@ def test_in_a_portal_without_the_app_nobody_looks(sandbox: Sandbox, manager: Per
     attempt = lost_payment(sandbox, manager)
     attempt.portal.uninstalled_at = datetime(2026, 1, 1, tzinfo=UTC)
     with pytest.raises(ChainBroken):
-        looking.look(attempt, asked_at=timezone.now())
+        lookup.look(attempt, asked_at=timezone.now())
     assert sandbox.log == []
     assert Attempt.objects.get().is_open
 
@@ -417,6 +420,6 @@ def test_a_portal_that_moved_is_asked_once_and_not_by_each_token(
     attempt = lost_payment(sandbox, manager)
     sandbox.faults.add(Fault("redirect", times=None))
     with pytest.raises(PortalMoved):
-        looking.look(attempt, asked_at=timezone.now(), also=(admin.user_id, admin.client))
+        lookup.look(attempt, asked_at=timezone.now(), also=(admin.user_id, admin.client))
     assert len(sandbox.log) == 1
     assert Attempt.objects.get().is_open

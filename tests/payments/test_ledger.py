@@ -16,10 +16,10 @@ from django.db import IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from b24app import models
-from payments import ledger, sealing
+from payments.ledger import chain, hashing
 from payments.models import AppendOnly, Entry, State
-from sandbox.app import Sandbox
-from sandbox.world import Portal
+from sandbox.server.app import Sandbox
+from sandbox.world.world import Portal
 from tests.payments import ledgers, stage
 
 pytestmark = pytest.mark.django_db
@@ -43,9 +43,9 @@ def assert_whole(portal: models.Portal, count: int) -> None:
 
 def test_each_entry_seals_the_one_before_it(portal: models.Portal) -> None:
     for place in range(3):
-        ledger.record(portal, "noted", actor_id=3, facts={"place": place})
+        chain.record(portal, "noted", actor_id=3, facts={"place": place})
     one, two, three = numbered(portal)
-    assert one.previous == sealing.GENESIS
+    assert one.previous == hashing.GENESIS
     assert (two.previous, three.previous) == (one.hash, two.hash)
     assert len({one.hash, two.hash, three.hash}) == 3
     assert_whole(portal, 3)
@@ -68,7 +68,7 @@ def test_an_entry_says_all_that_the_attempt_says(portal: models.Portal) -> None:
         settled_at=datetime(2026, 11, 24, 9, tzinfo=UTC),
     )
 
-    ledger.record(portal, "paid", actor_id=3, attempt=attempt, facts={"sum_asked": Decimal("1.10")})
+    chain.record(portal, "paid", actor_id=3, attempt=attempt, facts={"sum_asked": Decimal("1.10")})
 
     entry = Entry.objects.get()
     assert (entry.event, entry.actor_id, entry.attempt_id) == ("paid", 3, attempt.pk)
@@ -90,19 +90,19 @@ def test_an_entry_says_all_that_the_attempt_says(portal: models.Portal) -> None:
     assert entry.texts is not None
     assert entry.texts["note"] == "asked by Jo Doe"
     assert entry.texts["evidence"]["error"]["description"] == "Jo Doe's card"
-    assert entry.texts_digest == sealing.digest_of(entry.texts)
+    assert entry.texts_digest == hashing.digest_of(entry.texts)
 
 
 def test_the_same_texts_never_have_the_same_digest(portal: models.Portal) -> None:
     """Else whoever reads an erased entry could try out names."""
     for _ in range(2):
-        ledger.record(portal, "noted", actor_id=3, texts={"note": "Jo Doe"})
+        chain.record(portal, "noted", actor_id=3, texts={"note": "Jo Doe"})
     one, two = numbered(portal)
     assert one.texts_digest != two.texts_digest
 
 
 def test_without_texts_there_is_no_digest(portal: models.Portal) -> None:
-    ledger.record(portal, "noted", actor_id=None, texts={"note": ""})
+    chain.record(portal, "noted", actor_id=None, texts={"note": ""})
     assert (Entry.objects.get().texts, Entry.objects.get().texts_digest) == (None, "")
 
 
@@ -121,13 +121,13 @@ def test_without_texts_there_is_no_digest(portal: models.Portal) -> None:
 def test_what_is_sealed_is_what_comes_back(
     portal: models.Portal, value: object, kept: object
 ) -> None:
-    ledger.record(portal, "noted", actor_id=3, facts={"value": value})
+    chain.record(portal, "noted", actor_id=3, facts={"value": value})
     assert Entry.objects.get().facts == {"value": kept}
     assert_whole(portal, 1)
 
 
 def test_texts_of_any_script_are_sealed(portal: models.Portal) -> None:
-    ledger.record(portal, "noted", actor_id=3, facts={"ключ": "№ 163 · 東京 \u2028"})
+    chain.record(portal, "noted", actor_id=3, facts={"ключ": "№ 163 · 東京 \u2028"})
     assert_whole(portal, 1)
 
 
@@ -135,7 +135,7 @@ def test_an_append_is_one_select_and_one_insert(portal: models.Portal) -> None:
     attempt = ledgers.an_attempt(portal)
     for _ in range(2):
         with CaptureQueriesContext(connection) as queries:
-            ledger.record(portal, "paid", actor_id=3, attempt=attempt)
+            chain.record(portal, "paid", actor_id=3, attempt=attempt)
         kinds = [query["sql"].split(" ", 1)[0] for query in queries]
         assert [kind for kind in kinds if kind in ("SELECT", "INSERT", "UPDATE")] == [
             "SELECT",
@@ -148,7 +148,7 @@ def test_portals_have_chains_of_their_own(
 ) -> None:
     other = stage.install(sandbox, beta)
     for row in (portal, other, portal):
-        ledger.record(row, "noted", actor_id=3)
+        chain.record(row, "noted", actor_id=3)
     assert_whole(portal, 2)
     assert_whole(other, 1)
     assert numbered(portal)[0].hash != numbered(other)[0].hash
@@ -156,14 +156,14 @@ def test_portals_have_chains_of_their_own(
 
 def test_what_is_rolled_back_was_never_appended(portal: models.Portal) -> None:
     with pytest.raises(ZeroDivisionError), transaction.atomic():
-        ledger.record(portal, "noted", actor_id=3)
+        chain.record(portal, "noted", actor_id=3)
         1 / 0  # noqa: B018
-    ledger.record(portal, "noted", actor_id=3)
+    chain.record(portal, "noted", actor_id=3)
     assert_whole(portal, 1)
 
 
 def test_entries_cannot_be_changed_or_deleted(portal: models.Portal) -> None:
-    ledger.record(portal, "noted", actor_id=3)
+    chain.record(portal, "noted", actor_id=3)
     entry = Entry.objects.get()
     entry.event = "paid"
     forbidden: list[Callable[[], object]] = [
@@ -185,15 +185,15 @@ def test_whoever_lost_a_number_takes_the_next_and_their_transaction_lives(
     portal: models.Portal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another writer's entry comes between the reading of the last one and the writing."""
-    read = ledger._head
+    read = chain._head
     answers = [read(portal)]
     for _ in range(2):
-        ledger.record(portal, "noted", actor_id=7)
+        chain.record(portal, "noted", actor_id=7)
         answers.append(read(portal))
-    monkeypatch.setattr(ledger, "_head", lambda portal: answers.pop(0))
+    monkeypatch.setattr(chain, "_head", lambda portal: answers.pop(0))
     with transaction.atomic():
         attempt = ledgers.an_attempt(portal)
-        ledger.record(portal, "paid", actor_id=3, attempt=attempt)
+        chain.record(portal, "paid", actor_id=3, attempt=attempt)
     assert [entry.actor_id for entry in numbered(portal)] == [7, 7, 3]
     assert_whole(portal, 3)
 
@@ -201,10 +201,10 @@ def test_whoever_lost_a_number_takes_the_next_and_their_transaction_lives(
 def test_a_clash_that_nobody_else_caused_is_an_error(
     portal: models.Portal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ledger.record(portal, "noted", actor_id=3)
-    monkeypatch.setattr(ledger, "_head", lambda portal: (0, sealing.GENESIS))
+    chain.record(portal, "noted", actor_id=3)
+    monkeypatch.setattr(chain, "_head", lambda portal: (0, hashing.GENESIS))
     with pytest.raises(IntegrityError):
-        ledger.record(portal, "noted", actor_id=3)
+        chain.record(portal, "noted", actor_id=3)
     assert_whole(portal, 1)
 
 
@@ -213,7 +213,7 @@ def test_threads_append_without_a_gap_or_a_fork(portal: models.Portal) -> None:
     def append(actor: int) -> None:
         for place in range(EACH):
             with transaction.atomic():
-                ledger.record(portal, "noted", actor_id=actor, facts={"place": place})
+                chain.record(portal, "noted", actor_id=actor, facts={"place": place})
 
     stage.together(*(partial(append, actor) for actor in range(WRITERS)))
 

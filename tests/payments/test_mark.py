@@ -5,20 +5,21 @@ from __future__ import annotations
 import pytest
 from django.core.cache import cache
 
-from b24app.session import Person
-from payments import policy, reasons
-from payments.mark import mark
+from b24app.identity.session import Person
+from payments import reasons
+from payments.attempts.mark_paid import mark
+from payments.attempts.messages import messages_of
+from payments.attempts.pay import check, pay
+from payments.attempts.reconcile import reconcile
+from payments.attempts.settle import settle_saved
 from payments.models import Attempt, Kind, State
 from payments.offer import Offer
-from payments.pay import check, pay
+from payments.policy import rules
 from payments.reasons import Stopped
-from payments.reconcile import reconcile
-from payments.sentences import messages_of
-from payments.settle import settle_saved
-from sandbox import seed
-from sandbox.app import Sandbox
-from sandbox.faults import Fault
-from sandbox.world import Portal, Role
+from sandbox.api.faults import Fault
+from sandbox.server.app import Sandbox
+from sandbox.world import seed
+from sandbox.world.world import Portal, Role
 from tests.payments import stage
 from tests.payments.unconfirmed import MARK, calls, lost, overdue
 
@@ -128,7 +129,7 @@ def test_the_portals_rules_are_asked_last(
         assert kind == Kind.MARK
         raise Stopped(reasons.PAY_SYSTEM_UNFIT)
 
-    monkeypatch.setattr(policy, "check", forbid)
+    monkeypatch.setattr(rules, "check", forbid)
     assert mark(manager, cash(manager)).reason == reasons.PAY_SYSTEM_UNFIT
     assert mark(manager, stage.offer_of(manager)).reason == reasons.CAN_BE_PAID
     assert calls(sandbox, MARK) == 0

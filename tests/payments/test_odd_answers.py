@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 
 from b24app import models
 from payments.models import Attempt, Entry
-from sandbox import seed
-from sandbox.app import Sandbox
-from sandbox.faults import Fault
-from sandbox.world import Portal
+from sandbox.api.faults import Fault
+from sandbox.server.app import Sandbox
+from sandbox.world import seed
+from sandbox.world.world import Portal
 from tests.payments import stage
 from tests.payments.frames import Frame, text_of
 from tests.payments.oddities import (

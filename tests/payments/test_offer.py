@@ -11,8 +11,8 @@ from django.core import signing
 from django.utils import timezone
 
 from b24app.errors import Missing
+from b24app.identity.session import Person
 from b24app.models import Portal
-from b24app.session import Person
 from payments import offer as offers
 from payments.gateway import Owner
 from payments.offer import Offer, open_offer, seal

@@ -8,19 +8,20 @@ import pytest
 from django.core.cache import cache
 from django.test import Client
 
-from b24app.session import Person
-from payments import comments, reasons, refused_changes
-from payments.mark import mark
+from b24app.identity.session import Person
+from payments import reasons, timeline
+from payments.attempts import refused_changes
+from payments.attempts.mark_paid import mark
+from payments.attempts.messages import messages_of
+from payments.attempts.pay import pay
+from payments.attempts.undo import undo
 from payments.models import State
-from payments.pay import pay
-from payments.sentences import messages_of
-from payments.undo import undo
-from payments.visible.rows import Row
-from sandbox import seed
-from sandbox.app import Sandbox
-from sandbox.faults import Fault
-from sandbox.users import Level, OrderRights
-from sandbox.world import Portal
+from payments.visibility.rows import Row
+from sandbox.api.faults import Fault
+from sandbox.server.app import Sandbox
+from sandbox.world import seed
+from sandbox.world.users import Level, OrderRights
+from sandbox.world.world import Portal
 from tests.payments import stage
 from tests.payments.frames import Frame, offer_in, text_of
 from tests.payments.unconfirmed import MARK, calls
@@ -73,7 +74,7 @@ def test_their_comment_is_written_by_the_portal_for_it_needs_the_deal(
     give(alpha, EDIT_ALL)
     assert mark(manager, cash_row(manager).offer).state == State.PAID
     assert alpha.comments == []  # the payment has not waited for it
-    assert comments.post_due() == 1
+    assert timeline.post_due() == 1
     assert [comment.author_id for comment in alpha.comments] == [seed.ADMIN]
 
 
@@ -83,7 +84,7 @@ def test_without_a_token_of_the_portal_their_comment_is_kept_for_later(
     give(alpha, EDIT_ALL)
     assert mark(manager, cash_row(manager).offer).state == State.PAID
     stage.lose_portal_token(manager.portal)
-    assert comments.post_due() == 0
+    assert timeline.post_due() == 0
     assert alpha.comments == []
 
 

@@ -10,15 +10,15 @@ import pytest
 from django.core.cache import cache
 
 from b24app.errors import Missing
-from b24app.session import Person
+from b24app.identity.session import Person
 from payments import reasons
+from payments.attempts.messages import messages_of
+from payments.attempts.pay import pay
 from payments.models import Attempt, State
-from payments.pay import pay
-from payments.sentences import messages_of
-from sandbox import seed
-from sandbox.app import Sandbox
-from sandbox.faults import Fault
-from sandbox.world import Payment, Portal, Role
+from sandbox.api.faults import Fault
+from sandbox.server.app import Sandbox
+from sandbox.world import seed
+from sandbox.world.world import Payment, Portal, Role
 from tests.payments import stage
 
 pytestmark = pytest.mark.django_db

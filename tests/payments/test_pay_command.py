@@ -14,17 +14,18 @@ from django.core.cache import cache
 from django.core.management import call_command
 from django.utils import timezone
 
-from b24app import client, models
+from b24app import models
 from b24app.models import Portal as PortalRow
+from b24app.rest import client
+from payments.attempts.mark_paid import mark
+from payments.attempts.pay import pay
+from payments.attempts.undo import undo
 from payments.management.commands import pay as command
-from payments.mark import mark
 from payments.models import SETTLE_AFTER, Attempt, State
-from payments.pay import pay
-from payments.undo import undo
-from sandbox import seed
-from sandbox.app import Sandbox
-from sandbox.faults import Fault
-from sandbox.world import Portal, Webhook
+from sandbox.api.faults import Fault
+from sandbox.server.app import Sandbox
+from sandbox.world import seed
+from sandbox.world.world import Portal, Webhook
 from tests.payments import stage
 from tests.payments.unconfirmed import MARK, UNDO, lost
 

@@ -9,19 +9,19 @@ from urllib.parse import urlsplit
 import pytest
 from django.utils import timezone
 
-from b24app import client, transport
 from b24app.errors import AccessDenied, B24Error
-from b24app.session import Person
+from b24app.identity.session import Person
+from b24app.rest import client, transport
 from payments import reasons
+from payments.attempts.messages import messages_of
+from payments.attempts.pay import check, pay
 from payments.models import SETTLE_AFTER, STALE_CLAIM, Attempt, State
 from payments.offer import Offer
-from payments.pay import check, pay
-from payments.sentences import messages_of
-from sandbox import seed
-from sandbox.adapter import SandboxAdapter
-from sandbox.app import Sandbox
-from sandbox.faults import Fault
-from sandbox.world import Portal
+from sandbox.api.faults import Fault
+from sandbox.server.adapter import SandboxAdapter
+from sandbox.server.app import Sandbox
+from sandbox.world import seed
+from sandbox.world.world import Portal
 from tests.payments import stage
 
 pytestmark = pytest.mark.django_db

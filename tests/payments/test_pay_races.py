@@ -15,16 +15,16 @@ from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 
-from b24app.session import Person
+from b24app.identity.session import Person
 from payments import reasons
+from payments.attempts.pay import check, pay
 from payments.models import STALE_CLAIM, Attempt, State
 from payments.offer import Offer, seal
-from payments.pay import check, pay
-from sandbox import seed
-from sandbox.app import Sandbox
-from sandbox.faults import Fault
-from sandbox.server import Doors, running
-from sandbox.world import Portal
+from sandbox.api.faults import Fault
+from sandbox.server.app import Sandbox
+from sandbox.server.ports import Doors, running
+from sandbox.world import seed
+from sandbox.world.world import Portal
 from tests.payments import stage
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.processes]

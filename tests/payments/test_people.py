@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from b24app import models
-from b24app.session import Person
-from payments import people
-from sandbox import seed
-from sandbox.app import Sandbox
-from sandbox.faults import Fault
-from sandbox.world import Portal, Role, User
+from b24app.identity.session import Person
+from payments.lookups import users
+from sandbox.api.faults import Fault
+from sandbox.server.app import Sandbox
+from sandbox.world import seed
+from sandbox.world.world import Portal, Role, User
 from tests.b24app.portal_posts import stored
 from tests.payments import stage
 
@@ -34,7 +34,7 @@ def asked(sandbox: Sandbox) -> int:
 
 
 def test_names_are_the_portals_own(manager: Person) -> None:
-    assert people.names(manager, [seed.MANAGER, seed.ADMIN, seed.DISMISSED]) == {
+    assert users.names(manager, [seed.MANAGER, seed.ADMIN, seed.DISMISSED]) == {
         seed.ADMIN: "Ada Admin",
         seed.MANAGER: "Max Manager",
         seed.DISMISSED: "Dan Dismissed",
@@ -42,72 +42,72 @@ def test_names_are_the_portals_own(manager: Person) -> None:
 
 
 def test_the_portals_own_token_can_ask_too(row: models.Portal) -> None:
-    assert people.names(row, [seed.MANAGER]) == {seed.MANAGER: "Max Manager"}
+    assert users.names(row, [seed.MANAGER]) == {seed.MANAGER: "Max Manager"}
 
 
 def test_each_is_asked_for_once_in_ten_minutes(sandbox: Sandbox, manager: Person) -> None:
-    people.names(manager, [seed.MANAGER, 4711])
-    people.names(manager, [4711, seed.MANAGER])
+    users.names(manager, [seed.MANAGER, 4711])
+    users.names(manager, [4711, seed.MANAGER])
     assert asked(sandbox) == 1
-    people.names(manager, [seed.MANAGER, seed.READER])
+    users.names(manager, [seed.MANAGER, seed.READER])
     assert asked(sandbox) == 2
 
 
 def test_nobody_is_asked_for_nobody(sandbox: Sandbox, manager: Person) -> None:
-    assert people.names(manager, []) == {}
+    assert users.names(manager, []) == {}
     assert asked(sandbox) == 0
 
 
 def test_who_is_not_there_or_has_no_name_is_a_number(alpha: Portal, manager: Person) -> None:
     alpha.users[70] = User(70, "", "", Role.MANAGER)
-    assert people.names(manager, [70, 4711]) == {70: "User 70", 4711: "User 4711"}
+    assert users.names(manager, [70, 4711]) == {70: "User 70", 4711: "User 4711"}
 
 
 def test_what_one_may_see_another_does_not_get_from_the_cache(
     sandbox: Sandbox, row: models.Portal, manager: Person
 ) -> None:
     outsider = stage.person(sandbox, row, seed.EXTRANET)
-    assert people.names(manager, [seed.READER]) == {seed.READER: "Rita Reader"}
-    assert people.names(outsider, [seed.READER]) == {seed.READER: "User 4"}
-    assert people.names(manager, [seed.READER]) == {seed.READER: "Rita Reader"}
+    assert users.names(manager, [seed.READER]) == {seed.READER: "Rita Reader"}
+    assert users.names(outsider, [seed.READER]) == {seed.READER: "User 4"}
+    assert users.names(manager, [seed.READER]) == {seed.READER: "Rita Reader"}
 
 
 def test_more_people_than_a_page(sandbox: Sandbox, alpha: Portal, manager: Person) -> None:
     ids = range(100, 230)
     for user_id in ids:
         alpha.users[user_id] = User(user_id, "Pat", str(user_id), Role.MANAGER)
-    assert people.names(manager, ids) == {user_id: f"Pat {user_id}" for user_id in ids}
+    assert users.names(manager, ids) == {user_id: f"Pat {user_id}" for user_id in ids}
 
 
 def test_far_too_many_people_cost_no_more_than_the_bound(sandbox: Sandbox, manager: Person) -> None:
-    found = people.names(manager, range(1, people.MOST_ASKED + 100))
+    found = users.names(manager, range(1, users.MOST_ASKED + 100))
     assert found[seed.MANAGER] == "Max Manager"
-    assert found[people.MOST_ASKED + 99] == f"User {people.MOST_ASKED + 99}"
-    assert sum(call.methods.count(METHOD) for call in sandbox.log) == people.MOST_ASKED / 50
+    assert found[users.MOST_ASKED + 99] == f"User {users.MOST_ASKED + 99}"
+    assert sum(call.methods.count(METHOD) for call in sandbox.log) == users.MOST_ASKED / 50
 
 
 @pytest.mark.parametrize("kind", ["status500", "drop", "broken_json"])
 def test_a_portal_that_does_not_answer_leaves_numbers(
     sandbox: Sandbox, manager: Person, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    monkeypatch.setattr("b24app.client.pause", lambda seconds: None)
+    monkeypatch.setattr("b24app.rest.client.pause", lambda seconds: None)
     sandbox.faults.add(Fault(kind, method=METHOD, times=20))
-    assert people.names(manager, [seed.MANAGER]) == {seed.MANAGER: "User 3"}
+    assert users.names(manager, [seed.MANAGER]) == {seed.MANAGER: "User 3"}
     sandbox.faults.clear()
-    assert people.names(manager, [seed.MANAGER]) == {seed.MANAGER: "Max Manager"}
+    assert users.names(manager, [seed.MANAGER]) == {seed.MANAGER: "Max Manager"}
 
 
 def test_without_the_scope_or_a_token_there_are_numbers(
     alpha: Portal, row: models.Portal, manager: Person
 ) -> None:
     alpha.installations[seed.OUR_CLIENT_ID].scopes = ("crm",)
-    assert people.names(manager, [seed.MANAGER]) == {seed.MANAGER: "User 3"}
+    assert users.names(manager, [seed.MANAGER]) == {seed.MANAGER: "User 3"}
     row.tokens.all().delete()
     stranger = Person(row, 99, proved_at=manager.proved_at)
-    assert people.names(stranger, [99]) == {99: "User 99"}
-    assert people.names(row, [99]) == {99: "User 99"}
+    assert users.names(stranger, [99]) == {99: "User 99"}
+    assert users.names(row, [99]) == {99: "User 99"}
 
 
 def test_a_name_is_never_stored(manager: Person) -> None:
-    people.names(manager, [seed.READER])
+    users.names(manager, [seed.READER])
     assert "Rita" not in str(stored())

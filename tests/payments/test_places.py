@@ -8,10 +8,10 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from b24app import models
-from sandbox import seed
-from sandbox.app import Sandbox
-from sandbox.faults import Fault
-from sandbox.world import Portal
+from sandbox.api.faults import Fault
+from sandbox.server.app import Sandbox
+from sandbox.world import seed
+from sandbox.world.world import Portal
 from tests.payments import stage
 from tests.payments.frames import DEAL_TAB, INVOICE_TAB, Frame, offer_in, text_of
 from tests.payments.test_cost import SQL_AN_OPENING, statements
@@ -58,7 +58,7 @@ def test_a_filter_that_was_not_understood_shows_nobody_elses_payments(
     manager: Frame, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """sale.payment.list drops what it does not know, and answers with everything."""
-    monkeypatch.setattr("sandbox.methods.listing.filtered", lambda rows, *_, **__: rows)
+    monkeypatch.setattr("sandbox.api.methods.listing.filtered", lambda rows, *_, **__: rows)
     html = text_of(manager.opened(ORDER_TAB, str(seed.ORDER)))
     assert payments_in(html) == {seed.PAYMENT}
 

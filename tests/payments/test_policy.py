@@ -15,16 +15,17 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import translation
 
 from b24app import models
-from b24app.session import Person
-from payments import ledger, reasons
+from b24app.identity.session import Person
+from payments import reasons
+from payments.attempts.pay import pay
+from payments.ledger import chain
 from payments.models import Policy, State, Who
-from payments.pay import pay
-from payments.policy import ChangedMeanwhile, change, policy_of
-from payments.rules_form import RulesForm
-from sandbox import seed
-from sandbox.app import Sandbox
-from sandbox.faults import Fault
-from sandbox.world import Portal
+from payments.policy.forms import RulesForm
+from payments.policy.rules import ChangedMeanwhile, change, policy_of
+from sandbox.api.faults import Fault
+from sandbox.server.app import Sandbox
+from sandbox.world import seed
+from sandbox.world.world import Portal
 from tests.payments import stage
 from tests.payments.frames import Frame, text_of
 
@@ -359,7 +360,7 @@ def test_the_database_decides_where_both_have_read_the_same(
 
     values = {**Policy().as_facts(), "undo_hours": 1}
     change(portal, actor_id=1, version=version, values=values)
-    monkeypatch.setattr("payments.policy.policy_of", read_before_the_other_saved)
+    monkeypatch.setattr("payments.policy.rules.policy_of", read_before_the_other_saved)
     with pytest.raises(ChangedMeanwhile):
         change(portal, actor_id=2, version=version, values={**values, "undo_hours": 2})
     stored = Policy.objects.get()
@@ -425,7 +426,7 @@ def test_each_change_is_told_to_the_ledger_with_before_and_after(
         assert database.in_atomic_block
         told.append({"portal": row.pk, "event": event, **more})
 
-    monkeypatch.setattr(ledger, "record", record)
+    monkeypatch.setattr(chain, "record", record)
     text_of(admin_frame.post(RULES, **posted(undo_hours=1)))
     (entry,) = told
     assert (entry["portal"], entry["event"], entry["actor_id"]) == (portal.pk, "policy", seed.ADMIN)
@@ -439,7 +440,7 @@ def test_what_the_ledger_refuses_is_not_stored(
     def refuse(*_: Any, **__: Any) -> None:
         raise RuntimeError("no ledger")
 
-    monkeypatch.setattr(ledger, "record", refuse)
+    monkeypatch.setattr(chain, "record", refuse)
     with pytest.raises(RuntimeError):
         change(portal, actor_id=1, version=0, values=Policy().as_facts())
     assert not Policy.objects.exists()

@@ -15,9 +15,9 @@ from django.utils import dateformat, timezone
 
 from b24app import models
 from payments.models import Approval, Attempt, Policy, Run
-from sandbox import seed
-from sandbox.app import Sandbox
-from sandbox.world import Portal
+from sandbox.server.app import Sandbox
+from sandbox.world import seed
+from sandbox.world.world import Portal
 from tests import clocks
 from tests.clocks import Clock, at_any_hour
 from tests.payments import attempts, runs, stage

@@ -13,14 +13,14 @@ from django.test import Client
 from django.utils import timezone
 
 from b24app.models import Portal as PortalRow
-from payments.administration import provider
-from payments.checkout import INSTRUCTIONS_LENGTH
-from sandbox import seed
-from sandbox.app import Sandbox
-from sandbox.checkout import request_fields
-from sandbox.events import flat_fields
-from sandbox.faults import Fault
-from sandbox.world import PaySystem, Portal
+from payments.setup import manual_settlement
+from payments.setup.checkout import INSTRUCTIONS_LENGTH
+from sandbox.api.faults import Fault
+from sandbox.host.checkout import request_fields
+from sandbox.server.app import Sandbox
+from sandbox.world import seed
+from sandbox.world.events import flat_fields
+from sandbox.world.world import PaySystem, Portal
 from tests.payments import stage
 from tests.payments.frames import Frame, offer_in, text_of
 
@@ -36,7 +36,7 @@ def frame(sandbox: Sandbox, alpha: Portal, client: Client) -> Frame:
 
 
 def systems(alpha: Portal) -> list[PaySystem]:
-    return [one for one in alpha.pay_systems.values() if one.action_file == provider.CODE]
+    return [one for one in alpha.pay_systems.values() if one.action_file == manual_settlement.CODE]
 
 
 def for_individuals(alpha: Portal) -> PaySystem:
@@ -68,7 +68,7 @@ def asked_for(client: Client, fields: dict[str, str], status: int = 200) -> dict
 def test_it_is_set_up_once_for_each_payer_type(frame: Frame, alpha: Portal) -> None:
     for _ in range(2):
         assert "Manual settlement is set up" in text_of(frame.post(CREATE))
-    assert [one.code for one in alpha.handlers.values()].count(provider.CODE) == 1
+    assert [one.code for one in alpha.handlers.values()].count(manual_settlement.CODE) == 1
     assert sorted(one.person_type_id for one in systems(alpha)) == [1, 2]
     assert all(one.active and one.registry == "ORDER" for one in systems(alpha))
 
@@ -81,7 +81,7 @@ def test_whatever_goes_wrong_a_second_press_completes_it(
     sandbox.faults.add(Fault("drop", method=method, when=when))
     frame.post(CREATE)
     frame.post(CREATE)
-    assert [one.code for one in alpha.handlers.values()].count(provider.CODE) == 1
+    assert [one.code for one in alpha.handlers.values()].count(manual_settlement.CODE) == 1
     assert sorted(one.person_type_id for one in systems(alpha)) == [1, 2]
 
 
@@ -101,7 +101,7 @@ def test_it_is_removed_whole(frame: Frame, alpha: Portal) -> None:
     assert "1 unpaid payment is set to it" in text_of(question)
     assert "is removed" in text_of(frame.post(REMOVE))
     assert not systems(alpha)
-    assert provider.CODE not in {one.code for one in alpha.handlers.values()}
+    assert manual_settlement.CODE not in {one.code for one in alpha.handlers.values()}
     assert "is removed" in text_of(frame.post(REMOVE))
 
 
@@ -139,7 +139,7 @@ def test_it_is_offered_where_nothing_can_be_paid_through(
 
 def test_another_address_of_the_app_is_put_into_the_handler(frame: Frame, alpha: Portal) -> None:
     frame.post(CREATE)
-    handler = next(one for one in alpha.handlers.values() if one.code == provider.CODE)
+    handler = next(one for one in alpha.handlers.values() if one.code == manual_settlement.CODE)
     handler.settings["CHECKOUT_DATA"]["ACTION_URI"] = "https://old.example.com/checkout/"
     frame.post(CREATE)
     assert handler.settings["CHECKOUT_DATA"]["ACTION_URI"] == f"{settings.APP_URL}/checkout/"
@@ -226,7 +226,7 @@ def test_what_is_paid_gets_no_page(frame: Frame, alpha: Portal, client: Client) 
 def test_what_cannot_be_checked_gets_no_page(
     sandbox: Sandbox, frame: Frame, alpha: Portal, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("b24app.client.pause", lambda seconds: None)
+    monkeypatch.setattr("b24app.rest.client.pause", lambda seconds: None)
     fields = bound(frame, alpha)
     sandbox.faults.add(Fault("drop", method="sale.payment.get", times=None))
     assert "could not be checked" in asked_for(client, fields)["PAYMENT_ERRORS"][0]

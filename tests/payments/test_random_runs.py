@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from payments.verification import verify
+from payments.ledger.verify import verify
 from tests.payments.killing import Processes, app_processes, attempts_on, scene
 from tests.payments.random_numbers import shown
 from tests.payments.random_run import Run, draw

@@ -7,10 +7,10 @@ from django.conf import settings
 from django.utils import translation
 
 from payments import reasons
+from payments.attempts.messages import after_trying, messages_of, why_not
+from payments.attempts.outcome_messages import AFTER_SENDING
+from payments.attempts.reason_messages import _NOTHING_DONE, BEFORE_SENDING
 from payments.models import Attempt, Kind, State
-from payments.outcome_messages import AFTER_SENDING
-from payments.reason_messages import _NOTHING_DONE, BEFORE_SENDING
-from payments.sentences import after_trying, messages_of, why_not
 
 CODES = [
     value

@@ -10,13 +10,14 @@ from django.utils import timezone
 
 from b24app import models
 from b24app.signals import portal_uninstalled, pruning
-from payments import reasons, retention
+from payments import reasons
+from payments.attempts.messages import messages_of
+from payments.attempts.pay import pay
+from payments.ledger import retention
 from payments.models import Attempt, State
-from payments.pay import pay
-from payments.sentences import messages_of
-from sandbox import seed
-from sandbox.app import Sandbox
-from sandbox.world import Portal
+from sandbox.server.app import Sandbox
+from sandbox.world import seed
+from sandbox.world.world import Portal
 from tests.payments import stage
 
 pytestmark = pytest.mark.django_db

@@ -16,12 +16,14 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from b24app import client, models
-from b24app.session import Person
-from payments import claim, ledger, reasons
-from payments.models import STALE_CLAIM, Attempt, Kind, State
-from payments.pay import pay
-from payments.reconcile import (
+from b24app import models
+from b24app.identity.session import Person
+from b24app.rest import client
+from payments import reasons
+from payments.attempts import transitions
+from payments.attempts.messages import messages_of
+from payments.attempts.pay import pay
+from payments.attempts.reconcile import (
     DELAY_HANDED_OVER,
     FIRST_DELAY,
     HAND_OVER_AFTER,
@@ -29,11 +31,12 @@ from payments.reconcile import (
     SILENCES_A_PORTAL,
     reconcile,
 )
-from payments.sentences import messages_of
-from sandbox import seed
-from sandbox.app import Sandbox
-from sandbox.faults import Fault
-from sandbox.world import Portal
+from payments.ledger import chain
+from payments.models import STALE_CLAIM, Attempt, Kind, State
+from sandbox.api.faults import Fault
+from sandbox.server.app import Sandbox
+from sandbox.world import seed
+from sandbox.world.world import Portal
 from tests.payments import stage
 from tests.payments.unconfirmed import OVERDUE, lost_payment, overdue, silence
 
@@ -221,7 +224,7 @@ def test_a_silent_portal_is_asked_a_few_times_only_and_others_are_settled(
     monkeypatch: pytest.MonkeyPatch,
     page: int,
 ) -> None:
-    monkeypatch.setattr("payments.reconcile._PAGE", page)
+    monkeypatch.setattr("payments.attempts.reconcile._PAGE", page)
     elsewhere = stage.person(sandbox, stage.install(sandbox, beta), seed.MANAGER)
     first = lost_payment(sandbox, manager)
     other = lost_payment(sandbox, elsewhere)
@@ -380,14 +383,14 @@ def test_an_outcome_and_its_entry_in_the_ledger_are_written_together(
 
     attempt = lost_payment(sandbox, manager)
     with monkeypatch.context() as patched:
-        patched.setattr(ledger, "record", fail)
+        patched.setattr(chain, "record", fail)
         assert reconcile(now=overdue()).failed == 1
         assert (again(attempt).state, again(attempt).looks) == (State.UNKNOWN, 1)
         silence(sandbox)
         reconcile(now=overdue() + HAND_OVER_AFTER)
         assert again(attempt).handed_over_at is None
         with pytest.raises(RuntimeError):
-            claim.close(again(attempt), State.PAID, evidence={})
+            transitions.close(again(attempt), State.PAID, evidence={})
     assert again(attempt).state == State.UNKNOWN
     sandbox.faults.clear()
     reconcile(now=overdue() + 2 * HAND_OVER_AFTER)
@@ -404,7 +407,7 @@ def test_a_claim_that_could_not_be_given_up_is_given_up_later(
     Attempt.objects.update(state=State.PAYING, sent_at=None)
     tomorrow = timezone.now() + HAND_OVER_AFTER + STALE_CLAIM
     with monkeypatch.context() as patched:
-        patched.setattr(ledger, "record", fail)
+        patched.setattr(chain, "record", fail)
         assert reconcile(now=tomorrow).failed == 1
     assert again(attempt).state == State.PAYING
     assert again(attempt).handed_over_at is None

@@ -17,12 +17,12 @@ from django.db import connection
 from django.utils import timezone
 
 from b24app import models
+from payments.attempts.reconcile import LEASE, reconcile
 from payments.models import Attempt, State
-from payments.reconcile import LEASE, reconcile
-from sandbox import seed
-from sandbox.app import Sandbox
-from sandbox.faults import Fault
-from sandbox.server import Doors, running
+from sandbox.api.faults import Fault
+from sandbox.server.app import Sandbox
+from sandbox.server.ports import Doors, running
+from sandbox.world import seed
 from tests.payments import stage
 from tests.payments.unconfirmed import OVERDUE, calls
 

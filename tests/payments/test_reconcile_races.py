@@ -9,17 +9,17 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from b24app.session import Person
+from b24app.identity.session import Person
 from payments import reasons
-from payments.claim import claim, leave_open, mark_sent
+from payments.attempts.pay import pay
+from payments.attempts.reconcile import LEASE, Reconciled, reconcile
+from payments.attempts.transitions import claim, leave_open, mark_sent
+from payments.attempts.undo import undo
 from payments.models import STALE_CLAIM, Attempt, Entry, Kind, State
-from payments.pay import pay
-from payments.reconcile import LEASE, Reconciled, reconcile
-from payments.undo import undo
-from sandbox import seed
-from sandbox.app import Sandbox
-from sandbox.faults import Fault
-from sandbox.world import Portal
+from sandbox.api.faults import Fault
+from sandbox.server.app import Sandbox
+from sandbox.world import seed
+from sandbox.world.world import Portal
 from tests.payments import stage
 from tests.payments.unconfirmed import UNDO, calls, lost_payment, overdue
 
@@ -86,7 +86,7 @@ def test_what_a_dead_process_was_looking_at_is_due_when_its_lease_ends(
     lost_payment(sandbox, manager)
     now = overdue()
     with monkeypatch.context() as patched:
-        patched.setattr("payments.reconcile.look", lambda *args, **more: die())
+        patched.setattr("payments.attempts.reconcile.look", lambda *args, **more: die())
         with pytest.raises(Killed):
             reconcile(now=now)
     assert reconcile(now=now + LEASE - timedelta(seconds=1)).looked_at == 0

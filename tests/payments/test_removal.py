@@ -12,13 +12,19 @@ import pytest
 from django.test import Client
 from pytest_django import Settings
 
-from b24app import event_queue, models
+from b24app import models
 from b24app.errors import Missing
+from b24app.events import queue
 from b24app.signals import pruning
-from payments import claim, closing, comments, ledger, policy, reasons
-from payments.bulk import running
+from payments import reasons, timeline
+from payments.attempts import close, transitions
+from payments.attempts.messages import after_trying
+from payments.attempts.pay import check, pay
+from payments.attempts.reconcile import reconcile
+from payments.bulk import runs as running
 from payments.bulk.forms import KINDS_OF_A_RUN
-from payments.bulk.stepping import step
+from payments.bulk.step import step
+from payments.ledger import chain
 from payments.models import (
     Approval,
     Attempt,
@@ -30,13 +36,11 @@ from payments.models import (
     Run,
     State,
 )
-from payments.pay import check, pay
-from payments.reconcile import reconcile
-from payments.sentences import after_trying
-from sandbox import seed
-from sandbox.app import Sandbox
-from sandbox.faults import AFTER, BEFORE, Fault
-from sandbox.world import Portal
+from payments.policy import rules
+from sandbox.api.faults import AFTER, BEFORE, Fault
+from sandbox.server.app import Sandbox
+from sandbox.world import seed
+from sandbox.world.world import Portal
 from tests.b24app.portal_posts import install
 from tests.b24app.removals import (
     GRACE,
@@ -113,7 +117,7 @@ def test_an_employee_who_posts_a_removal_erases_nothing(
     assert deliver(Client(), forged_event(alpha)).status_code == 200
     for delay in (timedelta(), timedelta(days=1), GRACE, 2 * GRACE):
         with later(delay):
-            event_queue.work()
+            queue.work()
             prune()
     assert not is_removed(alpha)
     assert data() == before
@@ -131,7 +135,7 @@ def test_in_the_grace_time_the_data_are_not_touched(
     remove(client, sandbox, alpha, clean=clean)
     with later(GRACE - MINUTE):
         prune()
-        comments.post_due()
+        timeline.post_due()
     assert data() == before
     assert not Erasure.objects.exists()
 
@@ -148,7 +152,7 @@ def test_an_installation_in_the_grace_time_takes_everything_up_again(
         assert back.pk == manager.portal.pk
         assert data() == before
         again = stage.person(sandbox, back, seed.MANAGER)
-        assert policy.policy_of(back).limits == {"EUR": "10"}
+        assert rules.policy_of(back).limits == {"EUR": "10"}
         offer = stage.offer_of(again, deal_id=seed.USD_DEAL, payment_id=seed.USD_PAYMENT)
         sent = stage.sent_payments(sandbox)
         settled = check(again, offer)
@@ -364,17 +368,17 @@ def test_a_row_that_is_gone_is_an_outcome_in_words_and_a_line_in_the_log(
 def test_giving_up_what_is_gone_already_raises_nothing(portal: models.Portal) -> None:
     attempt = attempts.keep(portal, state=State.PAYING, sent_at=None, settled_at=None)
     erase()
-    assert claim.give_up(attempt).reason == reasons.ABANDONED
+    assert transitions.give_up(attempt).reason == reasons.ABANDONED
 
 
 def test_deciding_on_what_is_gone_is_told(
     sandbox: Sandbox, portal: models.Portal, manager: Any
 ) -> None:
     attempt = attempts.handed_over(portal)
-    ledger.record(portal, "unknown", actor_id=3, attempt=attempt)
+    chain.record(portal, "unknown", actor_id=3, attempt=attempt)
     sandbox.faults.add(Fault("status500", times=None, on_hit=erase))
     with pytest.raises(Missing):
-        closing.close_by_hand(attempt, by=manager, note="the bank says so")
+        close.close_by_hand(attempt, by=manager, note="the bank says so")
 
 
 CHANGES: list[Callable[[Any, Run], object]] = [

@@ -10,10 +10,10 @@ from django.test import Client
 from b24app import models
 from payments import reasons
 from payments.models import Attempt, State
-from sandbox import seed
-from sandbox.app import Sandbox
-from sandbox.faults import Fault
-from sandbox.world import Portal
+from sandbox.api.faults import Fault
+from sandbox.server.app import Sandbox
+from sandbox.world import seed
+from sandbox.world.world import Portal
 from tests.b24app.portal_posts import install
 from tests.payments import stage
 from tests.payments.frames import Frame, offer_in, text_of

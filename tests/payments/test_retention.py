@@ -10,10 +10,10 @@ from django.utils import timezone
 
 from b24app import models
 from b24app.signals import portal_uninstalled, pruning
-from payments import ledger, retention
+from payments.ledger import chain, retention
 from payments.models import Attempt, Comment, Entry, Kind, State
-from sandbox.app import Sandbox
-from sandbox.world import Portal
+from sandbox.server.app import Sandbox
+from sandbox.world.world import Portal
 from tests.clocks import at_any_hour
 from tests.payments import ledgers, stage
 
@@ -136,7 +136,7 @@ def test_an_open_attempt_keeps_its_entries_and_what_follows(portal: models.Porta
 
 def test_an_attempt_with_a_newer_entry_stays(portal: models.Portal) -> None:
     (attempt,) = ledgers.paid(portal, 1)
-    ledger.record(portal, "closed", actor_id=1, attempt=attempt)
+    chain.record(portal, "closed", actor_id=1, attempt=attempt)
     long_ago(portal, 1)
     assert retention.forget_history() == (0, 0)
     assert numbers(portal) == [1, 2]
@@ -199,24 +199,24 @@ def test_an_uninstalled_portals_ledger_keeps_no_names_and_stays_whole(
 
 def test_texts_written_after_an_erasure_are_not_covered_by_it(portal: models.Portal) -> None:
     ledgers.paid(portal, 1)
-    ledger.erase_texts(portal)
+    chain.erase_texts(portal)
     ledgers.paid(portal, 1)
     ledgers.open_to_change(portal, 3).update(texts=None)
     assert ledgers.findings(portal) == ["the texts of entry 3 were erased, and no entry says so"]
 
 
 def test_nothing_to_erase_says_nothing(portal: models.Portal) -> None:
-    ledger.record(portal, "noted", actor_id=3)
-    assert ledger.erase_texts(portal) == 0
+    chain.record(portal, "noted", actor_id=3)
+    assert chain.erase_texts(portal) == 0
     assert numbers(portal) == [1]
 
 
 def test_many_texts_are_erased_in_parts(
     portal: models.Portal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ledger, "_AT_ONCE", 2)
+    monkeypatch.setattr(chain, "_AT_ONCE", 2)
     ledgers.paid(portal, 5)
-    assert ledger.erase_texts(portal) == 5
+    assert chain.erase_texts(portal) == 5
     assert numbers(portal) == list(range(1, 9))
     assert ledgers.findings(portal) == []
 

@@ -7,17 +7,17 @@ from dataclasses import replace
 import pytest
 
 from b24app.errors import Missing
-from b24app.session import Person
+from b24app.identity.session import Person
 from payments import reasons
+from payments.attempts.messages import messages_of, why_not
+from payments.attempts.pay import pay
+from payments.attempts.rights import seen_under
 from payments.gateway import DEAL, SMART_INVOICE, Owner
 from payments.models import Attempt, State
 from payments.offer import Offer, open_offer, seal
-from payments.pay import pay
-from payments.rights import seen_under
-from payments.sentences import messages_of, why_not
-from sandbox import seed
-from sandbox.app import Sandbox
-from sandbox.world import Portal, Role
+from sandbox.server.app import Sandbox
+from sandbox.world import seed
+from sandbox.world.world import Portal, Role
 from tests.payments import stage
 
 pytestmark = pytest.mark.django_db

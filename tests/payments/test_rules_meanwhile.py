@@ -8,20 +8,21 @@ from typing import Any
 import pytest
 
 from b24app import models
-from b24app.session import Person
-from payments import policy, reasons
-from payments.approvals import approve, ask, withdraw
-from payments.bulk import words
-from payments.mark import mark
+from b24app.identity.session import Person
+from payments import reasons
+from payments.approvals.requests import approve, ask, withdraw
+from payments.attempts.mark_paid import mark
+from payments.attempts.messages import messages_of
+from payments.attempts.pay import pay
+from payments.attempts.undo import undo
+from payments.bulk import messages
 from payments.models import Attempt, Kind, Policy, RowState, RunState, State, Who
 from payments.offer import Offer
-from payments.pay import pay
-from payments.sentences import messages_of
-from payments.undo import undo
-from sandbox import seed
-from sandbox.app import Sandbox
-from sandbox.faults import Fault
-from sandbox.world import Portal
+from payments.policy import rules as policy
+from sandbox.api.faults import Fault
+from sandbox.server.app import Sandbox
+from sandbox.world import seed
+from sandbox.world.world import Portal
 from tests.payments import runs, stage
 from tests.payments.unconfirmed import MARK, UNDO, calls
 
@@ -191,7 +192,7 @@ def test_a_row_of_a_run_is_held_to_them_as_well(
     else:
         after_each_check(monkeypatch, forbid, times=1)
     runs.next_step(manager, run)
-    assert (run.state, run.reason) == (RunState.PAUSED, words.POLICY)
+    assert (run.state, run.reason) == (RunState.PAUSED, messages.POLICY)
     assert {row.state for row in run.rows.all()} == {RowState.WAITING}
     assert stage.sent_payments(sandbox) == 0
 

@@ -8,20 +8,20 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from b24app import event_queue
 from b24app.errors import B24Error
+from b24app.events import queue
+from b24app.identity.session import Person
 from b24app.models import EventReceipt
-from b24app.session import Person
 from b24app.signals import Later
 from payments import reasons
+from payments.attempts.pay import pay
+from payments.attempts.settle import settle_saved
 from payments.models import SETTLE_AFTER, STALE_CLAIM, Attempt, State
-from payments.pay import pay
-from payments.settle import settle_saved
-from sandbox import seed
-from sandbox.app import Sandbox
-from sandbox.events import form_body
-from sandbox.faults import Fault
-from sandbox.world import Portal
+from sandbox.api.faults import Fault
+from sandbox.server.app import Sandbox
+from sandbox.world import seed
+from sandbox.world.events import form_body
+from sandbox.world.world import Portal
 from tests.b24app.portal_posts import FORM
 from tests.b24app.portal_posts import install as install_by_hand
 from tests.payments import stage
@@ -71,7 +71,7 @@ def test_an_event_settles_what_was_not_confirmed(
     ]
     assert len(saved) == 1
     assert client.post("/event/", form_body(saved[0]), content_type=FORM).status_code == 200
-    event_queue.work()
+    queue.work()
     attempt.refresh_from_db()
     assert attempt.state == State.PAID
     assert [call.method for call in sandbox.log] == [stage.KEPT, stage.COMMENT]
@@ -92,10 +92,10 @@ def test_our_own_payment_is_settled_by_its_payer_and_its_event_only_posts_the_co
         sandbox.world.outbox.clear()
         for fields in events:
             client.post("/event/", form_body(fields), content_type=FORM)
-        event_queue.work()
+        queue.work()
     assert [call.method for call in sandbox.log] == [stage.COMMENT]
     assert sandbox.world.outbox == []
-    assert not event_queue.waiting().exists()
+    assert not queue.waiting().exists()
 
 
 def test_a_payment_that_nobody_tries_to_pay_asks_nothing(sandbox: Sandbox, manager: Person) -> None:

@@ -17,14 +17,15 @@ from django.db import connections
 from django.test import Client
 from django.utils import timezone
 
-from b24app import shares, together
 from b24app.errors import OAuthBusy, PortalBusy
 from b24app.models import UserToken
+from b24app.rest import pool as together
+from b24app.rest import shares
 from payments.models import Attempt, RowState, RunState
-from sandbox import seed
-from sandbox.app import Sandbox
-from sandbox.faults import Fault
-from sandbox.world import Portal
+from sandbox.api.faults import Fault
+from sandbox.server.app import Sandbox
+from sandbox.world import seed
+from sandbox.world.world import Portal
 from tests.b24app.portal_posts import opening_fields, post
 from tests.payments import runs, stage
 from tests.payments.frames import DEAL_TAB, Frame, offer_in

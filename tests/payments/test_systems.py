@@ -8,11 +8,11 @@ import pytest
 
 from b24app import models
 from payments.gateway import PaySystem
-from payments.systems import SystemKind, Systems, SystemsReading
-from sandbox import seed
-from sandbox.app import Sandbox
-from sandbox.faults import Fault
-from sandbox.world import Portal
+from payments.lookups.pay_systems import SystemKind, Systems, SystemsReading
+from sandbox.api.faults import Fault
+from sandbox.server.app import Sandbox
+from sandbox.world import seed
+from sandbox.world.world import Portal
 from tests.payments import stage
 
 HANDLERS = "sale.paysystem.handler.list"

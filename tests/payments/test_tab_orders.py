@@ -6,13 +6,13 @@ from decimal import Decimal
 
 import pytest
 
-from b24app.session import Person
-from payments.visible.item_orders import READ_AT_ONCE
-from payments.visible.rows import Row
-from sandbox import seed
-from sandbox.app import Sandbox
-from sandbox.faults import Fault
-from sandbox.world import Order, Payment, Portal
+from b24app.identity.session import Person
+from payments.visibility.item_orders import READ_AT_ONCE
+from payments.visibility.rows import Row
+from sandbox.api.faults import Fault
+from sandbox.server.app import Sandbox
+from sandbox.world import seed
+from sandbox.world.world import Order, Payment, Portal
 from tests.payments import stage
 
 pytestmark = pytest.mark.django_db

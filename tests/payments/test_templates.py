@@ -16,11 +16,11 @@ from django.template.loader import render_to_string
 from django.utils import translation
 
 from payments.gateway import Owner
+from payments.listing.confirm import Question
+from payments.listing.confirm_by_hand import UndoQuestion
+from payments.listing.status import DUE, Status
+from payments.money import figures, money
 from payments.offer import Offer
-from payments.question import Question
-from payments.questions_by_hand import UndoQuestion
-from payments.screens import DUE, Status
-from payments.templatetags.money import figures, money
 
 ROOT = settings.BASE_DIR / "templates"
 # Legal texts are whole in each language, and have tests of their own.

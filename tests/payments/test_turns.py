@@ -11,18 +11,19 @@ from django.db import connections
 from django.utils import timezone
 from pytest_django import Settings
 
-from b24app import event_queue, models, turns
+from b24app import due_work, models
+from b24app.due_work import Turns
+from b24app.events import queue
 from b24app.models import EventReceipt
 from b24app.signals import payment_saved
-from b24app.turns import Turns
-from payments import comments
+from payments import timeline
+from payments.attempts.pay import pay
+from payments.attempts.reconcile import reconcile
 from payments.models import Attempt, Comment, State
-from payments.pay import pay
-from payments.reconcile import reconcile
-from sandbox import seed
-from sandbox.app import Sandbox
-from sandbox.faults import Fault
-from sandbox.world import Portal
+from sandbox.api.faults import Fault
+from sandbox.server.app import Sandbox
+from sandbox.world import seed
+from sandbox.world.world import Portal
 from tests.payments import stage
 from tests.payments.unconfirmed import lost_payment, overdue
 
@@ -41,7 +42,7 @@ def both(sandbox: Sandbox, alpha: Portal, beta: Portal) -> tuple[models.Portal, 
 
 def slow(monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox, host: str, method: str) -> None:
     """Every such call of this portal takes longer than its time in a pass."""
-    monkeypatch.setattr(turns, "SECONDS_A_PORTAL", SLOW / 2)
+    monkeypatch.setattr(due_work, "SECONDS_A_PORTAL", SLOW / 2)
     sandbox.faults.add(Fault("delay", method, seconds=SLOW, times=None, host=host))
 
 
@@ -73,9 +74,9 @@ def test_comments_of_a_slow_portal_do_not_hold_up_the_others(
             offer = stage.offer_of(who, deal_id=deal_id, payment_id=payment_id)
             assert pay(who, offer, pay_system_id=seed.ACME_PAY).state == State.PAID
     slow(monkeypatch, sandbox, "alpha.example.com", stage.COMMENT)
-    monkeypatch.setattr(comments, "_PAGE", 2)
+    monkeypatch.setattr(timeline, "_PAGE", 2)
 
-    assert comments.post_due(limit=3) == 2
+    assert timeline.post_due(limit=3) == 2
 
     by_portal = Comment.objects.filter(done_at__isnull=False).values_list("attempt__portal_id")
     assert sorted(by_portal) == sorted((row.pk,) for row in both)
@@ -90,10 +91,10 @@ def test_a_timeline_that_is_read_too_slowly_is_left(
     who = stage.person(sandbox, both[0], seed.MANAGER)
     attempt = pay(who, stage.offer_of(who), pay_system_id=seed.ACME_PAY)
     Comment.objects.create(attempt=attempt, due_at=timezone.now(), sent_at=timezone.now())
-    monkeypatch.setattr(comments, "_SECONDS_READ", -1.0)
+    monkeypatch.setattr(timeline, "_SECONDS_READ", -1.0)
     since = len(sandbox.log)
 
-    assert comments.post_due() == 0
+    assert timeline.post_due() == 0
 
     assert sandbox.log[since:] == []
     assert Comment.objects.get().due_at is not None
@@ -121,7 +122,7 @@ def held() -> Iterator[tuple[threading.Event, list[int]]]:
 
 def put(portal: models.Portal, *payment_ids: int) -> None:
     for payment_id in payment_ids:
-        event_queue.put(
+        queue.put(
             portal,
             "ONPAYMENTENTITYSAVED",
             fingerprint=f"{portal.pk}-{payment_id}",
@@ -131,7 +132,7 @@ def put(portal: models.Portal, *payment_ids: int) -> None:
 
 def until_no_worker() -> None:
     give_up = time.monotonic() + 30
-    while event_queue._workers.running:
+    while queue._workers.running:
         assert time.monotonic() < give_up
         time.sleep(0.02)
 
@@ -170,7 +171,7 @@ def test_one_thread_works_the_portals_in_turns(
     monkeypatch: pytest.MonkeyPatch, both: tuple[models.Portal, models.Portal], settings: Settings
 ) -> None:
     settings.B24_EVENT_THREADS = 0
-    monkeypatch.setattr(turns, "SECONDS_A_PORTAL", 0.0)
+    monkeypatch.setattr(due_work, "SECONDS_A_PORTAL", 0.0)
     heard: list[int] = []
 
     def note(portal: models.Portal, **_: object) -> None:
@@ -181,7 +182,7 @@ def test_one_thread_works_the_portals_in_turns(
     put(good, 4, 5)
     payment_saved.connect(note)
     try:
-        assert event_queue.work() == 5
+        assert queue.work() == 5
     finally:
         payment_saved.disconnect(note)
 
@@ -200,7 +201,7 @@ def test_a_portal_is_worked_on_by_one_of_those_who_share_it() -> None:
 
 
 def test_the_time_of_a_portal_is_over_until_the_next_pass(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(turns, "SECONDS_A_PORTAL", 0.0)
+    monkeypatch.setattr(due_work, "SECONDS_A_PORTAL", 0.0)
     passes = Turns()
     with passes.turn(1) as may:
         assert may

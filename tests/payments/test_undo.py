@@ -10,22 +10,23 @@ from django.utils import timezone
 
 from b24app import models
 from b24app.errors import Missing
-from b24app.session import Person
+from b24app.identity.session import Person
 from b24app.signals import portal_uninstalled
-from payments import policy, reasons
-from payments.mark import mark
+from payments import reasons
+from payments.attempts.mark_paid import mark
+from payments.attempts.messages import messages_of
+from payments.attempts.pay import check, pay
+from payments.attempts.reconcile import reconcile
+from payments.attempts.settle import settle_saved
+from payments.attempts.undo import may_undo, undo, undoable
 from payments.models import Attempt, Kind, Policy, State, Who
 from payments.note import NoteNeeded
 from payments.offer import Offer
-from payments.pay import check, pay
-from payments.reconcile import reconcile
-from payments.sentences import messages_of
-from payments.settle import settle_saved
-from payments.undo import may_undo, undo, undoable
-from sandbox import seed
-from sandbox.app import Sandbox
-from sandbox.faults import Fault
-from sandbox.world import Portal, Role
+from payments.policy import rules as policy
+from sandbox.api.faults import Fault
+from sandbox.server.app import Sandbox
+from sandbox.world import seed
+from sandbox.world.world import Portal, Role
 from tests.payments import stage
 from tests.payments.unconfirmed import UNDO, calls, lost, overdue
 

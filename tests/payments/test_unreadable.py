@@ -8,15 +8,16 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from b24app import models, rest_log
-from payments import comments
-from payments.bulk.drafting import draft_all, draft_ticked
+from b24app import models
+from b24app.monitoring import rest_log
+from payments import timeline
+from payments.bulk.dry_run import draft_all, draft_ticked
 from payments.models import Attempt, Entry, State
 from payments.number_search import ANY_NUMBER
-from sandbox import seed
-from sandbox.app import Sandbox
-from sandbox.faults import Fault
-from sandbox.world import Portal
+from sandbox.api.faults import Fault
+from sandbox.server.app import Sandbox
+from sandbox.world import seed
+from sandbox.world.world import Portal
 from tests.payments import stage
 from tests.payments.frames import Frame, offer_in, text_of
 from tests.payments.oddities import altered, paid_by_pressing, rows_in
@@ -204,7 +205,7 @@ def test_a_comment_that_cannot_be_read_may_be_ours_so_none_is_written_twice(
 ) -> None:
     paid_by_pressing(manager, manager.tab(), seed.PAYMENT)
     sandbox.faults.add(Fault("cut", method=stage.COMMENT))  # written, and not heard of
-    comments.post_due()
+    timeline.post_due()
     assert len(alpha.comments) == 1
 
     def alter(envelope: Any) -> Any:
@@ -216,7 +217,7 @@ def test_a_comment_that_cannot_be_read_may_be_ours_so_none_is_written_twice(
     comment = attempt.comment
     comment.due_at = attempt.created_at
     comment.save()
-    assert comments.post_due() == 0
+    assert timeline.post_due() == 0
     assert len(alpha.comments) == 1
 
 

@@ -10,14 +10,14 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from b24app import models
-from b24app.session import Person
+from b24app.identity.session import Person
+from payments.attempts.pay import pay
 from payments.models import Policy, State
-from payments.pay import pay
-from payments.visible.rows import Row
-from sandbox import seed
-from sandbox.app import Sandbox
-from sandbox.faults import Fault
-from sandbox.world import Portal
+from payments.visibility.rows import Row
+from sandbox.api.faults import Fault
+from sandbox.server.app import Sandbox
+from sandbox.world import seed
+from sandbox.world.world import Portal
 from tests.payments import stage
 from tests.payments.frames import DEAL_TAB, Frame, offer_in, text_of
 from tests.payments.test_cost import statements

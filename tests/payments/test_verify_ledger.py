@@ -15,15 +15,17 @@ from django.utils import timezone
 
 from b24app import models
 from b24app.signals import portal_uninstalled
-from payments import ledger, policy, reasons, retention, sealing
-from payments.approvals import approve, ask
-from payments.mark import mark
+from payments import reasons
+from payments.approvals.requests import approve, ask
+from payments.attempts.mark_paid import mark
+from payments.attempts.pay import pay
+from payments.attempts.undo import undo
+from payments.ledger import chain, hashing, retention
 from payments.models import Attempt, Entry, Run, RunState, State
-from payments.pay import pay
-from payments.undo import undo
-from sandbox import seed
-from sandbox.app import Sandbox
-from sandbox.world import Portal
+from payments.policy import rules as policy
+from sandbox.server.app import Sandbox
+from sandbox.world import seed
+from sandbox.world.world import Portal
 from tests.payments import ledgers, runs, stage
 
 pytestmark = pytest.mark.django_db
@@ -131,7 +133,7 @@ def test_a_cut_that_does_not_fit_is_found(portal: models.Portal) -> None:
     """Whoever takes the beginning away and says so has to know the last hash that went."""
     ledgers.open_to_change(portal, 1, 2).delete()
     facts = {"up_to": 2, "hash": "0" * 64, "count": 2, "before": "2026-01-01T00:00:00+00:00"}
-    ledger.record(portal, ledger.REMOVED, actor_id=None, facts=facts)
+    chain.record(portal, chain.REMOVED, actor_id=None, facts=facts)
     found = ledgers.findings(portal)
     assert "entry 3 does not follow what was removed before it" in found
 
@@ -157,11 +159,11 @@ def test_a_working_row_that_says_otherwise_is_found(
 
 def test_only_the_last_entry_of_an_attempt_is_compared(portal: models.Portal) -> None:
     attempt = ledgers.an_attempt(portal, state=State.UNKNOWN, payment_id=5, settled_at=None)
-    ledger.record(portal, "unknown", actor_id=3, attempt=attempt)
+    chain.record(portal, "unknown", actor_id=3, attempt=attempt)
     attempt.state = State.PAID
     attempt.save()
     assert len(ledgers.findings(portal)) == 1
-    ledger.record(portal, "paid", actor_id=None, attempt=attempt)
+    chain.record(portal, "paid", actor_id=None, attempt=attempt)
     assert ledgers.findings(portal) == []
 
 
@@ -241,7 +243,7 @@ def test_an_entry_of_another_portal_is_found(
 
 def many(portal: models.Portal, count: int) -> None:
     """A long chain in one statement."""
-    previous = sealing.GENESIS
+    previous = hashing.GENESIS
     rows = []
     at = timezone.now()
     for number in range(1, count + 1):
@@ -253,7 +255,7 @@ def many(portal: models.Portal, count: int) -> None:
             facts={"words": "x" * 500},
             previous=previous,
         )
-        previous = entry.hash = ledger.seal(entry, portal.member_id)
+        previous = entry.hash = chain.seal(entry, portal.member_id)
         rows.append(entry)
     Entry.objects.bulk_create(rows, batch_size=500)
 
@@ -310,7 +312,7 @@ def test_all_that_can_happen_in_a_portal_leaves_it_whole(sandbox: Sandbox, alpha
     assert entries > number
     assert (attempts, Attempt.objects.count()) == (attempts, 0)
     assert ledgers.findings(portal) == []
-    assert [entry.event for entry in ledgers.entries(portal)] == [ledger.REMOVED]
+    assert [entry.event for entry in ledgers.entries(portal)] == [chain.REMOVED]
     # Without its attempt nothing is undone, and it is not paid twice.
     assert undo(manager, offer, note="Late").reason == reasons.NOT_PAID_HERE
     assert pay(manager, offer, pay_system_id=seed.ACME_PAY).reason == reasons.ALREADY_PAID

@@ -9,9 +9,9 @@ import pytest
 from django.test import Client
 
 from b24app import models
-from sandbox import seed
-from sandbox.app import Sandbox
-from sandbox.world import Portal
+from sandbox.server.app import Sandbox
+from sandbox.world import seed
+from sandbox.world.world import Portal
 from tests.b24app.portal_posts import opening_fields, post, stored
 from tests.payments import stage
 from tests.payments.frames import DEAL_TAB, INVOICE_TAB, Frame, offer_in, text_of

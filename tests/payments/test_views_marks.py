@@ -12,14 +12,15 @@ from django.test import Client
 from django.utils import timezone
 
 from b24app import models
-from payments import reasons, sentences
+from payments import reasons
+from payments.attempts import messages
+from payments.attempts.messages import why_not
 from payments.models import Approval, Attempt, Kind, Policy, State, Who
 from payments.offer import seal as sealed
-from payments.sentences import why_not
-from sandbox import seed
-from sandbox.app import Sandbox
-from sandbox.faults import AFTER, BEFORE, Fault
-from sandbox.world import Portal
+from sandbox.api.faults import AFTER, BEFORE, Fault
+from sandbox.server.app import Sandbox
+from sandbox.world import seed
+from sandbox.world.world import Portal
 from tests.clocks import Clock, at_any_hour
 from tests.payments import stage
 from tests.payments.frames import Frame, offer_in, text_of
@@ -149,7 +150,7 @@ def test_without_another_system_a_payment_can_still_be_marked(
     row = row_in(manager.tab(seed.CASH_DEAL), seed.CASH_PAYMENT)
     assert MARK_BUTTON in row
     assert PAY_BUTTON not in row
-    assert said(sentences.BY_HAND_ONLY) in row
+    assert said(messages.BY_HAND_ONLY) in row
 
 
 def test_without_the_order_right_there_is_no_button(reader: Frame, manager: Frame) -> None:
@@ -197,10 +198,10 @@ def test_it_is_still_called_marked_when_the_tab_is_opened_again(
     marked(manager)
     row = row_in(manager.tab(seed.CASH_DEAL), seed.CASH_PAYMENT)
     assert 'data-state="marked"' in row
-    assert said(sentences.PAID_BY_SOMEBODY_ELSE) not in row
+    assert said(messages.PAID_BY_SOMEBODY_ELSE) not in row
     row = row_in(admin.tab(seed.CASH_DEAL), seed.CASH_PAYMENT)
     assert 'data-state="marked"' in row
-    assert said(sentences.PAID_BY_SOMEBODY_ELSE) in row
+    assert said(messages.PAID_BY_SOMEBODY_ELSE) in row
 
 
 def test_a_second_press_marks_nothing_more(manager: Frame) -> None:
@@ -421,7 +422,7 @@ def test_an_undoing_that_the_portal_still_shows_as_paid_is_not_undone(manager: F
 def test_another_person_who_may_undo_sees_who_it_was_not(manager: Frame, admin: Frame) -> None:
     paid(manager)
     row = row_in(admin.tab(), seed.PAYMENT)
-    assert said(sentences.PAID_BY_SOMEBODY_ELSE) in row
+    assert said(messages.PAID_BY_SOMEBODY_ELSE) in row
     assert 'data-state="undone"' in undone(admin, row)
 
 
@@ -443,7 +444,7 @@ def test_what_was_handed_over_says_who_decides_and_can_still_be_checked(
     if kind != Kind.UNDO:
         manager.portal.payments[seed.PAYMENT].paid = False
     row = row_in(manager.tab(), seed.PAYMENT)
-    assert said(sentences.HANDED_OVER) in row
+    assert said(messages.HANDED_OVER) in row
     assert 'data-state="unknown"' in row
     assert CHECK_BUTTON in row
     assert PAY_BUTTON not in html

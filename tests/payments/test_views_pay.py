@@ -12,10 +12,10 @@ from django.test import Client
 from b24app import models
 from payments.models import Attempt
 from payments.offer import open_offer, seal
-from sandbox import seed
-from sandbox.app import Sandbox
-from sandbox.faults import AFTER, BEFORE, Fault
-from sandbox.world import Portal
+from sandbox.api.faults import AFTER, BEFORE, Fault
+from sandbox.server.app import Sandbox
+from sandbox.world import seed
+from sandbox.world.world import Portal
 from tests.payments import stage
 from tests.payments.frames import Frame, offer_in, text_of
 

@@ -10,17 +10,18 @@ from django.core.cache import cache
 from django.utils import timezone
 
 from b24app.errors import AccessDenied
-from b24app.session import Person
-from payments import reasons, sentences
+from b24app.identity.session import Person
+from payments import reasons
+from payments.attempts import messages
 from payments.gateway import SMART_INVOICE
 from payments.models import STALE_CLAIM, Attempt, State
-from payments.visible import Listing
-from payments.visible.pages import PAGES_AHEAD
-from sandbox import seed
-from sandbox.app import Sandbox
-from sandbox.faults import Fault
-from sandbox.registry import PAGE
-from sandbox.world import Portal
+from payments.visibility import Listing
+from payments.visibility.pages import PAGES_AHEAD
+from sandbox.api.faults import Fault
+from sandbox.api.registry import PAGE
+from sandbox.server.app import Sandbox
+from sandbox.world import seed
+from sandbox.world.world import Portal
 from tests.payments import stage
 
 pytestmark = pytest.mark.django_db
@@ -113,7 +114,7 @@ def test_a_row_says_why_it_cannot_be_paid(
     manager: Person, deal_id: int, payment_id: int, reason: str
 ) -> None:
     row = stage.row_of(stage.tab(manager, deal_id), payment_id)
-    assert (row.payable, row.why_not) == (False, sentences.why_not(reason))
+    assert (row.payable, row.why_not) == (False, messages.why_not(reason))
 
 
 @pytest.mark.parametrize(
@@ -331,7 +332,7 @@ def untitled(portal: Portal, listing: Listing) -> list[tuple[int, str]]:
 
 def test_a_cancelled_order_is_told_on_the_main_page(manager: Person) -> None:
     row = stage.row_of(stage.main(manager), seed.CANCELED_PAYMENT)
-    assert (row.payable, row.why_not) == (False, sentences.why_not(reasons.ORDER_CANCELED))
+    assert (row.payable, row.why_not) == (False, messages.why_not(reasons.ORDER_CANCELED))
 
 
 def test_pages_follow_each_other_without_gaps(alpha: Portal, manager: Person) -> None:
@@ -368,7 +369,7 @@ def test_a_filter_that_the_portal_drops_shows_nothing_it_should_not(
     alpha: Portal, manager: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     newest = max(ids(stage.main(manager)))
-    monkeypatch.setattr("payments.gateway.reads._unpaid", lambda before: {"PAID": "N"})
+    monkeypatch.setattr("payments.gateway.payments._unpaid", lambda before: {"PAID": "N"})
 
     listing = stage.main(manager, before=newest)
 

@@ -7,12 +7,12 @@ from datetime import datetime, timedelta
 
 from django.utils import timezone
 
-from b24app.session import Person
+from b24app.identity.session import Person
+from payments.attempts.pay import pay
 from payments.models import SETTLE_AFTER, Attempt, State
-from payments.pay import pay
-from sandbox import seed
-from sandbox.app import Sandbox
-from sandbox.faults import Fault
+from sandbox.api.faults import Fault
+from sandbox.server.app import Sandbox
+from sandbox.world import seed
 from tests.payments import stage
 
 MARK = "crm.item.payment.pay"

@@ -7,7 +7,7 @@ from typing import Any
 
 import requests
 
-from sandbox import seed
+from sandbox.world import seed
 from tests.sandbox.wire import TIMEOUT, Wire
 
 ANSWERED = 200

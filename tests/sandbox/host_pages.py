@@ -6,12 +6,12 @@ import json
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from sandbox import seed
-from sandbox.app import Sandbox
-from sandbox.elements import Element, read
 from sandbox.host.visit import cookie_name
-from sandbox.http import Request, Response
-from sandbox.world import Installation, Portal
+from sandbox.server.app import Sandbox
+from sandbox.tools.elements import Element, read
+from sandbox.wire.http import Request, Response
+from sandbox.world import seed
+from sandbox.world.world import Installation, Portal
 from tests.sandbox.wire import APP_URL, in_process
 
 HANDLER = f"{APP_URL}/"

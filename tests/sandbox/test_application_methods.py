@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sandbox import seed
+from sandbox.world import seed
 from tests.sandbox.asking import (
     Refusal,
     ask,

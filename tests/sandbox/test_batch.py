@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from sandbox import seed
-from sandbox.registry import Call, Listed, RestError
+from sandbox.api.registry import Call, Listed, RestError
+from sandbox.world import seed
 from tests.sandbox.wire import ALPHA_URL, Wire, a_method, in_process
 
 ECHO, FAIL, LIST, SALE = "test.batch.echo", "test.batch.fail", "test.batch.list", "test.batch.sale"

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from sandbox import seed
-from sandbox.users import Level, OrderRights
-from sandbox.world import DEAL, SMART_INVOICE
+from sandbox.world import seed
+from sandbox.world.users import Level, OrderRights
+from sandbox.world.world import DEAL, SMART_INVOICE
 from tests.sandbox.asking import Refusal, ask, envelope, refused
 from tests.sandbox.wire import Wire, in_process
 

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 import requests
 
-from sandbox import seed
-from sandbox.faults import Fault
-from sandbox.registry import Call
-from sandbox.server import Doors
+from sandbox.api.faults import Fault
+from sandbox.api.registry import Call
+from sandbox.server.ports import Doors
+from sandbox.world import seed
 from tests.sandbox.wire import TIMEOUT, Wire, a_method, over_ports
 
 RING = "test.doors.ring"

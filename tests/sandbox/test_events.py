@@ -12,9 +12,9 @@ from urllib.parse import parse_qsl
 
 import pytest
 
-from sandbox import events, seed
-from sandbox.installing import begin_installation, finish_installation, uninstall, update
-from sandbox.world import Delivery
+from sandbox.world import events, seed
+from sandbox.world.installing import begin_installation, finish_installation, uninstall, update
+from sandbox.world.world import Delivery
 from tests.sandbox.asking import Refusal, ask, by_webhook, refusal_in, refused
 from tests.sandbox.wire import PAY, THE_PAYMENT, Wire, in_process
 

@@ -17,11 +17,11 @@ import pytest
 import requests
 from urllib3.exceptions import NameResolutionError, NewConnectionError, ProtocolError
 
-from sandbox import seed
-from sandbox.adapter import SandboxAdapter
-from sandbox.altering import Verbatim
-from sandbox.faults import Fault
-from sandbox.registry import Call
+from sandbox.api.altering import Verbatim
+from sandbox.api.faults import Fault
+from sandbox.api.registry import Call
+from sandbox.server.adapter import SandboxAdapter
+from sandbox.world import seed
 from tests.sandbox.wire import ALPHA_URL, OAUTH_URL, Wire, a_method, in_process
 
 PAY, OTHER = "test.faults.pay", "test.faults.other"

@@ -8,14 +8,14 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from sandbox import seed
-from sandbox.app import Sandbox
-from sandbox.app_process import ROOT
-from sandbox.elements import read
-from sandbox.faults import Kind
-from sandbox.http import Request
-from sandbox.installing import begin_installation
-from sandbox.world import DEAL, Portal, TimelineComment
+from sandbox.api.faults import Kind
+from sandbox.server.app import Sandbox
+from sandbox.tools.app_process import ROOT
+from sandbox.tools.elements import read
+from sandbox.wire.http import Request
+from sandbox.world import seed
+from sandbox.world.installing import begin_installation
+from sandbox.world.world import DEAL, Portal, TimelineComment
 from tests.sandbox.host_pages import (
     DEAL_PATH,
     a_stage,

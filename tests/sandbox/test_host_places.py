@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from sandbox import seed
-from sandbox.app import Sandbox
+from sandbox.server.app import Sandbox
+from sandbox.world import seed
 from tests.sandbox.host_pages import DEAL_TAB, a_stage, ask, form_of, ours, page
 
 ORDER_PATH = f"/shop/orders/details/{seed.ORDER}/"

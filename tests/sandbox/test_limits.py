@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from sandbox.faults import Fault
-from sandbox.http import Request
+from sandbox.api.faults import Fault
+from sandbox.wire.http import Request
 from tests.sandbox.wire import TIMEOUT, Wire, a_method, in_process
 
 METHOD = "test.limits.nothing"

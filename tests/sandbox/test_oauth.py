@@ -12,10 +12,10 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 import requests
 
-from sandbox import seed
-from sandbox.installing import begin_installation, uninstall
-from sandbox.removed import REMOVAL_LAG_SECONDS, RemovedOAuth
-from sandbox.world import Token
+from sandbox.world import seed
+from sandbox.world.installing import begin_installation, uninstall
+from sandbox.world.removed import REMOVAL_LAG_SECONDS, RemovedOAuth
+from sandbox.world.world import Token
 from tests.sandbox.wire import ALPHA_URL, APP_URL, OAUTH_URL, TIMEOUT, Wire, a_method, in_process
 
 METHOD = "test.oauth.nothing"

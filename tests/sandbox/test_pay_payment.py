@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from sandbox import seed
-from sandbox.world import Payment
+from sandbox.world import seed
+from sandbox.world.world import Payment
 from tests.sandbox.asking import (
     Refusal,
     ask,

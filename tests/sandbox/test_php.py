@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.php import as_sent, parse_body, parse_query
+from sandbox.wire.php import as_sent, parse_body, parse_query
 
 
 @pytest.mark.parametrize(

@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from sandbox import seed
-from sandbox.http import Request
-from sandbox.installing import uninstall
-from sandbox.registry import Call, Listed, RestError
-from sandbox.removed import RemovedRest
+from sandbox.api.registry import Call, Listed, RestError
+from sandbox.wire.http import Request
+from sandbox.world import seed
+from sandbox.world.installing import uninstall
+from sandbox.world.removed import RemovedRest
 from tests.sandbox.wire import ALPHA_URL, Wire, a_method, in_process
 
 ECHO = "test.rest.echo"

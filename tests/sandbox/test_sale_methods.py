@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sandbox import seed
+from sandbox.world import seed
 from tests.sandbox.asking import Refusal, ask, envelope, refused
 from tests.sandbox.wire import Wire, in_process
 

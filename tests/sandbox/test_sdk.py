@@ -19,10 +19,10 @@ from b24pysdk.credentials import BitrixApp, BitrixToken, BitrixWebhook
 from b24pysdk.errors import oauth as oauth_errors
 from cheroot.ssl.builtin import BuiltinSSLAdapter
 
-from sandbox import seed
-from sandbox.faults import Fault
-from sandbox.server import Doors, running
-from sandbox.world import Token
+from sandbox.api.faults import Fault
+from sandbox.server.ports import Doors, running
+from sandbox.world import seed
+from sandbox.world.world import Token
 from tests.sandbox.wire import BETA_URL, PAY, Wire, a_sandbox
 
 OAUTH_HOST, ALPHA_HOST = "oauth.bitrix24.tech", "alpha.example.com"

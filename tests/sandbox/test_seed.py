@@ -7,8 +7,8 @@ from decimal import Decimal
 
 import pytest
 
-from sandbox import seed, worst
-from sandbox.world import DEAL, SMART_INVOICE, Portal, World
+from sandbox.world import seed, worst
+from sandbox.world.world import DEAL, SMART_INVOICE, Portal, World
 
 
 def a_world() -> World:

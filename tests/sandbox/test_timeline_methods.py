@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from sandbox import seed
-from sandbox.faults import Fault
+from sandbox.api.faults import Fault
+from sandbox.world import seed
 from tests.sandbox.asking import Refusal, ask, envelope, refused
 from tests.sandbox.wire import Wire, in_process
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from sandbox import seed
-from sandbox.world import Role, User
+from sandbox.world import seed
+from sandbox.world.world import Role, User
 from tests.sandbox.asking import Refusal, ask, envelope, refused
 from tests.sandbox.wire import in_process
 

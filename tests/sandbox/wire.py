@@ -9,12 +9,12 @@ from typing import Any
 
 import requests
 
-from sandbox import seed
-from sandbox.adapter import SandboxAdapter
-from sandbox.app import Sandbox
-from sandbox.registry import METHODS, Call, Method
-from sandbox.server import Doors, running
-from sandbox.world import Portal, Token
+from sandbox.api.registry import METHODS, Call, Method
+from sandbox.server.adapter import SandboxAdapter
+from sandbox.server.app import Sandbox
+from sandbox.server.ports import Doors, running
+from sandbox.world import seed
+from sandbox.world.world import Portal, Token
 
 OAUTH_URL = "https://oauth.bitrix.info"
 ALPHA_URL = "https://alpha.example.com"

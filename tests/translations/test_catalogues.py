@@ -15,8 +15,8 @@ from django.conf import settings
 from django.template.loader import get_template
 from django.utils import translation
 
-from b24app import languages
-from payments.templatetags.money import money
+from b24app.localization import languages
+from payments.money import money
 from tests.translations.catalogues import (
     LANGUAGES,
     Key,

@@ -7,11 +7,11 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from b24app import doctor, repairs
-from b24app.doctor import Line
 from b24app.errors import B24Error
+from b24app.install import doctor, repairs
+from b24app.install.doctor import Line
+from b24app.management.portals import NoSuchPortal, portal_named
 from b24app.models import Portal
-from b24app.named import NoSuchPortal, portal_named
 
 
 class Command(BaseCommand):

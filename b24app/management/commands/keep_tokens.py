@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from b24app import keeping
+from b24app.tokens import keep_alive
 
 
 class Command(BaseCommand):
@@ -19,7 +19,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--at-most",
             type=int,
-            default=keeping.AT_MOST,
+            default=keep_alive.AT_MOST,
             metavar="N",
             help="renewals in this run (%(default)s)",
         )
@@ -27,16 +27,16 @@ class Command(BaseCommand):
     def handle(self, *args: Any, at_most: int, **options: Any) -> None:
         renewed = failed = 0
         try:
-            for kept in keeping.keep(at_most=at_most):
+            for kept in keep_alive.keep(at_most=at_most):
                 if kept.error:
                     failed += 1
                     self.stdout.write(f"{kept.domain}: not renewed: {kept.error}")
                 else:
                     renewed += 1
-        except keeping.NobodyAnswers as error:
+        except keep_alive.NobodyAnswers as error:
             raise CommandError(
-                f"Stopped after {renewed} renewals: {keeping.FAILURES_IN_A_ROW} failures in a row. "
-                f"The last one: {error}"
+                f"Stopped after {renewed} renewals: {keep_alive.FAILURES_IN_A_ROW} failures in a "
+                f"row. The last one: {error}"
             ) from error
         finally:
             self.stdout.write(f"Renewed {renewed}, failed {failed}.")

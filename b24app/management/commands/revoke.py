@@ -6,8 +6,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from b24app import revoking
-from b24app.named import portals_named
+from b24app.management.portals import portals_named
+from b24app.tokens import revoke
 
 
 class Command(BaseCommand):
@@ -27,7 +27,7 @@ class Command(BaseCommand):
             ids = ", ".join(each.member_id for each in portals)
             raise CommandError(f"More than one portal had the domain {portal}: {ids}")
         found = portals[0]
-        pairs = revoking.revoke(found)
+        pairs = revoke.revoke(found)
         self.stdout.write(
             f"{found.domain}: {pairs} pairs of tokens deleted, sessions ended.\n"
             "Copies in other hands stay good at Bitrix24, access tokens for up to an hour, refresh "

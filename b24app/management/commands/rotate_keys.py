@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from b24app import key_rotation
+from b24app.tokens import key_rotation
 
 
 class Command(BaseCommand):

@@ -11,7 +11,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django.db import close_old_connections
 
-from b24app import event_queue
+from b24app.events import queue
 
 # Between two looks at the queue; a look that finds nothing is one indexed query.
 SECONDS = 5.0
@@ -47,12 +47,12 @@ class Command(BaseCommand):
         self.stdout.write("Working events.")
         self.stdout.flush()
         while not stop.is_set():
-            if event_queue.work(stop=stop.is_set):
+            if queue.work(stop=stop.is_set):
                 continue
             close_old_connections()
             stop.wait(SECONDS)
 
     def _work(self) -> None:
-        worked = event_queue.work()
-        left = event_queue.waiting().count()
+        worked = queue.work()
+        left = queue.waiting().count()
         self.stdout.write(f"Events worked: {worked}; to be tried again later: {left}.")

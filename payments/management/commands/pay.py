@@ -11,17 +11,17 @@ from django.core.management.base import CommandParser
 from django.utils.translation import gettext as _
 
 from b24app.errors import AccessDenied, B24Error, ScopeMissing
-from b24app.session import Caller
+from b24app.identity.session import Caller
 from payments import reasons
-from payments.direct import choose, read_payment
-from payments.management import caller
+from payments.attempts.messages import after_trying, messages_of, why_not
+from payments.attempts.pay import check, pay
+from payments.listing.confirm import NoSuchSystem
+from payments.management import target
+from payments.management.single_payment import choose, read_payment
 from payments.models import Attempt, Kind, State
-from payments.pay import check, pay
-from payments.policy import policy_of
-from payments.question import NoSuchSystem
-from payments.sentences import after_trying, messages_of, why_not
-from payments.templatetags.money import NO_BREAK_SPACE, money
-from payments.visible.rows import Row
+from payments.money import NO_BREAK_SPACE, money
+from payments.policy.rules import policy_of
+from payments.visibility.rows import Row
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
@@ -32,7 +32,7 @@ _EXIT_CODES = {State.PAID: PAID, State.REFUSED: REFUSED}
 logger = logging.getLogger(__name__)
 
 
-class Command(caller.CallingCommand):
+class Command(target.CallingCommand):
     help = (
         "Pay one payment of an order, once, and read back what has become of it. "
         "Exit codes: 0 paid; 1 refused, nothing was paid; 2 not confirmed, it may have been paid: "
@@ -40,19 +40,19 @@ class Command(caller.CallingCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        caller.add_arguments(parser)
+        target.add_arguments(parser)
         parser.add_argument(
-            "--payment", type=caller.positive, required=True, help="id of the payment"
+            "--payment", type=target.positive, required=True, help="id of the payment"
         )
         parser.add_argument(
-            "--pay-system", type=caller.positive, required=True, help="id of the payment system"
+            "--pay-system", type=target.positive, required=True, help="id of the payment system"
         )
         parser.add_argument("--yes", action="store_true", help="do not ask before paying")
 
     def handle(self, *args: Any, **options: Any) -> None:
         payer: Caller
         try:
-            payer = caller.named(options)
+            payer = target.named(options)
             row, may_pay = read_payment(payer, options["payment"])
         except (AccessDenied, ScopeMissing) as error:
             self._leave(REFUSED, error.sentence)

@@ -8,8 +8,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
 
-from payments import comments
-from payments.reconcile import LIMIT, reconcile
+from payments import timeline
+from payments.attempts.reconcile import LIMIT, reconcile
 
 
 class Command(BaseCommand):
@@ -27,7 +27,7 @@ class Command(BaseCommand):
     def handle(self, *, limit: int, **options: Any) -> None:
         try:
             done = reconcile(limit=limit)
-            posted = comments.post_due(limit=limit)
+            posted = timeline.post_due(limit=limit)
         except DatabaseError as error:
             raise CommandError(f"The database does not answer: {error}") from error
         self.stdout.write(

@@ -9,9 +9,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from b24app.management.portals import NoSuchPortal, portal_named
 from b24app.models import Portal
-from b24app.named import NoSuchPortal, portal_named
-from payments.verification import verify
+from payments.ledger.verify import verify
 
 _HEAD = re.compile(r"(\d{1,18}):([0-9a-f]{64})", re.ASCII)
 

@@ -1,0 +1,298 @@
+"""A portal opens the app in a frame: who is it, says Bitrix24, before anything is shown or kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar, cast
+
+from django.db.models import Q
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.crypto import constant_time_compare
+
+from b24app.errors import (
+    AddressForbidden,
+    AddressNotUnderstood,
+    NeverSent,
+    OpeningRefused,
+    OutcomeUnknown,
+    PortalBusy,
+    PortalMoved,
+    Refused,
+    TokenRejected,
+)
+from b24app.identity import failed_proofs, posted_tokens, time_zone
+from b24app.identity.forms import Posted, read_posted
+from b24app.identity.session import Person, PortalRequest, identify
+from b24app.models import Portal, RemovalClaim, UserToken
+from b24app.monitoring import trace
+from b24app.monitoring.logs import security
+from b24app.removal import claims
+from b24app.rest.client import Batch, Client, Pending, run_together
+from b24app.tokens import store
+from b24app.tokens.failures import ABOUT_THE_PERSON
+from b24app.tokens.oauth import TokenOwner
+from b24app.tokens.proof import (
+    APP_INFO,
+    PROFILE,
+    AppInfo,
+    PostedCredentials,
+    Profile,
+    address_of,
+    owner_of,
+    refusal,
+)
+
+__all__ = ["APP_INFO", "PROFILE", "Opening", "Profile", "read_opening"]
+
+
+class Reading(Protocol):
+    """What a screen asks its portal; the proof goes along in `user_batch`, which is one of
+    `batches`."""
+
+    @property
+    def user_batch(self) -> Batch: ...
+    @property
+    def batches(self) -> Sequence[Batch]: ...
+
+
+R = TypeVar("R", bound=Reading)
+
+
+@dataclass
+class Opening:
+    """An opening that a portal of ours may have sent; nothing is known until `prove()`."""
+
+    portal: Portal
+    client: Client = field(repr=False)
+    placement: str
+    options: dict[str, Any]
+    language: str
+    _posted: Posted = field(repr=False)
+    _request: HttpRequest = field(repr=False)
+    _serving: UserToken | None = field(default=None, repr=False)
+    is_admin: bool = False
+    user_name: str = ""
+    _app_info: Pending[AppInfo] | None = field(default=None, repr=False)
+    _profile: Pending[Profile] | None = field(default=None, repr=False)
+    _owner: TokenOwner | None = field(default=None, repr=False)
+
+    def enter(self, make: Callable[[], R]) -> tuple[R, Person]:
+        """Read what a screen needs and prove who opened it, usually in the same round trip.
+
+        While proofs of this portal have failed lately, the OAuth server is asked about the posted
+        token before anything else is; the portal's own token is not used for an opening that may
+        be forged. Where the portal turns out to have moved, the reading is made and run once more,
+        at the new address.
+
+        `make` makes the reading for `portal` and `client` as they are then, and calls nobody.
+        Raises what it raises, and as `prove`.
+        """
+        reading = make()
+        if failed_proofs.lately(self.portal) and self._prove_first():
+            reading = make()
+        before = self.portal.client_endpoint
+        try:
+            return reading, self._run(reading)
+        except PortalMoved:
+            if self.portal.client_endpoint == before:
+                raise
+        reading = make()
+        return reading, self._run(reading)
+
+    def _run(self, reading: Reading) -> Person:
+        self.add_proof(reading.user_batch)
+        run_together(*reading.batches)
+        return self.prove()
+
+    def _prove_first(self) -> bool:
+        """Ask about the posted token alone. Returns whether the portal has moved.
+
+        Where the OAuth server gives no answer, the portal is asked instead, with that token.
+        """
+        try:
+            owner = self._ask_owner()
+        except (NeverSent, OutcomeUnknown):
+            batch = self.client.batch()
+            self.add_proof(batch)
+            batch.run()
+            if not self._is_ours(self._answers()[0]):
+                raise
+            return False
+        try:
+            return self._keep_address(owner)
+        except (AddressForbidden, AddressNotUnderstood):
+            return False  # The stored address is there to be tried.
+
+    def add_proof(self, batch: Batch) -> None:
+        """Add the two questions of the proof to a batch of this opening's client."""
+        self._app_info = batch.add(APP_INFO)
+        self._profile = batch.add(PROFILE)
+
+    def prove(self) -> Person:
+        """Who opened the app, once the batch with the proof has run; their token pair is kept.
+
+        The portal's stored address has answered with this token, so the user is the portal's; that
+        the token is our application's is seen by the ID and CODE kept at installation, and asked at
+        the OAuth server (the one call that this may make) where they differ or are not known.
+
+        Raises OpeningRefused if the token is not proved, TokenRejected if the portal does not let
+        this person in, PortalMoved after noting the portal's new address, TooManyOpenings, and
+        whatever kept the portal from answering.
+        """
+        app, profile = self._answers()
+        is_gone = self.portal.uninstalled_at is not None
+        if self._owner is not None or is_gone or not self._is_ours(app):
+            self._compare_owner(app, profile)
+        self.is_admin, self.user_name = profile.is_admin, profile.name
+        return self._admit(profile)
+
+    def _answers(self) -> tuple[AppInfo, Profile]:
+        """The portal's answers to the two questions of the proof; raises as `prove`."""
+        if self._app_info is None or self._profile is None:
+            raise RuntimeError("prove() comes after add_proof() and the run of that batch")
+        try:
+            return self._app_info.get(), self._profile.get()
+        except PortalMoved:
+            self._look_for_address()
+            raise
+        except PortalBusy:
+            raise
+        except NeverSent as error:
+            # The former name of a renamed portal does not redirect for ever.
+            if self._look_for_address():
+                raise PortalMoved("nobody answers at the address it had") from error
+            raise
+        except TokenRejected as error:
+            failed_proofs.note(self.portal)
+            if error.code.upper() in ABOUT_THE_PERSON:
+                security.warning(
+                    "opening turned away: %s (member_id %s)", error.code, self.portal.member_id
+                )
+                raise
+            raise self._refused(f"the portal: {error.code}") from error
+        except Refused:
+            # Too many requests, too: while a flood fills the portal's bucket, nothing more goes in.
+            failed_proofs.note(self.portal)
+            raise
+
+    def _is_ours(self, app: AppInfo) -> bool:
+        same_code = constant_time_compare(app.code, self.portal.app_code)
+        return same_code and app.id == self.portal.app_id
+
+    def _compare_owner(self, app: AppInfo, profile: Profile) -> None:
+        """Hold the portal's word against the OAuth server's."""
+        owner = self._ask_owner()
+        if owner.user_id != profile.user_id:
+            failed_proofs.note(self.portal)
+            raise self._refused("a token of another user")
+        if self._is_ours(app):
+            return
+        # Installed anew without our installer: remember how the portal calls us now.
+        self.portal.app_id, self.portal.app_code = app.id, app.code
+        self.portal.save(update_fields=["app_id", "app_code"])
+
+    def _ask_owner(self) -> TokenOwner:
+        """What the OAuth server says of the posted token; it is asked once an opening."""
+        if self._owner is not None:
+            return self._owner
+        member_id = self.portal.member_id
+        turn = failed_proofs.take_turn(self._request, member_id)
+        try:
+            owner = owner_of(
+                self._posted.access,
+                member_id=member_id,
+                server_endpoint=self._posted.server_endpoint,
+            )
+        except OpeningRefused:
+            failed_proofs.note(self.portal)
+            raise
+        failed_proofs.give_back(turn)
+        self._owner = owner
+        return owner
+
+    def _look_for_address(self) -> bool:
+        """The stored address redirects or is gone: the OAuth server alone says where the portal is
+        now. Returns whether that is somewhere else."""
+        return self._keep_address(self._ask_owner())
+
+    def _keep_address(self, owner: TokenOwner) -> bool:
+        if not store.keep_address(self.portal, address_of(owner)):
+            return False
+        self.client = self._client_of(self.portal)
+        return True
+
+    def _client_of(self, portal: Portal) -> Client:
+        return Client(portal.client_endpoint, PostedCredentials(self._posted.access))
+
+    def _admit(self, profile: Profile) -> Person:
+        portal, posted = self.portal, self._posted
+        self._end_removal()
+        pair = posted.pair(user_id=profile.user_id, client_endpoint=portal.client_endpoint)
+        posted_tokens.keep_pair(portal, pair, profile, serving=self._serving)
+        # The value comes through a browser, whose owner could change it: an administrator's own
+        # portal is theirs to harm, an ordinary user's is not.
+        if profile.is_admin and posted.application_token:
+            posted_tokens.keep_application_token(portal, posted.application_token)
+        learned = time_zone.learn(portal, profile)
+        if learned:
+            portal.save(update_fields=learned)
+        trace.about(member_id=portal.member_id, portal_pk=portal.pk, user_id=profile.user_id)
+        person = Person(portal, profile.user_id, proved_at=timezone.now())
+        request = cast(PortalRequest, self._request)
+        identify(request, person)
+        request.looks_after_bindings = profile.is_admin and portal.bindings_are_due
+        return person
+
+    def _end_removal(self) -> None:
+        """A person has opened the app, so it is not removed, whatever an event said."""
+        portal = self.portal
+        if portal.uninstalled_at is not None:
+            if not claims.take_up_again(portal):
+                raise self._refused("its data are erased since the removal")
+        elif claims.open_claim(portal) is not None:
+            claims.refuse(portal)
+
+    def _refused(self, reason: str) -> Exception:
+        return refusal(reason, member_id=self.portal.member_id)
+
+
+def read_opening(request: HttpRequest) -> Opening:
+    """The opening in a POST request, unproved: no call has been made and nothing stored.
+
+    Its calls will go to the address stored for the portal. Raises BadInput for fields that no
+    portal sends, OpeningRefused for a portal in which this app is not installed.
+    """
+    posted = read_posted(request)
+    portal, serving = _installed(posted.member_id)
+    if portal is None:
+        raise refusal("not installed in this portal", member_id=posted.member_id)
+    trace.about(member_id=portal.member_id, portal_pk=portal.pk)
+    return Opening(
+        portal=portal,
+        client=Client(portal.client_endpoint, PostedCredentials(posted.access)),
+        placement=posted.placement,
+        options=posted.options,
+        language=posted.language,
+        _posted=posted,
+        _request=request,
+        _serving=serving,
+    )
+
+
+def _installed(member_id: str) -> tuple[Portal | None, UserToken | None]:
+    """The portal and the pair that serves it, in one statement where there is one.
+
+    A portal that removed the app is among them until its grace time is over.
+    """
+    pairs = UserToken.objects.select_related("portal__removal_claim", "portal__failed_proof")
+    is_it = {"portal__member_id": member_id, "portal__installed_at__isnull": False}
+    for serving in pairs.filter(serves_portal=True, portal__uninstalled_at=None, **is_it):
+        return serving.portal, serving
+    portals = Portal.objects.select_related("removal_claim", "failed_proof").filter(
+        Q(uninstalled_at=None) | Q(removal_claim__state=RemovalClaim.State.REMOVED),
+        member_id=member_id,
+        installed_at__isnull=False,
+    )
+    return portals.first(), None

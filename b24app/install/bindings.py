@@ -1,0 +1,215 @@
+"""Where the app stands in a portal: its places and its events, each bound exactly once."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
+from django.utils import translation
+from django.utils.translation import gettext_lazy as _
+
+from b24app.errors import B24Error, OutcomeUnknown, Refused
+from b24app.localization import languages
+from b24app.rest.client import Answer, Client, Pending, Query
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Place:
+    """What stands in a place of the portal's, and what the portal says about it. A `required` one
+    is there in every portal that this app works in; another is bound where the portal offers it."""
+
+    title: StrOrPromise
+    description: StrOrPromise
+    required: bool = False
+
+
+_TAB = _("Payments")
+_MENU = _("Pay…")
+# https://apidocs.bitrix24.com/api-reference/widgets/crm/detail-tab.html
+# https://apidocs.bitrix24.com/api-reference/widgets/crm/list-menu.html
+PLACEMENTS = {
+    "CRM_DEAL_DETAIL_TAB": Place(
+        _TAB, _("What is due on this deal, and how to pay it."), required=True
+    ),
+    "CRM_SMART_INVOICE_DETAIL_TAB": Place(
+        _TAB, _("What is due on this invoice, and how to pay it."), required=True
+    ),
+    "CRM_ORDER_DETAIL_TAB": Place(_TAB, _("What is due on this order, and how to pay it.")),
+    "CRM_DEAL_LIST_MENU": Place(_MENU, _("Shows what is due on this deal, to be paid.")),
+    "CRM_SMART_INVOICE_LIST_MENU": Place(
+        _MENU, _("Shows what is due on this invoice, to be paid.")
+    ),
+}
+# https://apidocs.bitrix24.com/api-reference/sale/events/on-payment-entity-saved.html
+EVENTS = ("ONAPPINSTALL", "ONAPPUPDATE", "ONAPPUNINSTALL", "ONPAYMENTENTITYSAVED")
+
+
+@dataclass(frozen=True)
+class Binding:
+    """A placement or an event, and the address of ours that serves it."""
+
+    kind: str  # "placement" or "event", as the methods are called
+    code: str
+    handler: str
+
+
+@dataclass(frozen=True)
+class Bound:
+    """The bindings of a list; `is_whole` is false where a row of it could not be read."""
+
+    all: frozenset[Binding]
+    is_whole: bool
+
+
+def bind_all(client: Client) -> None:
+    """Bind what is not bound yet, and remove what points to an old address of this app.
+
+    Takes an administrator's client. Both lists are this application's own, so a handler in them
+    that is not the present one is one that we had before. Raises what the portal answers; a second
+    call takes up where the first one stopped.
+    """
+    wanted, bound = _wanted_and_bound(client)
+    if missing := wanted - bound.all:
+        # First the new, then the old: a tab is never missing in between.
+        refusals = [error for binding in missing if (error := _bind(client, binding))]
+        _, bound = _wanted_and_bound(client)
+        # Binding twice is refused: another click of the installer's may have been faster. Where a
+        # row of the list cannot be read, that may be the one that is missing.
+        if wanted - bound.all and bound.is_whole:
+            raise refusals[0] if refusals else OutcomeUnknown("bound, but not in the list")
+    for binding in _old(bound.all):
+        _unbind(client, binding)
+
+
+def standing(client: Client) -> tuple[frozenset[Binding], frozenset[Binding]]:
+    """What is not bound and should be, and what is and points to an old address of this app."""
+    wanted, bound = _wanted_and_bound(client)
+    return wanted - bound.all, _old(bound.all)
+
+
+def _old(bound: frozenset[Binding]) -> frozenset[Binding]:
+    """A place that the portal does not offer at the moment is none that points elsewhere."""
+    return bound - _wanted(frozenset(PLACEMENTS))
+
+
+def _wanted_and_bound(client: Client) -> tuple[frozenset[Binding], Bound]:
+    """The handlers of our placements and events as they should be and as they are, in one
+    request."""
+    batch = client.batch()
+    offered, tabs, events = (
+        batch.add(_PLACEMENT_LIST),
+        batch.add(_PLACEMENT_GET),
+        batch.add(_EVENT_GET),
+    )
+    batch.run()
+    places, handlers = tabs.get(), events.get()
+    bound = Bound(
+        frozenset(
+            [binding for binding in places.all if binding.code in PLACEMENTS]
+            + [binding for binding in handlers.all if binding.code in EVENTS]
+        ),
+        is_whole=places.is_whole and handlers.is_whole,
+    )
+    return _wanted(_codes_offered(offered)), bound
+
+
+def _codes_offered(offered: Pending[frozenset[str]]) -> frozenset[str]:
+    """None of them where the portal does not say: then what is not required has to wait."""
+    try:
+        return offered.get()
+    except B24Error as error:
+        logger.warning("the portal's places could not be read: %s", error)
+        return frozenset()
+
+
+def _wanted(offered: frozenset[str]) -> frozenset[Binding]:
+    places = {
+        Binding("placement", code, f"{settings.APP_URL}/")
+        for code, place in PLACEMENTS.items()
+        if place.required or code in offered
+    }
+    events = {Binding("event", code, f"{settings.APP_URL}/event/") for code in EVENTS}
+    return frozenset(places | events)
+
+
+def _offered(answer: Answer) -> frozenset[str]:
+    return frozenset(code for code in _listed(answer) if isinstance(code, str))
+
+
+def _placements(answer: Answer) -> Bound:
+    return _bound("placement", _listed(answer))
+
+
+def _events(answer: Answer) -> Bound:
+    # An offline subscription has no handler, and is none of ours.
+    online = (row for row in _listed(answer) if not isinstance(row, dict) or "handler" in row)
+    return _bound("event", online)
+
+
+def _listed(answer: Answer) -> list[Any]:
+    if not isinstance(answer.result, list):
+        raise OutcomeUnknown("handlers or places: no list")
+    return answer.result
+
+
+def _bound(kind: str, rows: Iterable[Any]) -> Bound:
+    found: list[Binding] = []
+    is_whole = True
+    for row in rows:
+        code, handler = (row.get(kind), row.get("handler")) if isinstance(row, dict) else (0, 0)
+        if isinstance(code, str) and isinstance(handler, str) and handler:
+            found.append(Binding(kind, code.upper(), handler))
+        else:
+            is_whole = False
+            logger.warning("a row of %s.get cannot be read", kind)
+    return Bound(frozenset(found), is_whole)
+
+
+# https://apidocs.bitrix24.com/api-reference/widgets/placement-list.html
+_PLACEMENT_LIST = Query("placement.list", _offered)
+# https://apidocs.bitrix24.com/api-reference/widgets/placement-get.html
+_PLACEMENT_GET = Query("placement.get", _placements)
+# https://apidocs.bitrix24.com/api-reference/events/event-get.html
+_EVENT_GET = Query("event.get", _events)
+
+
+def _bind(client: Client, binding: Binding) -> Refused | None:
+    """Returns a refusal, for the list to tell whether it matters."""
+    params: dict[str, Any] = _address(binding)
+    if binding.kind == "placement":
+        place = PLACEMENTS[binding.code]
+        params |= _titles(place) | {"LANG_ALL": _titles_by_language(place)}
+    try:
+        client.write(f"{binding.kind}.bind", params)
+    except Refused as error:
+        return error
+    return None
+
+
+def _titles(place: Place) -> dict[str, Any]:
+    return {"TITLE": str(place.title), "DESCRIPTION": str(place.description)}
+
+
+def _titles_by_language(place: Place) -> dict[str, Any]:
+    """Each person reads a place's name in the language of their own Bitrix24."""
+    titles = {}
+    for code, language in languages.BY_PORTALS_CODE.items():
+        with translation.override(language):
+            titles[code] = _titles(place)
+    return titles
+
+
+def _unbind(client: Client, binding: Binding) -> None:
+    client.write(f"{binding.kind}.unbind", _address(binding))
+
+
+def _address(binding: Binding) -> dict[str, Any]:
+    return {binding.kind.upper(): binding.code, "HANDLER": binding.handler}

@@ -1,0 +1,107 @@
+"""Figures for Prometheus: counted in each process, summed over all of them when asked for.
+
+With several workers PROMETHEUS_MULTIPROC_DIR names a directory that they share and that is empty at
+the start; without it a process knows only its own.
+https://prometheus.github.io/client_python/multiprocess/
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from django.dispatch import receiver
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.multiprocess import MultiProcessCollector
+
+from b24app.monitoring.exchange import Exchange
+from b24app.monitoring.masking import code_word
+from b24app.signals import exchanged
+
+DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
+# A batch takes some 50 ms; a payment may take the 60 seconds of the cloud.
+SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 65)
+# Codes are the servers' own, and each is a row of figures for good: there are half as many.
+CODES_KEPT = 100
+OK, OTHER = "ok", "other"
+
+# Its own: the figures of a process around it could not be summed.
+_registry = CollectorRegistry()
+
+_attempts = Counter(
+    "pay_attempts", "Attempts to pay, by how they ended", ["outcome"], registry=_registry
+)
+_calls = Counter(
+    "pay_rest_calls",
+    "Calls to Bitrix24, by method and code",
+    ["method", "code"],
+    registry=_registry,
+)
+_seconds = Histogram(
+    "pay_rest_seconds",
+    "How long calls to Bitrix24 took",
+    ["method"],
+    buckets=SECONDS,
+    registry=_registry,
+)
+_refreshes = Counter(
+    "pay_token_refreshes", "Renewals of a pair of tokens, by result", ["result"], registry=_registry
+)
+_codes_seen: set[str] = set()
+
+
+def attempt_ended(outcome: str) -> None:
+    """Count an attempt that was closed, or left open because nobody knows how it ended."""
+    _attempts.labels(outcome).inc()
+
+
+@receiver(exchanged)
+def _count(exchange: Exchange, **kwargs: Any) -> None:
+    code = _label(exchange.code)
+    _calls.labels(exchange.method, code).inc()
+    _seconds.labels(exchange.method).observe(exchange.seconds)
+    if exchange.asked.get("grant_type") == "refresh_token":
+        _refreshes.labels(code).inc()
+
+
+def _label(code: str) -> str:
+    if not code:
+        return OK
+    word = code_word(code)
+    if word not in _codes_seen and len(_codes_seen) >= CODES_KEPT:
+        return OTHER
+    _codes_seen.add(word)
+    return word
+
+
+@dataclass(frozen=True)
+class _Gauge:
+    """A figure that is read when Prometheus asks for it."""
+
+    name: str
+    help: str
+    value: Callable[[], int]
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        yield GaugeMetricFamily(self.name, self.help, value=self.value())
+
+
+_gauges: list[_Gauge] = []
+
+
+def add_gauge(name: str, help: str, value: Callable[[], int]) -> None:
+    _gauges.append(_Gauge(name, help, value))
+
+
+def exposition() -> bytes:
+    """All figures in Prometheus' text format."""
+    counted, asked = _registry, CollectorRegistry()
+    if os.environ.get(DIRECTORY):
+        counted = CollectorRegistry()
+        MultiProcessCollector(counted)  # type: ignore[no-untyped-call]
+    for gauge in _gauges:
+        asked.register(gauge)
+    return generate_latest(counted) + generate_latest(asked)

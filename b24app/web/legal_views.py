@@ -1,0 +1,46 @@
+"""The licence agreement and the privacy policy, for anybody with a browser."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils import translation
+from django.utils.cache import patch_vary_headers
+from django.views.decorators.http import require_safe
+
+from b24app.web import legal
+from b24app.web.middleware import framed_by
+
+
+@require_safe
+def page(request: HttpRequest, kind: str) -> HttpResponse:
+    """Renders legal/<kind>/<language>.html with `publisher`, `title`, `kind`, `others` (the same
+    text's other languages), `beside` and `beside_title` (the other text), and for how many days
+    what is kept: `history_days`, `ledger_days`, `grace_days`, `call_days`."""
+    if kind not in legal.KINDS:
+        raise Http404(kind)
+    language = legal.language_for(
+        asked=request.GET.get("lang", ""), accepted=request.headers.get("Accept-Language", "")
+    )
+    beside = legal.PRIVACY if kind == legal.LICENSE else legal.LICENSE
+    context = {
+        "kind": kind,
+        "language": language,
+        "title": language.title(kind),
+        "others": [each for each in legal.LANGUAGES.values() if each != language],
+        "beside": beside,
+        "beside_title": language.title(beside),
+        "publisher": legal.publisher(),
+        "history_days": settings.B24_HISTORY_DAYS,
+        "grace_days": settings.B24_REMOVAL_GRACE_DAYS,
+        "ledger_days": settings.B24_LEDGER_RETENTION_DAYS,
+        "call_days": settings.B24_REST_LOG_DAYS,
+    }
+    with translation.override(language.code):
+        response = render(request, f"legal/{kind}/{language.code}.html", context)
+    # It holds no action and nobody's data, and a portal may show it beside the app.
+    framed_by(response, request, "*")
+    response["Content-Language"] = language.code
+    patch_vary_headers(response, ["Accept-Language"])
+    return response

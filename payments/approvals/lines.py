@@ -1,0 +1,116 @@
+"""Requests for approval as values that a template only has to print."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from b24app.localization.times import day
+from b24app.models import Portal
+from payments.approvals.inbox import Desk, key_of
+from payments.listing.status import OwnerLink, owner_link
+from payments.models import Approval, ApprovalState
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
+
+
+class Decision(models.TextChoices):
+    APPROVE = "approve", _("Approve")
+    DECLINE = "decline", _("Decline")
+    WITHDRAW = "withdraw", _("Withdraw")
+
+    @property
+    def is_main(self) -> bool:
+        return self is Decision.APPROVE
+
+
+@dataclass(frozen=True)
+class ApprovalLine:
+    approval: Approval
+    owner: OwnerLink | None
+    requester: str
+    state: str
+    decisions: Sequence[Decision] = ()
+    sentences: Sequence[StrOrPromise] = ()
+
+    @property
+    def words(self) -> StrOrPromise:
+        return ApprovalState(self.state).label
+
+
+def waiting_lines(desk: Desk, portal: Portal) -> list[ApprovalLine]:
+    return [
+        ApprovalLine(
+            approval,
+            _owner(approval, desk, portal),
+            desk.names.get(approval.requested_by, ""),
+            approval.state,
+            decisions=(Decision.APPROVE, Decision.DECLINE),
+        )
+        for approval in desk.waiting
+    ]
+
+
+def own_lines(desk: Desk, portal: Portal) -> list[ApprovalLine]:
+    return [
+        own_line(approval, owner=_owner(approval, desk, portal), names=desk.names)
+        for approval in desk.own
+    ]
+
+
+def own_line(
+    approval: Approval, *, owner: OwnerLink | None = None, names: Mapping[int, str]
+) -> ApprovalLine:
+    now = timezone.now()
+    state = ApprovalState.EXPIRED if approval.is_over(now) else ApprovalState(approval.state)
+    return ApprovalLine(
+        approval,
+        owner,
+        "",
+        state.value,
+        decisions=(Decision.WITHDRAW,) if approval.is_live(now) else (),
+        sentences=_own_sentences(approval, state, names),
+    )
+
+
+def decided_line(approval: Approval, *, names: Mapping[int, str]) -> ApprovalLine:
+    """What stands in the place of the buttons once somebody else's request is decided."""
+    sentences: list[StrOrPromise] = []
+    if approval.is_approved:
+        name = names.get(approval.requested_by, "")
+        sentences = [_("%(name)s can pay it now. Nothing is paid yet.") % {"name": name}]
+    return ApprovalLine(approval, None, "", approval.state, sentences=sentences)
+
+
+def _own_sentences(
+    approval: Approval, state: ApprovalState, names: Mapping[int, str]
+) -> list[StrOrPromise]:
+    if approval.decided_by is None or approval.decided_at is None:
+        return []
+    words = {
+        "name": names.get(approval.decided_by, ""),
+        "date": day(approval.decided_at),
+        "note": approval.note,
+    }
+    match state:
+        case ApprovalState.APPROVED:
+            return [
+                _("Approved by %(name)s on %(date)s. Nothing is paid yet: pay it in the list.")
+                % words
+            ]
+        case ApprovalState.DECLINED:
+            return [_("Declined by %(name)s on %(date)s: %(note)s") % words]
+        case _:
+            return [_("Approved by %(name)s on %(date)s.") % words]
+
+
+def _owner(approval: Approval, desk: Desk, portal: Portal) -> OwnerLink | None:
+    key = key_of(approval)
+    owner = desk.owners.get(key) if key is not None else None
+    return owner_link(owner, portal)

@@ -1,0 +1,131 @@
+"""Asking for approval in a row, and the screen on which others give it. Nothing here pays."""
+
+from __future__ import annotations
+
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_GET, require_POST
+
+from b24app.errors import BadInput
+from b24app.identity.forms import check_body_size, positive_id
+from b24app.identity.session import Person, PortalRequest, portal_required
+from payments.approvals import lines
+from payments.approvals import requests as requests
+from payments.approvals.inbox import count_waiting, read_desk
+from payments.approvals.lines import Decision
+from payments.forms import read_choice, read_note
+from payments.gateway import Owner
+from payments.listing import status
+from payments.listing.confirm import ask as ask_question
+from payments.lookups import users
+from payments.models import NOTE_LENGTH, Approval, Kind
+from payments.offer import open_offer
+
+
+@require_GET
+@portal_required
+def approvals(request: PortalRequest) -> HttpResponse:
+    desk = read_desk(request.person)
+    context = {
+        "desk": desk,
+        "waiting": lines.waiting_lines(desk, request.person.portal),
+        "own": lines.own_lines(desk, request.person.portal),
+    }
+    return render(request, "payments/screens/approvals.html", context)
+
+
+@require_GET
+@portal_required
+def waiting(request: PortalRequest) -> HttpResponse:
+    """The badge: a number, or nothing."""
+    return HttpResponse(str(count_waiting(request.person) or ""))
+
+
+@require_POST
+@portal_required
+def question(request: PortalRequest) -> HttpResponse:
+    choice, kind = read_choice(request), _read_kind(request)
+    asked = ask_question(request.person, sealed=choice.offer, pay_system_id=choice.pay_system_id)
+    context = {"question": asked, "kind": kind.value}
+    return render(request, "payments/_fragments/approval_question.html", context)
+
+
+@require_POST
+@portal_required
+def ask(request: PortalRequest) -> HttpResponse:
+    choice, kind = read_choice(request), _read_kind(request)
+    offer = open_offer(choice.offer, request.person)
+    asked = ask_question(request.person, sealed=choice.offer, pay_system_id=choice.pay_system_id)
+    requests.ask(
+        request.person,
+        offer,
+        pay_system_id=asked.pay_system_id,
+        pay_system_name=asked.pay_system_name,
+        kind=kind,
+    )
+    context = {"status": status.status_asked(offer), "keeps_choice": False}
+    return _and_badges(render(request, "payments/_fragments/outcome.html", context))
+
+
+@require_POST
+@portal_required
+def decision(request: PortalRequest) -> HttpResponse:
+    """The question before a decision: the payment is read anew, so that what is shown is true."""
+    approval_id, decided = _read_decision(request)
+    person = request.person
+    if decided == Decision.WITHDRAW:
+        approval = requests.own(person, approval_id)
+    elif decided == Decision.APPROVE:
+        approval = requests.look_at(person, approval_id)
+    else:
+        approval = requests.look_at_declinable(person, approval_id)
+    context = {
+        "approval": approval,
+        "owner": Owner.of(approval.owner_type, approval.owner_id, approval.owner_title),
+        "decision": decided.value,
+        "requester": _requester(person, approval)[approval.requested_by],
+        "note_length": NOTE_LENGTH,
+    }
+    return render(request, "payments/_fragments/decision_question.html", context)
+
+
+@require_POST
+@portal_required
+def decide(request: PortalRequest) -> HttpResponse:
+    approval_id, decided = _read_decision(request)
+    person = request.person
+    if decided == Decision.APPROVE:
+        approval = requests.approve(person, approval_id)
+        line = lines.decided_line(approval, names=_requester(person, approval))
+    elif decided == Decision.DECLINE:
+        approval = requests.decline(person, approval_id, note=read_note(request))
+        line = lines.decided_line(approval, names={})
+    else:
+        line = lines.own_line(requests.withdraw(person, approval_id), names={})
+    template = "payments/_fragments/approval_settle.html"
+    return _and_badges(render(request, template, {"line": line}))
+
+
+def _and_badges(answer: HttpResponse) -> HttpResponse:
+    """It changes what the badge shows."""
+    answer["HX-Trigger"] = "badges"
+    return answer
+
+
+def _requester(person: Person, approval: Approval) -> dict[int, str]:
+    return users.names(person, [approval.requested_by])
+
+
+def _read_kind(request: PortalRequest) -> Kind:
+    kind = request.POST.get("kind", Kind.PAY.value)
+    if kind not in (Kind.PAY, Kind.MARK):
+        raise BadInput("neither to pay nor to mark as paid")
+    return Kind(kind)
+
+
+def _read_decision(request: PortalRequest) -> tuple[int, Decision]:
+    check_body_size(request)
+    decided = request.POST.get("decision", "")
+    if decided not in Decision.values:
+        raise BadInput("no decision")
+    return positive_id(request.POST.get("approval", "")), Decision(decided)

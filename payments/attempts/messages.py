@@ -1,0 +1,64 @@
+"""What a person reads: why something cannot be done, and how an attempt ended."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.utils.translation import gettext_lazy as _
+
+from b24app.errors import error_from_answer
+from payments import reasons
+from payments.attempts.outcome_messages import AFTER_SENDING
+from payments.attempts.reason_messages import BEFORE_SENDING
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
+
+    from payments.models import Attempt
+
+# Of an open attempt, once looking has brought no answer for too long: waiting two minutes more, as
+# its own reason says, is no advice then.
+HANDED_OVER = _(
+    "Bitrix24 has given no clear answer for too long, so this may have gone through or not. "
+    "Your portal's administrator has to decide what became of it; Check now still looks again."
+)
+PAID_BY_SOMEBODY_ELSE = _("Paid by somebody else.")
+DATE_UNREADABLE = _("Bitrix24's date of this payment cannot be read.")
+BY_HAND_ONLY = _(
+    "Payments by this payment system are not made through the app. "
+    "Once the money is there, mark this one as paid."
+)
+
+_REASONS = {**BEFORE_SENDING, **AFTER_SENDING}
+
+
+def messages_of(attempt: Attempt) -> list[StrOrPromise]:
+    """What a person reads below the result: nothing where Paid says it all."""
+    if attempt.is_open and attempt.handed_over_at is not None:
+        return [HANDED_OVER]
+    found = []
+    if attempt.reason == reasons.REFUSED_BY_BITRIX24:
+        found.append(_sentence_of(attempt.evidence["error"]))
+    elif attempt.reason:
+        found.append(after_trying(attempt.reason, kind=attempt.kind))
+    if attempt.evidence.get("rebound") and attempt.is_refused:
+        found.append(reasons.REBOUND)
+    return found
+
+
+def why_not(reason: str) -> StrOrPromise:
+    """Why it cannot be done, for a person who has not tried. Raises KeyError for a code that is
+    known only after trying."""
+    message = _REASONS[reason].before
+    if not message:
+        raise KeyError(reason)
+    return message
+
+
+def after_trying(reason: str, *, kind: str) -> StrOrPromise:
+    """What came of an attempt of this kind that ended for this reason."""
+    return _REASONS[reason].after_trying(kind)
+
+
+def _sentence_of(error: dict[str, Any]) -> StrOrPromise:
+    return error_from_answer(error["code"], error["description"], error["status"]).sentence

@@ -1,0 +1,106 @@
+"""The dry run: what a run would pay, mark as paid and leave out, and why. It changes no payment."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from django.db import transaction
+from django.utils import timezone
+
+from b24app.identity.session import Person
+from payments.bulk.decisions import Decision, decide
+from payments.bulk.permission import NotAllowed
+from payments.bulk.runs import require_none_active
+from payments.bulk.selection import Finding, Found, Standing, standing_of
+from payments.models import Policy, RowState, Run, RunRow, RunState
+from payments.number_search import NumberSearch
+from payments.offer import seal
+from payments.policy import rules as policies
+from payments.visibility.rows import Row, listing
+
+# Bitrix24 allows longer titles; a list shows no more than this.
+_TITLE_KEPT = 255
+
+
+def draft_ticked(person: Person, payment_ids: Sequence[int]) -> Run:
+    """A run of these payments, those that it leaves out included; waits for the portal.
+
+    Raises NotAllowed, RunUnfinished, or the B24Error of what could not be read.
+    """
+    made_at = timezone.now()
+    standing, policy = _begin(person)
+    found = Finding(person, is_admin=standing.is_admin).ticked(payment_ids)
+    return _store(person, found, standing, policy, made_at)
+
+
+def draft_all(person: Person, number: NumberSearch) -> Run:
+    """A run of all payments that the list finds for this search; raises as `draft_ticked` does."""
+    made_at = timezone.now()
+    standing, policy = _begin(person)
+    found = Finding(person, is_admin=standing.is_admin).all(number)
+    return _store(person, found, standing, policy, made_at)
+
+
+def _begin(person: Person) -> tuple[Standing, Policy]:
+    require_none_active(person)
+    standing, policy = standing_of(person), policies.policy_of(person.portal)
+    if not policy.may_bulk(person.user_id, is_admin=standing.is_admin):
+        raise NotAllowed(f"user {person.user_id} may not pay several at once")
+    return standing, policy
+
+
+def _store(
+    person: Person, found: Found, standing: Standing, policy: Policy, made_at: datetime
+) -> Run:
+    listed = listing(
+        person,
+        found.seen,
+        may_pay=standing.may_pay,
+        systems=standing.systems,
+        made_at=made_at,
+        is_admin=standing.is_admin,
+    )
+    run = Run(
+        portal=person.portal,
+        user_id=person.user_id,
+        missing=found.missing,
+        is_cut=found.is_cut,
+        unreadable=[{"id": one.row.id, "number": one.row.name} for one in found.unreadable],
+    )
+    decided = [
+        (row, decide(person, seen, row, standing, policy))
+        for seen, row in zip(found.seen, listed.rows, strict=True)
+    ]
+    # Stable: within each place the list's order remains.
+    decided.sort(key=lambda pair: pair[1].place)
+    rows = [_row(run, position, *pair) for position, pair in enumerate(decided, start=1)]
+    with transaction.atomic():
+        # The person's earlier dry run, which they did not start.
+        Run.objects.filter(
+            portal=person.portal, user_id=person.user_id, state=RunState.READY
+        ).delete()
+        run.save(force_insert=True)
+        RunRow.objects.bulk_create(rows)
+    return run
+
+
+def _row(run: Run, position: int, row: Row, decision: Decision) -> RunRow:
+    offer = row.offer
+    return RunRow(
+        run=run,
+        position=position,
+        kind=decision.kind,
+        payment_id=offer.payment_id,
+        account_number=offer.account_number,
+        owner_type=offer.owner.type_id if offer.owner else None,
+        owner_id=offer.owner.id if offer.owner else None,
+        owner_title=offer.owner.title[:_TITLE_KEPT] if offer.owner else "",
+        pay_system_id=offer.pay_system_id,
+        pay_system_name=offer.pay_system_name,
+        sum=offer.sum,
+        currency=offer.currency,
+        offer=seal(offer),
+        state=RowState.SKIPPED if decision.reason else RowState.WAITING,
+        reason=decision.reason,
+    )

@@ -1,0 +1,131 @@
+"""Reads the payments of a run: those that were ticked, or all that a search finds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
+
+from b24app.identity.opening import PROFILE
+from b24app.identity.session import Person
+from b24app.rest.client import Batch, Client, run_together
+from payments import gateway
+from payments.gateway import PAGE, Payment, Rows, UnreadableRow
+from payments.lookups.pay_systems import Systems, SystemsReading
+from payments.lookups.reader import Source
+from payments.models import MOST_PAYMENTS
+from payments.number_search import NumberSearch
+from payments.visibility.pages import PAGES_AHEAD, AskedPages, Page
+from payments.visibility.permitted import Sight, seen_of
+from payments.visibility.rows import Seen, SeenUnreadable
+
+T = TypeVar("T")
+
+# A round reads four pages in three requests: fifteen of the fifty that the portal's bucket holds.
+_ROUNDS = 5
+MOST_LOOKED_THROUGH = _ROUNDS * PAGES_AHEAD * PAGE
+
+
+@dataclass(frozen=True)
+class Standing:
+    """The person's rights in Bitrix24, and the portal's pay systems, None where unknown."""
+
+    may_pay: bool
+    is_admin: bool
+    systems: Systems | None
+
+
+def standing_of(person: Person) -> Standing:
+    batch = person.client.batch()
+    right, profile = batch.add(gateway.order_right()), batch.add(PROFILE)
+    reading = SystemsReading(person.portal)
+    run_together(batch, *reading.own_batches())
+    is_admin = profile.get().is_admin
+    systems = reading.result_for_admin(person.client) if is_admin else reading.result()
+    return Standing(right.get(), is_admin, systems)
+
+
+@dataclass(frozen=True)
+class Found:
+    """`unreadable` are those that cannot be read, so that they cannot be paid. `missing` counts
+    ticked payments that do not exist for this person. `is_cut`: there are, or may be, more payments
+    than `seen`."""
+
+    seen: list[Seen]
+    unreadable: list[SeenUnreadable]
+    missing: int = 0
+    is_cut: bool = False
+
+
+class Finding:
+    """Reads payments with the portal's token, or with the person's where that one does not work.
+    The person's own token always decides what they may see."""
+
+    def __init__(self, person: Person, *, is_admin: bool) -> None:
+        self._person, self._is_admin = person, is_admin
+        self._source = Source(person.portal, person.client, person.client.batch())
+
+    def ticked(self, payment_ids: Sequence[int]) -> Found:
+        """In the list's order, newest first; all ids travel in one request."""
+        answers = self._read(partial(_asked_by_id, payment_ids=payment_ids))
+        wanted = set(payment_ids)
+        found: dict[int, Payment] = {}
+        unreadable: list[UnreadableRow] = []
+        for rows in answers:
+            for payment in rows.read:
+                if payment.id in wanted:
+                    found.setdefault(payment.id, payment)
+            unreadable += [row for row in rows.unreadable if row.id is None or row.id in wanted]
+        newest_first = tuple(found[number] for number in sorted(found, reverse=True))
+        sight = self._seen(Rows(newest_first, tuple(unreadable)))
+        missing = len(wanted) - len(sight.seen) - len(sight.unreadable)
+        return Found(sight.seen, sight.unreadable, missing=max(0, missing))
+
+    def all(self, number: NumberSearch) -> Found:
+        """What the list shows for this search, an empty one included, page after page."""
+        seen: list[Seen] = []
+        unreadable: list[SeenUnreadable] = []
+        before: int | None = None
+        for _ in range(_ROUNDS):
+            page = self._read(partial(_asked_pages, before=before, number=number))
+            sight = self._seen(page.rows)
+            seen += sight.seen
+            unreadable += sight.unreadable
+            before = page.next_before
+            if before is None or len(seen) > MOST_PAYMENTS:
+                break
+        return Found(
+            seen[:MOST_PAYMENTS],
+            unreadable[:MOST_PAYMENTS],
+            is_cut=before is not None or len(seen) > MOST_PAYMENTS,
+        )
+
+    def _seen(self, payments: Rows[Payment]) -> Sight:
+        return seen_of(
+            payments,
+            portal=self._person.portal,
+            source=self._source.client,
+            person_client=self._person.client,
+            is_admin=self._is_admin,
+        )
+
+    def _read(self, ask: Callable[[Client], T]) -> T:
+        return self._source.read(lambda: ask(self._source.client), again=ask)
+
+
+def _asked_by_id(client: Client, *, payment_ids: Sequence[int]) -> list[Rows[Payment]]:
+    batch = client.batch()
+    asked = [
+        batch.add(gateway.payments_with_ids(payment_ids[first : first + PAGE]))
+        for first in range(0, len(payment_ids), PAGE)
+    ]
+    batch.run()
+    return [pending.get() for pending in asked]
+
+
+def _asked_pages(client: Client, *, before: int | None, number: NumberSearch) -> Page:
+    batch: Batch = client.batch()
+    asked = AskedPages(batch, before=before, number=number, ahead=True)
+    batch.run()
+    return asked.get()

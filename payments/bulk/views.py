@@ -1,0 +1,124 @@
+"""Several at once: the dry run, and the run whose steps the person's open page asks for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_GET, require_POST
+
+from b24app.identity.session import PortalRequest, portal_required
+from b24app.web.unreadable import tells_sizes
+from payments.bulk import dry_run as drafting
+from payments.bulk import lines, progress, runs
+from payments.bulk import step as stepping
+from payments.bulk.forms import read_confirmed, read_selection
+from payments.bulk.permission import may_bulk, require_may_bulk
+from payments.models import Run, RunRow
+
+
+@require_GET
+@portal_required
+def bulk(request: PortalRequest) -> HttpResponse:
+    """The unfinished run, and the earlier ones."""
+    return _screen(request, runs.current_run(request.person))
+
+
+@require_GET
+@portal_required
+def shown(request: PortalRequest, run_id: int) -> HttpResponse:
+    return _screen(request, runs.run_of(request.person, run_id))
+
+
+@tells_sizes
+@require_POST
+@portal_required
+def dry_run(request: PortalRequest) -> HttpResponse:
+    """What a run would do with the ticked payments, or with all that the search finds."""
+    selection = read_selection(request)
+    if selection.payment_ids is None:
+        run = drafting.draft_all(request.person, selection.number)
+    else:
+        run = drafting.draft_ticked(request.person, selection.payment_ids)
+    return _screen(request, run)
+
+
+@require_POST
+@portal_required
+def start(request: PortalRequest, run_id: int) -> HttpResponse:
+    """With the kinds of rows that the person confirmed, each apart."""
+    kinds = read_confirmed(request)
+    require_may_bulk(request.person)
+    run = runs.run_of(request.person, run_id)
+    runs.start(run, kinds)
+    return _screen(request, run, is_worked=True)
+
+
+@require_POST
+@portal_required
+def step(request: PortalRequest, run_id: int) -> HttpResponse:
+    """Takes one step; its answer asks for the next one when that is due."""
+    run = runs.run_of(request.person, run_id)
+    row = stepping.step(request.person, run)
+    return _progress(request, run, is_worked=True, row=row)
+
+
+@require_POST
+@portal_required
+def pause(request: PortalRequest, run_id: int) -> HttpResponse:
+    """Stop pauses first: while the person is asked, nothing more is done."""
+    run = runs.run_of(request.person, run_id)
+    runs.pause(run)
+    return _progress(request, run, asks_to_stop="stop" in request.POST)
+
+
+@require_POST
+@portal_required
+def resume(request: PortalRequest, run_id: int) -> HttpResponse:
+    require_may_bulk(request.person)
+    run = runs.run_of(request.person, run_id)
+    runs.resume(run)
+    return _progress(request, run, is_worked=True)
+
+
+@require_POST
+@portal_required
+def stop(request: PortalRequest, run_id: int) -> HttpResponse:
+    run = runs.run_of(request.person, run_id)
+    runs.stop(run)
+    return _screen(request, run)
+
+
+def _screen(request: PortalRequest, run: Run | None, *, is_worked: bool = False) -> HttpResponse:
+    person = request.person
+    context: dict[str, Any] = {
+        "may_bulk": may_bulk(person),
+        "past": progress.past_runs(person.portal, person.user_id),
+        "is_worked": is_worked,
+    }
+    if run is not None:
+        context["progress"] = progress.progress_of(run)
+        context["groups"] = lines.groups_of(run, person.portal)
+    return render(request, "payments/screens/bulk.html", context)
+
+
+def _progress(
+    request: PortalRequest,
+    run: Run,
+    *,
+    is_worked: bool = False,
+    asks_to_stop: bool = False,
+    row: RunRow | None = None,
+) -> HttpResponse:
+    """`is_worked`: this page takes the steps. `row` is the one that changed. At the end all rows
+    are shown again, since another tab may have taken steps as well."""
+    person = request.person
+    changed = None if run.is_over else [row] if row else []
+    context: dict[str, Any] = {
+        "progress": progress.progress_of(run),
+        "is_worked": is_worked,
+        "asks_to_stop": asks_to_stop,
+        "changed": lines.rows_shown(run, person.portal, changed),
+    }
+    return render(request, "payments/_fragments/bulk_step.html", context)

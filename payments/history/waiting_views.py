@@ -1,0 +1,93 @@
+"""What waits for a decision of the portal's administrator: looked at again, or let go."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_GET, require_POST
+
+from b24app.identity.forms import check_body_size, positive_id
+from b24app.identity.session import PortalRequest, portal_required
+from b24app.install.repairs import require_administrator
+from payments import history as past
+from payments.attempts import pay, reconcile
+from payments.forms import read_note
+from payments.history import Sight
+from payments.history.waiting import MOST_SHOWN, find_waiting, offer_for, waiting_in
+from payments.models import NOTE_LENGTH, Attempt
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
+
+# More than a badge has room for.
+MOST_COUNTED = 99
+
+
+@require_GET
+@portal_required
+def waiting(request: PortalRequest) -> HttpResponse:
+    """The number beside the link to the history: for an administrator, and where there is any."""
+    portal = request.person.portal
+    count = waiting_in(portal)[: MOST_COUNTED + 1].count()
+    if not count or not past.sight_of(request.person).is_admin:
+        return HttpResponse("")
+    return HttpResponse(str(count) if count <= MOST_COUNTED else f"{MOST_COUNTED}+")
+
+
+@require_POST
+@portal_required
+def check(request: PortalRequest) -> HttpResponse:
+    attempt = _chosen(request)
+    person = request.person
+    found = pay.check(person, offer_for(person, attempt)) or attempt
+    if found.is_open:
+        said = _("Payment %(number)s was looked at: it is still not certain what became of it.")
+        return _waiting(request, said % {"number": attempt.account_number})
+    return _waiting(request, _settled(found))
+
+
+@require_POST
+@portal_required
+def close(request: PortalRequest) -> HttpResponse:
+    """Let one go without an answer, with the reason in `note`."""
+    note = read_note(request)
+    attempt = _chosen(request)
+    return _waiting(
+        request, _settled(reconcile.close_by_hand(attempt, by=request.person, note=note))
+    )
+
+
+def _chosen(request: PortalRequest) -> Attempt:
+    check_body_size(request)
+    attempt_id = positive_id(request.POST.get("attempt", ""))
+    require_administrator(request.person)
+    return find_waiting(request.person.portal, attempt_id)
+
+
+def _settled(attempt: Attempt) -> str:
+    words = {"number": attempt.account_number, "state": attempt.get_state_display()}
+    return _("Payment %(number)s is settled: %(state)s.") % words
+
+
+def _waiting(request: PortalRequest, said: StrOrPromise) -> HttpResponse:
+    """The list as it is now; the badge and the rows below it are asked for anew."""
+    sight = Sight(request.person, is_admin=True)
+    context = {**waiting_context(sight), "said": said}
+    answer = render(request, "payments/_fragments/history_waiting.html", context)
+    answer["HX-Trigger"] = "badges, attempts"
+    return answer
+
+
+def waiting_context(sight: Sight) -> dict[str, Any]:
+    """For an administrator: the first of those that wait, with what is known of each."""
+    attempts = list(waiting_in(sight.person.portal)[: MOST_SHOWN + 1])
+    shown = attempts[:MOST_SHOWN]
+    names = sight.name(past.people_in(shown))
+    return {
+        "waiting": past.lines_of(shown, sight.person.portal, names=names),
+        "more_wait": len(attempts) > MOST_SHOWN,
+        "longest_note": NOTE_LENGTH,
+    }

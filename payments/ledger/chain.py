@@ -1,0 +1,206 @@
+"""The ledger proper: what happened to money, appended, never changed, each entry sealing the last.
+
+`record` is called inside the transaction that changes the working row, so that both are written or
+neither is. What is removed, past its time or with names in it, is said in the chain itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from b24app.errors import B24Error
+from b24app.models import Portal
+from payments.ledger import hashing
+from payments.models import Attempt, Entry
+from payments.models.entry import unguarded
+
+# What the ledger says of itself.
+REMOVED, TEXTS_ERASED = "removed", "texts_erased"
+
+# Whoever loses a number has waited for somebody who won it, so this many rounds are this many
+# writers in one portal who all came first.
+_ROUNDS = 200
+# Entries changed or removed in one transaction.
+_AT_ONCE = 500
+# Four places, as the working row has.
+_SUM = "{:.4f}"
+# What the portal said that is known to name nobody; all other text of it can be erased.
+_EVIDENCE_KEPT = frozenset(
+    {"answer", "failure", "paid", "datePaid", "code", "readIn", "askedBy", "object", "order"}
+)
+
+
+def record(
+    portal: Portal,
+    event: str,
+    *,
+    actor_id: int | None,
+    attempt: Attempt | None = None,
+    facts: Mapping[str, Any] | None = None,
+    texts: Mapping[str, Any] | None = None,
+) -> None:
+    """Append one entry. `event` is what happened ("paid", "refused", "unknown", "undone", "closed",
+    "handed_over", "approval_asked", "approved", "declined"); `actor_id` the person of the portal
+    who caused it, None for the app itself; `facts` what the attempt does not say; `texts` what
+    names people, to be erased one day.
+
+    Takes part in the caller's transaction, as its last statements: until that ends, other writers
+    of this portal wait. One SELECT and one INSERT, and again for each writer who came first.
+    """
+    all_facts, all_texts = _of_attempt(attempt) if attempt is not None else ({}, {})
+    all_facts |= hashing.plain(facts or {})
+    all_texts |= {name: text for name, text in (texts or {}).items() if text}
+    kept = hashing.salted(all_texts) if all_texts else None
+    _append(portal, event, actor_id, attempt.pk if attempt else None, all_facts, kept)
+
+
+def _append(
+    portal: Portal,
+    event: str,
+    actor_id: int | None,
+    attempt_id: int | None,
+    facts: dict[str, Any],
+    texts: dict[str, Any] | None,
+) -> Entry:
+    last = _head(portal)
+    for _ in range(_ROUNDS):
+        number, previous = last
+        entry = Entry(
+            portal=portal,
+            number=number + 1,
+            at=timezone.now(),
+            event=event,
+            attempt_id=attempt_id,
+            actor_id=actor_id,
+            facts=facts,
+            texts=texts,
+            texts_digest=hashing.digest_of(texts),
+            previous=previous,
+        )
+        entry.hash = seal(entry, portal.member_id)
+        try:
+            # PostgreSQL lets this wait for a writer with the same number, and fails it when that
+            # one commits; the savepoint keeps the caller's transaction alive.
+            with transaction.atomic():
+                entry.save(force_insert=True)
+        except IntegrityError:
+            latest = _head(portal)
+            if latest == last:
+                raise
+            last = latest
+        else:
+            return entry
+    raise B24Error(f"no entry could be appended for portal {portal.pk}")
+
+
+def seal(entry: Entry, member_id: str) -> str:
+    """Returns the hash that this entry must have."""
+    return hashing.seal(
+        member_id=member_id,
+        number=entry.number,
+        at=entry.at,
+        event=entry.event,
+        attempt_id=entry.attempt_id,
+        actor_id=entry.actor_id,
+        facts=entry.facts,
+        texts_digest=entry.texts_digest,
+        previous=entry.previous,
+    )
+
+
+def _head(portal: Portal) -> tuple[int, str]:
+    found = (
+        Entry.objects.filter(portal=portal)
+        .order_by("-number")
+        .values_list("number", "hash")
+        .first()
+    )
+    return found or (0, hashing.GENESIS)
+
+
+def _of_attempt(attempt: Attempt) -> tuple[dict[str, Any], dict[str, Any]]:
+    """All that the working row says, parted into facts and what may name people."""
+    evidence, said = _parted(attempt.evidence)
+    owner = None if attempt.owner_id is None else [attempt.owner_type, attempt.owner_id]
+    facts: dict[str, Any] = {
+        "kind": attempt.kind,
+        "state": attempt.state,
+        "reason": attempt.reason,
+        "payment_id": attempt.payment_id,
+        "account_number": attempt.account_number,
+        "order_id": attempt.order_id,
+        "owner": owner,
+        "sum": _SUM.format(attempt.sum),
+        "currency": attempt.currency,
+        "pay_system_id": attempt.pay_system_id,
+        "user_id": attempt.user_id,
+        "created_at": attempt.created_at,
+        "sent_at": attempt.sent_at,
+        "settled_at": attempt.settled_at,
+        "evidence": evidence,
+    }
+    for name in ("undoes_id", "approval_id"):
+        value = getattr(attempt, name, None)
+        if value is not None:
+            facts[name] = value
+    texts = {"pay_system_name": attempt.pay_system_name, "note": attempt.note, "evidence": said}
+    return hashing.plain(facts), {name: text for name, text in texts.items() if text}
+
+
+def _parted(evidence: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    facts: dict[str, Any] = {}
+    texts: dict[str, Any] = {}
+    for name, value in evidence.items():
+        if isinstance(value, Mapping):
+            inner_facts, inner_texts = _parted(value)
+            facts[name] = inner_facts
+            if inner_texts:
+                texts[name] = inner_texts
+        elif value is None or isinstance(value, bool | int) or name in _EVIDENCE_KEPT:
+            facts[name] = value
+        elif value:
+            texts[name] = value
+    return facts, texts
+
+
+def cut(portal: Portal, *, up_to: int, before: datetime) -> int:
+    """Remove the entries 1 to `up_to` and say so at the end of the chain, in one transaction: the
+    rest can still be checked. `before` is the age they were past. Answers how many they were."""
+    with transaction.atomic():
+        old = unguarded(portal_id=portal.pk).filter(number__lte=up_to)
+        last = old.filter(number=up_to).values_list("hash", flat=True).get()
+        facts = {"up_to": up_to, "hash": last, "count": old.count(), "before": before}
+        # First of all: the chain would begin anew where it is all removed.
+        _append(portal, REMOVED, None, None, hashing.plain(facts), None)
+        count, _each = old.delete()
+    return count
+
+
+def erase_texts(portal: Portal) -> int:
+    """Remove what may name people from all entries, and say so in the chain, some at a time.
+    Answers how many had something to erase."""
+    erased = 0
+    while True:
+        with_texts = unguarded(portal_id=portal.pk).filter(texts__isnull=False)
+        numbers = list(with_texts.order_by("number").values_list("number", flat=True)[:_AT_ONCE])
+        if not numbers:
+            return erased
+        with transaction.atomic():
+            unguarded(numbers, portal_id=portal.pk).update(texts=None)
+            _append(portal, TEXTS_ERASED, None, None, {"up_to": numbers[-1]}, None)
+        erased += len(numbers)
+
+
+def forget(portal: Portal) -> int:
+    """Delete the whole chain of a portal that leaves with its data; answers how long it was."""
+    count = 0
+    entries = unguarded(portal_id=portal.pk).order_by("number")
+    while numbers := list(entries.values_list("number", flat=True)[:_AT_ONCE]):
+        unguarded(numbers, portal_id=portal.pk).delete()
+        count += len(numbers)
+    return count

@@ -1,0 +1,88 @@
+"""How a row looks once a button was pressed: what has become of it, and what can be done next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+from b24app.errors import B24Error
+from b24app.identity.session import Caller
+from b24app.rest.client import run_together
+from payments import reasons
+from payments.attempts import refused_changes
+from payments.attempts.undo import may_undo
+from payments.listing.status import Status, can_be_paid_after, offer_after, status_after
+from payments.lookups.pay_systems import Systems, SystemsReading
+from payments.models import Attempt, Kind, State
+from payments.offer import Offer
+from payments.policy.rules import allows, policy_of
+from payments.visibility import Choice, choice_of
+from payments.visibility.restrictions import rule_of
+from payments.visibility.usual_system import Habit
+
+# After these refusals of an undoing, the same would be refused again.
+_UNDOING_IS_OVER = frozenset(
+    {
+        reasons.SUM_CHANGED,
+        reasons.CURRENCY_CHANGED,
+        reasons.PAYMENT_GONE,
+        reasons.NOT_READABLE,
+        reasons.NO_ORDER_RIGHT,
+        reasons.NO_ORDER_UPDATE,
+        reasons.NOT_PAID_ANY_MORE,
+        reasons.PAID_ANEW,
+        reasons.UNDO_NOT_ALLOWED,
+    }
+)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """`choice` is what the payment can be paid by where it is unpaid."""
+
+    status: Status
+    choice: Choice | None
+
+
+def outcome_of(person: Caller, offer: Offer, attempt: Attempt | None) -> Outcome:
+    """`attempt` is what Pay, Mark, Undo or Check now answered. Asks Bitrix24 for the pay systems
+    where they are not cached, and whether this is an administrator where the rules need to know:
+    without an answer there is a button less, for what was done has to be shown."""
+    choice = None
+    if attempt is None or can_be_paid_after(attempt):
+        standing = offer_after(offer, attempt)
+        may_change = not refused_changes.remembered(person, [offer.payment_id])
+        found = choice_of(
+            standing, _systems(person), rule_of(person, standing), may_change=may_change
+        )
+        choice = Habit(person).applied_to(found)
+    can_undo = _can_undo(person, attempt)
+    return Outcome(status_after(offer, attempt, choice=choice, can_undo=can_undo), choice)
+
+
+def _systems(person: Caller) -> Systems | None:
+    reading = SystemsReading(person.portal)
+    run_together(*reading.own_batches())
+    return reading.result()
+
+
+def _can_undo(person: Caller, attempt: Attempt | None) -> bool:
+    paid = _what_made_it_paid(attempt)
+    if paid is None:
+        return False
+    # Only a button: whoever presses it is judged by the rules of that moment.
+    rules = (attempt and attempt.rules_read) or policy_of(person.portal)
+    may = partial(may_undo, person.user_id, paid, rules=rules)
+    try:
+        return allows(person, lambda is_admin: may(is_admin=is_admin))
+    except B24Error:
+        return False
+
+
+def _what_made_it_paid(attempt: Attempt | None) -> Attempt | None:
+    if attempt is None:
+        return None
+    if attempt.kind != Kind.UNDO:
+        return attempt if attempt.state == State.PAID else None
+    is_over = attempt.reason in _UNDOING_IS_OVER
+    return attempt.undoes if attempt.state == State.REFUSED and not is_over else None

@@ -1,0 +1,50 @@
+"""Pay asks once, pays once and shows how the payment stands; Check now looks again."""
+
+from __future__ import annotations
+
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_POST
+
+from b24app.identity.session import PortalRequest, portal_required
+from payments.attempts import pay as paying
+from payments.forms import read_choice, read_offer
+from payments.listing.confirm import ask
+from payments.listing.outcome import outcome_of
+from payments.models import Attempt
+from payments.offer import Offer, open_offer
+
+
+@require_POST
+@portal_required
+def question(request: PortalRequest) -> HttpResponse:
+    choice = read_choice(request)
+    asked = ask(request.person, sealed=choice.offer, pay_system_id=choice.pay_system_id)
+    return render(request, "payments/_fragments/question.html", {"question": asked})
+
+
+@require_POST
+@portal_required
+def pay(request: PortalRequest) -> HttpResponse:
+    choice = read_choice(request)
+    offer = open_offer(choice.offer, request.person)
+    attempt = paying.pay(request.person, offer, pay_system_id=choice.pay_system_id)
+    return outcome(request, offer, attempt, keeps_choice=True)
+
+
+@require_POST
+@portal_required
+def check(request: PortalRequest) -> HttpResponse:
+    offer = open_offer(read_offer(request), request.person)
+    return outcome(request, offer, paying.check(request.person, offer))
+
+
+def outcome(
+    request: PortalRequest, offer: Offer, attempt: Attempt | None, *, keeps_choice: bool = False
+) -> HttpResponse:
+    """`keeps_choice`: the row has its choice of pay systems, and after a refusal still needs it,
+    unless the payment has another pay system by now."""
+    shown = outcome_of(request.person, offer, attempt)
+    keeps_choice = keeps_choice and shown.status.pay_system_id == offer.pay_system_id
+    context = {"status": shown.status, "choice": shown.choice, "keeps_choice": keeps_choice}
+    return render(request, "payments/_fragments/outcome.html", context)

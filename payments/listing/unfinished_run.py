@@ -1,0 +1,39 @@
+"""The person's own run that is not over, as the other screens tell of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.db.models import Count, Q
+
+from b24app.identity.session import Person
+from payments.models import ACTIVE_STATES, RowState, Run, RunState
+
+
+@dataclass(frozen=True)
+class Unfinished:
+    """`done` of `total` rows are not waiting any more; rows that are left out do not count."""
+
+    run_id: int
+    is_paused: bool
+    done: int
+    total: int
+
+
+def unfinished_run(person: Person) -> Unfinished | None:
+    """One statement, by the index that allows one active run a person."""
+    found = (
+        Run.objects.filter(
+            portal=person.portal, user_id=person.user_id, state__in=list(ACTIVE_STATES)
+        )
+        .annotate(
+            total=Count("rows", filter=~Q(rows__state=RowState.SKIPPED)),
+            waiting=Count("rows", filter=Q(rows__state=RowState.WAITING)),
+        )
+        .values_list("pk", "state", "total", "waiting")
+        .first()
+    )
+    if found is None:
+        return None
+    run_id, state, total, waiting = found
+    return Unfinished(run_id, state == RunState.PAUSED, total - waiting, total)

@@ -1,0 +1,66 @@
+"""The main page's list once the page is open: the whole screen, the next page, a search."""
+
+from __future__ import annotations
+
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_GET
+
+from b24app.identity.session import PortalRequest, portal_required
+from b24app.rest.client import run_together
+from payments.forms import read_search
+from payments.listing import status
+from payments.listing.unfinished_run import unfinished_run
+from payments.models import MOST_PAYMENTS
+from payments.visibility import Listing, MainReading
+
+
+@require_GET
+@portal_required
+def unpaid(request: PortalRequest) -> HttpResponse:
+    """The whole screen, for a person who comes back from another one."""
+    person = request.person
+    reading = MainReading(person.portal, person.client, ask_profile=True)
+    run_together(*reading.batches)
+    found = reading.listing(person)
+    lines = status.lines(found, person.portal)
+    context = {
+        "listing": found,
+        "lines": lines,
+        "unreadable": status.unreadable_lines(found, person.portal),
+        "is_admin": reading.is_admin,
+        "may_bulk": _may_bulk(request, found, reading),
+        "most_at_once": MOST_PAYMENTS,
+        "unfinished": unfinished_run(person),
+    }
+    return render(request, "payments/screens/unpaid.html", context)
+
+
+@require_GET
+@portal_required
+def listing(request: PortalRequest) -> HttpResponse:
+    search = read_search(request)
+    person = request.person
+    reading = MainReading(
+        person.portal,
+        person.client,
+        number=search.number,
+        before=search.before,
+        ask_profile=True,
+    )
+    run_together(*reading.batches)
+    found = reading.listing(person)
+    lines = status.lines(found, person.portal)
+    context = {
+        "listing": found,
+        "lines": lines,
+        "unreadable": status.unreadable_lines(found, person.portal),
+        "search": search,
+        "may_bulk": _may_bulk(request, found, reading),
+    }
+    return render(request, "payments/_fragments/rows.html", context)
+
+
+def _may_bulk(request: PortalRequest, found: Listing, reading: MainReading) -> bool:
+    may_bulk = found.rules.may_bulk(request.person.user_id, is_admin=reading.is_admin)
+    return found.may_pay and may_bulk

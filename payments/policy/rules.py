@@ -1,0 +1,150 @@
+"""The rules of a portal: read anew each time they decide, for they are about money and rights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from b24app.errors import FrameError
+from b24app.identity.opening import PROFILE
+from b24app.identity.session import Caller
+from b24app.models import Portal
+from payments import reasons
+from payments.ledger import chain
+from payments.models import Approval, Attempt, Policy
+from payments.offer import Offer
+from payments.reasons import Stopped
+
+
+class ChangedMeanwhile(FrameError):
+    """Somebody else has saved rules since this person looked at them."""
+
+    status = 409
+    sentence_by_default = reasons.RULES_CHANGED
+
+
+def policy_of(portal: Portal) -> Policy:
+    """The portal's rules, the defaults where it has none. One statement, never cached."""
+    return next(iter(Policy.objects.filter(portal=portal)), None) or Policy(portal=portal)
+
+
+def allows(person: Caller, may: Callable[[bool], bool]) -> bool:
+    """What `may` answers for this person, told whether they are portal admin: Bitrix24 is asked
+    that only where it makes a difference, and then always anew. Raises what it answers."""
+    if may(False):
+        return True
+    return may(True) and person.client.read(PROFILE).is_admin
+
+
+def apply(
+    person: Caller,
+    offer: Offer,
+    attempt: Attempt,
+    *,
+    also: Callable[[Policy], None] | None = None,
+) -> None:
+    """`check` for an attempt that is to be sent: the approval that it goes by is kept on it, and so
+    are the rules, which have to be the same when it is sent. `also` is one more thing that the
+    rules have to allow. Raises Stopped."""
+    attempt.rules_read = policy_of(person.portal)
+    if also is not None:
+        also(attempt.rules_read)
+    attempt.approval = check(
+        person,
+        offer,
+        pay_system_id=attempt.pay_system_id,
+        kind=attempt.kind,
+        rules=attempt.rules_read,
+    )
+
+
+def check(
+    person: Caller, offer: Offer, *, pay_system_id: int, kind: str, rules: Policy | None = None
+) -> Approval | None:
+    """May this person pay what was offered, by this pay system, as far as the rules go?
+
+    Called before anything is sent. Answers the approval that the payment goes by, to be kept on its
+    attempt; None where it needs none. Raises Stopped where the rules forbid it.
+    """
+    policy = rules or policy_of(person.portal)
+    if not policy.allows_system(pay_system_id):
+        raise Stopped(reasons.POLICY_SYSTEM)
+    if not policy.needs_approval(offer.sum, offer.currency):
+        return None
+    approval = Approval.objects.of_requester(
+        person.user_id,
+        portal_id=offer.portal_id,
+        payment_ids=[offer.payment_id],
+        now=timezone.now(),
+    ).first()
+    if approval is None:
+        raise Stopped(reasons.NEEDS_APPROVAL)
+    if approval.is_waiting:
+        raise Stopped(reasons.APPROVAL_WAITS)
+    if not approval.binds(
+        sum=offer.sum, currency=offer.currency, pay_system_id=pay_system_id, kind=kind
+    ):
+        raise Stopped(reasons.APPROVED_OTHERWISE)
+    return approval
+
+
+def change(
+    portal: Portal,
+    *,
+    actor_id: int,
+    version: int,
+    values: dict[str, Any],
+    time_zone: str | None = None,
+) -> Policy:
+    """Store new rules, and in the ledger what they were and are. `values` are fields of Policy;
+    `time_zone` is the administrator's choice for the portal, empty for the zone that was found,
+    None to leave it.
+
+    Raises ChangedMeanwhile where `version` is not the stored one: then nothing is stored.
+    """
+    with transaction.atomic():
+        before = policy_of(portal)
+        if before.version != version:
+            raise ChangedMeanwhile(f"version {before.version} is stored, {version} was seen")
+        is_first = before._state.adding
+        zone_before = portal.time_zone
+        zone_after = zone_before if time_zone is None else time_zone
+        after = Policy(
+            pk=before.pk,
+            portal=portal,
+            version=version + 1,
+            changed_by=actor_id,
+            changed_at=timezone.now(),
+            **values,
+        )
+        _store(after, is_first=is_first, seen_version=version)
+        Portal.objects.filter(pk=portal.pk).update(time_zone=zone_after)
+        chain.record(
+            portal,
+            "policy",
+            actor_id=actor_id,
+            facts={
+                "before": {**before.as_facts(), "time_zone": zone_before},
+                "after": {**after.as_facts(), "time_zone": zone_after},
+            },
+        )
+    portal.time_zone = zone_after
+    return after
+
+
+def _store(policy: Policy, *, is_first: bool, seen_version: int) -> None:
+    """By the database's own comparison: two people may have read the same version just now."""
+    if is_first:
+        try:
+            with transaction.atomic():
+                policy.save(force_insert=True)
+        except IntegrityError as error:
+            raise ChangedMeanwhile("the first rules were stored just now") from error
+        return
+    fields = [field for field in Policy._meta.concrete_fields if field.name not in ("id", "portal")]
+    values = {field.name: getattr(policy, field.attname) for field in fields}
+    if not Policy.objects.filter(pk=policy.pk, version=seen_version).update(**values):
+        raise ChangedMeanwhile("other rules were stored just now")

@@ -1,0 +1,75 @@
+"""The portal's rules, for its administrators: shown, and changed."""
+
+from __future__ import annotations
+
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_http_methods
+
+from b24app.identity.forms import check_body_size
+from b24app.identity.session import Person, PortalRequest, identify, portal_required
+from b24app.install import repairs
+from b24app.rest.client import run_together
+from payments.gateway import PaySystem
+from payments.lookups import users
+from payments.lookups.pay_systems import SystemsReading
+from payments.models import Policy
+from payments.policy.forms import RulesForm
+from payments.policy.rules import change, policy_of
+
+# To choose from, those who used the app last; a portal with more lets everybody or nobody.
+PEOPLE_SHOWN = 200
+
+
+@require_http_methods(["GET", "POST"])
+@portal_required
+def policy(request: PortalRequest) -> HttpResponse:
+    """Fields that are wrong come back with a word beside each, and nothing is stored."""
+    check_body_size(request)
+    person = request.person
+    repairs.require_administrator(person)
+    stored = policy_of(person.portal)
+    systems, known = _systems(person), _people(person, stored)
+    form = RulesForm(
+        stored,
+        portal=person.portal,
+        systems=systems,
+        people=known,
+        posted=request.POST if request.method == "POST" else None,
+    )
+    is_saved = form.is_bound and form.is_valid()
+    if is_saved:
+        stored = change(
+            person.portal,
+            actor_id=person.user_id,
+            version=form.cleaned_data["version"],
+            values=form.values(),
+            time_zone=form.cleaned_data["time_zone"],
+        )
+        identify(request, person)  # The answer is in the new time zone already.
+        form = RulesForm(stored, portal=person.portal, systems=systems, people=known)
+    context = {"form": form, "stored": stored, "is_saved": is_saved}
+    if stored.changed_by is not None:
+        context["changed_by"] = known.get(stored.changed_by, "")
+    return render(request, "payments/screens/policy.html", context)
+
+
+def _systems(person: Person) -> list[PaySystem] | None:
+    """What payments of orders go through, in the portal's order; None where it cannot be read."""
+    reading = SystemsReading(person.portal)
+    run_together(*reading.own_batches())
+    systems = reading.result_for_admin(person.client)
+    if systems is None:
+        return None
+    usable = [one for one in systems.all if one.active and one.registry == "ORDER"]
+    return sorted(usable, key=lambda one: (one.sort, one.id))
+
+
+def _people(person: Person, stored: Policy) -> dict[int, str]:
+    """Whoever has opened the app, beside those who are named in the rules."""
+    rows = person.portal.tokens.order_by("-refreshed_at").values_list("user_id", flat=True)
+    ids = {*rows[:PEOPLE_SHOWN], *stored.undo_people, *stored.bulk_people}
+    if stored.changed_by is not None:
+        ids.add(stored.changed_by)
+    names = users.names(person, ids)
+    return dict(sorted(names.items(), key=lambda pair: (pair[1].casefold(), pair[0])))

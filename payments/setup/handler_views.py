@@ -1,0 +1,85 @@
+"""Handlers: one of them to add or change, and deleting it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods
+
+from b24app.identity.forms import check_body_size
+from b24app.identity.session import PortalRequest, portal_required
+from payments.setup import handlers as saving
+from payments.setup.conflicts import ChangedMeanwhile, NotSaved, offered_again
+from payments.setup.handler_forms import HandlerForms, with_another_row
+from payments.setup.inventory import read_setup
+from payments.setup.views import changed
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
+
+
+@require_http_methods(["GET", "POST"])
+@portal_required
+def handler(request: PortalRequest, handler_id: int | None = None) -> HttpResponse:
+    """The form of one, or of a new one, and what it sends; `more` asks for another row in it."""
+    client = request.person.client
+    setup = read_setup(client)
+    use = None if handler_id is None else setup.handler(handler_id)
+    kept = use.handler if use else None
+    if request.method != "POST":
+        return _form(request, HandlerForms(kept), handler_id)
+    check_body_size(request)
+    more = request.POST.get("more")
+    if more:
+        rows = with_another_row(request.POST, more)
+        return _form(request, HandlerForms(kept, rows), handler_id, quiet=True)
+    forms = HandlerForms(kept, request.POST)
+    if forms.is_valid():
+        try:
+            if use is None:
+                saving.add(client, setup, forms.values)
+            else:
+                saving.change(client, setup, use, forms.values)
+        except ChangedMeanwhile as error:
+            forms.main.add_error(None, str(error.sentence))
+            now = offered_again(forms.main, HandlerForms(kept).main)
+            return _form(request, forms, handler_id, now=now)
+        except NotSaved as error:
+            forms.main.add_error(error.field, str(error.sentence))
+        else:
+            return changed(request, _("Saved."))
+    return _form(request, forms, handler_id)
+
+
+@require_http_methods(["GET", "POST"])
+@portal_required
+def delete(request: PortalRequest, handler_id: int) -> HttpResponse:
+    client = request.person.client
+    use = read_setup(client).handler(handler_id)
+    context: dict[str, Any] = {"use": use}
+    if request.method == "POST":
+        try:
+            saving.delete(client, use)
+        except NotSaved as error:
+            context["problem"] = error.sentence
+        else:
+            return changed(request, _("Deleted."))
+    return render(request, "payments/screens/handler_delete.html", context)
+
+
+def _form(
+    request: PortalRequest,
+    forms: HandlerForms,
+    handler_id: int | None,
+    *,
+    now: Mapping[str, StrOrPromise] | None = None,
+    quiet: bool = False,
+) -> HttpResponse:
+    """`now` is what a field says meanwhile, where that is not what was typed. `quiet` marks no
+    field: the person is not done yet."""
+    context = {"forms": forms, "handler_id": handler_id, "now": now or {}, "quiet": quiet}
+    return render(request, "payments/screens/handler.html", context)

@@ -1,0 +1,77 @@
+"""The settings of one pay system, for one payer type; and what one payment would be paid with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_POST
+
+from b24app.errors import BadInput
+from b24app.identity.forms import check_body_size, positive_id
+from b24app.identity.session import PortalRequest, portal_required
+from payments.setup import pay_system_settings as saving
+from payments.setup.conflicts import NotSaved
+from payments.setup.inventory import Setup, System, read_setup
+
+
+@require_http_methods(["GET", "POST"])
+@portal_required
+def settings(request: PortalRequest, pay_system_id: int) -> HttpResponse:
+    client = request.person.client
+    setup = read_setup(client)
+    system = setup.system(pay_system_id)
+    context: dict[str, Any] = {"system": system, "payers": _payers(setup, system)}
+    person_type_id = _payer(request, context["payers"])
+    try:
+        found = saving.read_settings(client, system, person_type_id=person_type_id)
+    except NotSaved as error:
+        context["problem"] = error.sentence
+        return _page(request, context)
+    context["settings"] = found
+    if request.method == "POST":
+        check_body_size(request)
+        try:
+            count = saving.save_settings(
+                client, found, shown=request.POST.get("shown", ""), posted=request.POST
+            )
+        except NotSaved as error:
+            context["problem"] = error.sentence
+        else:
+            context["done"] = _("Saved.") if count else _("Nothing was changed.")
+        context["settings"] = saving.read_settings(client, system, person_type_id=person_type_id)
+    return _page(request, context)
+
+
+@require_POST
+@portal_required
+def effective(request: PortalRequest, pay_system_id: int) -> HttpResponse:
+    """For whoever may set up: Bitrix24 itself would tell everybody who may pay orders, also of
+    payments of deals that they may not read."""
+    check_body_size(request)
+    payment_id = positive_id(request.POST.get("payment_id", ""))
+    client = request.person.client
+    read_setup(client).system(pay_system_id)
+    found = saving.effective(client, payment_id=payment_id, pay_system_id=pay_system_id)
+    return render(request, "payments/_fragments/effective.html", {"effective": found})
+
+
+def _page(request: PortalRequest, context: dict[str, Any]) -> HttpResponse:
+    return render(request, "payments/screens/system_settings.html", context)
+
+
+def _payer(request: PortalRequest, payers: list[tuple[int, str]]) -> int:
+    sent = request.POST if request.method == "POST" else request.GET
+    text = sent.get("payer", "0")
+    if not text.isascii() or not text.isdigit() or int(text) not in dict(payers):
+        raise BadInput("no such payer type")
+    return int(text)
+
+
+def _payers(setup: Setup, system: System) -> list[tuple[int, str]]:
+    """Those of the pay system's registry, after what holds for all."""
+    known = {registry.value: types for registry, types in setup.person_types.items()}
+    types = known.get(system.details.registry, ())
+    return [(saving.EVERY_PAYER, _("All payers")), *((one.id, one.name) for one in types)]

@@ -1,0 +1,123 @@
+"""Pay systems: the list, one of them to add or change, switching it, and deleting it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from b24app.errors import BadInput
+from b24app.identity.forms import check_body_size
+from b24app.identity.session import PortalRequest, portal_required
+from payments.lookups import pay_systems as cached
+from payments.setup import manual_settlement
+from payments.setup import pay_systems as saving
+from payments.setup.conflicts import ChangedMeanwhile, NotSaved, offered_again
+from payments.setup.dependents import dependents
+from payments.setup.inventory import Setup, read_setup
+from payments.setup.pay_systems import SystemForm
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
+
+
+@require_GET
+@portal_required
+def systems(request: PortalRequest) -> HttpResponse:
+    return listed(request, read_setup(request.person.client))
+
+
+@require_http_methods(["GET", "POST"])
+@portal_required
+def system(request: PortalRequest, pay_system_id: int | None = None) -> HttpResponse:
+    """The form of one, or of a new one, and what it sends."""
+    client = request.person.client
+    setup = read_setup(client)
+    found = None if pay_system_id is None else setup.system(pay_system_id)
+    if request.method != "POST":
+        return _form(request, SystemForm(setup, found), pay_system_id)
+    check_body_size(request)
+    form = SystemForm(setup, found, request.POST)
+    if form.is_valid():
+        try:
+            if found is None:
+                saving.add(client, setup, form.cleaned_data)
+            else:
+                saving.change(client, found, form.cleaned_data)
+        except ChangedMeanwhile as error:
+            form.add_error(None, str(error.sentence))
+            now = offered_again(form, SystemForm(setup, found))
+            return _form(request, form, pay_system_id, now=now)
+        except NotSaved as error:
+            form.add_error(error.field, str(error.sentence))
+        else:
+            return changed(request, _("Saved."))
+    return _form(request, form, pay_system_id)
+
+
+@require_POST
+@portal_required
+def switch(request: PortalRequest, pay_system_id: int) -> HttpResponse:
+    check_body_size(request)
+    wanted = request.POST.get("on")
+    if wanted not in ("yes", "no"):
+        raise BadInput("neither on nor off")
+    on = wanted == "yes"
+    client = request.person.client
+    found = read_setup(client).system(pay_system_id)
+    try:
+        saving.switch(client, found, on=on)
+    except NotSaved as error:
+        return listed(request, read_setup(client), problem=error.sentence)
+    return changed(request, _("Switched on.") if on else _("Switched off."))
+
+
+@require_http_methods(["GET", "POST"])
+@portal_required
+def delete(request: PortalRequest, pay_system_id: int) -> HttpResponse:
+    """The question, with what depends on it, and the answer yes."""
+    client = request.person.client
+    found = read_setup(client).system(pay_system_id)
+    context: dict[str, Any] = {
+        "system": found,
+        "dependents": dependents(client, request.person.portal, [pay_system_id]),
+    }
+    if request.method == "POST":
+        try:
+            saving.delete(client, found)
+        except NotSaved as error:
+            context["problem"] = error.sentence
+        else:
+            return changed(request, _("Deleted."))
+    return render(request, "payments/screens/system_delete.html", context)
+
+
+def listed(
+    request: PortalRequest, setup: Setup, *, done: str = "", problem: StrOrPromise = ""
+) -> HttpResponse:
+    """The screen with both lists, below what has just been done or not."""
+    found = manual_settlement.find(setup)
+    context = {"setup": setup, "provider": found, "done": done, "problem": problem}
+    return render(request, "payments/screens/systems.html", context)
+
+
+def changed(request: PortalRequest, done: str) -> HttpResponse:
+    """The same after something was changed, which no screen may show as it was."""
+    cached.forget(request.person.portal)
+    return listed(request, read_setup(request.person.client), done=done)
+
+
+def _form(
+    request: PortalRequest,
+    form: SystemForm,
+    pay_system_id: int | None,
+    *,
+    now: Mapping[str, StrOrPromise] | None = None,
+) -> HttpResponse:
+    """`now` is what a field says meanwhile, where that is not what was typed."""
+    context = {"form": form, "pay_system_id": pay_system_id, "now": now or {}}
+    return render(request, "payments/screens/system.html", context)

@@ -1,0 +1,68 @@
+"""The two shapes of a REST answer: a result with its `time`, an error without."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from sandbox.api.registry import Listed, RestError
+from sandbox.wire import php
+from sandbox.wire.http import Response, json_response
+from sandbox.wire.loose import server_zone
+from sandbox.world.world import World
+
+# A browser may not send Authorization across origins: the header is not on this list.
+CROSS_ORIGIN = {
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Allow-Headers": "origin, content-type, accept",
+    "X-Content-Type-Options": "nosniff",
+}
+OPERATING_WINDOW = 600  # seconds over which the time that a method took is counted
+
+
+def with_time(world: World, outcome: Any, started: float) -> dict[str, Any]:
+    """The envelope of a success: `total` and `next` stand beside `result`."""
+    listed = outcome if isinstance(outcome, Listed) else Listed(outcome)
+    envelope: dict[str, Any] = {"result": listed.result}
+    if listed.next is not None:
+        envelope["next"] = listed.next
+    if listed.total is not None:
+        envelope["total"] = listed.total
+    finished = world.now()
+    envelope["time"] = {
+        "start": started,
+        "finish": finished,
+        "duration": finished - started,
+        "processing": finished - started,
+        "date_start": _iso(started),
+        "date_finish": _iso(finished),
+        "operating_reset_at": int(finished) + OPERATING_WINDOW,
+        "operating": finished - started,
+    }
+    return envelope
+
+
+def envelope_of(error: RestError) -> dict[str, Any]:
+    return {"error": error.code, "error_description": error.description, **error.extra}
+
+
+def success(envelope: dict[str, Any]) -> Response:
+    return _across(json_response(php.as_sent(envelope)))
+
+
+def refusal(error: RestError) -> Response:
+    return _across(json_response(php.as_sent(envelope_of(error)), error.status))
+
+
+def preflight() -> Response:
+    return _across(Response())
+
+
+def _across(response: Response) -> Response:
+    return replace(response, headers={**response.headers, **CROSS_ORIGIN})
+
+
+def _iso(moment: float) -> str:
+    """The server's zone, by its offset only: no answer of REST names it."""
+    return datetime.fromtimestamp(moment, UTC).astimezone(server_zone()).isoformat("T", "seconds")

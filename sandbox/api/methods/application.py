@@ -1,0 +1,88 @@
+"""What a token may ask about itself: `app.info`, `profile`, `user.current`, `scope`, `method.get`,
+and what time it is.
+
+https://apidocs.bitrix24.com/api-reference/common/system/ ; answers follow
+`rest/classes/general/rest_provider.php`.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sandbox.api.registry import METHODS, Call, method
+from sandbox.wire.loose import server_zone, to_text, upper_keys
+
+_LICENSE_TYPE, _LICENSE_FAMILY = "ent250", "ent"
+
+SCOPES = ("crm", "sale", "pay_system", "placement", "user", "user_brief")
+
+
+@method("app.info")
+def app_info(call: Call) -> dict[str, Any]:
+    """It names neither the client nor the user, and it is the portal that answers."""
+    licence = f"{call.portal.language}_{_LICENSE_TYPE}"
+    if call.installation is None:
+        return {"SCOPE": list(call.scopes), "LICENSE": licence}
+    return {
+        "ID": call.installation.id,
+        "CODE": call.world.applications[call.client_id].code,
+        "VERSION": call.installation.version,
+        "STATUS": call.installation.status,
+        "INSTALLED": call.installation.finished,
+        "PAYMENT_EXPIRED": "N",
+        "DAYS": None,
+        "LANGUAGE_ID": call.portal.language,
+        "LICENSE": licence,
+        "LICENSE_TYPE": _LICENSE_TYPE,
+        "LICENSE_FAMILY": _LICENSE_FAMILY,
+    }
+
+
+@method("profile")
+def profile(call: Call) -> dict[str, Any]:
+    return {
+        "ID": str(call.user.id),
+        "ADMIN": call.user.is_admin,
+        "NAME": call.user.name,
+        "LAST_NAME": call.user.last_name,
+        "PERSONAL_GENDER": "",
+        "TIME_ZONE": call.user.time_zone,
+    }
+
+
+@method("user.current", "user_brief")
+def user_current(call: Call) -> dict[str, Any]:
+    """No address or telephone: the brief scope does not reach that far."""
+    return {
+        "ID": str(call.user.id),
+        "ACTIVE": True,
+        "NAME": call.user.name,
+        "LAST_NAME": call.user.last_name,
+        "IS_ONLINE": "Y",
+        "PERSONAL_GENDER": "",
+        "WORK_POSITION": "",
+        "UF_DEPARTMENT": [1],
+    }
+
+
+@method("scope")
+def scope(call: Call) -> list[str]:
+    """Of this token; with FULL, all that the portal knows."""
+    wants_all = upper_keys(call.params).get("FULL")
+    return list(SCOPES if wants_all else call.scopes)
+
+
+@method("method.get")
+def method_get(call: Call) -> dict[str, bool]:
+    found = METHODS.get(to_text(call.params.get("name")).lower())
+    return {
+        "isExisting": found is not None,
+        "isAvailable": found is not None and found.scope in (None, *call.scopes),
+    }
+
+
+@method("server.time")
+def server_time(call: Call) -> str:
+    """Whole seconds, with the portal's own offset from UTC."""
+    return datetime.fromtimestamp(int(call.world.now()), server_zone()).isoformat()

@@ -1,0 +1,143 @@
+"""A portal's REST address: find the method, let the caller in, run it, answer.
+
+The order of the checks is the server's: an unknown method is told before anybody asks for a token.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sandbox.api import answers, batch
+from sandbox.api.access import TOKEN_PARAMETERS, Caller, WebhookKey, authenticate, token_of
+from sandbox.api.registry import METHODS, Call, Method, RestError
+from sandbox.wire.http import Request, Response
+from sandbox.wire.loose import in_zone
+from sandbox.world.world import Portal
+
+if TYPE_CHECKING:
+    from sandbox.api.state import State
+
+PREFIX = "/rest/"
+BATCH = "batch"
+_WEBHOOK_PATH = re.compile(r"(\d+)/([^/]+)/([^/]+)/?")
+_METHOD_PATH = re.compile(r"([^/]+)/?")
+_UNKNOWN_METHOD = RestError("ERROR_METHOD_NOT_FOUND", "Method not found!", 404)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a request to the REST address asks for, before any check."""
+
+    method: str  # in lower case
+    key: WebhookKey | None
+    params: dict[str, Any]  # without the token
+
+    @property
+    def commands(self) -> tuple[str, ...]:
+        if self.method != BATCH:
+            return ()
+        return tuple(
+            batch.method_of(command).lower() for _, command in batch.commands_of(self.params)
+        )
+
+
+def asked(request: Request) -> Asked:
+    path = request.path.removeprefix(PREFIX)
+    params = {k: v for k, v in request.params.items() if k not in TOKEN_PARAMETERS}
+    if webhook := _WEBHOOK_PATH.fullmatch(path):
+        key = WebhookKey(int(webhook[1]), webhook[2])
+        return Asked(_method_name(webhook[3]), key, params)
+    method = _METHOD_PATH.fullmatch(path)
+    return Asked(_method_name(method[1]) if method else path, None, params)
+
+
+def peek(sandbox: State, portal: Portal, request: Request) -> tuple[int | None, str]:
+    """Whose credentials these are (person, application), good or not: for the log and faults."""
+    key = asked(request).key
+    if key is not None:
+        return key.user_id, ""
+    token = sandbox.world.tokens.get(token_of(sandbox, request))
+    if token is None or token.member_id != portal.member_id:
+        return None, ""
+    return token.user_id, token.client_id
+
+
+def answer(
+    sandbox: State, portal: Portal, request: Request, *, skipped: frozenset[str] = frozenset()
+) -> Response:
+    """One answer. The methods in `skipped` answer `true` and do nothing."""
+    with in_zone(portal.zone):
+        return _answer(sandbox, portal, request, skipped)
+
+
+def _answer(sandbox: State, portal: Portal, request: Request, skipped: frozenset[str]) -> Response:
+    started = sandbox.world.now()
+    question = asked(request)
+    try:
+        if portal.deleted:
+            raise RestError("PORTAL_DELETED", "Portal was deleted", 403)
+        scope = None if question.method == BATCH else _find(question.method).scope
+        caller = authenticate(sandbox, portal, request, key=question.key, scope=scope)
+        sandbox.buckets.admit(portal, request, started)
+        work = _Work(sandbox, portal, caller, skipped)
+        if question.method == BATCH:
+            outcome: Any = batch.run_batch(question.params, work.command)
+        else:
+            outcome = work.run(_find(question.method), question.params)
+    except RestError as error:
+        return answers.refusal(error)
+    return answers.success(answers.with_time(sandbox.world, outcome, started))
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What the commands of one request share."""
+
+    sandbox: State
+    portal: Portal
+    caller: Caller
+    skipped: frozenset[str]
+
+    def run(self, method: Method, params: dict[str, Any]) -> Any:
+        if method.name in self.skipped:
+            return True
+        call = Call(
+            world=self.sandbox.world,
+            portal=self.portal,
+            user=self.caller.user,
+            method=method.name,
+            params=params,
+            client_id=self.caller.client_id,
+            installation=self.caller.installation,
+            scopes=self.caller.scopes,
+        )
+        return method.run(call)
+
+    def command(self, name: str, params: dict[str, Any]) -> dict[str, Any]:
+        """The envelope of one command of a batch."""
+        started = self.sandbox.world.now()
+        try:
+            method = _find(name)
+            if not method.in_batch or method.name in self.portal.batch_forbidden:
+                raise batch.NOT_ALLOWED
+            if method.scope is not None and method.scope not in self.caller.scopes:
+                # Inside a batch the refusal comes without its description.
+                raise RestError("insufficient_scope", "", 401)
+            params = {k: v for k, v in params.items() if k not in TOKEN_PARAMETERS}
+            outcome = self.run(method, params)
+        except RestError as error:
+            return answers.envelope_of(error)
+        return answers.with_time(self.sandbox.world, outcome, started)
+
+
+def _find(name: str) -> Method:
+    method = METHODS.get(name.lower())
+    if method is None:
+        raise _UNKNOWN_METHOD
+    return method
+
+
+def _method_name(segment: str) -> str:
+    return segment.lower().removesuffix(".json")

@@ -1,0 +1,149 @@
+"""The control door of the OAuth port: what the demo and `make smoke` read and switch."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from sandbox.api.faults import Fault
+from sandbox.wire.http import Request, Response, json_response
+from sandbox.world.removed import RemovedOAuth, RemovedRest
+from sandbox.world.world import Portal
+
+if TYPE_CHECKING:
+    from sandbox.api.state import State
+
+PREFIX = "/_sandbox/"
+# What a fault may be told from outside; `on_hit` and `release` belong to tests in the process.
+_FAULT_FIELDS = ("kind", "method", "when", "times", "seconds", "user_id", "host", "url")
+
+
+def respond(sandbox: State, request: Request) -> Response:
+    """`log`, `faults`, `payment`, `advance`, `bucket` and `removal`; everything here is JSON."""
+    asked = (request.method, request.path.removeprefix(PREFIX).rstrip("/"))
+    match asked:
+        case ("GET", "log"):
+            return _log(sandbox, request)
+        case ("GET", "faults"):
+            return json_response({"faults": [_shown(f) for f in sandbox.faults.waiting()]})
+        case ("POST", "faults"):
+            return _add_fault(sandbox, request)
+        case ("DELETE", "faults"):
+            sandbox.faults.clear()
+            return json_response({"faults": []})
+        case ("GET", "payment"):
+            return _payment(sandbox, request)
+        case ("POST", "advance"):
+            return _advance(sandbox, request)
+        case ("POST", "bucket"):
+            return _bucket(sandbox, request)
+        case ("POST", "removal"):
+            return _removal(sandbox, request)
+    return _refused("no such control", 404)
+
+
+def _log(sandbox: State, request: Request) -> Response:
+    since = str(request.query.get("since", "0"))
+    if not since.isdigit():
+        return _refused("since is the number of calls already seen")
+    calls = sandbox.log[int(since) :]
+    return json_response(
+        {"calls": [asdict(call) for call in calls], "next": int(since) + len(calls)}
+    )
+
+
+def _add_fault(sandbox: State, request: Request) -> Response:
+    if not set(request.form) <= set(_FAULT_FIELDS):
+        return _refused(f"a fault has {', '.join(_FAULT_FIELDS)}")
+    try:
+        fault = Fault(**{name: _read(name, value) for name, value in request.form.items()})
+    except (TypeError, ValueError) as error:
+        return _refused(str(error))
+    sandbox.faults.add(fault)
+    return json_response(_shown(fault))
+
+
+def _read(name: str, value: Any) -> Any:
+    """The value in the field's own type; a form brings nothing but text."""
+    if value is None:
+        return None
+    if name in ("times", "user_id"):
+        return int(value)
+    return float(value) if name == "seconds" else str(value)
+
+
+def _payment(sandbox: State, request: Request) -> Response:
+    with sandbox.world.lock:
+        portal = _portal(sandbox, str(request.query.get("portal", "")))
+        payment_id = str(request.query.get("id", ""))
+        if portal is None or not payment_id.isdigit():
+            return _refused("portal is a member_id or a host, id a payment's number")
+        payment = portal.payments.get(int(payment_id))
+        if payment is None:
+            return _refused("no such payment", 404)
+        return json_response(
+            {
+                "id": payment.id,
+                "account_number": payment.account_number,
+                "order_id": payment.order_id,
+                "sum": str(payment.sum),
+                "currency": payment.currency,
+                "pay_system_id": payment.pay_system_id,
+                "paid": payment.paid,
+                "date_paid": payment.date_paid.isoformat() if payment.date_paid else None,
+                "emp_paid_id": payment.emp_paid_id,
+                "times_paid": payment.times_paid,
+            }
+        )
+
+
+def _advance(sandbox: State, request: Request) -> Response:
+    try:
+        seconds = float(str(request.params.get("seconds", "")))
+    except ValueError:
+        return _refused("seconds is a number")
+    with sandbox.world.lock:
+        sandbox.world.advance(seconds)
+        return json_response({"now": sandbox.world.now()})
+
+
+def _bucket(sandbox: State, request: Request) -> Response:
+    """How many requests every portal takes at once, for many people in few seconds."""
+    size = str(request.params.get("size", ""))
+    if not size.isdigit():
+        return _refused("size is a number of requests")
+    with sandbox.world.lock:
+        for portal in sandbox.world.portals.values():
+            portal.bucket_size = int(size)
+    return json_response({"size": int(size)})
+
+
+def _removal(sandbox: State, request: Request) -> Response:
+    """What a portal, and the OAuth server about it, answer once an application is removed."""
+    try:
+        rest = RemovedRest(str(request.params.get("rest", RemovedRest.APPLICATION_NOT_FOUND)))
+        oauth = RemovedOAuth(str(request.params.get("oauth", RemovedOAuth.NOT_INSTALLED)))
+    except ValueError as error:
+        return _refused(str(error))
+    with sandbox.world.lock:
+        portal = _portal(sandbox, str(request.params.get("portal", "")))
+        if portal is None:
+            return _refused("portal is a member_id or a host")
+        portal.removed_rest, portal.removed_oauth = rest, oauth
+    return json_response({"rest": rest, "oauth": oauth})
+
+
+def _portal(sandbox: State, name: str) -> Portal | None:
+    for portal in sandbox.world.portals.values():
+        if name in (portal.member_id, urlsplit(portal.url).netloc):
+            return portal
+    return None
+
+
+def _shown(fault: Fault) -> dict[str, Any]:
+    return {name: getattr(fault, name) for name in (*_FAULT_FIELDS, "hits")}
+
+
+def _refused(reason: str, status: int = 400) -> Response:
+    return json_response({"error": reason}, status)

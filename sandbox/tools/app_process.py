@@ -1,0 +1,211 @@
+"""The app as a process of its own: gunicorn, a fresh database, settings by environment."""
+
+from __future__ import annotations
+
+import base64
+import fcntl
+import http.client
+import json
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+from sandbox.server.ports import LOOPBACK
+from sandbox.world.seed import OUR_CLIENT_ID, OUR_SECRET
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+VAR = ROOT / "var"
+STATIC_BUILT = ROOT / "static_built"
+# New at each start, as the portals are: those that it would remember are gone.
+DATABASE = "db.sqlite3"
+_DATABASE_FILES = (DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm")
+# As the README starts it, but for a process less.
+WORKERS, THREADS, CONNECTIONS = 2, 16, 24
+START_SECONDS = 30  # how long the app may take until it answers
+STOP_SECONDS = 5
+GRACE_SECONDS = 3  # for requests on their way, when the app is to stop
+TAIL_LINES = 30  # enough for a traceback
+_POLL_SECONDS = 0.1
+_OK = 200
+
+
+class AppFailed(Exception):
+    """The app did not start, or ended by itself; the message says where its log is."""
+
+
+@dataclass(frozen=True)
+class App:
+    url: str
+    log: Path
+    process: subprocess.Popen[bytes]
+    # With which its own commands run beside it.
+    environment: Mapping[str, str] = field(repr=False)
+
+    @property
+    def has_ended(self) -> bool:
+        return self.process.poll() is not None
+
+    def tail(self) -> str:
+        text = self.log.read_text(encoding="utf-8", errors="replace")
+        return "\n".join(text.splitlines()[-TAIL_LINES:])
+
+
+@contextmanager
+def running_app(
+    listener: socket.socket, *, oauth_url: str, folder: Path, workers: int = WORKERS
+) -> Iterator[App]:
+    """Migrate, collect static files, serve on `listener` and wait for /healthz/.
+
+    The database and the log are in `folder`. Raises AppFailed. The process is ended with the block,
+    whatever ends it.
+    """
+    port = listener.getsockname()[1]
+    VAR.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in _DATABASE_FILES:
+        (folder / name).unlink(missing_ok=True)
+    url = f"http://localhost:{port}"
+    environment = environment_of(url, oauth_url, folder)
+    log = folder / "app.log"
+    with log.open("wb") as output:
+        manage("migrate", environment, output)
+        collect_static(environment, output)
+        process = subprocess.Popen(  # noqa: S603 - our own app
+            _gunicorn(listener, workers),
+            cwd=ROOT,
+            env=environment,
+            stdout=output,
+            stderr=output,
+            pass_fds=(listener.fileno(),),
+        )
+    app = App(url, log, process, environment)
+    try:
+        _wait_until_healthy(app, port)
+        yield app
+    finally:
+        _stop(process)
+
+
+def manage(command: str, environment: Mapping[str, str], output: BinaryIO) -> None:
+    """Run a command of the app's that asks nothing. Raises AppFailed with its output."""
+    done = subprocess.run(  # noqa: S603 - our own manage.py
+        [sys.executable, "manage.py", command, "--noinput", "--verbosity", "0"],
+        cwd=ROOT,
+        env=environment,
+        stdout=output,
+        stderr=output,
+        check=False,
+    )
+    if done.returncode:
+        log = Path(output.name)
+        raise AppFailed(f"manage.py {command} failed:\n{log.read_text(encoding='utf-8')}")
+
+
+def collect_static(environment: Mapping[str, str], output: BinaryIO) -> None:
+    """Only where something changed: another app may be serving these files this moment."""
+    kept = VAR / "static-files.txt"
+    with (VAR / "static-files.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        wanted = _static_files()
+        current = kept.read_text(encoding="utf-8") if kept.exists() else ""
+        if current == wanted and STATIC_BUILT.exists():
+            return
+        manage("collectstatic", environment, output)
+        kept.write_text(wanted, encoding="utf-8")
+
+
+def _static_files() -> str:
+    """What collectstatic starts from: our own files, and the packages that bring theirs."""
+    files = [ROOT / "requirements.lock", *sorted((ROOT / "static").rglob("*.*"))]
+    return "\n".join(f"{file} {file.stat().st_mtime_ns}" for file in files)
+
+
+def _gunicorn(listener: socket.socket, workers: int) -> list[str]:
+    return [
+        sys.executable,
+        "-m",
+        "gunicorn",
+        "b24app.wsgi:application",
+        f"--bind=fd://{listener.fileno()}",
+        "--worker-class=gthread",
+        f"--workers={workers}",
+        f"--threads={THREADS}",
+        f"--worker-connections={CONNECTIONS}",
+        f"--graceful-timeout={GRACE_SECONDS}",
+        "--access-logfile=-",
+        "--no-control-socket",
+    ]
+
+
+def environment_of(app_url: str, oauth_url: str, folder: Path) -> Mapping[str, str]:
+    """As production would have it, but for plain http to this machine's own addresses."""
+    return {
+        **os.environ,
+        **_secrets(VAR / "sandbox-secrets.json"),
+        "DJANGO_SETTINGS_MODULE": "b24app.settings",
+        "DEBUG": "False",
+        "ALLOWED_HOSTS": "localhost",
+        "APP_URL": app_url,
+        "DATABASE_URL": f"sqlite:///{folder / DATABASE}",
+        "B24_CLIENT_ID": OUR_CLIENT_ID,
+        "B24_CLIENT_SECRET": OUR_SECRET,
+        "B24_OAUTH_URL": oauth_url,
+        "B24_JS_URL": f"{oauth_url}/api/v1/",
+        "B24_ALLOW_HTTP": "True",
+    }
+
+
+def _secrets(path: Path) -> dict[str, str]:
+    """Made once and kept for their owner's eyes only."""
+    if not path.exists():
+        made = {
+            "SECRET_KEY": secrets.token_urlsafe(50),
+            "B24_TOKEN_KEYS": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
+        }
+        # Written aside and moved, so that two starts at once never read half a file.
+        draft = path.with_suffix(f".{os.getpid()}")
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            json.dump(made, file)
+        draft.replace(path)
+    kept: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
+    return kept
+
+
+def _wait_until_healthy(app: App, port: int) -> None:
+    give_up = time.monotonic() + START_SECONDS
+    while time.monotonic() < give_up:
+        if app.has_ended:
+            raise AppFailed(f"the app ended before it answered, see {app.log}\n{app.tail()}")
+        if _is_healthy(port):
+            return
+        time.sleep(_POLL_SECONDS)
+    raise AppFailed(f"the app did not answer within {START_SECONDS} seconds, see {app.log}")
+
+
+def _is_healthy(port: int) -> bool:
+    connection = http.client.HTTPConnection(LOOPBACK, port, timeout=START_SECONDS)
+    try:
+        connection.request("GET", "/healthz/", headers={"Host": f"localhost:{port}"})
+        return connection.getresponse().status == _OK
+    except OSError:
+        return False
+    finally:
+        connection.close()
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

@@ -1,0 +1,313 @@
+"""What is in the sandbox at the start: two portals with the same cast, the same ids and other sums.
+
+Everything that a test or the demo wants to point at has a name here. The two portals share their
+ids on purpose: a program that mixes them up pays the wrong payment, and the sums show it.
+"""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+from sandbox.world import world as kinds
+from sandbox.world.installing import begin_installation as begin_installation
+from sandbox.world.world import (
+    Application,
+    Handler,
+    Item,
+    Order,
+    Payment,
+    PaySystem,
+    Portal,
+    Role,
+    User,
+    Webhook,
+    World,
+)
+
+ALPHA = "a1fa0000000000000000000000000001"
+BETA = "be7a0000000000000000000000000002"
+
+OUR_CLIENT_ID = "local.5f00000000a1b2.12345678"
+OUR_SECRET = "sandbox-secret-of-our-application"
+OTHER_CLIENT_ID = "local.5f00000000c3d4.87654321"
+OTHER_SECRET = "sandbox-secret-of-the-other-application"
+OUR_SCOPES = ("crm", "sale", "pay_system", "placement", "user_brief")
+
+ADMIN, SETTINGS_ADMIN, MANAGER, READER, EXTRANET, DISMISSED, OWN_MANAGER = range(1, 8)
+
+# The administrator's incoming webhook, the same code on both portals.
+WEBHOOK_CODE = "sandboxwebhook01"
+WEBHOOK_SCOPES = (*OUR_SCOPES, "user")
+
+# Pay systems: built-in ones first, then those of REST handlers.
+CASH, BILL, ACQUIRER, ON_DELIVERY, INNER, DOCUMENT = range(1, 7)
+ACME_PAY, DEMO_CARD_PAY, OTHER_PAY, INACTIVE_PAY, INVOICE_PAY, COMPANY_PAY = range(11, 17)
+ACME_HANDLER, DEMO_CARD_HANDLER, OTHER_HANDLER = "acmepay", "democardpay", "otherwallet"
+
+# The exact case of the documentation's tab example: placement options say {"ID": "8061"}.
+DEAL, ORDER, PAYMENT = 8061, 163, 271
+COMPANY, CONTACT = 61, 71  # the customer of DEAL
+SEVERAL_DEAL = 8062  # two orders, four payments, one of them paid
+SEVERAL_ORDERS, SEVERAL_PAYMENTS = (164, 165), (272, 273, 274, 275)
+CASH_DEAL, CASH_PAYMENT = 8063, 276
+BILL_DEAL, BILL_PAYMENT = 8064, 277
+ACQUIRER_DEAL, ACQUIRER_PAYMENT = 8065, 278
+OTHER_DEAL, OTHER_PAYMENT = 8066, 279
+PAID_DEAL, PAID_PAYMENT = 8067, 280
+CANCELED_DEAL, CANCELED_ORDER, CANCELED_PAYMENT = 8068, 171, 281
+ZERO_DEAL, ZERO_PAYMENT = 8069, 282
+USD_DEAL, USD_PAYMENT = 8070, 283
+JPY_DEAL, JPY_PAYMENT = 8071, 284
+KWD_DEAL, KWD_PAYMENT = 8072, 285
+OWN_DEAL, OWN_PAYMENT = 8073, 286  # the only deal that OWN_MANAGER sees
+HIDDEN_DEAL, HIDDEN_PAYMENT = 8074, 287  # one of those that OWN_MANAGER does not see
+SHARED_DEAL, SHARED_INVOICE, SHARED_ORDER, SHARED_PAYMENT = 8075, 501, 178, 288
+INVOICE, INVOICE_ORDER, INVOICE_PAYMENT = 502, 179, 289
+LOOSE_ORDER, LOOSE_PAYMENT = 180, 290  # an order with no CRM item
+COMPANY_DEAL, COMPANY_ORDER, COMPANY_PAYMENT = 8076, 181, 291
+INACTIVE_DEAL, INACTIVE_PAYMENT = 8077, 292
+BUILT_IN_DEAL = 8078
+ON_DELIVERY_PAYMENT, INNER_PAYMENT, DOCUMENT_PAYMENT = 293, 294, 295
+EMPTY_DEAL = 8079
+PLAIN_DEALS, PLAIN_PAYMENTS = (8080, 8081, 8082), tuple(range(296, 305))
+
+_TITLES = {
+    DEAL: "Office chairs for the new floor",
+    SEVERAL_DEAL: "Coffee machines, two deliveries",
+    CASH_DEAL: "Workshop tools, paid at the counter",
+    BILL_DEAL: "Printed catalogue",
+    ACQUIRER_DEAL: "Online course",
+    OTHER_DEAL: "Gift vouchers",
+    PAID_DEAL: "Reception desk",
+    CANCELED_DEAL: "Trade fair stand, called off",
+    ZERO_DEAL: "Free sample box",
+    USD_DEAL: "Sensors for the test bench",
+    JPY_DEAL: "Ceramics from the demo kiln",
+    KWD_DEAL: "Date crates",
+    OWN_DEAL: "Bicycle stands",
+    HIDDEN_DEAL: "Confidential order",
+    SHARED_DEAL: "Meeting room screens",
+    COMPANY_DEAL: "Yearly maintenance",
+    INACTIVE_DEAL: "Old price list",
+    BUILT_IN_DEAL: "Every other way to pay",
+    EMPTY_DEAL: "First talk, nothing ordered",
+    PLAIN_DEALS[0]: "Desk lamps",
+    PLAIN_DEALS[1]: "Plants for the lobby",
+    PLAIN_DEALS[2]: "Whiteboards",
+}
+_RESPONSIBLE = {OWN_DEAL: OWN_MANAGER, HIDDEN_DEAL: ADMIN}
+_INVOICE_TITLES = {SHARED_INVOICE: "Invoice 501", INVOICE: "Invoice 502"}
+
+# Obviously made up.
+_CUSTOMERS = {
+    (kinds.COMPANY, COMPANY): "Sample Customer Ltd",
+    (kinds.CONTACT, CONTACT): "Cora Contact",
+}
+
+_PEOPLE = (
+    User(ADMIN, "Ada", "Admin", Role.PORTAL_ADMIN),
+    User(SETTINGS_ADMIN, "Sam", "Settings", Role.CRM_SETTINGS_ADMIN),
+    User(MANAGER, "Max", "Manager", Role.MANAGER),
+    User(READER, "Rita", "Reader", Role.READER),
+    User(EXTRANET, "Eve", "Extranet", Role.EXTRANET),
+    User(DISMISSED, "Dan", "Dismissed", Role.DISMISSED),
+    User(OWN_MANAGER, "Olga", "Own", Role.MANAGER, sees_all=False),
+)
+
+_PAY_SYSTEMS = (
+    PaySystem(CASH, "Cash", "cash", is_cash="Y"),
+    PaySystem(BILL, "Bill", "bill"),
+    PaySystem(ACQUIRER, "Built-in acquirer", "paypal", is_cash="A"),
+    PaySystem(ON_DELIVERY, "Cash on delivery", "cashondelivery", is_cash="Y"),
+    PaySystem(INNER, "Internal account", "inner"),
+    PaySystem(DOCUMENT, "Invoice document", "orderdocument"),
+    PaySystem(ACME_PAY, "Acme Pay", ACME_HANDLER, is_cash="A", sort=10),
+    PaySystem(DEMO_CARD_PAY, "Demo Card Pay", DEMO_CARD_HANDLER, is_cash="A", sort=20),
+    PaySystem(OTHER_PAY, "Other Wallet", OTHER_HANDLER, is_cash="A", sort=30),
+    PaySystem(INACTIVE_PAY, "Acme Pay, retired", ACME_HANDLER, active=False),
+    PaySystem(INVOICE_PAY, "Acme Pay for old invoices", ACME_HANDLER, 3, registry="CRM_INVOICE"),
+    PaySystem(COMPANY_PAY, "Acme Pay for companies", ACME_HANDLER, 2, is_cash="A"),
+)
+
+
+_FORM = {
+    "CODES": {"MERCHANT_KEY": {"NAME": "Merchant key"}, "INVOICE": {"NAME": "Payment number"}},
+    "FORM_DATA": {"ACTION_URI": "https://pay.example.com/form/", "METHOD": "POST"},
+}
+_SETTINGS = {
+    "MERCHANT_KEY": {"TYPE": "VALUE", "VALUE": "made-up-merchant-secret"},
+    "INVOICE": {"TYPE": "PAYMENT", "VALUE": "ACCOUNT_NUMBER"},
+}
+_HANDLERS = (
+    Handler(1, ACME_HANDLER, "Acme Pay", OUR_CLIENT_ID, settings=_FORM),
+    Handler(2, DEMO_CARD_HANDLER, "Demo Card Pay", OUR_CLIENT_ID, settings=_FORM),
+    Handler(3, OTHER_HANDLER, "Other Wallet", OTHER_CLIENT_ID, settings=_FORM),
+)
+
+
+def _on(deal_id: int | None, invoice_id: int | None = None) -> list[tuple[int, int]]:
+    ids = ((kinds.DEAL, deal_id), (kinds.SMART_INVOICE, invoice_id))
+    return [(kind, number) for kind, number in ids if number is not None]
+
+
+def _several(numbers: tuple[int, ...], amount: str) -> list[tuple[int, str, int]]:
+    return [(number, amount, ACME_PAY) for number in numbers]
+
+
+# An order, what it is bound to, its currency, its payments: id, sum, pay system.
+_Row = tuple[int, list[tuple[int, int]], str, list[tuple[int, str, int]]]
+_ORDERS: tuple[_Row, ...] = (
+    (ORDER, _on(DEAL), "EUR", [(PAYMENT, "12500.00", ACME_PAY)]),
+    (164, _on(SEVERAL_DEAL), "EUR", [(272, "400.00", ACME_PAY), (273, "600.00", ACME_PAY)]),
+    (165, _on(SEVERAL_DEAL), "EUR", [(274, "99.90", DEMO_CARD_PAY), (275, "50.00", CASH)]),
+    (166, _on(CASH_DEAL), "EUR", [(CASH_PAYMENT, "310.00", CASH)]),
+    (167, _on(BILL_DEAL), "EUR", [(BILL_PAYMENT, "845.50", BILL)]),
+    (168, _on(ACQUIRER_DEAL), "EUR", [(ACQUIRER_PAYMENT, "199.00", ACQUIRER)]),
+    (169, _on(OTHER_DEAL), "EUR", [(OTHER_PAYMENT, "75.00", OTHER_PAY)]),
+    (170, _on(PAID_DEAL), "EUR", [(PAID_PAYMENT, "2150.00", ACME_PAY)]),
+    (CANCELED_ORDER, _on(CANCELED_DEAL), "EUR", [(CANCELED_PAYMENT, "990.00", ACME_PAY)]),
+    (172, _on(ZERO_DEAL), "EUR", [(ZERO_PAYMENT, "0.00", ACME_PAY)]),
+    (173, _on(USD_DEAL), "USD", [(USD_PAYMENT, "1999.99", ACME_PAY)]),
+    (174, _on(JPY_DEAL), "JPY", [(JPY_PAYMENT, "150000", ACME_PAY)]),
+    (175, _on(KWD_DEAL), "KWD", [(KWD_PAYMENT, "42.125", ACME_PAY)]),
+    (176, _on(OWN_DEAL), "EUR", [(OWN_PAYMENT, "640.00", ACME_PAY)]),
+    (177, _on(HIDDEN_DEAL), "EUR", [(HIDDEN_PAYMENT, "7700.00", ACME_PAY)]),
+    (SHARED_ORDER, _on(SHARED_DEAL, SHARED_INVOICE), "EUR", _several((SHARED_PAYMENT,), "3300.00")),
+    (INVOICE_ORDER, _on(None, INVOICE), "EUR", [(INVOICE_PAYMENT, "1234.56", ACME_PAY)]),
+    (LOOSE_ORDER, [], "EUR", [(LOOSE_PAYMENT, "20.00", ACME_PAY)]),
+    (COMPANY_ORDER, _on(COMPANY_DEAL), "EUR", [(COMPANY_PAYMENT, "4800.00", COMPANY_PAY)]),
+    (182, _on(INACTIVE_DEAL), "EUR", [(INACTIVE_PAYMENT, "15.00", INACTIVE_PAY)]),
+    (183, _on(BUILT_IN_DEAL), "EUR", [(ON_DELIVERY_PAYMENT, "11.00", ON_DELIVERY)]),
+    (187, _on(BUILT_IN_DEAL), "EUR", [(INNER_PAYMENT, "12.00", INNER)]),
+    (188, _on(BUILT_IN_DEAL), "EUR", [(DOCUMENT_PAYMENT, "13.00", DOCUMENT)]),
+    (184, _on(PLAIN_DEALS[0]), "EUR", _several(PLAIN_PAYMENTS[0:3], "59.00")),
+    (185, _on(PLAIN_DEALS[1]), "EUR", _several(PLAIN_PAYMENTS[3:6], "84.20")),
+    (186, _on(PLAIN_DEALS[2]), "USD", _several(PLAIN_PAYMENTS[6:9], "230.00")),
+)
+_DAYS = 40  # how far back the oldest payment lies
+_ALREADY_PAID = (SEVERAL_PAYMENTS[1], PAID_PAYMENT)
+
+
+def demo_world(*, oauth_url: str, portal_urls: tuple[str, str], app_url: str) -> World:
+    """Two portals, our application registered but not installed, another one installed on both."""
+    world = World(oauth_url)
+    world.applications[OUR_CLIENT_ID] = _application(
+        OUR_CLIENT_ID, OUR_SECRET, "Pay for Bitrix24", OUR_SCOPES, app_url
+    )
+    world.applications[OTHER_CLIENT_ID] = _application(
+        OTHER_CLIENT_ID, OTHER_SECRET, "Other Demo App", WEBHOOK_SCOPES, "https://other.example.com"
+    )
+    add_portal(world, ALPHA, portal_urls[0], "Alpha Demo Portal")
+    add_portal(world, BETA, portal_urls[1], "Beta Demo Portal", factor=2)
+    return world
+
+
+def add_portal(world: World, member_id: str, url: str, title: str, *, factor: int = 1) -> None:
+    """The same cast again; `factor` makes the same id other money on another portal."""
+    world.portals[member_id] = _portal(member_id, url, title, factor)
+    install_other_app(world, world.portals[member_id])
+
+
+def install_other_app(world: World, portal: Portal) -> None:
+    """Put the second application in place, as it is in both portals from the start."""
+    begin_installation(world, portal, OTHER_CLIENT_ID).finished = True
+
+
+def fill(portal: Portal, count: int, *, responsible_id: int = MANAGER) -> list[int]:
+    """Make `count` unpaid payments, each on a deal of its own: the dearest shape for a list.
+
+    They are newer than everything there was. Answers their ids, oldest first.
+    """
+    deal_id = max(id_ for type_id, id_ in portal.items if type_id == kinds.DEAL)
+    order_id, payment_id = max(portal.orders), max(portal.payments)
+    start = datetime.now(UTC).replace(microsecond=0) - timedelta(seconds=count)
+    added = []
+    for number in range(1, count + 1):
+        price = Decimal(number % 900 + 100)
+        title = f"Standing order {number}"
+        deal = Item(kinds.DEAL, deal_id + number, title, responsible_id, price, "EUR")
+        portal.items[deal.type_id, deal.id] = deal
+        order = Order(order_id + number, str(order_id + number), price, "EUR")
+        order.bindings.append((deal.type_id, deal.id))
+        portal.orders[order.id] = order
+        payment = Payment(
+            payment_id + number, order.id, f"{order.id}/1", price, "EUR", ACME_PAY,
+            date_bill=start + timedelta(seconds=number),
+        )  # fmt: skip
+        portal.payments[payment.id] = payment
+        added.append(payment.id)
+    return added
+
+
+def _application(
+    client_id: str, client_secret: str, title: str, scopes: tuple[str, ...], url: str
+) -> Application:
+    return Application(
+        client_id=client_id,
+        client_secret=client_secret,
+        code=client_id,
+        title=title,
+        url=f"{url}/",
+        install_url=f"{url}/install/",
+        event_url=f"{url}/event/",
+        scopes=scopes,
+    )
+
+
+def _portal(member_id: str, url: str, title: str, factor: int) -> Portal:
+    portal = Portal(member_id, url, title)
+    portal.users = {person.id: replace(person) for person in _PEOPLE}
+    portal.handlers = {handler.id: deepcopy(handler) for handler in _HANDLERS}
+    portal.pay_systems = {system.id: deepcopy(system) for system in _PAY_SYSTEMS}
+    portal.webhooks = [Webhook(ADMIN, WEBHOOK_CODE, WEBHOOK_SCOPES)]
+    portal.pay_systems[ACME_PAY].settings = deepcopy(_SETTINGS)
+    for deal_id, deal_title in _TITLES.items():
+        responsible_id = _RESPONSIBLE.get(deal_id, MANAGER)
+        portal.items[kinds.DEAL, deal_id] = Item(
+            kinds.DEAL, deal_id, deal_title, responsible_id, Decimal(0), "EUR"
+        )
+    for invoice_id, invoice_title in _INVOICE_TITLES.items():
+        portal.items[kinds.SMART_INVOICE, invoice_id] = Item(
+            kinds.SMART_INVOICE, invoice_id, invoice_title, MANAGER, Decimal(0), "EUR"
+        )
+    for key, name in _CUSTOMERS.items():
+        portal.items[key] = Item(*key, name, MANAGER, Decimal(0), "EUR")
+    portal.items[kinds.DEAL, DEAL].company_id = COMPANY
+    portal.items[kinds.DEAL, DEAL].contact_id = CONTACT
+    portal.items[kinds.DEAL, SEVERAL_DEAL].contact_id = CONTACT
+    portal.items[kinds.SMART_INVOICE, INVOICE].company_id = COMPANY
+    for row in _ORDERS:
+        _add_order(portal, row, factor)
+    portal.orders[CANCELED_ORDER].canceled = True
+    portal.orders[COMPANY_ORDER].person_type_id = 2
+    for payment_id in _ALREADY_PAID:
+        payment = portal.payments[payment_id]
+        payment.paid, payment.emp_paid_id, payment.times_paid = True, ADMIN, 1
+        payment.date_paid = payment.date_bill + timedelta(hours=2)
+    return portal
+
+
+def _add_order(portal: Portal, row: _Row, factor: int) -> None:
+    order_id, bindings, currency, payments = row
+    today = datetime.now(UTC).replace(microsecond=0)
+    order = Order(order_id, str(order_id), Decimal(0), currency, bindings=list(bindings))
+    portal.orders[order_id] = order
+    for place, (payment_id, amount, pay_system_id) in enumerate(payments, start=1):
+        payment = Payment(
+            payment_id,
+            order_id,
+            f"{order_id}/{place}",
+            Decimal(amount) * factor,
+            currency,
+            pay_system_id,
+            date_bill=today - timedelta(days=_DAYS - (payment_id - PAYMENT)),
+        )
+        portal.payments[payment_id] = payment
+        order.price += payment.sum
+    order.date_insert = min(portal.payments[payment_id].date_bill for payment_id, _, _ in payments)
+    for binding in bindings:
+        item = portal.items[binding]
+        item.opportunity, item.currency = item.opportunity + order.price, currency

@@ -1,0 +1,270 @@
+"""The state of the sandbox: portals, people and their rights, orders, payments, tokens.
+
+Plain data and the few questions that every method asks of it. What a request does with it lives
+in `methods/`; what is in it at the start, in `seed.py`. A World is touched under its `lock` only.
+"""
+
+from __future__ import annotations
+
+import itertools
+import secrets
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, tzinfo
+from decimal import Decimal
+from typing import Any
+
+from sandbox.wire.loose import EAST
+from sandbox.world.removed import RemovedOAuth, RemovedRest
+from sandbox.world.users import Role as Role
+from sandbox.world.users import User as User
+
+DEAL, CONTACT, COMPANY, SMART_INVOICE = 2, 3, 4, 31  # CRM object types
+
+ACCESS_TOKEN_SECONDS = 3600
+REFRESH_TOKEN_SECONDS = 180 * 24 * 3600
+CODE_SECONDS = 30
+
+
+@dataclass
+class Item:
+    """A deal, an invoice, a company or a contact, whose title is its first and last name."""
+
+    type_id: int
+    id: int
+    title: str
+    responsible_id: int
+    opportunity: Decimal
+    currency: str
+    company_id: int = 0
+    contact_id: int = 0
+
+
+@dataclass
+class Handler:
+    """A REST handler, registered by an application (or, with `app_id` empty, by a webhook)."""
+
+    id: int
+    code: str
+    name: str
+    app_id: str  # the client_id of the application
+    sort: int = 100
+    settings: dict[str, Any] = field(default_factory=dict)
+    client_type: str = "b2c"
+
+
+@dataclass
+class PaySystem:
+    id: int
+    name: str
+    action_file: str  # a REST handler's code, or a built-in one: cash, bill, paypal, ...
+    person_type_id: int = 1
+    active: bool = True
+    registry: str = "ORDER"  # or CRM_INVOICE
+    is_cash: str = "N"
+    sort: int = 100
+    description: str = ""
+    xml_id: str = ""
+    new_window: bool = False
+    settings: dict[str, dict[str, Any]] = field(default_factory=dict)
+    # By payer type, where one has a setting of its own.
+    settings_of_payers: dict[int, dict[str, dict[str, Any]]] = field(default_factory=dict)
+
+
+@dataclass
+class Order:
+    id: int
+    account_number: str
+    price: Decimal
+    currency: str
+    person_type_id: int = 1
+    user_id: int = 0
+    responsible_id: int = 1
+    canceled: bool = False
+    date_insert: datetime = field(default_factory=lambda: datetime.now(UTC))
+    # CRM objects the order is bound to: (type id, id). None means an order outside the CRM.
+    bindings: list[tuple[int, int]] = field(default_factory=list)
+
+
+@dataclass
+class Payment:
+    id: int
+    order_id: int
+    account_number: str
+    sum: Decimal
+    currency: str
+    pay_system_id: int
+    paid: bool = False
+    date_paid: datetime | None = None
+    emp_paid_id: int | None = None
+    date_bill: datetime = field(default_factory=lambda: datetime.now(UTC))
+    # PS_STATUS, PS_INVOICE_ID and their like, by the camelCase name REST shows them under.
+    provider_data: dict[str, Any] = field(default_factory=dict)
+    company_id: int = 0
+    comments: str = ""
+    times_paid: int = 0  # how often "set paid" was carried out: proves that nobody paid twice
+
+
+@dataclass(frozen=True)
+class TimelineComment:
+    """A person's comment in the history of a CRM object, named by type and id."""
+
+    id: int
+    owner: tuple[int, int]
+    author_id: int
+    created: datetime
+    text: str
+
+
+@dataclass
+class Application:
+    """An application registered with the OAuth server."""
+
+    client_id: str
+    client_secret: str
+    code: str  # equals client_id for a local application
+    title: str
+    url: str
+    install_url: str
+    event_url: str
+    scopes: tuple[str, ...]
+
+
+@dataclass
+class Installation:
+    """An application in one portal."""
+
+    client_id: str
+    id: int  # the portal's local id of the application, what app.info calls ID
+    application_token: str
+    version: int = 1
+    status: str = "L"
+    finished: bool = False
+    removed: bool = False
+    removed_at: float = 0.0
+    payment_expired: bool = False  # the OAuth server gives no more tokens, the portal no answers
+    allowed_users: frozenset[int] | None = None  # None: everybody may use it
+    placements: list[dict[str, Any]] = field(default_factory=list)
+    events: list[dict[str, Any]] = field(default_factory=list)
+    scopes: tuple[str, ...] = ()
+
+
+@dataclass
+class Token:
+    """One access token with the refresh token of its chain."""
+
+    access: str
+    refresh: str
+    client_id: str
+    member_id: str
+    user_id: int
+    expires: float
+    refresh_expires: float
+    refresh_spent: bool = False
+    revoked: bool = False
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """One event for one handler: what is POSTed there, every leaf a string, and where."""
+
+    url: str
+    fields: dict[str, Any]
+
+
+@dataclass
+class Webhook:
+    user_id: int
+    code: str
+    scopes: tuple[str, ...]
+
+
+@dataclass
+class Portal:
+    member_id: str
+    url: str  # scheme://host[:port], no trailing slash
+    title: str
+    language: str = "en"
+    zone: tzinfo = EAST  # the server's: PHP's default
+    users: dict[int, User] = field(default_factory=dict)
+    items: dict[tuple[int, int], Item] = field(default_factory=dict)
+    handlers: dict[int, Handler] = field(default_factory=dict)
+    pay_systems: dict[int, PaySystem] = field(default_factory=dict)
+    orders: dict[int, Order] = field(default_factory=dict)
+    payments: dict[int, Payment] = field(default_factory=dict)
+    comments: list[TimelineComment] = field(default_factory=list)
+    installations: dict[str, Installation] = field(default_factory=dict)  # by client_id
+    webhooks: list[Webhook] = field(default_factory=list)
+    # Switches between what different builds and portals answer.
+    older_build: bool = False
+    sends_application_token: bool = True
+    commercial_plan: bool = True
+    deleted: bool = False
+    removed_rest: RemovedRest = RemovedRest.APPLICATION_NOT_FOUND
+    removed_oauth: RemovedOAuth = RemovedOAuth.NOT_INSTALLED
+    payment_save_fails: bool = False  # a changed payment is not saved: pay.payment only logs it
+    batch_forbidden: frozenset[str] = frozenset()  # methods answered ERROR_BATCH_METHOD_NOT_ALLOWED
+    bucket_size: int = 50
+    bucket_drain: float = 2.0  # requests a second
+
+    def payments_of(self, type_id: int, item_id: int) -> list[Payment]:
+        orders = {o.id for o in self.orders.values() if (type_id, item_id) in o.bindings}
+        return [p for p in self.payments.values() if p.order_id in orders]
+
+    def may_read(self, user: User, item: Item) -> bool:
+        if user.role in (Role.EXTRANET, Role.DISMISSED):
+            return False
+        return user.is_admin or user.sees_all or item.responsible_id == user.id
+
+    def may_update(self, user: User, item: Item) -> bool:
+        return self.may_read(user, item) and user.may_change_items
+
+
+class World:
+    """Everything the sandbox knows. `now()` can be moved forward, so that tokens expire at will."""
+
+    def __init__(self, oauth_url: str) -> None:
+        self.oauth_url = oauth_url
+        self.portals: dict[str, Portal] = {}  # by member_id
+        self.applications: dict[str, Application] = {}  # by client_id
+        self.tokens: dict[str, Token] = {}  # by access token
+        self.codes: dict[str, Token] = {}  # authorization codes
+        self.lock = threading.RLock()
+        self.strict_rotation = True  # a refresh also kills the access token issued before it
+        # Events on their way to handlers: collected in `outbox` as long as nobody sends them.
+        self.outbox: list[Delivery] = []
+        self.send: Callable[[Delivery], None] | None = None
+        self._offset = 0.0
+        self._ids = itertools.count(1000)
+
+    def now(self) -> float:
+        return time.time() + self._offset
+
+    def advance(self, seconds: float) -> None:
+        self._offset += seconds
+
+    def next_id(self) -> int:
+        return next(self._ids)
+
+    def portal_at(self, netloc: str) -> Portal | None:
+        """The portal whose host[:port] this is."""
+        for portal in self.portals.values():
+            if portal.url.split("://", 1)[1] == netloc:
+                return portal
+        return None
+
+    def issue(self, client_id: str, member_id: str, user_id: int) -> Token:
+        """A new chain, as every opening of the frame and every exchange of a code gives."""
+        token = Token(
+            access=secrets.token_hex(35),
+            refresh=secrets.token_hex(35),
+            client_id=client_id,
+            member_id=member_id,
+            user_id=user_id,
+            expires=self.now() + ACCESS_TOKEN_SECONDS,
+            refresh_expires=self.now() + REFRESH_TOKEN_SECONDS,
+        )
+        self.tokens[token.access] = token
+        return token
