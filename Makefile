@@ -26,7 +26,7 @@ APP_PORT ?= 8000
 PAYMENTS ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo smoke test moderation screenshots bench lint format messages lock clean
+.PHONY: help demo smoke test soak check moderation screenshots bench lint format messages lock clean
 
 help: ## Show this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,10 +37,22 @@ demo: $(RUNTIME) $(COMPILED) ## Start two portals and the app, and say which add
 smoke: $(RUNTIME) $(COMPILED) ## Install, open, pay and read back, without a browser
 	@$(BIN)/python -m sandbox.tools.smoke
 
-# In the browser tests the app is a process with a SQLite of its own: once is enough for them.
-test: $(DEVELOPMENT) $(COMPILED) ## Run the whole suite, on SQLite and on PostgreSQL
-	DATABASE_URL=sqlite:///$(CURDIR)/var/tests.sqlite3 $(BIN)/python -m pytest -n $(WORKERS)
-	$(BIN)/python -m tests.postgresql $(BIN)/python -m pytest -n $(WORKERS) -m "not browser"
+ON_SQLITE = DATABASE_URL=sqlite:///$(CURDIR)/var/tests.sqlite3 $(BIN)/python -m pytest -n $(WORKERS)
+ON_POSTGRESQL = $(BIN)/python -m tests.postgresql $(BIN)/python -m pytest -n $(WORKERS)
+
+# Processes that are killed and race need the database that is used in production. What uses no
+# database runs once; so do the browser tests, whose app is a process with a SQLite of its own.
+test: $(DEVELOPMENT) $(COMPILED) ## Run the suite, on SQLite and on PostgreSQL
+	$(ON_SQLITE) -m "not processes"
+	$(ON_POSTGRESQL) -m "django_db and not browser"
+
+soak: export RUNS_A_CHUNK = 100
+soak: $(DEVELOPMENT) $(COMPILED) ## Run all of the suite on both databases, with 1,000 random runs on each (an hour)
+	$(ON_SQLITE)
+	$(ON_POSTGRESQL) -m "not browser"
+
+check: lint ## Lint, types, and the tests without browser and processes: for every save
+	$(ON_SQLITE) -m "not browser and not processes"
 
 # ROWS=1,3 measures these rows of the table alone, and leaves bench/RESULTS.md as it is.
 ROWS ?=
