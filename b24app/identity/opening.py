@@ -29,7 +29,7 @@ from b24app.models import Portal, RemovalClaim, UserToken
 from b24app.monitoring import trace
 from b24app.monitoring.logs import security
 from b24app.removal import claims
-from b24app.rest.client import Batch, Client, Pending, run_together
+from b24app.rest.client import Batch, Client, Pending, run_batches
 from b24app.tokens import store
 from b24app.tokens.failures import ABOUT_THE_PERSON
 from b24app.tokens.oauth import TokenOwner
@@ -103,7 +103,7 @@ class Opening:
 
     def _run(self, reading: Reading) -> Person:
         self.add_proof(reading.user_batch)
-        run_together(*reading.batches)
+        run_batches(*reading.batches)
         return self.prove()
 
     def _prove_first(self) -> bool:

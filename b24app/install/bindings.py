@@ -89,7 +89,7 @@ def bind_all(client: Client) -> None:
         _unbind(client, binding)
 
 
-def standing(client: Client) -> tuple[frozenset[Binding], frozenset[Binding]]:
+def compare(client: Client) -> tuple[frozenset[Binding], frozenset[Binding]]:
     """What is not bound and should be, and what is and points to an old address of this app."""
     wanted, bound = _wanted_and_bound(client)
     return wanted - bound.all, _old(bound.all)

@@ -171,7 +171,7 @@ def _permissions(asked: Pending[frozenset[str]]) -> Line:
 def _bindings(client: Client) -> Line:
     name = _("Tabs and events")
     try:
-        missing, old = bindings.standing(client)
+        missing, old = bindings.compare(client)
     except B24Error as error:
         return Line(name, False, error.sentence)
     if missing:

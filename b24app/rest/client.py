@@ -183,7 +183,7 @@ class Pending(Generic[T]):
 
 
 class Batch:
-    """Reads of one client that travel together; `run_together` runs several clients' at once."""
+    """Reads of one client that travel together; `run_batches` runs several clients' at once."""
 
     def __init__(self, client: Client) -> None:
         self.client = client
@@ -196,7 +196,7 @@ class Batch:
 
     def run(self) -> None:
         """Ask all that has not been asked yet. What goes wrong is raised by `Pending.get`."""
-        run_together(self)
+        run_batches(self)
 
     @property
     def skew(self) -> timedelta | None:
@@ -221,12 +221,12 @@ class Batch:
         return [*chunks, *([pending] for pending in alone)]
 
 
-def run_together(*batches: Batch) -> None:
+def run_batches(*batches: Batch) -> None:
     """Run batches at the same time; a command that its portal refuses in a batch is asked alone."""
     requests = [(batch.client, request) for batch in batches for request in batch.requests()]
     # The clients of one screen belong to one portal.
     of = shares.host_of(batches[0].client.endpoint) if batches else ""
-    pool.run_together([partial(_run, client, request) for client, request in requests], of=of)
+    pool.run_all([partial(_run, client, request) for client, request in requests], of=of)
     refused = [
         (client, pending)
         for client, request in requests
@@ -236,7 +236,7 @@ def run_together(*batches: Batch) -> None:
     ]
     for client, pending in refused:
         commands.remember_refused(client.endpoint, pending.query.method)
-    pool.run_together([partial(_run, client, [pending]) for client, pending in refused], of=of)
+    pool.run_all([partial(_run, client, [pending]) for client, pending in refused], of=of)
     for client, request in requests:
         for pending in request:
             client._tell(pending.query, pending.outcome)

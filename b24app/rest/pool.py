@@ -23,7 +23,7 @@ _used: Counter[str] = Counter()
 _pool = ThreadPoolExecutor(THREADS, thread_name_prefix="b24app")
 
 
-def run_together(tasks: Sequence[Task], *, of: str = "") -> None:
+def run_all(tasks: Sequence[Task], *, of: str = "") -> None:
     """Run all tasks, the first of them here, and return when every one has ended.
 
     `of` names the portal that they call, "" for none. At most SHARE threads of the pool work for

@@ -49,14 +49,14 @@ class Kept:
     ours: bool = False
 
 
-class NobodyAnswers(Exception):
+class NoAnswer(Exception):
     """Renewal after renewal fails for a reason that is no portal's; what is due is due tomorrow."""
 
 
 def keep(*, at_most: int = AT_MOST) -> Iterator[Kept]:
     """Renew what is due, the oldest first, one after another; tell of each as it is done.
 
-    Waits for the OAuth server. Raises NobodyAnswers after FAILURES_IN_A_ROW.
+    Waits for the OAuth server. Raises NoAnswer after FAILURES_IN_A_ROW.
     """
     in_a_row = 0
     for number, pk in enumerate(_due_pks(at_most)):
@@ -68,7 +68,7 @@ def keep(*, at_most: int = AT_MOST) -> Iterator[Kept]:
         yield kept
         in_a_row = in_a_row + 1 if kept.ours else 0
         if in_a_row >= FAILURES_IN_A_ROW:
-            raise NobodyAnswers(kept.error)
+            raise NoAnswer(kept.error)
 
 
 def pause(seconds: float) -> None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import statistics
 from concurrent.futures import ThreadPoolExecutor
 
-from b24app.rest import pool as together
-from b24app.rest import shares
+from b24app.rest import pool, shares
 from bench import app as apps
 from bench import load, slow
 from bench.load import Result, request_bytes
@@ -81,11 +80,11 @@ def _measure(
     alone = visited()
     _add(row, "an opening, no bad portal", alone[0])
     _add(row, "/healthz/, no bad portal", alone[1])
-    most = apps.WORKERS * (shares.PORTAL.places + together.SHARE)
+    most = apps.WORKERS * (shares.PORTAL.places + pool.SHARE)
     for name, drips in (("silent for 12 s", False), ("dripping", True)):
         bad.behave(BAD_SECONDS, drips)
-        with ThreadPoolExecutor(1) as pool:
-            hostile = pool.submit(
+        with ThreadPoolExecutor(1) as threads:
+            hostile = threads.submit(
                 others.run,
                 *(app.port, [to_bad], BAD_CONNECTIONS, 0, seconds, BAD_RATE, False),
             )

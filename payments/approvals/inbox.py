@@ -20,7 +20,7 @@ SHOWN = 50
 
 
 @dataclass(frozen=True)
-class Desk:
+class Inbox:
     """`waiting` is in the order of asking, `own` newest first; `owners` are the objects with their
     titles, as this person may read them, and `names` those of everybody in it. `goes_on` says that
     more wait than were looked at."""
@@ -33,7 +33,7 @@ class Desk:
     goes_on: bool
 
 
-def read_desk(person: Person) -> Desk:
+def read_inbox(person: Person) -> Inbox:
     """Waits for the portal once, and once more for names. Raises the B24Error of what could not be
     read."""
     now = timezone.now()
@@ -60,7 +60,7 @@ def read_desk(person: Person) -> Desk:
         for approval in found[:SHOWN]
         if (key_of(approval) in owners if key_of(approval) is not None else is_admin)
     ]
-    return Desk(
+    return Inbox(
         may_decide=right.get(),
         waiting=waiting,
         own=own,

@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from b24app.localization.times import day
 from b24app.models import Portal
-from payments.approvals.inbox import Desk, key_of
+from payments.approvals.inbox import Inbox, key_of
 from payments.listing.status import OwnerLink, owner_link
 from payments.models import Approval, ApprovalState
 
@@ -44,7 +44,7 @@ class ApprovalLine:
         return ApprovalState(self.state).label
 
 
-def waiting_lines(desk: Desk, portal: Portal) -> list[ApprovalLine]:
+def waiting_lines(desk: Inbox, portal: Portal) -> list[ApprovalLine]:
     return [
         ApprovalLine(
             approval,
@@ -57,7 +57,7 @@ def waiting_lines(desk: Desk, portal: Portal) -> list[ApprovalLine]:
     ]
 
 
-def own_lines(desk: Desk, portal: Portal) -> list[ApprovalLine]:
+def own_lines(desk: Inbox, portal: Portal) -> list[ApprovalLine]:
     return [
         own_line(approval, owner=_owner(approval, desk, portal), names=desk.names)
         for approval in desk.own
@@ -110,7 +110,7 @@ def _own_sentences(
             return [_("Approved by %(name)s on %(date)s.") % words]
 
 
-def _owner(approval: Approval, desk: Desk, portal: Portal) -> OwnerLink | None:
+def _owner(approval: Approval, desk: Inbox, portal: Portal) -> OwnerLink | None:
     key = key_of(approval)
     owner = desk.owners.get(key) if key is not None else None
     return owner_link(owner, portal)

@@ -16,7 +16,7 @@ from b24app.rest.client import Batch
 from payments import gateway, reasons
 from payments.attempts import checks
 from payments.attempts.messages import why_not
-from payments.attempts.rights import Proof
+from payments.attempts.rights import AccessProof
 from payments.gateway import Owner
 from payments.ledger import chain
 from payments.models import APPROVAL_LASTS, Approval, ApprovalState, Attempt, Kind
@@ -161,7 +161,7 @@ def _look(person: Caller, offer: Offer, *, is_compared: bool = True) -> str:
     """Read the payment as this person's own token shows it, beside their order right; returns the
     title of its deal or invoice, empty where that is not known."""
     batch = person.client.batch()
-    proof = Proof(batch, offer)
+    proof = AccessProof(batch, offer)
     title = _Title(batch, offer.owner)
     batch.run()
     try:

@@ -11,7 +11,7 @@ from b24app.identity.forms import check_body_size, positive_id
 from b24app.identity.session import Person, PortalRequest, portal_required
 from payments.approvals import lines
 from payments.approvals import requests as requests
-from payments.approvals.inbox import count_waiting, read_desk
+from payments.approvals.inbox import count_waiting, read_inbox
 from payments.approvals.lines import Decision
 from payments.forms import read_choice, read_note
 from payments.gateway import Owner
@@ -25,7 +25,7 @@ from payments.offer import open_offer
 @require_GET
 @portal_required
 def approvals(request: PortalRequest) -> HttpResponse:
-    desk = read_desk(request.person)
+    desk = read_inbox(request.person)
     context = {
         "desk": desk,
         "waiting": lines.waiting_lines(desk, request.person.portal),

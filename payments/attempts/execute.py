@@ -9,7 +9,7 @@ from b24app.identity.session import Caller
 from b24app.rest import shares
 from payments import reasons
 from payments.attempts import refused_changes
-from payments.attempts.kinds import movement_of
+from payments.attempts.kinds import action_of
 from payments.attempts.settle import Reply, settle
 from payments.attempts.transitions import RulesChanged, claim, close, mark_sent
 from payments.models import Attempt, Kind, State
@@ -22,7 +22,7 @@ Prepare = Callable[[Caller, Offer, Attempt], object]
 _RULES_READ = 3
 
 
-def carry_out(
+def run_attempt(
     person: Caller,
     offer: Offer,
     *,
@@ -96,7 +96,7 @@ def _reason_before_sending(error: B24Error) -> str:
 def _send(person: Caller, attempt: Attempt) -> Reply:
     """The one call that changes whether it is paid: made here only, and once for each attempt."""
     try:
-        movement_of(attempt).send(person.client, attempt)
+        action_of(attempt).send(person.client, attempt)
     except Refused as error:
         # Paying through a pay system asks for the right to orders as a whole; marking and undoing,
         # for the right to change this one.

@@ -20,7 +20,7 @@ _CLOCKS_APART = timedelta(seconds=60)
 
 
 @dataclass(frozen=True)
-class Movement:
+class Action:
     """`send` makes the one call. `done` is the state once the payment shows what was wanted;
     `outcome` answers whether it does, and a reason where there is more to say. A payment that is
     `gone` ends the attempt in that state, for that reason."""
@@ -31,8 +31,8 @@ class Movement:
     gone: tuple[State, str]
 
 
-def movement_of(attempt: Attempt) -> Movement:
-    return _MOVEMENTS[Kind(attempt.kind)]
+def action_of(attempt: Attempt) -> Action:
+    return _ACTIONS[Kind(attempt.kind)]
 
 
 def as_evidence(payment: Payment) -> dict[str, Any]:
@@ -123,8 +123,8 @@ def _unpay(client: Client, attempt: Attempt) -> None:
 _NEVER_PAID = (State.REFUSED, reasons.PAYMENT_GONE)
 _UNPAID_FIRST = (State.UNDONE, reasons.DELETED_UNPAID)
 
-_MOVEMENTS = {
-    Kind.PAY: Movement(_pay, State.PAID, _whether_paid, _NEVER_PAID),
-    Kind.MARK: Movement(_mark, State.PAID, _whether_paid, _NEVER_PAID),
-    Kind.UNDO: Movement(_unpay, State.UNDONE, _whether_undone, _UNPAID_FIRST),
+_ACTIONS = {
+    Kind.PAY: Action(_pay, State.PAID, _whether_paid, _NEVER_PAID),
+    Kind.MARK: Action(_mark, State.PAID, _whether_paid, _NEVER_PAID),
+    Kind.UNDO: Action(_unpay, State.UNDONE, _whether_undone, _UNPAID_FIRST),
 }

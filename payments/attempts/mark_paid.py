@@ -7,7 +7,7 @@ from functools import partial
 
 from b24app.identity.session import Caller
 from payments import reasons
-from payments.attempts.execute import Prepare, carry_out
+from payments.attempts.execute import Prepare, run_attempt
 from payments.attempts.pay import read_unpaid
 from payments.lookups.pay_systems import Systems
 from payments.models import Attempt, Kind, Policy
@@ -25,7 +25,7 @@ def mark(person: Caller, offer: Offer, *, also: Callable[[Policy], None] | None 
     deal or invoice. `also` is as in `pay`. Raises Missing for an offer that is not this person's.
     """
     allow = partial(rules.apply, also=also)
-    return carry_out(
+    return run_attempt(
         person,
         offer,
         kind=Kind.MARK,
@@ -36,8 +36,8 @@ def mark(person: Caller, offer: Offer, *, also: Callable[[Policy], None] | None 
 
 
 def _prepare(person: Caller, offer: Offer, attempt: Attempt, *, allow: Prepare) -> None:
-    standing = read_unpaid(person, offer, attempt)
-    _check_system(standing.systems, attempt)
+    snapshot = read_unpaid(person, offer, attempt)
+    _check_system(snapshot.systems, attempt)
     allow(person, offer, attempt)
 
 

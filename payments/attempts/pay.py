@@ -9,10 +9,10 @@ from b24app.errors import NeverSent, OutcomeUnknown, Refused
 from b24app.identity.session import Caller
 from payments import gateway, reasons
 from payments.attempts import checks
-from payments.attempts.execute import Prepare, carry_out
+from payments.attempts.execute import Prepare, run_attempt
 from payments.attempts.kinds import remember
 from payments.attempts.settle import check
-from payments.attempts.snapshot import Standing, read_standing
+from payments.attempts.snapshot import Snapshot, read_snapshot
 from payments.models import Attempt, Kind, Policy
 from payments.offer import Offer
 from payments.policy import rules
@@ -36,7 +36,7 @@ def pay(
     this person's.
     """
     allow = partial(rules.apply, also=also)
-    return carry_out(
+    return run_attempt(
         person,
         offer,
         kind=Kind.PAY,
@@ -46,32 +46,32 @@ def pay(
     )
 
 
-def read_unpaid(person: Caller, offer: Offer, attempt: Attempt) -> Standing:
+def read_unpaid(person: Caller, offer: Offer, attempt: Attempt) -> Snapshot:
     """How the payment stands right now, checked: still unpaid and what was shown, of an order that
     can be paid. Raises Stopped where it is not, a B24Error where it could not be read."""
-    standing = read_standing(person, offer)
-    remember(attempt, standing.seen, standing.kept)
-    checks.check_payment(standing.seen, offer)
-    if standing.kept is not None:
-        checks.check_payment(standing.kept, offer)
-    checks.check_order(standing.order)
+    snapshot = read_snapshot(person, offer)
+    remember(attempt, snapshot.seen, snapshot.kept)
+    checks.check_payment(snapshot.seen, offer)
+    if snapshot.kept is not None:
+        checks.check_payment(snapshot.kept, offer)
+    checks.check_order(snapshot.order)
     checks.check_since_shown(
-        [payment for payment in (standing.seen, standing.kept) if payment is not None],
-        standing.skew,
+        [payment for payment in (snapshot.seen, snapshot.kept) if payment is not None],
+        snapshot.skew,
         offer=offer,
         attempt=attempt,
     )
-    return standing
+    return snapshot
 
 
 def _prepare(person: Caller, offer: Offer, attempt: Attempt, *, allow: Prepare) -> None:
     """Bind the payment to the chosen pay system if need be, once all else is in order."""
-    standing = read_unpaid(person, offer, attempt)
+    snapshot = read_unpaid(person, offer, attempt)
     checks.check_pay_system(
-        attempt.pay_system_id, offer=offer, systems=standing.systems, order=standing.order
+        attempt.pay_system_id, offer=offer, systems=snapshot.systems, order=snapshot.order
     )
     allow(person, offer, attempt)
-    chosen = standing.systems.find(attempt.pay_system_id) if standing.systems else None
+    chosen = snapshot.systems.find(attempt.pay_system_id) if snapshot.systems else None
     if chosen is not None:
         attempt.pay_system_name = chosen.name
     if attempt.pay_system_id != offer.pay_system_id:

@@ -35,7 +35,7 @@ def seen_under(
     return False, None
 
 
-class Proof:
+class AccessProof:
     """The questions that settle it for one offer, to be put into a batch of the person's client."""
 
     def __init__(self, batch: Batch, offer: Offer) -> None:

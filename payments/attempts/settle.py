@@ -14,7 +14,7 @@ from b24app.models import Portal
 from b24app.signals import Later
 from b24app.tokens.clients import portal_client
 from payments import gateway, reasons
-from payments.attempts.kinds import as_evidence, movement_of
+from payments.attempts.kinds import action_of, as_evidence
 from payments.attempts.snapshot import read_back
 from payments.attempts.transitions import close, give_up, leave_open
 from payments.gateway import Payment
@@ -126,7 +126,7 @@ def settle_by(
     """
     is_final = attempt.is_overdue(asked_at)
     if payment is None:
-        state, reason = movement_of(attempt).gone
+        state, reason = action_of(attempt).gone
         return close(attempt, state, reason=reason, evidence=evidence) if is_final else attempt
     if not is_final and not _is_done(attempt, payment):
         return attempt
@@ -134,7 +134,7 @@ def settle_by(
 
 
 def _is_done(attempt: Attempt, payment: Payment) -> bool:
-    return movement_of(attempt).outcome(attempt, payment)[0]
+    return action_of(attempt).outcome(attempt, payment)[0]
 
 
 def _conclude(
@@ -142,7 +142,7 @@ def _conclude(
 ) -> Attempt:
     """Done as it wanted; else refused, because of `unchanged` if the payment says nothing more."""
     evidence = {**evidence, **as_evidence(payment)}
-    movement = movement_of(attempt)
+    movement = action_of(attempt)
     is_done, reason = movement.outcome(attempt, payment)
     state = movement.done if is_done else State.REFUSED
     reason = reason if is_done else reason or unchanged

@@ -7,10 +7,10 @@ from datetime import timedelta
 
 from b24app.errors import B24Error, ChainBroken, NotFound, OutcomeUnknown, Refused
 from b24app.identity.session import Caller
-from b24app.rest.client import Batch, Client, run_together
+from b24app.rest.client import Batch, Client, run_batches
 from b24app.tokens.clients import portal_client
 from payments import gateway, reasons
-from payments.attempts.rights import Proof, of_item
+from payments.attempts.rights import AccessProof, of_item
 from payments.gateway import Order, Payment
 from payments.lookups.pay_systems import Systems, SystemsReading
 from payments.offer import Offer
@@ -18,7 +18,7 @@ from payments.reasons import Stopped
 
 
 @dataclass(frozen=True)
-class Standing:
+class Snapshot:
     """`seen` is the payment as the person's own token shows it, `kept` and `order` as the orders'
     side does: None where neither the portal's token nor the person's may read that. `skew` is how
     far the portal's clock is ahead of ours, None where it did not tell."""
@@ -30,14 +30,14 @@ class Standing:
     skew: timedelta | None = None
 
 
-def read_standing(person: Caller, offer: Offer) -> Standing:
+def read_snapshot(person: Caller, offer: Offer) -> Snapshot:
     """Everything that paying depends on, in one round trip.
 
     Raises Stopped where this person may not pay this payment, a B24Error where it could not be
     read.
     """
     user_batch = person.client.batch()
-    proof = Proof(user_batch, offer)
+    proof = AccessProof(user_batch, offer)
     systems = SystemsReading(person.portal, fresh=True)
     try:
         source = portal_client(person.portal)
@@ -53,11 +53,11 @@ def read_standing(person: Caller, offer: Offer) -> Standing:
         portal_batch = source.batch()
         side = _OrderSide(portal_batch, source, offer)
         systems.ask(portal_batch)
-        run_together(user_batch, portal_batch)
+        run_batches(user_batch, portal_batch)
         skew = portal_batch.skew if user_batch.skew is None else user_batch.skew
     seen = proof.payment()
     kept, order = _order_side(person, offer, side)
-    return Standing(seen, kept, order, systems.result(), skew)
+    return Snapshot(seen, kept, order, systems.result(), skew)
 
 
 class _OrderSide:

@@ -59,14 +59,14 @@ def claim(
             with transaction.atomic():
                 attempt.save(force_insert=True)
         except IntegrityError:
-            standing = (
+            competing = (
                 Attempt.objects.on(offer.payment_id, portal_id=offer.portal_id).still_open().first()
             )
-            if standing is None:
+            if competing is None:
                 continue
-            if not standing.is_abandoned(timezone.now()):
-                return standing, False
-            give_up(standing)
+            if not competing.is_abandoned(timezone.now()):
+                return competing, False
+            give_up(competing)
         else:
             return attempt, True
     raise B24Error(f"payment {offer.payment_id} is claimed and closed again and again")

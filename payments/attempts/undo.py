@@ -9,9 +9,9 @@ from django.utils import timezone
 
 from b24app.identity.session import Caller
 from payments import reasons
-from payments.attempts.execute import carry_out
+from payments.attempts.execute import run_attempt
 from payments.attempts.kinds import is_dated_otherwise, remember
-from payments.attempts.snapshot import read_standing
+from payments.attempts.snapshot import read_snapshot
 from payments.gateway import Payment
 from payments.models import Attempt, Kind, Policy, State
 from payments.note import clean_note
@@ -31,7 +31,7 @@ def undo(person: Caller, offer: Offer, *, note: str) -> Attempt:
     Raises NoteNeeded without a reason to write down, Missing for an offer that is not this
     person's.
     """
-    return carry_out(
+    return run_attempt(
         person,
         offer,
         kind=Kind.UNDO,
@@ -81,11 +81,11 @@ def _is_by_us(attempt: Attempt) -> bool:
 def _prepare(person: Caller, offer: Offer, attempt: Attempt) -> None:
     """Find what is to be taken back, and whether it still stands as it was paid."""
     paid = _allow(person, offer, attempt)
-    standing = read_standing(person, offer)
-    remember(attempt, standing.seen, standing.kept)
-    _check_payment(standing.seen, offer, paid)
-    if standing.kept is not None:
-        _check_payment(standing.kept, offer, paid)
+    snapshot = read_snapshot(person, offer)
+    remember(attempt, snapshot.seen, snapshot.kept)
+    _check_payment(snapshot.seen, offer, paid)
+    if snapshot.kept is not None:
+        _check_payment(snapshot.kept, offer, paid)
 
 
 def _allow(person: Caller, offer: Offer, attempt: Attempt) -> Attempt:

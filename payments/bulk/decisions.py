@@ -8,7 +8,7 @@ from b24app.identity.session import Person
 from payments import reasons
 from payments.attempts import checks
 from payments.bulk import messages
-from payments.bulk.selection import Standing
+from payments.bulk.selection import PersonRights
 from payments.lookups.pay_systems import Systems
 from payments.models import Kind, Policy
 from payments.policy import rules as policies
@@ -29,11 +29,11 @@ class Decision:
         return 2 if self.reason else (0 if self.kind == Kind.PAY else 1)
 
 
-def decide(person: Person, seen: Seen, row: Row, standing: Standing, policy: Policy) -> Decision:
+def decide(person: Person, seen: Seen, row: Row, rights: PersonRights, policy: Policy) -> Decision:
     """By the payment's own pay system only: a run never exchanges it."""
-    kind = _kind_by(standing.systems, row.offer.pay_system_id)
+    kind = _kind_by(rights.systems, row.offer.pay_system_id)
     try:
-        _check(person, seen, row, standing, policy, kind)
+        _check(person, seen, row, rights, policy, kind)
     except Stopped as stop:
         return Decision(kind or Kind.PAY, stop.reason)
     return Decision(kind or Kind.PAY)
@@ -56,13 +56,13 @@ def _check(
     person: Person,
     seen: Seen,
     row: Row,
-    standing: Standing,
+    rights: PersonRights,
     policy: Policy,
     kind: Kind | None,
 ) -> None:
     """Raises Stopped with the reason for which the run leaves the row out."""
     offer = row.offer
-    if not standing.may_pay:
+    if not rights.may_pay:
         raise Stopped(reasons.NO_ORDER_RIGHT)
     checks.check_payment(row.payment, offer)
     checks.check_order(seen.order)

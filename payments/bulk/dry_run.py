@@ -12,7 +12,7 @@ from b24app.identity.session import Person
 from payments.bulk.decisions import Decision, decide
 from payments.bulk.permission import NotAllowed
 from payments.bulk.runs import require_none_active
-from payments.bulk.selection import Finding, Found, Standing, standing_of
+from payments.bulk.selection import Finding, Found, PersonRights, rights_of
 from payments.models import Policy, RowState, Run, RunRow, RunState
 from payments.number_search import NumberSearch
 from payments.offer import seal
@@ -29,37 +29,37 @@ def draft_ticked(person: Person, payment_ids: Sequence[int]) -> Run:
     Raises NotAllowed, RunUnfinished, or the B24Error of what could not be read.
     """
     made_at = timezone.now()
-    standing, policy = _begin(person)
-    found = Finding(person, is_admin=standing.is_admin).ticked(payment_ids)
-    return _store(person, found, standing, policy, made_at)
+    rights, policy = _begin(person)
+    found = Finding(person, is_admin=rights.is_admin).ticked(payment_ids)
+    return _store(person, found, rights, policy, made_at)
 
 
 def draft_all(person: Person, number: NumberSearch) -> Run:
     """A run of all payments that the list finds for this search; raises as `draft_ticked` does."""
     made_at = timezone.now()
-    standing, policy = _begin(person)
-    found = Finding(person, is_admin=standing.is_admin).all(number)
-    return _store(person, found, standing, policy, made_at)
+    rights, policy = _begin(person)
+    found = Finding(person, is_admin=rights.is_admin).all(number)
+    return _store(person, found, rights, policy, made_at)
 
 
-def _begin(person: Person) -> tuple[Standing, Policy]:
+def _begin(person: Person) -> tuple[PersonRights, Policy]:
     require_none_active(person)
-    standing, policy = standing_of(person), policies.policy_of(person.portal)
-    if not policy.may_bulk(person.user_id, is_admin=standing.is_admin):
+    rights, policy = rights_of(person), policies.policy_of(person.portal)
+    if not policy.may_bulk(person.user_id, is_admin=rights.is_admin):
         raise NotAllowed(f"user {person.user_id} may not pay several at once")
-    return standing, policy
+    return rights, policy
 
 
 def _store(
-    person: Person, found: Found, standing: Standing, policy: Policy, made_at: datetime
+    person: Person, found: Found, rights: PersonRights, policy: Policy, made_at: datetime
 ) -> Run:
     listed = listing(
         person,
         found.seen,
-        may_pay=standing.may_pay,
-        systems=standing.systems,
+        may_pay=rights.may_pay,
+        systems=rights.systems,
         made_at=made_at,
-        is_admin=standing.is_admin,
+        is_admin=rights.is_admin,
     )
     run = Run(
         portal=person.portal,
@@ -69,7 +69,7 @@ def _store(
         unreadable=[{"id": one.row.id, "number": one.row.name} for one in found.unreadable],
     )
     decided = [
-        (row, decide(person, seen, row, standing, policy))
+        (row, decide(person, seen, row, rights, policy))
         for seen, row in zip(found.seen, listed.rows, strict=True)
     ]
     # Stable: within each place the list's order remains.

@@ -48,7 +48,7 @@ class Requests:
         return len(self._seen)
 
 
-# Goes along into the threads of `run_together`, which run in copies of the caller's context.
+# Goes along into the threads of `run_batches`, which run in copies of the caller's context.
 _counting: ContextVar[Requests | None] = ContextVar("requests_counted", default=None)
 
 

@@ -9,15 +9,15 @@ from typing import TypeVar
 
 from b24app.identity.opening import PROFILE
 from b24app.identity.session import Person
-from b24app.rest.client import Batch, Client, run_together
+from b24app.rest.client import Batch, Client, run_batches
 from payments import gateway
 from payments.gateway import PAGE, Payment, Rows, UnreadableRow
 from payments.lookups.pay_systems import Systems, SystemsReading
-from payments.lookups.reader import Source
+from payments.lookups.reader import Reader
 from payments.models import MOST_PAYMENTS
 from payments.number_search import NumberSearch
 from payments.visibility.pages import PAGES_AHEAD, AskedPages, Page
-from payments.visibility.permitted import Sight, seen_of
+from payments.visibility.permitted import PermittedPayments, seen_of
 from payments.visibility.rows import Seen, SeenUnreadable
 
 T = TypeVar("T")
@@ -28,7 +28,7 @@ MOST_LOOKED_THROUGH = _ROUNDS * PAGES_AHEAD * PAGE
 
 
 @dataclass(frozen=True)
-class Standing:
+class PersonRights:
     """The person's rights in Bitrix24, and the portal's pay systems, None where unknown."""
 
     may_pay: bool
@@ -36,14 +36,14 @@ class Standing:
     systems: Systems | None
 
 
-def standing_of(person: Person) -> Standing:
+def rights_of(person: Person) -> PersonRights:
     batch = person.client.batch()
     right, profile = batch.add(gateway.order_right()), batch.add(PROFILE)
     reading = SystemsReading(person.portal)
-    run_together(batch, *reading.own_batches())
+    run_batches(batch, *reading.own_batches())
     is_admin = profile.get().is_admin
     systems = reading.result_for_admin(person.client) if is_admin else reading.result()
-    return Standing(right.get(), is_admin, systems)
+    return PersonRights(right.get(), is_admin, systems)
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Finding:
 
     def __init__(self, person: Person, *, is_admin: bool) -> None:
         self._person, self._is_admin = person, is_admin
-        self._source = Source(person.portal, person.client, person.client.batch())
+        self._source = Reader(person.portal, person.client, person.client.batch())
 
     def ticked(self, payment_ids: Sequence[int]) -> Found:
         """In the list's order, newest first; all ids travel in one request."""
@@ -78,9 +78,9 @@ class Finding:
                     found.setdefault(payment.id, payment)
             unreadable += [row for row in rows.unreadable if row.id is None or row.id in wanted]
         newest_first = tuple(found[number] for number in sorted(found, reverse=True))
-        sight = self._seen(Rows(newest_first, tuple(unreadable)))
-        missing = len(wanted) - len(sight.seen) - len(sight.unreadable)
-        return Found(sight.seen, sight.unreadable, missing=max(0, missing))
+        permitted = self._seen(Rows(newest_first, tuple(unreadable)))
+        missing = len(wanted) - len(permitted.seen) - len(permitted.unreadable)
+        return Found(permitted.seen, permitted.unreadable, missing=max(0, missing))
 
     def all(self, number: NumberSearch) -> Found:
         """What the list shows for this search, an empty one included, page after page."""
@@ -89,9 +89,9 @@ class Finding:
         before: int | None = None
         for _ in range(_ROUNDS):
             page = self._read(partial(_asked_pages, before=before, number=number))
-            sight = self._seen(page.rows)
-            seen += sight.seen
-            unreadable += sight.unreadable
+            permitted = self._seen(page.rows)
+            seen += permitted.seen
+            unreadable += permitted.unreadable
             before = page.next_before
             if before is None or len(seen) > MOST_PAYMENTS:
                 break
@@ -101,7 +101,7 @@ class Finding:
             is_cut=before is not None or len(seen) > MOST_PAYMENTS,
         )
 
-    def _seen(self, payments: Rows[Payment]) -> Sight:
+    def _seen(self, payments: Rows[Payment]) -> PermittedPayments:
         return seen_of(
             payments,
             portal=self._person.portal,

@@ -6,7 +6,7 @@ from payments.history.choices import Choices, choices
 from payments.history.filters import OUTCOMES, WAITING, Filter, read_filter
 from payments.history.lines import Line, lines_of, people_in
 from payments.history.query import PAGE, Page, page, visible_to
-from payments.history.scope import Sight, sight_of
+from payments.history.scope import Scope, scope_of
 from payments.history.totals import LONGEST_DAYS, Totals, totals
 
 __all__ = [
@@ -18,14 +18,14 @@ __all__ = [
     "Filter",
     "Line",
     "Page",
-    "Sight",
+    "Scope",
     "Totals",
     "choices",
     "lines_of",
     "page",
     "people_in",
     "read_filter",
-    "sight_of",
+    "scope_of",
     "totals",
     "visible_to",
 ]

@@ -14,7 +14,7 @@ from payments.models import AttemptQuerySet
 
 
 @dataclass
-class Sight:
+class Scope:
     """`names` are those that were asked for so far."""
 
     person: Person
@@ -33,7 +33,7 @@ class Sight:
         return self.names
 
 
-def sight_of(person: Person) -> Sight:
+def scope_of(person: Person) -> Scope:
     """Ask with the person's own token whether they are the portal's administrator now, and in the
     same request what they are called. Raises the B24Error of the first; who is not known to be an
     administrator is shown nothing."""
@@ -42,4 +42,4 @@ def sight_of(person: Person) -> Sight:
     own_name = NamesReading(person.portal, [person.user_id], asker_id=person.user_id)
     own_name.ask(batch)
     batch.run()
-    return Sight(person, profile.get().is_admin, own_name.result())
+    return Scope(person, profile.get().is_admin, own_name.result())

@@ -14,7 +14,7 @@ from b24app.identity.forms import check_body_size, positive_id
 from b24app.identity.session import FIELD, PortalRequest, portal_required
 from b24app.rest import shares
 from payments import history as past
-from payments.history import Choices, Filter, Sight, csv_export, export_table, xlsx_export
+from payments.history import Choices, Filter, Scope, csv_export, export_table, xlsx_export
 from payments.history.chart import charts
 from payments.history.waiting_views import waiting_context
 from payments.listing.unfinished_run import unfinished_run
@@ -27,18 +27,18 @@ PRINTED_ROWS = 1000
 @portal_required
 def history(request: PortalRequest) -> HttpResponse:
     """The whole screen, with nothing left out."""
-    sight, wanted = past.sight_of(request.person), Filter()
-    context = _found(sight, wanted)
+    scope, wanted = past.scope_of(request.person), Filter()
+    context = _found(scope, wanted)
     choices: Choices = context["choices"]
-    names = sight.name(choices.people)
+    names = scope.name(choices.people)
     context["people"] = sorted(
         ((user_id, names[user_id]) for user_id in choices.people),
         key=lambda person: person[1].casefold(),
     )
     context["outcomes"] = past.OUTCOMES
     context["unfinished"] = unfinished_run(request.person)
-    if sight.is_admin:
-        context.update(waiting_context(sight))
+    if scope.is_admin:
+        context.update(waiting_context(scope))
     return render(request, "payments/screens/history.html", context)
 
 
@@ -47,7 +47,7 @@ def history(request: PortalRequest) -> HttpResponse:
 def found(request: PortalRequest) -> HttpResponse:
     """What is wanted, with its totals."""
     wanted = past.read_filter(request.GET)
-    context = _found(past.sight_of(request.person), wanted)
+    context = _found(past.scope_of(request.person), wanted)
     return render(request, "payments/_fragments/history_found.html", context)
 
 
@@ -57,7 +57,7 @@ def more(request: PortalRequest) -> HttpResponse:
     """The page below the attempt `before`."""
     wanted = past.read_filter(request.GET)
     before = positive_id(request.GET.get("before", ""))
-    context = _page(past.sight_of(request.person), wanted, before=before)
+    context = _page(past.scope_of(request.person), wanted, before=before)
     return render(request, "payments/_fragments/history_rows.html", context)
 
 
@@ -67,13 +67,13 @@ def export(request: PortalRequest) -> StreamingHttpResponse:
     """Sends the chosen history as a file: CSV, or a spreadsheet where `format` is xlsx."""
     check_body_size(request)
     wanted = past.read_filter(request.POST)
-    sight = past.sight_of(request.person)
+    scope = past.scope_of(request.person)
     ending = "xlsx" if request.POST.get("format") == "xlsx" else "csv"
     writer = xlsx_export if ending == "xlsx" else csv_export
     name = export_table.file_name(request.person, wanted, today=timezone.localdate(), ending=ending)
     return StreamingHttpResponse(
         export_table.InPlace(
-            export_table.as_now(writer.parts(sight.attempts, wanted, request.person)),
+            export_table.as_now(writer.parts(scope.attempts, wanted, request.person)),
             shares.of_export(request.person.portal.pk),
         ),
         content_type=writer.CONTENT_TYPE,
@@ -87,25 +87,25 @@ def printed(request: PortalRequest) -> HttpResponse:
     """What is wanted as a page in a window of its own, without anything to press."""
     check_body_size(request)
     wanted = past.read_filter(request.POST)
-    sight = past.sight_of(request.person)
+    scope = past.scope_of(request.person)
     context = {
-        **_found(sight, wanted, size=PRINTED_ROWS),
+        **_found(scope, wanted, size=PRINTED_ROWS),
         "printed_at": timezone.now(),
         "portal": request.person.portal,
         "most": PRINTED_ROWS,
-        "who": sight.names[request.person.user_id],
+        "who": scope.names[request.person.user_id],
     }
-    if sight.is_admin and wanted.user_id is not None:
-        context["wanted_person"] = sight.name([wanted.user_id])[wanted.user_id]
+    if scope.is_admin and wanted.user_id is not None:
+        context["wanted_person"] = scope.name([wanted.user_id])[wanted.user_id]
     return render(request, "payments/history_print.html", context)
 
 
-def _found(sight: Sight, wanted: Filter, *, size: int = past.PAGE) -> dict[str, Any]:
-    portal, user_id = sight.person.portal, sight.person.user_id
-    choices = past.choices(portal, user_id, is_admin=sight.is_admin)
-    totals = past.totals(sight.attempts, wanted, systems=choices.systems)
+def _found(scope: Scope, wanted: Filter, *, size: int = past.PAGE) -> dict[str, Any]:
+    portal, user_id = scope.person.portal, scope.person.user_id
+    choices = past.choices(portal, user_id, is_admin=scope.is_admin)
+    totals = past.totals(scope.attempts, wanted, systems=choices.systems)
     return {
-        **_page(sight, wanted, size=size),
+        **_page(scope, wanted, size=size),
         "choices": choices,
         "totals": totals,
         "charts": charts(totals),
@@ -117,14 +117,14 @@ def _found(sight: Sight, wanted: Filter, *, size: int = past.PAGE) -> dict[str, 
 
 
 def _page(
-    sight: Sight, wanted: Filter, *, before: int | None = None, size: int = past.PAGE
+    scope: Scope, wanted: Filter, *, before: int | None = None, size: int = past.PAGE
 ) -> dict[str, Any]:
-    page = past.page(sight.attempts, wanted, before=before, size=size)
-    names = sight.name(past.people_in(page.attempts))
+    page = past.page(scope.attempts, wanted, before=before, size=size)
+    names = scope.name(past.people_in(page.attempts))
     return {
-        "lines": past.lines_of(page.attempts, sight.person.portal, names=names),
+        "lines": past.lines_of(page.attempts, scope.person.portal, names=names),
         "next_before": page.next_before,
         "before": before,
         "wanted": wanted,
-        "is_admin": sight.is_admin,
+        "is_admin": scope.is_admin,
     }

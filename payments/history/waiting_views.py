@@ -15,7 +15,7 @@ from b24app.install.repairs import require_administrator
 from payments import history as past
 from payments.attempts import pay, reconcile
 from payments.forms import read_note
-from payments.history import Sight
+from payments.history import Scope
 from payments.history.waiting import MOST_SHOWN, find_waiting, offer_for, waiting_in
 from payments.models import NOTE_LENGTH, Attempt
 
@@ -32,7 +32,7 @@ def waiting(request: PortalRequest) -> HttpResponse:
     """The number beside the link to the history: for an administrator, and where there is any."""
     portal = request.person.portal
     count = waiting_in(portal)[: MOST_COUNTED + 1].count()
-    if not count or not past.sight_of(request.person).is_admin:
+    if not count or not past.scope_of(request.person).is_admin:
         return HttpResponse("")
     return HttpResponse(str(count) if count <= MOST_COUNTED else f"{MOST_COUNTED}+")
 
@@ -74,20 +74,20 @@ def _settled(attempt: Attempt) -> str:
 
 def _waiting(request: PortalRequest, said: StrOrPromise) -> HttpResponse:
     """The list as it is now; the badge and the rows below it are asked for anew."""
-    sight = Sight(request.person, is_admin=True)
-    context = {**waiting_context(sight), "said": said}
+    scope = Scope(request.person, is_admin=True)
+    context = {**waiting_context(scope), "said": said}
     answer = render(request, "payments/_fragments/history_waiting.html", context)
     answer["HX-Trigger"] = "badges, attempts"
     return answer
 
 
-def waiting_context(sight: Sight) -> dict[str, Any]:
+def waiting_context(scope: Scope) -> dict[str, Any]:
     """For an administrator: the first of those that wait, with what is known of each."""
-    attempts = list(waiting_in(sight.person.portal)[: MOST_SHOWN + 1])
+    attempts = list(waiting_in(scope.person.portal)[: MOST_SHOWN + 1])
     shown = attempts[:MOST_SHOWN]
-    names = sight.name(past.people_in(shown))
+    names = scope.name(past.people_in(shown))
     return {
-        "waiting": past.lines_of(shown, sight.person.portal, names=names),
+        "waiting": past.lines_of(shown, scope.person.portal, names=names),
         "more_wait": len(attempts) > MOST_SHOWN,
         "longest_note": NOTE_LENGTH,
     }

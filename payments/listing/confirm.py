@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 from b24app.errors import B24Error, FrameError, Missing
 from b24app.identity.session import Person
-from b24app.rest.client import Pending, run_together
+from b24app.rest.client import Pending, run_batches
 from payments import gateway, reasons
 from payments.attempts import refused_changes
 from payments.attempts.messages import why_not
@@ -69,7 +69,7 @@ def read_systems(person: Person, offer: Offer) -> Systems | None:
     reading = SystemsReading(person.portal)
     batch = person.client.batch()
     may_read = batch.add(gateway.may_read_order_of(offer.payment_id))
-    run_together(batch, *reading.own_batches())
+    run_batches(batch, *reading.own_batches())
     refuse_unreadable(person, offer, may_read)
     return reading.result()
 

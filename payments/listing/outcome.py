@@ -7,7 +7,7 @@ from functools import partial
 
 from b24app.errors import B24Error
 from b24app.identity.session import Caller
-from b24app.rest.client import run_together
+from b24app.rest.client import run_batches
 from payments import reasons
 from payments.attempts import refused_changes
 from payments.attempts.undo import may_undo
@@ -62,7 +62,7 @@ def outcome_of(person: Caller, offer: Offer, attempt: Attempt | None) -> Outcome
 
 def _systems(person: Caller) -> Systems | None:
     reading = SystemsReading(person.portal)
-    run_together(*reading.own_batches())
+    run_batches(*reading.own_batches())
     return reading.result()
 
 

@@ -7,7 +7,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
 from b24app.identity.session import PortalRequest, portal_required
-from b24app.rest.client import run_together
+from b24app.rest.client import run_batches
 from payments.forms import read_search
 from payments.listing import status
 from payments.listing.unfinished_run import unfinished_run
@@ -21,7 +21,7 @@ def unpaid(request: PortalRequest) -> HttpResponse:
     """The whole screen, for a person who comes back from another one."""
     person = request.person
     reading = MainReading(person.portal, person.client, ask_profile=True)
-    run_together(*reading.batches)
+    run_batches(*reading.batches)
     found = reading.listing(person)
     lines = status.lines(found, person.portal)
     context = {
@@ -48,7 +48,7 @@ def listing(request: PortalRequest) -> HttpResponse:
         before=search.before,
         ask_profile=True,
     )
-    run_together(*reading.batches)
+    run_batches(*reading.batches)
     found = reading.listing(person)
     lines = status.lines(found, person.portal)
     context = {

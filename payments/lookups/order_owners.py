@@ -19,12 +19,12 @@ CACHE_SECONDS = 300
 FURTHER_PAGES = 9
 
 
-class Belongings:
+class OrderOwners:
     """Make it, `ask` where `is_known` is false, and after that batch has run, `collect`."""
 
     def __init__(self, portal: Portal, order_ids: Collection[int]) -> None:
         self._keys = {
-            order_id: f"payments.belongings.{portal.pk}.{order_id}" for order_id in order_ids
+            order_id: f"payments.order_owners.{portal.pk}.{order_id}" for order_id in order_ids
         }
         cached = cache.get_many(self._keys.values())
         self._owners: dict[int, tuple[Owner, ...]] = {

@@ -14,7 +14,7 @@ from b24app.tokens.clients import portal_client
 T = TypeVar("T")
 
 
-class Source:
+class Reader:
     """Managers may often, but not everywhere, list payments and orders themselves. `batch` is the
     portal's, or the person's own where nobody serves the portal."""
 

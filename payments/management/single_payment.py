@@ -7,7 +7,7 @@ from django.utils import timezone
 from b24app.errors import ChainBroken, Missing
 from b24app.identity.opening import PROFILE
 from b24app.identity.session import Caller
-from b24app.rest.client import run_together
+from b24app.rest.client import run_batches
 from b24app.tokens.clients import portal_client
 from payments import gateway
 from payments.gateway import PaySystem, Rows
@@ -37,7 +37,7 @@ def read_payment(payer: Caller, payment_id: int) -> tuple[Row, bool]:
     else:
         systems.ask(portal_batch)
         batches.append(portal_batch)
-    run_together(*batches)
+    run_batches(*batches)
     may_pay = right.get()
     sight = seen_of(
         Rows((asked.get(),)),

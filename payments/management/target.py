@@ -23,7 +23,7 @@ WEBHOOK_VARIABLE = "B24_WEBHOOK"
 NOTHING_SENT = 3
 
 
-class NobodyNamed(BadInput):
+class NoTarget(BadInput):
     sentence_by_default = _(
         "Say as whom: --portal, --webhook, or B24_WEBHOOK in the environment. Nothing was done."
     )
@@ -73,13 +73,13 @@ def positive(text: str) -> int:
 def named(options: dict[str, Any]) -> Caller:
     """The person that the arguments name; asks the portal of a webhook who that is.
 
-    Raises NobodyNamed, NoSuchPortal, ChainBroken, or what a webhook's portal answers.
+    Raises NoTarget, NoSuchPortal, ChainBroken, or what a webhook's portal answers.
     """
     if options["portal"]:
         return _person(options["portal"], options["user"])
     address = options["webhook"] or os.environ.get(WEBHOOK_VARIABLE, "")
     if not address:
-        raise NobodyNamed("neither a portal nor a webhook")
+        raise NoTarget("neither a portal nor a webhook")
     return webhook.identify(webhook.parse(address))
 
 

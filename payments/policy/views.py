@@ -9,7 +9,7 @@ from django.views.decorators.http import require_http_methods
 from b24app.identity.forms import check_body_size
 from b24app.identity.session import Person, PortalRequest, identify, portal_required
 from b24app.install import repairs
-from b24app.rest.client import run_together
+from b24app.rest.client import run_batches
 from payments.gateway import PaySystem
 from payments.lookups import users
 from payments.lookups.pay_systems import SystemsReading
@@ -57,7 +57,7 @@ def policy(request: PortalRequest) -> HttpResponse:
 def _systems(person: Person) -> list[PaySystem] | None:
     """What payments of orders go through, in the portal's order; None where it cannot be read."""
     reading = SystemsReading(person.portal)
-    run_together(*reading.own_batches())
+    run_batches(*reading.own_batches())
     systems = reading.result_for_admin(person.client)
     if systems is None:
         return None

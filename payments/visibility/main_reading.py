@@ -12,10 +12,10 @@ from b24app.rest.client import Client, Pending
 from payments import gateway
 from payments.gateway import setup_reads
 from payments.lookups.pay_systems import SystemsReading
-from payments.lookups.reader import Source
+from payments.lookups.reader import Reader
 from payments.number_search import ANY_NUMBER, NumberSearch
 from payments.visibility.pages import AskedPages, Page
-from payments.visibility.permitted import Sight, seen_of
+from payments.visibility.permitted import PermittedPayments, seen_of
 from payments.visibility.rows import Listing, listing
 
 
@@ -47,7 +47,7 @@ class MainReading:
             self._may_set_up = self.user_batch.add(setup_reads.may_set_up())
         self._systems = SystemsReading(portal)
         self.batches = [self.user_batch]
-        self._source = Source(portal, client, self.user_batch)
+        self._source = Reader(portal, client, self.user_batch)
         if self._source.is_portals:
             self.batches.append(self._source.batch)
             self._systems.ask(self._source.batch)
@@ -55,7 +55,7 @@ class MainReading:
         self._first = AskedPages(self._source.batch, before=before, number=number)
 
     def listing(self, person: Person, *, is_admin: bool | None = None) -> Listing:
-        """Once `run_together(*reading.batches)` has run; waits for the portal again. `is_admin` is
+        """Once `run_batches(*reading.batches)` has run; waits for the portal again. `is_admin` is
         what an opening found out; None takes the answer to `ask_profile`.
 
         Raises the B24Error of what could not be read.
@@ -64,20 +64,20 @@ class MainReading:
         if is_admin is None:
             is_admin = self.is_admin
         page = self._source.read(self._first.get, again=self._first_page)
-        sight = self._seen(page, is_admin=is_admin)
-        if sight.is_empty and page.next_before is not None and not self._number:
+        permitted = self._seen(page, is_admin=is_admin)
+        if permitted.is_empty and page.next_before is not None and not self._number:
             page = self._pages_ahead(page.next_before)
-            sight = self._seen(page, is_admin=is_admin)
+            permitted = self._seen(page, is_admin=is_admin)
         systems = self._systems
         return listing(
             person,
-            sight.seen,
+            permitted.seen,
             may_pay=may_pay,
             systems=systems.result_for_admin(self._client) if is_admin else systems.result(),
             made_at=self._made_at,
             next_before=page.next_before,
             is_admin=is_admin,
-            unreadable=sight.unreadable,
+            unreadable=permitted.unreadable,
         )
 
     @property
@@ -108,7 +108,7 @@ class MainReading:
         batch.run()
         return asked.get()
 
-    def _seen(self, page: Page, *, is_admin: bool) -> Sight:
+    def _seen(self, page: Page, *, is_admin: bool) -> PermittedPayments:
         return seen_of(
             page.rows,
             portal=self._portal,

@@ -10,7 +10,7 @@ from b24app.rest.client import Client
 from payments import gateway
 from payments.gateway import Payment, Rows
 from payments.lookups.pay_systems import SystemsReading
-from payments.lookups.reader import Source
+from payments.lookups.reader import Reader
 from payments.visibility.permitted import seen_of
 from payments.visibility.rows import Listing, listing
 
@@ -31,7 +31,7 @@ class OrderReading:
         self._right = self.user_batch.add(gateway.order_right())
         self._systems = SystemsReading(portal)
         self.batches = [self.user_batch]
-        self._source = Source(portal, client, self.user_batch)
+        self._source = Reader(portal, client, self.user_batch)
         if self._source.is_portals:
             self.batches.append(self._source.batch)
             self._systems.ask(self._source.batch)
@@ -39,14 +39,14 @@ class OrderReading:
         self._payments = self._source.batch.add(self._query)
 
     def listing(self, person: Person, *, is_admin: bool | None = None) -> Listing:
-        """Once `run_together(*reading.batches)` has run; waits for the portal again. `is_admin` is
+        """Once `run_batches(*reading.batches)` has run; waits for the portal again. `is_admin` is
         what an opening found out. Of an order that this person may not see, and of one that is not
         there, nothing is listed: nobody is told which.
 
         Raises the B24Error of what could not be read.
         """
         may_pay = self._right.get()
-        sight = seen_of(
+        permitted = seen_of(
             self._of_order(),
             portal=self._portal,
             source=self._source.client,
@@ -56,12 +56,12 @@ class OrderReading:
         systems = self._systems
         return listing(
             person,
-            sight.seen,
+            permitted.seen,
             may_pay=may_pay,
             systems=systems.result_for_admin(self._client) if is_admin else systems.result(),
             made_at=self._made_at,
             is_admin=bool(is_admin),
-            unreadable=sight.unreadable,
+            unreadable=permitted.unreadable,
         )
 
     def _of_order(self) -> Rows[Payment]:

@@ -9,11 +9,11 @@ from typing import TypeVar
 
 from b24app.errors import B24Error
 from b24app.models import Portal
-from b24app.rest.client import Batch, Client, Pending, run_together
+from b24app.rest.client import Batch, Client, Pending, run_batches
 from payments import gateway
 from payments.attempts import rights
 from payments.gateway import PAGE, Owner, Payment, Rows, UnreadableRow
-from payments.lookups.order_owners import Belongings
+from payments.lookups.order_owners import OrderOwners
 from payments.visibility.rows import Seen, SeenUnreadable
 
 T = TypeVar("T")
@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Sight:
+class PermittedPayments:
     """The payments that a person may see: those that could be read, and those that could not."""
 
     seen: list[Seen]
@@ -40,7 +40,7 @@ def seen_of(
     source: Client,
     person_client: Client,
     is_admin: bool,
-) -> Sight:
+) -> PermittedPayments:
     """In the same order; waits for the portal: once where it is known what the orders belong to,
     else twice.
 
@@ -50,27 +50,27 @@ def seen_of(
     named = {payment.order_id for payment in payments.read}
     named |= {row.order_id for row in payments.unreadable}
     order_ids = sorted(order_id for order_id in named if order_id is not None)
-    belongings = Belongings(portal, order_ids)
+    order_owners = OrderOwners(portal, order_ids)
     source_batch, person_batch = source.batch(), person_client.batch()
     orders = [source_batch.add(gateway.orders(chunk)) for chunk in _chunks(order_ids)]
     readable: list[Pending[tuple[Owner, ...]]] = []
-    if belongings.is_known:
-        readable = ask_readable(person_batch, belongings.all())
-    belongings.ask(source_batch)
-    run_together(source_batch, person_batch)
-    if not belongings.is_known:
-        belongings.collect(source)
-        readable = ask_readable(person_batch, belongings.all())
+    if order_owners.is_known:
+        readable = ask_readable(person_batch, order_owners.all())
+    order_owners.ask(source_batch)
+    run_batches(source_batch, person_batch)
+    if not order_owners.is_known:
+        order_owners.collect(source)
+        readable = ask_readable(person_batch, order_owners.all())
         person_batch.run()
     by_id = {order.id: order for order in _what_was_read(orders)}
     # A portal admin sees payments without these answers, which only bring the titles.
     owners = _what_was_read(readable) if is_admin else _all_of(readable)
 
     def under(row: Payment | UnreadableRow) -> tuple[bool, Owner | None]:
-        belongs_to = belongings.of(row.order_id)
+        belongs_to = order_owners.of(row.order_id)
         return rights.seen_under(belongs_to, readable=owners, is_admin=is_admin)
 
-    found = Sight([], [])
+    found = PermittedPayments([], [])
     for payment in payments.read:
         may_see, owner = under(payment)
         if may_see:

@@ -43,7 +43,7 @@ class TabReading:
             self.batches.append(self._orders.batch)
 
     def listing(self, person: Person, *, is_admin: bool | None = None) -> Listing:
-        """Once `run_together(*reading.batches)` has run. `is_admin` is what an opening found out;
+        """Once `run_batches(*reading.batches)` has run. `is_admin` is what an opening found out;
         a true one can read pay systems where the portal's token cannot.
 
         Raises AccessDenied where this person may not read the object, another B24Error where it

@@ -94,7 +94,7 @@ _TITLES = {
     INACTIVE_DEAL: "Old price list",
     BUILT_IN_DEAL: "Every other way to pay",
     EMPTY_DEAL: "First talk, nothing ordered",
-    PLAIN_DEALS[0]: "Desk lamps",
+    PLAIN_DEALS[0]: "Inbox lamps",
     PLAIN_DEALS[1]: "Plants for the lobby",
     PLAIN_DEALS[2]: "Whiteboards",
 }

@@ -25,7 +25,7 @@ from b24app.errors import (
 )
 from b24app.rest import client as client_module
 from b24app.rest import transport
-from b24app.rest.client import Answer, Batch, Client, Query, run_together
+from b24app.rest.client import Answer, Batch, Client, Query, run_batches
 from b24app.tokens import store as tokens
 from b24app.tokens.clients import user_client
 from sandbox.api.faults import Fault
@@ -629,7 +629,7 @@ def test_batches_of_two_clients_run_at_the_same_time(
     batches = Batch(client), Batch(there)
     found = [batch.add(PROFILE) for batch in batches]
 
-    run_together(*batches)
+    run_batches(*batches)
 
     assert [pending.get() for pending in found] == [seed.MANAGER, seed.ADMIN]
     assert all(hold.release.is_set() for hold in meeting)
@@ -643,7 +643,7 @@ def test_one_clients_failure_is_not_the_others(
     batches = Batch(client), Batch(there)
     here, gone = (batch.add(PROFILE) for batch in batches)
 
-    run_together(*batches)
+    run_batches(*batches)
 
     assert here.get() == seed.MANAGER
     with pytest.raises(OutcomeUnknown):

@@ -17,7 +17,7 @@ from django.utils.translation import gettext
 from b24app.identity import session
 from b24app.identity.session import Person
 from b24app.localization import languages
-from b24app.rest.pool import run_together
+from b24app.rest.pool import run_all
 from b24app.web import middleware
 from sandbox.server.app import Sandbox
 from sandbox.world import seed
@@ -208,6 +208,6 @@ def test_what_runs_beside_a_request_speaks_its_language() -> None:
 
     barrier = threading.Barrier(2)
     with translation.override("tr"):
-        run_together([lambda: listen("first"), lambda: listen("second")])
+        run_all([lambda: listen("first"), lambda: listen("second")])
     assert {language for language, _thread in heard.values()} == {"tr"}
     assert len({thread for _language, thread in heard.values()}) == 2

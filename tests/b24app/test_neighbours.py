@@ -22,8 +22,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from b24app.rest import pool as together
-from b24app.rest import shares
+from b24app.rest import pool, shares
 from bench.portals import Portals, world_of
 from sandbox.server.app import Sandbox
 from sandbox.server.ports import LOOPBACK, Doors, running
@@ -37,7 +36,7 @@ OPENINGS = 100
 # Requests to the bad portal that the app may hold, in all processes.
 HELD = WORKERS * shares.PORTAL.places
 # Calls of these: each request makes some at once, in threads of the pool.
-CALLED = WORKERS * (shares.PORTAL.places + together.SHARE)
+CALLED = WORKERS * (shares.PORTAL.places + pool.SHARE)
 PATIENCE = 60.0  # for conditions that take a second where the machine has nothing else to do
 DRIP_SECONDS = 0.5
 

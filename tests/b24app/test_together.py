@@ -25,14 +25,14 @@ def test_tasks_run_at_the_same_time_the_first_of_them_here() -> None:
 
         return task
 
-    pool.run_together([meet(0), meet(1), meet(2)])
+    pool.run_all([meet(0), meet(1), meet(2)])
 
     assert threads[0] is threading.current_thread()
     assert len(set(threads.values())) == 3
 
 
 def test_nothing_to_do_is_done() -> None:
-    pool.run_together([])
+    pool.run_all([])
 
 
 def test_tasks_that_have_tasks_do_not_wait_for_threads_that_they_hold() -> None:
@@ -41,9 +41,9 @@ def test_tasks_that_have_tasks_do_not_wait_for_threads_that_they_hold() -> None:
 
     def task() -> None:
         everybody.wait()  # No thread of the pool is free now.
-        pool.run_together([_nothing, lambda: done.append(1)])
+        pool.run_all([_nothing, lambda: done.append(1)])
 
-    pool.run_together([task] * (pool.THREADS + 1))
+    pool.run_all([task] * (pool.THREADS + 1))
 
     assert len(done) == pool.THREADS + 1
 
@@ -62,7 +62,7 @@ def test_the_context_goes_along() -> None:
 
     token = WHOSE.set("the caller's")
     try:
-        pool.run_together([task, task])
+        pool.run_all([task, task])
     finally:
         WHOSE.reset(token)
 
@@ -79,7 +79,7 @@ def test_the_database_connections_of_other_threads_are_closed() -> None:
         connection.ensure_connection()
         wrappers.append(connection._connections[connection._alias])  # type: ignore[attr-defined]
 
-    pool.run_together([task, task])
+    pool.run_all([task, task])
 
     mine = connection._connections[connection._alias]  # type: ignore[attr-defined]
     (others,) = [wrapper for wrapper in wrappers if wrapper is not mine]
@@ -95,4 +95,4 @@ def test_a_mistake_in_a_task_is_not_swallowed(place: int) -> None:
     tasks = [_nothing, _nothing]
     tasks[place] = mistake
     with pytest.raises(ZeroDivisionError):
-        pool.run_together(tasks)
+        pool.run_all(tasks)

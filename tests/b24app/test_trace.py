@@ -98,7 +98,7 @@ def test_an_odd_name_is_not(client: Client, given: str) -> None:
 def test_threads_of_the_pool_work_for_the_same_request() -> None:
     begun = trace.begin()
     seen: list[trace.Trace] = []
-    pool.run_together([lambda: seen.append(trace.current())] * 4)
+    pool.run_all([lambda: seen.append(trace.current())] * 4)
     assert all(found is begun for found in seen)
 
 

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from b24app import models
 from b24app.identity.session import Person
-from b24app.rest.client import run_together
+from b24app.rest.client import run_batches
 from b24app.tokens import store
 from b24app.tokens.oauth import TokenPair
 from payments.gateway import DEAL
@@ -101,7 +101,7 @@ def break_portal_token(sandbox: Sandbox, row: models.Portal) -> None:
 
 def tab(who: Person, owner_id: int, *, owner_type: int = DEAL) -> Listing:
     reading = TabReading(who.portal, who.client, owner_type, owner_id)
-    run_together(*reading.batches)
+    run_batches(*reading.batches)
     return reading.listing(who)
 
 
@@ -109,7 +109,7 @@ def main(who: Person, *, number: str = "", before: int | None = None) -> Listing
     reading = MainReading(
         who.portal, who.client, number=read_number_search(number), before=before, ask_profile=True
     )
-    run_together(*reading.batches)
+    run_batches(*reading.batches)
     return reading.listing(who)
 
 

@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from b24app.identity import session
 from b24app.identity.opening import read_opening
 from b24app.identity.session import Person
-from b24app.rest.client import run_together
+from b24app.rest.client import run_batches
 from payments.attempts.mark_paid import mark
 from payments.attempts.pay import pay
 from payments.attempts.undo import undo
@@ -196,7 +196,7 @@ def test_an_opening_takes_few_queries(
         else:
             reading = TabReading(opening.portal, opening.client, DEAL, seed.DEAL)
         opening.add_proof(reading.user_batch)
-        run_together(*reading.batches)
+        run_batches(*reading.batches)
         listing = reading.listing(opening.prove(), is_admin=opening.is_admin)
 
     assert listing.rows

@@ -28,7 +28,7 @@ from payments import reasons
 from payments.approvals import requests
 from payments.approvals.requests import NotPossible, ask, withdraw
 from payments.attempts import lookup, transitions
-from payments.attempts.execute import carry_out
+from payments.attempts.execute import run_attempt
 from payments.attempts.messages import messages_of, why_not
 from payments.attempts.pay import pay
 from payments.attempts.undo import undo
@@ -209,7 +209,7 @@ def test_an_error_before_sending_closes_the_attempt_with_its_reason(
     def fails(*_: object) -> None:
         raise error
 
-    attempt = carry_out(
+    attempt = run_attempt(
         manager,
         stage.offer_of(manager),
         kind=Kind.PAY,

@@ -19,8 +19,7 @@ from django.utils import timezone
 
 from b24app.errors import OAuthBusy, PortalBusy
 from b24app.models import UserToken
-from b24app.rest import pool as together
-from b24app.rest import shares
+from b24app.rest import pool, shares
 from payments.models import Attempt, RowState, RunState
 from sandbox.api.faults import Fault
 from sandbox.server.app import Sandbox
@@ -347,19 +346,19 @@ def test_one_portal_takes_only_its_part_of_the_pool() -> None:
         release.wait(20)
 
     def of_alpha() -> None:
-        together.run_together([lambda: None, *[hold] * together.THREADS], of="alpha")
+        pool.run_all([lambda: None, *[hold] * pool.THREADS], of="alpha")
 
     thread = threading.Thread(target=of_alpha)
     thread.start()
     # Those in the pool, and one that the caller does itself.
-    for _ in range(together.SHARE + 1):
+    for _ in range(pool.SHARE + 1):
         assert running.acquire(timeout=20)
     # All other threads of the pool meet: at once, for three other portals.
-    meeting = threading.Barrier(together.THREADS - together.SHARE, timeout=20)
+    meeting = threading.Barrier(pool.THREADS - pool.SHARE, timeout=20)
     others = [
         threading.Thread(
-            target=together.run_together,
-            args=([lambda: None, *[_meet(meeting)] * together.SHARE],),
+            target=pool.run_all,
+            args=([lambda: None, *[_meet(meeting)] * pool.SHARE],),
             kwargs={"of": name},
         )
         for name in ("beta", "gamma", "delta")

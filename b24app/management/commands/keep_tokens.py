@@ -33,7 +33,7 @@ class Command(BaseCommand):
                     self.stdout.write(f"{kept.domain}: not renewed: {kept.error}")
                 else:
                     renewed += 1
-        except keep_alive.NobodyAnswers as error:
+        except keep_alive.NoAnswer as error:
             raise CommandError(
                 f"Stopped after {renewed} renewals: {keep_alive.FAILURES_IN_A_ROW} failures in a "
                 f"row. The last one: {error}"
