@@ -11,3 +11,4 @@ class PaymentsConfig(AppConfig):
     def ready(self) -> None:
         from payments import receivers  # noqa: F401 - connecting is its whole effect
         from payments.bulk import pacing, retention  # noqa: F401 - as above
+        from payments.listing import places  # noqa: F401 - adds them to the bindings

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.utils import translation
-from django.utils.translation import gettext_lazy as _
 
 from b24app.errors import B24Error, OutcomeUnknown, Refused
 from b24app.localization import languages
@@ -31,23 +30,14 @@ class Place:
     required: bool = False
 
 
-_TAB = _("Payments")
-_MENU = _("Pay…")
-# https://apidocs.bitrix24.com/api-reference/widgets/crm/detail-tab.html
-# https://apidocs.bitrix24.com/api-reference/widgets/crm/list-menu.html
-PLACEMENTS = {
-    "CRM_DEAL_DETAIL_TAB": Place(
-        _TAB, _("What is due on this deal, and how to pay it."), required=True
-    ),
-    "CRM_SMART_INVOICE_DETAIL_TAB": Place(
-        _TAB, _("What is due on this invoice, and how to pay it."), required=True
-    ),
-    "CRM_ORDER_DETAIL_TAB": Place(_TAB, _("What is due on this order, and how to pay it.")),
-    "CRM_DEAL_LIST_MENU": Place(_MENU, _("Shows what is due on this deal, to be paid.")),
-    "CRM_SMART_INVOICE_LIST_MENU": Place(
-        _MENU, _("Shows what is due on this invoice, to be paid.")
-    ),
-}
+# By code. The application's own rooms add theirs when Django starts.
+PLACEMENTS: dict[str, Place] = {}
+
+
+def add_place(code: str, place: Place) -> None:
+    PLACEMENTS[code] = place
+
+
 # https://apidocs.bitrix24.com/api-reference/sale/events/on-payment-entity-saved.html
 EVENTS = ("ONAPPINSTALL", "ONAPPUPDATE", "ONAPPUNINSTALL", "ONPAYMENTENTITYSAVED")
 

@@ -6,6 +6,7 @@ who acts. Nothing here sees the database or an HttpRequest.
 
 from __future__ import annotations
 
+from payments.gateway.items import deals_of
 from payments.gateway.orders import bindings_of, order_bound
 from payments.gateway.payments import (
     NUMBER_SEPARATOR,
@@ -30,6 +31,8 @@ from payments.gateway.payments import (
 from payments.gateway.selected import payments_of_order, payments_with_ids
 from payments.gateway.timeline import CommentsPage, TimelineComment, add_comment, comments_of
 from payments.gateway.types import (
+    COMPANY,
+    CONTACT,
     DEAL,
     SMART_INVOICE,
     Binding,
@@ -51,6 +54,8 @@ from payments.gateway.writes import (
 )
 
 __all__ = [
+    "COMPANY",
+    "CONTACT",
     "DEAL",
     "NUMBER_SEPARATOR",
     "PAGE",
@@ -74,6 +79,7 @@ __all__ = [
     "change_pay_system",
     "comments_of",
     "customers",
+    "deals_of",
     "mark_payment",
     "may_read_order_of",
     "order",

@@ -22,7 +22,7 @@ def unpaid(request: PortalRequest) -> HttpResponse:
     person = request.person
     reading = MainReading(person.portal, person.client, ask_profile=True)
     run_batches(*reading.batches)
-    found = reading.listing(person)
+    found = reading.listing(person, is_admin=reading.is_admin)
     lines = status.lines(found, person.portal)
     context = {
         "listing": found,
@@ -49,7 +49,7 @@ def listing(request: PortalRequest) -> HttpResponse:
         ask_profile=True,
     )
     run_batches(*reading.batches)
-    found = reading.listing(person)
+    found = reading.listing(person, is_admin=reading.is_admin)
     lines = status.lines(found, person.portal)
     context = {
         "listing": found,

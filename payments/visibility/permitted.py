@@ -27,6 +27,7 @@ class PermittedPayments:
 
     seen: list[Seen]
     unreadable: list[SeenUnreadable]
+    next_before: int | None = None  # Goes into the next reading for Show more.
 
     @property
     def is_empty(self) -> bool:

@@ -15,7 +15,7 @@ from b24app.identity.session import Person
 from b24app.rest.client import run_batches
 from b24app.tokens import store
 from b24app.tokens.oauth import TokenPair
-from payments.gateway import DEAL
+from payments.gateway import DEAL, Owner
 from payments.number_search import read_number_search
 from payments.offer import Offer
 from payments.visibility import Listing, MainReading, Row, TabReading
@@ -100,7 +100,7 @@ def break_portal_token(sandbox: Sandbox, row: models.Portal) -> None:
 
 
 def tab(who: Person, owner_id: int, *, owner_type: int = DEAL) -> Listing:
-    reading = TabReading(who.portal, who.client, owner_type, owner_id)
+    reading = TabReading(who.portal, who.client, Owner(owner_type, owner_id))
     run_batches(*reading.batches)
     return reading.listing(who)
 
@@ -110,7 +110,7 @@ def main(who: Person, *, number: str = "", before: int | None = None) -> Listing
         who.portal, who.client, number=read_number_search(number), before=before, ask_profile=True
     )
     run_batches(*reading.batches)
-    return reading.listing(who)
+    return reading.listing(who, is_admin=reading.is_admin)
 
 
 def row_of(listing: Listing, payment_id: int) -> Row:

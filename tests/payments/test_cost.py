@@ -14,7 +14,7 @@ from b24app.rest.client import run_batches
 from payments.attempts.mark_paid import mark
 from payments.attempts.pay import pay
 from payments.attempts.undo import undo
-from payments.gateway import DEAL
+from payments.gateway import DEAL, Owner
 from payments.models import State
 from payments.visibility import MainReading, TabReading
 from sandbox.api.faults import Fault
@@ -194,7 +194,7 @@ def test_an_opening_takes_few_queries(
         if placement == "DEFAULT":
             reading = MainReading(opening.portal, opening.client)
         else:
-            reading = TabReading(opening.portal, opening.client, DEAL, seed.DEAL)
+            reading = TabReading(opening.portal, opening.client, Owner(DEAL, seed.DEAL))
         opening.add_proof(reading.user_batch)
         run_batches(*reading.batches)
         listing = reading.listing(opening.prove(), is_admin=opening.is_admin)
