@@ -7,10 +7,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
-from sandbox.host import crm, market, orders, panel, people, places, queries
+from sandbox.host import cards, lists, market, panel, payments, people, places, queries
+from sandbox.host.card_types import CARD_TYPES, CardType
 from sandbox.host.checkout import ask_provider, request_fields
 from sandbox.host.rendering import render, static_file
-from sandbox.host.shell import DEALS_PATH, INVOICES_PATH, MARKET_PATH, bare_page
+from sandbox.host.shell import INVOICES_PATH, MARKET_PATH, bare_page
 from sandbox.host.visit import Visit, signed_in
 from sandbox.wire.http import Request, Response, html_response, redirect
 from sandbox.world.world import DEAL, SMART_INVOICE, Portal, Role
@@ -89,28 +90,20 @@ def _page(path: str, page: Page, *, method: str = "GET") -> tuple[re.Pattern[str
     return re.compile(path), method, page
 
 
+def _card_page(card_type: CardType) -> tuple[re.Pattern[str], str, Page]:
+    return _page(
+        card_type.path.format(r"([0-9]{1,9})"),
+        lambda visit, found: cards.card(visit, card_type.type_id, int(found[1])),
+    )
+
+
 _PAGES = (
-    _page("/crm/|/crm/deal/(list/)?", lambda visit, _: crm.item_list(visit, DEAL)),
-    _page(INVOICES_PATH, lambda visit, _: crm.item_list(visit, SMART_INVOICE)),
-    _page(
-        rf"{DEALS_PATH}details/(\d+)/",
-        lambda visit, found: crm.card(visit, DEAL, int(found[1])),
-    ),
-    _page(
-        r"/crm/type/31/details/(\d+)/",
-        lambda visit, found: crm.card(visit, SMART_INVOICE, int(found[1])),
-    ),
+    _page("/crm/|/crm/deal/(list/)?", lambda visit, _: lists.item_list(visit, DEAL)),
+    _page(INVOICES_PATH, lambda visit, _: lists.item_list(visit, SMART_INVOICE)),
+    *(_card_page(card_type) for card_type in CARD_TYPES.values()),
     _page(
         r"/crm/type/(\d+)/menu/(\d+)/(\d+)/",
         lambda visit, found: places.menu_page(visit, int(found[1]), int(found[2]), int(found[3])),
-    ),
-    _page(
-        r"/shop/orders/details/(\d+)/",
-        lambda visit, found: orders.card(visit, int(found[1])),
-    ),
-    _page(
-        r"/_host/order/(\d+)/payments",
-        lambda visit, found: orders.payments_json(visit, int(found[1])),
     ),
     _page(MARKET_PATH, lambda visit, _: market.market(visit)),
     _page(f"{MARKET_PATH}install/", lambda visit, _: market.install(visit), method="POST"),
@@ -119,7 +112,7 @@ _PAGES = (
         rf"{MARKET_PATH}app/(\d+)/",
         lambda visit, found: market.application_page(visit, int(found[1])),
     ),
-    _page("/_host/payments", lambda visit, _: crm.payments_json(visit)),
+    _page("/_host/payments", lambda visit, _: payments.payments_json(visit)),
     _page(
         "/_host/layout/([0-9a-f]+)/([a-z-]+)",
         lambda visit, found: queries.answer(visit, found[1], found[2]),

@@ -1,20 +1,18 @@
-"""Where an application stands in the CRM: tabs in a card, items in the menu of a list's row."""
+"""Renders an application's places in the CRM: tabs of a card, items in the menu of a row."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from sandbox.host.card_types import CARD_TYPES
 from sandbox.host.frame import app_frame, application_of, may_use
 from sandbox.host.rendering import Html, join, render
 from sandbox.host.shell import notice, page
 from sandbox.host.visit import Visit
 from sandbox.wire.http import Response
-from sandbox.world.world import DEAL, SMART_INVOICE, Installation
+from sandbox.world.world import Installation
 
 Bound = tuple[Installation, dict[str, Any]]
-
-_MENUS = {DEAL: "CRM_DEAL_LIST_MENU", SMART_INVOICE: "CRM_SMART_INVOICE_LIST_MENU"}
-_LISTS = {DEAL: "/crm/deal/list/", SMART_INVOICE: "/crm/type/31/list/"}
 
 
 def bound_at(visit: Visit, code: str) -> list[Bound]:
@@ -67,18 +65,24 @@ def row_menu(visit: Visit, type_id: int, item_id: int) -> Html:
             address=f"/crm/type/{type_id}/menu/{place}/{item_id}/",
             text=str(bound.get("title") or "Application"),
         )
-        for place, (_, bound) in enumerate(bound_at(visit, _MENUS[type_id]))
+        for place, (_, bound) in enumerate(bound_at(visit, CARD_TYPES[type_id].list_menu))
     ]
     return render("row_menu", items=join(items), number=item_id) if items else Html("")
 
 
 def menu_page(visit: Visit, type_id: int, place: int, item_id: int) -> Response:
     """What an item of the menu opens, laid over the list."""
-    code = _MENUS.get(type_id, "")
-    found = bound_at(visit, code)
-    if place >= len(found):
+    card_type = CARD_TYPES.get(type_id)
+    found = bound_at(visit, card_type.list_menu) if card_type else []
+    if card_type is None or place >= len(found):
         return notice(visit, "Not found", "There is no such item in the menu.", status=404)
-    frame = frame_at(visit, found[place], code=code, item_id=item_id, path=_LISTS[type_id])
+    frame = frame_at(
+        visit,
+        found[place],
+        code=card_type.list_menu,
+        item_id=item_id,
+        path=card_type.list_path,
+    )
     title = application_of(visit, found[place][0]).title
     return page(visit, title, render("app_page", title=title, frame=frame))
 

@@ -21,7 +21,8 @@ from sandbox.world.removed import RemovedOAuth, RemovedRest
 from sandbox.world.users import Role as Role
 from sandbox.world.users import User as User
 
-DEAL, CONTACT, COMPANY, SMART_INVOICE = 2, 3, 4, 31  # CRM object types
+# CRM object types
+DEAL, CONTACT, COMPANY, ORDER, SMART_INVOICE = 2, 3, 4, 14, 31
 
 ACCESS_TOKEN_SECONDS = 3600
 REFRESH_TOKEN_SECONDS = 180 * 24 * 3600

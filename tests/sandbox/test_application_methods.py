@@ -121,6 +121,14 @@ def test_bind_and_get() -> None:
     assert row["langAll"]["en"]["TITLE"] == "Payments"
 
 
+@pytest.mark.parametrize("placement", ["CRM_COMPANY_DETAIL_TAB", "CRM_CONTACT_DETAIL_TAB"])
+def test_bind_a_tab_of_a_customers_card(placement: str) -> None:
+    """widgets/crm/detail-tab.md."""
+    wire = in_process()
+    assert ask(wire, "placement.bind", {**TAB, "PLACEMENT": placement}, user=seed.ADMIN) is True
+    assert [row["placement"] for row in bound(wire)] == [placement]
+
+
 def test_title_defaults_to_the_applications_and_may_come_by_language() -> None:
     """placement.php: PlacementLangTable."""
     wire = in_process()

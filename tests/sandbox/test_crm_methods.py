@@ -78,6 +78,12 @@ def test_item_list_of_smart_invoices() -> None:
         ({"@id": [seed.DEAL, str(seed.HIDDEN_DEAL), 999]}, [seed.DEAL, seed.HIDDEN_DEAL]),
         ({"id": [seed.DEAL, seed.OWN_DEAL]}, [seed.DEAL, seed.OWN_DEAL]),
         ({"assignedById": seed.OWN_MANAGER}, [seed.OWN_DEAL]),
+        ({"companyId": seed.COMPANY}, [seed.DEAL]),
+        ({"=companyId": str(seed.COMPANY)}, [seed.DEAL]),
+        ({"contactId": seed.CONTACT}, [seed.DEAL, seed.SEVERAL_DEAL]),
+        ({"=contactId": str(seed.CONTACT)}, [seed.DEAL, seed.SEVERAL_DEAL]),
+        ({"@contactId": [seed.CONTACT], ">id": seed.DEAL}, [seed.SEVERAL_DEAL]),
+        ({"=companyId": seed.CONTACT}, []),
         ({"%title": "office CHAIRS"}, [seed.DEAL]),
         ({">opportunity": 100000}, [seed.JPY_DEAL]),
         (

@@ -8,10 +8,19 @@ import pytest
 
 from sandbox.server.app import Sandbox
 from sandbox.world import seed
+from sandbox.world.world import COMPANY, CONTACT, ORDER
 from tests.sandbox.host_pages import DEAL_TAB, a_stage, ask, form_of, ours, page
 
 ORDER_PATH = f"/shop/orders/details/{seed.ORDER}/"
-PLACES = ("CRM_ORDER_DETAIL_TAB", "CRM_DEAL_LIST_MENU", "CRM_SMART_INVOICE_LIST_MENU")
+COMPANY_PATH = f"/crm/company/details/{seed.COMPANY}/"
+CONTACT_PATH = f"/crm/contact/details/{seed.CONTACT}/"
+PLACES = (
+    "CRM_COMPANY_DETAIL_TAB",
+    "CRM_CONTACT_DETAIL_TAB",
+    "CRM_ORDER_DETAIL_TAB",
+    "CRM_DEAL_LIST_MENU",
+    "CRM_SMART_INVOICE_LIST_MENU",
+)
 
 
 @pytest.fixture
@@ -22,15 +31,52 @@ def sandbox() -> Sandbox:
     return sandbox
 
 
-def test_an_orders_card_has_the_tab(sandbox: Sandbox) -> None:
-    fields = form_of(page(sandbox, f"{ORDER_PATH}?tab=rest_1", user=seed.MANAGER)).fields
-    assert fields["PLACEMENT"] == "CRM_ORDER_DETAIL_TAB"
-    assert json.loads(fields["PLACEMENT_OPTIONS"]) == {"ID": str(seed.ORDER), "URI": ORDER_PATH}
+@pytest.mark.parametrize(
+    ("path", "placement", "object_id"),
+    [
+        (COMPANY_PATH, "CRM_COMPANY_DETAIL_TAB", seed.COMPANY),
+        (CONTACT_PATH, "CRM_CONTACT_DETAIL_TAB", seed.CONTACT),
+        (ORDER_PATH, "CRM_ORDER_DETAIL_TAB", seed.ORDER),
+    ],
+)
+def test_a_card_has_the_applications_tab(
+    sandbox: Sandbox, path: str, placement: str, object_id: int
+) -> None:
+    fields = form_of(page(sandbox, f"{path}?tab=rest_1", user=seed.MANAGER)).fields
+    assert fields["PLACEMENT"] == placement
+    assert json.loads(fields["PLACEMENT_OPTIONS"]) == {"ID": str(object_id), "URI": path}
+
+
+def test_a_deal_links_to_its_customers(sandbox: Sandbox) -> None:
+    deal = page(sandbox, f"/crm/deal/details/{seed.DEAL}/", user=seed.MANAGER)
+    links = {link.attributes["href"]: link.text for link in deal.all("a")}
+    assert links[COMPANY_PATH] == "Sample Customer Ltd"
+    assert links[CONTACT_PATH] == "Cora Contact"
+
+
+def test_a_customers_card_lists_the_payments_of_its_readable_deals_and_invoices(
+    sandbox: Sandbox,
+) -> None:
+    def listed(type_id: int, item_id: int, user: int) -> list[int]:
+        answer = ask(sandbox, f"/_host/payments?type={type_id}&id={item_id}", user=user)
+        return sorted(payment["id"] for payment in json.loads(answer.body)["payments"])
+
+    sandbox.world.portals[seed.ALPHA].items[COMPANY, seed.COMPANY].responsible_id = seed.OWN_MANAGER
+    company = listed(COMPANY, seed.COMPANY, seed.MANAGER)
+    assert company == [seed.PAYMENT, seed.INVOICE_PAYMENT]
+    contact = listed(CONTACT, seed.CONTACT, seed.MANAGER)
+    assert contact == [seed.PAYMENT, *seed.SEVERAL_PAYMENTS]
+    assert listed(COMPANY, seed.COMPANY, seed.OWN_MANAGER) == []
+
+
+def test_a_customers_card_is_closed_without_the_right_to_read_it(sandbox: Sandbox) -> None:
+    assert ask(sandbox, COMPANY_PATH, user=seed.OWN_MANAGER).status == 403
+    assert ask(sandbox, "/crm/contact/details/999/", user=seed.MANAGER).status == 404
 
 
 def test_an_order_is_hidden_with_its_deal(sandbox: Sandbox) -> None:
     assert ask(sandbox, ORDER_PATH, user=seed.OWN_MANAGER).status == 404
-    path = f"/_host/order/{seed.ORDER}/payments"
+    path = f"/_host/payments?type={ORDER}&id={seed.ORDER}"
     assert ask(sandbox, path, user=seed.OWN_MANAGER).status == 404
     assert ask(sandbox, path, user=seed.MANAGER).status == 200
     loose = f"/shop/orders/details/{seed.LOOSE_ORDER}/"

@@ -25,6 +25,8 @@ BY_SCOPE: dict[str | None, tuple[str, ...]] = {
         "CRM_SMART_INVOICE_LIST_MENU",
         "CRM_SMART_INVOICE_DETAIL_TOOLBAR",
         "CRM_SMART_INVOICE_DETAIL_TAB",
+        "CRM_COMPANY_DETAIL_TAB",
+        "CRM_CONTACT_DETAIL_TAB",
         "CRM_ORDER_DETAIL_TAB",
     ),
 }
