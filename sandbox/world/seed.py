@@ -12,6 +12,91 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from sandbox.world import world as kinds
+from sandbox.world.ids import ACME_HANDLER as ACME_HANDLER
+from sandbox.world.ids import ACME_PAY as ACME_PAY
+from sandbox.world.ids import ACQUIRER as ACQUIRER
+from sandbox.world.ids import ACQUIRER_DEAL as ACQUIRER_DEAL
+from sandbox.world.ids import ACQUIRER_PAYMENT as ACQUIRER_PAYMENT
+from sandbox.world.ids import ADMIN as ADMIN
+from sandbox.world.ids import ALPHA as ALPHA
+from sandbox.world.ids import BETA as BETA
+from sandbox.world.ids import BILL as BILL
+from sandbox.world.ids import BILL_DEAL as BILL_DEAL
+from sandbox.world.ids import BILL_PAYMENT as BILL_PAYMENT
+from sandbox.world.ids import BUILT_IN_DEAL as BUILT_IN_DEAL
+from sandbox.world.ids import CANCELED_DEAL as CANCELED_DEAL
+from sandbox.world.ids import CANCELED_ORDER as CANCELED_ORDER
+from sandbox.world.ids import CANCELED_PAYMENT as CANCELED_PAYMENT
+from sandbox.world.ids import CASH as CASH
+from sandbox.world.ids import CASH_DEAL as CASH_DEAL
+from sandbox.world.ids import CASH_PAYMENT as CASH_PAYMENT
+from sandbox.world.ids import COMPANY as COMPANY
+from sandbox.world.ids import COMPANY_DEAL as COMPANY_DEAL
+from sandbox.world.ids import COMPANY_ORDER as COMPANY_ORDER
+from sandbox.world.ids import COMPANY_PAY as COMPANY_PAY
+from sandbox.world.ids import COMPANY_PAYMENT as COMPANY_PAYMENT
+from sandbox.world.ids import CONTACT as CONTACT
+from sandbox.world.ids import DEAL as DEAL
+from sandbox.world.ids import DEMO_CARD_HANDLER as DEMO_CARD_HANDLER
+from sandbox.world.ids import DEMO_CARD_PAY as DEMO_CARD_PAY
+from sandbox.world.ids import DISMISSED as DISMISSED
+from sandbox.world.ids import DOCUMENT as DOCUMENT
+from sandbox.world.ids import DOCUMENT_PAYMENT as DOCUMENT_PAYMENT
+from sandbox.world.ids import EMPTY_DEAL as EMPTY_DEAL
+from sandbox.world.ids import EXTRANET as EXTRANET
+from sandbox.world.ids import HIDDEN_DEAL as HIDDEN_DEAL
+from sandbox.world.ids import HIDDEN_PAYMENT as HIDDEN_PAYMENT
+from sandbox.world.ids import INACTIVE_DEAL as INACTIVE_DEAL
+from sandbox.world.ids import INACTIVE_PAY as INACTIVE_PAY
+from sandbox.world.ids import INACTIVE_PAYMENT as INACTIVE_PAYMENT
+from sandbox.world.ids import INNER as INNER
+from sandbox.world.ids import INNER_PAYMENT as INNER_PAYMENT
+from sandbox.world.ids import INVOICE as INVOICE
+from sandbox.world.ids import INVOICE_ORDER as INVOICE_ORDER
+from sandbox.world.ids import INVOICE_PAY as INVOICE_PAY
+from sandbox.world.ids import INVOICE_PAYMENT as INVOICE_PAYMENT
+from sandbox.world.ids import JPY_DEAL as JPY_DEAL
+from sandbox.world.ids import JPY_PAYMENT as JPY_PAYMENT
+from sandbox.world.ids import KWD_DEAL as KWD_DEAL
+from sandbox.world.ids import KWD_PAYMENT as KWD_PAYMENT
+from sandbox.world.ids import LOOSE_ORDER as LOOSE_ORDER
+from sandbox.world.ids import LOOSE_PAYMENT as LOOSE_PAYMENT
+from sandbox.world.ids import MANAGER as MANAGER
+from sandbox.world.ids import ON_DELIVERY as ON_DELIVERY
+from sandbox.world.ids import ON_DELIVERY_PAYMENT as ON_DELIVERY_PAYMENT
+from sandbox.world.ids import ORDER as ORDER
+from sandbox.world.ids import OTHER_CLIENT_ID as OTHER_CLIENT_ID
+from sandbox.world.ids import OTHER_DEAL as OTHER_DEAL
+from sandbox.world.ids import OTHER_HANDLER as OTHER_HANDLER
+from sandbox.world.ids import OTHER_PAY as OTHER_PAY
+from sandbox.world.ids import OTHER_PAYMENT as OTHER_PAYMENT
+from sandbox.world.ids import OTHER_SECRET as OTHER_SECRET
+from sandbox.world.ids import OUR_CLIENT_ID as OUR_CLIENT_ID
+from sandbox.world.ids import OUR_SCOPES as OUR_SCOPES
+from sandbox.world.ids import OUR_SECRET as OUR_SECRET
+from sandbox.world.ids import OWN_DEAL as OWN_DEAL
+from sandbox.world.ids import OWN_MANAGER as OWN_MANAGER
+from sandbox.world.ids import OWN_PAYMENT as OWN_PAYMENT
+from sandbox.world.ids import PAID_DEAL as PAID_DEAL
+from sandbox.world.ids import PAID_PAYMENT as PAID_PAYMENT
+from sandbox.world.ids import PAYMENT as PAYMENT
+from sandbox.world.ids import PLAIN_DEALS as PLAIN_DEALS
+from sandbox.world.ids import PLAIN_PAYMENTS as PLAIN_PAYMENTS
+from sandbox.world.ids import READER as READER
+from sandbox.world.ids import SETTINGS_ADMIN as SETTINGS_ADMIN
+from sandbox.world.ids import SEVERAL_DEAL as SEVERAL_DEAL
+from sandbox.world.ids import SEVERAL_ORDERS as SEVERAL_ORDERS
+from sandbox.world.ids import SEVERAL_PAYMENTS as SEVERAL_PAYMENTS
+from sandbox.world.ids import SHARED_DEAL as SHARED_DEAL
+from sandbox.world.ids import SHARED_INVOICE as SHARED_INVOICE
+from sandbox.world.ids import SHARED_ORDER as SHARED_ORDER
+from sandbox.world.ids import SHARED_PAYMENT as SHARED_PAYMENT
+from sandbox.world.ids import USD_DEAL as USD_DEAL
+from sandbox.world.ids import USD_PAYMENT as USD_PAYMENT
+from sandbox.world.ids import WEBHOOK_CODE as WEBHOOK_CODE
+from sandbox.world.ids import WEBHOOK_SCOPES as WEBHOOK_SCOPES
+from sandbox.world.ids import ZERO_DEAL as ZERO_DEAL
+from sandbox.world.ids import ZERO_PAYMENT as ZERO_PAYMENT
 from sandbox.world.installing import begin_installation as begin_installation
 from sandbox.world.world import (
     Application,
@@ -26,53 +111,6 @@ from sandbox.world.world import (
     Webhook,
     World,
 )
-
-ALPHA = "a1fa0000000000000000000000000001"
-BETA = "be7a0000000000000000000000000002"
-
-OUR_CLIENT_ID = "local.5f00000000a1b2.12345678"
-OUR_SECRET = "sandbox-secret-of-our-application"
-OTHER_CLIENT_ID = "local.5f00000000c3d4.87654321"
-OTHER_SECRET = "sandbox-secret-of-the-other-application"
-OUR_SCOPES = ("crm", "sale", "pay_system", "placement", "user_brief")
-
-ADMIN, SETTINGS_ADMIN, MANAGER, READER, EXTRANET, DISMISSED, OWN_MANAGER = range(1, 8)
-
-# The administrator's incoming webhook, the same code on both portals.
-WEBHOOK_CODE = "sandboxwebhook01"
-WEBHOOK_SCOPES = (*OUR_SCOPES, "user")
-
-# Pay systems: built-in ones first, then those of REST handlers.
-CASH, BILL, ACQUIRER, ON_DELIVERY, INNER, DOCUMENT = range(1, 7)
-ACME_PAY, DEMO_CARD_PAY, OTHER_PAY, INACTIVE_PAY, INVOICE_PAY, COMPANY_PAY = range(11, 17)
-ACME_HANDLER, DEMO_CARD_HANDLER, OTHER_HANDLER = "acmepay", "democardpay", "otherwallet"
-
-# The exact case of the documentation's tab example: placement options say {"ID": "8061"}.
-DEAL, ORDER, PAYMENT = 8061, 163, 271
-COMPANY, CONTACT = 61, 71  # the customer of DEAL
-SEVERAL_DEAL = 8062  # two orders, four payments, one of them paid
-SEVERAL_ORDERS, SEVERAL_PAYMENTS = (164, 165), (272, 273, 274, 275)
-CASH_DEAL, CASH_PAYMENT = 8063, 276
-BILL_DEAL, BILL_PAYMENT = 8064, 277
-ACQUIRER_DEAL, ACQUIRER_PAYMENT = 8065, 278
-OTHER_DEAL, OTHER_PAYMENT = 8066, 279
-PAID_DEAL, PAID_PAYMENT = 8067, 280
-CANCELED_DEAL, CANCELED_ORDER, CANCELED_PAYMENT = 8068, 171, 281
-ZERO_DEAL, ZERO_PAYMENT = 8069, 282
-USD_DEAL, USD_PAYMENT = 8070, 283
-JPY_DEAL, JPY_PAYMENT = 8071, 284
-KWD_DEAL, KWD_PAYMENT = 8072, 285
-OWN_DEAL, OWN_PAYMENT = 8073, 286  # the only deal that OWN_MANAGER sees
-HIDDEN_DEAL, HIDDEN_PAYMENT = 8074, 287  # one of those that OWN_MANAGER does not see
-SHARED_DEAL, SHARED_INVOICE, SHARED_ORDER, SHARED_PAYMENT = 8075, 501, 178, 288
-INVOICE, INVOICE_ORDER, INVOICE_PAYMENT = 502, 179, 289
-LOOSE_ORDER, LOOSE_PAYMENT = 180, 290  # an order with no CRM item
-COMPANY_DEAL, COMPANY_ORDER, COMPANY_PAYMENT = 8076, 181, 291
-INACTIVE_DEAL, INACTIVE_PAYMENT = 8077, 292
-BUILT_IN_DEAL = 8078
-ON_DELIVERY_PAYMENT, INNER_PAYMENT, DOCUMENT_PAYMENT = 293, 294, 295
-EMPTY_DEAL = 8079
-PLAIN_DEALS, PLAIN_PAYMENTS = (8080, 8081, 8082), tuple(range(296, 305))
 
 _TITLES = {
     DEAL: "Office chairs for the new floor",
