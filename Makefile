@@ -46,8 +46,8 @@ test: $(DEVELOPMENT) $(COMPILED) ## Run the suite, on SQLite and on PostgreSQL
 	$(ON_SQLITE) -m "not processes"
 	$(ON_POSTGRESQL) -m "django_db and not browser"
 
-soak: export RUNS_A_CHUNK = 100
-soak: $(DEVELOPMENT) $(COMPILED) ## Run all of the suite on both databases, with 1,000 random runs on each (an hour)
+soak: export SOAK = 1
+soak: $(DEVELOPMENT) $(COMPILED) ## Run all of the suite on both databases, the long sweeps whole (over an hour)
 	$(ON_SQLITE)
 	$(ON_POSTGRESQL) -m "not browser"
 

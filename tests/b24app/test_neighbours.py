@@ -13,8 +13,7 @@ import socket
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -29,6 +28,7 @@ from sandbox.server.ports import LOOPBACK, Doors, running
 from sandbox.tools.app_process import ROOT, App, running_app
 from sandbox.world import seed
 from tests.b24app.servers import Listener, listening
+from tests.waiting import until
 
 WORKERS = 3
 BAD, GOOD = 1, 2
@@ -143,13 +143,6 @@ def keep(app: App, told: dict[str, str]) -> None:
         check=True,
         timeout=PATIENCE,
     )
-
-
-def until(condition: Callable[[], bool]) -> None:
-    give_up = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < give_up, "it did not come to that"
-        time.sleep(0.05)
 
 
 @pytest.mark.parametrize("drips", [False, True], ids=["silent", "dripping"])

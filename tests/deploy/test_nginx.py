@@ -25,6 +25,7 @@ from sandbox.tools.app_process import ROOT
 from sandbox.tools.visitor import Visitor
 from sandbox.world import seed
 from tests.deploy.proxied import NGINX, Proxied, member_ids, proxied, readme_arguments
+from tests.waiting import until
 
 pytestmark = [
     pytest.mark.skipif(
@@ -217,8 +218,8 @@ def test_what_a_client_says_of_itself_is_overwritten(stage: Proxied) -> None:
     assert "Strict-Transport-Security" in answer.headers  # It came by TLS, says the app.
     assert answer.headers["X-Request-ID"] != forged["X-Request-ID"]
     assert re.fullmatch(r"[0-9a-f]{32}", answer.headers["X-Request-ID"])
-    logged = (stage.folder / "pay.log").read_text()
-    assert answer.headers["X-Request-ID"] in logged
+    # nginx writes the line after the answer is sent.
+    until(lambda: answer.headers["X-Request-ID"] in (stage.folder / "pay.log").read_text())
 
 
 def test_wrong_passwords_are_counted_for_the_address_that_the_proxy_saw(stage: Proxied) -> None:

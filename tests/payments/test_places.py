@@ -11,7 +11,7 @@ from b24app import models
 from sandbox.api.faults import Fault
 from sandbox.server.app import Sandbox
 from sandbox.world import seed
-from sandbox.world.world import Portal
+from sandbox.world.world import DEAL, Portal
 from tests.payments import stage
 from tests.payments.frames import DEAL_TAB, INVOICE_TAB, Frame, offer_in, text_of
 from tests.payments.test_cost import SQL_AN_OPENING, statements
@@ -139,3 +139,63 @@ def test_an_orders_tab_takes_as_few_statements_as_any_opening(manager: Frame) ->
 def test_an_orders_tab_that_cannot_be_read_says_so(manager: Frame, sandbox: Sandbox) -> None:
     sandbox.faults.add(Fault("operation_limit", method="crm.orderentity.list", times=None))
     assert manager.opened(ORDER_TAB, str(seed.ORDER)).status_code >= 400
+
+
+COMPANY_TAB, CONTACT_TAB = "CRM_COMPANY_DETAIL_TAB", "CRM_CONTACT_DETAIL_TAB"
+CUSTOMERS = pytest.mark.parametrize(
+    ("placement", "customer_id"),
+    [(COMPANY_TAB, seed.COMPANY), (CONTACT_TAB, seed.CONTACT)],
+    ids=["company", "contact"],
+)
+
+
+@CUSTOMERS
+def test_a_customers_tab_shows_what_is_unpaid_on_their_deals(
+    manager: Frame, alpha: Portal, placement: str, customer_id: int
+) -> None:
+    other = alpha.items[DEAL, seed.SEVERAL_DEAL]
+    other.company_id, other.contact_id = seed.COMPANY, seed.CONTACT
+    html = text_of(manager.opened(placement, str(customer_id)))
+    unpaid = {one for one in seed.SEVERAL_PAYMENTS if not alpha.payments[one].paid}
+    assert payments_in(html) == {seed.PAYMENT, *unpaid}
+    # Each row has a link to its deal.
+    assert f"/crm/deal/details/{seed.DEAL}/" in html
+    assert f"/crm/deal/details/{seed.SEVERAL_DEAL}/" in html
+
+
+@CUSTOMERS
+def test_a_payment_is_paid_from_a_customers_tab(
+    manager: Frame, alpha: Portal, placement: str, customer_id: int
+) -> None:
+    alpha.items[DEAL, seed.SEVERAL_DEAL].contact_id = 0
+    html = text_of(manager.opened(placement, str(customer_id)))
+    assert payments_in(html) == {seed.PAYMENT}
+    answer = manager.post("/payments/pay/", offer=offer_in(html), pay_system_id=seed.ACME_PAY)
+    assert 'data-state="paid"' in text_of(answer)
+    assert alpha.payments[seed.PAYMENT].times_paid == 1
+    assert not payments_in(text_of(manager.opened(placement, str(customer_id))))
+
+
+@CUSTOMERS
+def test_deals_that_a_person_may_not_read_are_not_in_a_customers_tab(
+    own_manager: Frame, placement: str, customer_id: int
+) -> None:
+    html = text_of(own_manager.opened(placement, str(customer_id)))
+    assert not payments_in(html)
+    assert "There is nothing to pay here that you may see" in html
+
+
+@CUSTOMERS
+def test_a_portal_that_ignores_the_filter_shows_no_other_customers_payments(
+    manager: Frame, monkeypatch: pytest.MonkeyPatch, placement: str, customer_id: int
+) -> None:
+    monkeypatch.setattr("sandbox.api.methods.crm_item._filtered", lambda items, _: items)
+    assert not payments_in(text_of(manager.opened(placement, "999")))
+
+
+@CUSTOMERS
+def test_one_deal_that_gives_no_answer_is_not_a_customer_without_debts(
+    manager: Frame, sandbox: Sandbox, placement: str, customer_id: int
+) -> None:
+    sandbox.faults.add(Fault("status500", method="crm.item.payment.list", times=None))
+    assert manager.opened(placement, str(customer_id)).status_code >= 500

@@ -17,6 +17,7 @@ from payments.ledger.verify import verify
 from tests.payments.killing import Processes, app_processes, attempts_on, scene
 from tests.payments.random_numbers import shown
 from tests.payments.random_run import Run, draw
+from tests.soak import SOAK
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -26,7 +27,7 @@ pytestmark = [
 
 FIRST = 20260101
 CHUNKS, MOST_IN_A_CHUNK = 10, 100
-RUNS_A_CHUNK = int(os.environ.get("RUNS_A_CHUNK", "25"))
+RUNS_A_CHUNK = MOST_IN_A_CHUNK if SOAK else MOST_IN_A_CHUNK // 4
 ONE = os.environ.get("RANDOM_RUN")
 
 
