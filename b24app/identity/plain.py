@@ -16,8 +16,8 @@ _OF_CALLBACK = ("code", "state")
 def where_to_open(request: HttpRequest) -> HttpResponseBase:
     """Answers GET and HEAD of the frame's addresses: says where to open the app.
 
-    Renders b24app/plain.html, without a context of its own. It holds no action, so any page may
-    frame it: a portal that opens the app by GET should show words, not an empty frame.
+    Renders b24app/identity/plain.html, without a context of its own. It holds no action, so any
+    page may frame it: a portal that opens the app by GET should show words, not an empty frame.
 
     Local applications have one address, to which Bitrix24 also returns people from /oauth/start/:
     those are sent on.
@@ -25,5 +25,5 @@ def where_to_open(request: HttpRequest) -> HttpResponseBase:
     if all(name in request.GET for name in _OF_CALLBACK):
         parameters = {name: request.GET[name] for name in _OF_CALLBACK}
         return redirect(f"{reverse('oauth-callback')}?{urlencode(parameters)}")
-    response: HttpResponse = render(request, "b24app/plain.html")
+    response: HttpResponse = render(request, "b24app/identity/plain.html")
     return response

@@ -86,7 +86,7 @@ def start(request: HttpRequest) -> HttpResponse:
 def callback(request: HttpRequest) -> HttpResponse:
     """Take the code that the person came back with, and keep their tokens.
 
-    Renders b24app/oauth_done.html, without a context of its own.
+    Renders b24app/identity/signed_in.html, without a context of its own.
     """
     form = CallbackForm(request.GET)
     if not form.is_valid():
@@ -99,7 +99,7 @@ def callback(request: HttpRequest) -> HttpResponse:
         security.warning("sign-in refused: it was another portal (member_id %s)", portal.member_id)
         raise PortalUnknown("another portal than the one the sign-in was started for")
     store.store_user_pair(portal, pair)
-    response = render(request, "b24app/oauth_done.html")
+    response = render(request, "b24app/identity/signed_in.html")
     response.delete_cookie(COOKIE, path=reverse("oauth-callback"))
     return response
 

@@ -20,7 +20,7 @@ class RepairForm(forms.Form):
 @require_POST
 @portal_required
 def page(request: PortalRequest) -> HttpResponse:
-    """Renders b24app/doctor.html with `lines`; for whoever is portal admin at this moment."""
+    """Renders b24app/install/doctor.html with `lines`, for the portal's administrators."""
     repairs.require_administrator(request.person)
     return _looked_over(request)
 
@@ -41,4 +41,4 @@ def repair(request: PortalRequest) -> HttpResponse:
 def _looked_over(request: PortalRequest) -> HttpResponse:
     person = request.person
     lines = doctor.examine(person.portal, administrator=person.client)
-    return render(request, "b24app/doctor.html", {"lines": lines})
+    return render(request, "b24app/install/doctor.html", {"lines": lines})

@@ -18,14 +18,14 @@ from b24app.install import installation
 def page(request: HttpRequest) -> HttpResponseBase:
     """Prove and remember the installer, then show a page whose script finishes the job.
 
-    Renders b24app/install.html with `finish_url`, to be posted to once with the session in its
-    header, and `app_url`, where the app is.
+    Renders b24app/install/install.html with `finish_url`, to be posted to once with the
+    session in its header, and `app_url`, where the app is.
     """
     if request.method != "POST":
         return where_to_open(request)
     installation.begin(request)
     context = {"finish_url": reverse("install-finish"), "app_url": "/"}
-    return render(request, "b24app/install.html", context)
+    return render(request, "b24app/install/install.html", context)
 
 
 @require_POST

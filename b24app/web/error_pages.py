@@ -68,7 +68,7 @@ def _may_help_to_retry(error: B24Error) -> bool:
 def respond(
     request: HttpRequest, *, status: int, code: str, sentence: StrOrPromise, retry: bool = False
 ) -> HttpResponse:
-    """The answer, with the templates b24app/error.html and b24app/_fragments/error.html.
+    """The answer, with the templates b24app/web/error.html and b24app/web/error_message.html.
 
     Their context: `sentence`, `code`, `status`, `retry` (whether opening the same again may help:
     a page that a portal has posted can be posted anew).
@@ -79,7 +79,7 @@ def respond(
         return JsonResponse({"error": code, "sentence": str(sentence)}, status=status)
     context = {"sentence": sentence, "code": code, "status": status, "retry": retry}
     is_fragment = request.headers.get("HX-Request") == "true"
-    template = "b24app/_fragments/error.html" if is_fragment else "b24app/error.html"
+    template = "b24app/web/error_message.html" if is_fragment else "b24app/web/error.html"
     return render(request, template, context, status=status)
 
 

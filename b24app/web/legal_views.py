@@ -15,9 +15,9 @@ from b24app.web.middleware import framed_by
 
 @require_safe
 def page(request: HttpRequest, kind: str) -> HttpResponse:
-    """Renders legal/<kind>/<language>.html with `publisher`, `title`, `kind`, `others` (the same
-    text's other languages), `beside` and `beside_title` (the other text), and for how many days
-    what is kept: `history_days`, `ledger_days`, `grace_days`, `call_days`."""
+    """Renders b24app/web/legal/<kind>/<language>.html with `publisher`, `title`, `kind`,
+    `others` (the same text's other languages), `beside` and `beside_title` (the other text), and
+    for how many days what is kept: `history_days`, `ledger_days`, `grace_days`, `call_days`."""
     if kind not in legal.KINDS:
         raise Http404(kind)
     language = legal.language_for(
@@ -38,7 +38,7 @@ def page(request: HttpRequest, kind: str) -> HttpResponse:
         "call_days": settings.B24_REST_LOG_DAYS,
     }
     with translation.override(language.code):
-        response = render(request, f"legal/{kind}/{language.code}.html", context)
+        response = render(request, f"b24app/web/legal/{kind}/{language.code}.html", context)
     # It holds no action and nobody's data, and a portal may show it beside the app.
     framed_by(response, request, "*")
     response["Content-Language"] = language.code

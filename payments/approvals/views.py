@@ -31,7 +31,7 @@ def approvals(request: PortalRequest) -> HttpResponse:
         "waiting": lines.waiting_lines(desk, request.person.portal),
         "own": lines.own_lines(desk, request.person.portal),
     }
-    return render(request, "payments/screens/approvals.html", context)
+    return render(request, "payments/approvals/approvals.html", context)
 
 
 @require_GET
@@ -47,7 +47,7 @@ def question(request: PortalRequest) -> HttpResponse:
     choice, kind = read_choice(request), _read_kind(request)
     asked = ask_question(request.person, sealed=choice.offer, pay_system_id=choice.pay_system_id)
     context = {"question": asked, "kind": kind.value}
-    return render(request, "payments/_fragments/approval_question.html", context)
+    return render(request, "payments/approvals/request_question.html", context)
 
 
 @require_POST
@@ -64,7 +64,7 @@ def ask(request: PortalRequest) -> HttpResponse:
         kind=kind,
     )
     context = {"status": status.status_asked(offer), "keeps_choice": False}
-    return _and_badges(render(request, "payments/_fragments/outcome.html", context))
+    return _and_badges(render(request, "payments/shared/outcome.html", context))
 
 
 @require_POST
@@ -86,7 +86,7 @@ def decision(request: PortalRequest) -> HttpResponse:
         "requester": _requester(person, approval)[approval.requested_by],
         "note_length": NOTE_LENGTH,
     }
-    return render(request, "payments/_fragments/decision_question.html", context)
+    return render(request, "payments/approvals/decision_question.html", context)
 
 
 @require_POST
@@ -102,7 +102,7 @@ def decide(request: PortalRequest) -> HttpResponse:
         line = lines.decided_line(approval, names={})
     else:
         line = lines.own_line(requests.withdraw(person, approval_id), names={})
-    template = "payments/_fragments/approval_settle.html"
+    template = "payments/approvals/settle.html"
     return _and_badges(render(request, template, {"line": line}))
 
 

@@ -100,7 +100,7 @@ def _screen(request: PortalRequest, run: Run | None, *, is_worked: bool = False)
     if run is not None:
         context["progress"] = progress.progress_of(run)
         context["groups"] = lines.groups_of(run, person.portal)
-    return render(request, "payments/screens/bulk.html", context)
+    return render(request, "payments/bulk/bulk.html", context)
 
 
 def _progress(
@@ -121,4 +121,4 @@ def _progress(
         "asks_to_stop": asks_to_stop,
         "changed": lines.rows_shown(run, person.portal, changed),
     }
-    return render(request, "payments/_fragments/bulk_step.html", context)
+    return render(request, "payments/bulk/step.html", context)

@@ -39,7 +39,7 @@ def history(request: PortalRequest) -> HttpResponse:
     context["unfinished"] = unfinished_run(request.person)
     if scope.is_admin:
         context.update(waiting_context(scope))
-    return render(request, "payments/screens/history.html", context)
+    return render(request, "payments/history/history.html", context)
 
 
 @require_GET
@@ -48,7 +48,7 @@ def found(request: PortalRequest) -> HttpResponse:
     """What is wanted, with its totals."""
     wanted = past.read_filter(request.GET)
     context = _found(past.scope_of(request.person), wanted)
-    return render(request, "payments/_fragments/history_found.html", context)
+    return render(request, "payments/history/found.html", context)
 
 
 @require_GET
@@ -58,7 +58,7 @@ def more(request: PortalRequest) -> HttpResponse:
     wanted = past.read_filter(request.GET)
     before = positive_id(request.GET.get("before", ""))
     context = _page(past.scope_of(request.person), wanted, before=before)
-    return render(request, "payments/_fragments/history_rows.html", context)
+    return render(request, "payments/history/rows.html", context)
 
 
 @require_POST
@@ -97,7 +97,7 @@ def printed(request: PortalRequest) -> HttpResponse:
     }
     if scope.is_admin and wanted.user_id is not None:
         context["wanted_person"] = scope.name([wanted.user_id])[wanted.user_id]
-    return render(request, "payments/history_print.html", context)
+    return render(request, "payments/history/print.html", context)
 
 
 def _found(scope: Scope, wanted: Filter, *, size: int = past.PAGE) -> dict[str, Any]:

@@ -76,7 +76,7 @@ def _waiting(request: PortalRequest, said: StrOrPromise) -> HttpResponse:
     """The list as it is now; the badge and the rows below it are asked for anew."""
     scope = Scope(request.person, is_admin=True)
     context = {**waiting_context(scope), "said": said}
-    answer = render(request, "payments/_fragments/history_waiting.html", context)
+    answer = render(request, "payments/history/waiting.html", context)
     answer["HX-Trigger"] = "badges, attempts"
     return answer
 

@@ -20,7 +20,7 @@ from payments.offer import open_offer
 @portal_required
 def mark_question(request: PortalRequest) -> HttpResponse:
     asked = ask_mark(request.person, sealed=read_offer(request))
-    return render(request, "payments/_fragments/question_mark.html", {"question": asked})
+    return render(request, "payments/listing/mark_question.html", {"question": asked})
 
 
 @require_POST
@@ -35,7 +35,7 @@ def mark(request: PortalRequest) -> HttpResponse:
 def undo_question(request: PortalRequest) -> HttpResponse:
     asked = ask_undo(request.person, sealed=read_offer(request))
     context = {"question": asked, "note_length": NOTE_LENGTH}
-    return render(request, "payments/_fragments/question_undo.html", context)
+    return render(request, "payments/listing/undo_question.html", context)
 
 
 @require_POST

@@ -20,7 +20,7 @@ from payments.offer import Offer, open_offer
 def question(request: PortalRequest) -> HttpResponse:
     choice = read_choice(request)
     asked = ask(request.person, sealed=choice.offer, pay_system_id=choice.pay_system_id)
-    return render(request, "payments/_fragments/question.html", {"question": asked})
+    return render(request, "payments/listing/pay_question.html", {"question": asked})
 
 
 @require_POST
@@ -47,4 +47,4 @@ def outcome(
     shown = outcome_of(request.person, offer, attempt)
     keeps_choice = keeps_choice and shown.status.pay_system_id == offer.pay_system_id
     context = {"status": shown.status, "choice": shown.choice, "keeps_choice": keeps_choice}
-    return render(request, "payments/_fragments/outcome.html", context)
+    return render(request, "payments/shared/outcome.html", context)

@@ -33,7 +33,7 @@ def unpaid(request: PortalRequest) -> HttpResponse:
         "most_at_once": MOST_PAYMENTS,
         "unfinished": unfinished_run(person),
     }
-    return render(request, "payments/screens/unpaid.html", context)
+    return render(request, "payments/listing/unpaid.html", context)
 
 
 @require_GET
@@ -58,7 +58,7 @@ def listing(request: PortalRequest) -> HttpResponse:
         "search": search,
         "may_bulk": _may_bulk(request, found, reading),
     }
-    return render(request, "payments/_fragments/rows.html", context)
+    return render(request, "payments/listing/rows.html", context)
 
 
 def _may_bulk(request: PortalRequest, found: Listing, reading: MainReading) -> bool:

@@ -20,7 +20,7 @@ from payments.visibility import MainReading, Reading
 @csrf_exempt  # Its proof is the posted token, which no other site has.
 @require_http_methods(["GET", "HEAD", "POST"])
 def home(request: HttpRequest) -> HttpResponseBase:
-    """Renders payments/tab.html or payments/main.html. Raises BadInput where a card or a list does
+    """Renders payments/listing/tab.html or main.html. Raises BadInput where a card or a list does
     not say on which item it was opened, and as `Opening.enter`."""
     if request.method != "POST":
         return where_to_open(request)
@@ -35,7 +35,7 @@ def home(request: HttpRequest) -> HttpResponseBase:
     }
     if not isinstance(reading, MainReading):
         context["tab"] = TABS[opening.placement]
-        return render(request, "payments/tab.html", context)
+        return render(request, "payments/listing/tab.html", context)
     may_bulk = listing.rules.may_bulk(person.user_id, is_admin=opening.is_admin)
     context |= {
         "may_bulk": listing.may_pay and may_bulk,
@@ -43,7 +43,7 @@ def home(request: HttpRequest) -> HttpResponseBase:
         "unfinished": unfinished_run(person),
         "may_set_up": reading.may_set_up,
     }
-    return render(request, "payments/main.html", context)
+    return render(request, "payments/listing/main.html", context)
 
 
 def _reading(opening: Opening) -> Reading:

@@ -51,7 +51,7 @@ def policy(request: PortalRequest) -> HttpResponse:
     context = {"form": form, "stored": stored, "is_saved": is_saved}
     if stored.changed_by is not None:
         context["changed_by"] = known.get(stored.changed_by, "")
-    return render(request, "payments/screens/policy.html", context)
+    return render(request, "payments/policy/policy.html", context)
 
 
 def _systems(person: Person) -> list[PaySystem] | None:

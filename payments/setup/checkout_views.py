@@ -35,4 +35,4 @@ def checkout(request: HttpRequest) -> HttpResponse:
 @require_GET
 def bill(request: HttpRequest, sealed: str) -> HttpResponse:
     """Shows what the seller wrote; asks nobody and changes nothing."""
-    return render(request, "payments/bill.html", {"bill": settlement.open_bill(sealed)})
+    return render(request, "payments/setup/bill.html", {"bill": settlement.open_bill(sealed)})

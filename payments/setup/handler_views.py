@@ -68,7 +68,7 @@ def delete(request: PortalRequest, handler_id: int) -> HttpResponse:
             context["problem"] = error.sentence
         else:
             return changed(request, _("Deleted."))
-    return render(request, "payments/screens/handler_delete.html", context)
+    return render(request, "payments/setup/handler_delete.html", context)
 
 
 def _form(
@@ -82,4 +82,4 @@ def _form(
     """`now` is what a field says meanwhile, where that is not what was typed. `quiet` marks no
     field: the person is not done yet."""
     context = {"forms": forms, "handler_id": handler_id, "now": now or {}, "quiet": quiet}
-    return render(request, "payments/screens/handler.html", context)
+    return render(request, "payments/setup/handler.html", context)

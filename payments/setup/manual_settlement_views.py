@@ -38,7 +38,7 @@ def ask_removal(request: PortalRequest) -> HttpResponse:
     numbers = [system.details.id for system in found.systems]
     depending = dependents(client, request.person.portal, numbers)
     context = {"provider": found, "dependents": depending}
-    return render(request, "payments/screens/provider_remove.html", context)
+    return render(request, "payments/setup/manual_settlement_remove.html", context)
 
 
 @require_POST

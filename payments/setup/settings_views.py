@@ -55,11 +55,11 @@ def effective(request: PortalRequest, pay_system_id: int) -> HttpResponse:
     client = request.person.client
     read_setup(client).system(pay_system_id)
     found = saving.effective(client, payment_id=payment_id, pay_system_id=pay_system_id)
-    return render(request, "payments/_fragments/effective.html", {"effective": found})
+    return render(request, "payments/setup/effective_settings.html", {"effective": found})
 
 
 def _page(request: PortalRequest, context: dict[str, Any]) -> HttpResponse:
-    return render(request, "payments/screens/system_settings.html", context)
+    return render(request, "payments/setup/pay_system_settings.html", context)
 
 
 def _payer(request: PortalRequest, payers: list[tuple[int, str]]) -> int:

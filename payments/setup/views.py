@@ -93,7 +93,7 @@ def delete(request: PortalRequest, pay_system_id: int) -> HttpResponse:
             context["problem"] = error.sentence
         else:
             return changed(request, _("Deleted."))
-    return render(request, "payments/screens/system_delete.html", context)
+    return render(request, "payments/setup/pay_system_delete.html", context)
 
 
 def listed(
@@ -102,7 +102,7 @@ def listed(
     """The screen with both lists, below what has just been done or not."""
     found = manual_settlement.find(setup)
     context = {"setup": setup, "provider": found, "done": done, "problem": problem}
-    return render(request, "payments/screens/systems.html", context)
+    return render(request, "payments/setup/pay_systems.html", context)
 
 
 def changed(request: PortalRequest, done: str) -> HttpResponse:
@@ -120,4 +120,4 @@ def _form(
 ) -> HttpResponse:
     """`now` is what a field says meanwhile, where that is not what was typed."""
     context = {"form": form, "pay_system_id": pay_system_id, "now": now or {}}
-    return render(request, "payments/screens/system.html", context)
+    return render(request, "payments/setup/pay_system.html", context)

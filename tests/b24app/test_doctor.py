@@ -262,7 +262,7 @@ def test_an_administrator_reads_the_same_lines(
     answer = ask(client, sandbox, alpha, seed.ADMIN)
     html = answer.content.decode()
     assert answer.status_code == 200
-    assert "b24app/doctor.html" in [template.name for template in answer.templates]
+    assert "b24app/install/doctor.html" in [template.name for template in answer.templates]
     assert 'data-ok="no"' not in html
     assert "Tabs and events" in html
     assert not [token for token in sandbox.world.tokens if token in html]

@@ -127,9 +127,9 @@ def test_every_failure_becomes_a_page_or_a_fragment(
 ) -> None:
     page: Any = browser.post(f"/fail/{name}/")
     fragment: Any = browser.post(f"/fail/{name}/", headers={"hx-request": "true"})
-    for answer, template in ((page, "error.html"), (fragment, "_fragments/error.html")):
+    for answer, template in ((page, "error.html"), (fragment, "error_message.html")):
         assert answer.status_code == status
-        assert answer.templates[0].name == f"b24app/{template}"
+        assert answer.templates[0].name == f"b24app/web/{template}"
         assert (answer.context["code"], answer.context["status"]) == (code, status)
         assert answer.context["retry"] is retry
         assert str(answer.context["sentence"]) in unescape(answer.content.decode())

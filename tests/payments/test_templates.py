@@ -54,17 +54,17 @@ def status(state: str = DUE, **changes: object) -> Status:
 
 
 def settle(shown: Status) -> str:
-    return render_to_string("payments/_fragments/settle.html", {"status": shown})
+    return render_to_string("payments/shared/settle.html", {"status": shown})
 
 
 def outcome(shown: Status, *, keeps_choice: bool) -> str:
     context = {"status": shown, "keeps_choice": keeps_choice}
-    return render_to_string("payments/_fragments/outcome.html", context)
+    return render_to_string("payments/shared/outcome.html", context)
 
 
 def question(*, pay_system_id: int = 11, name: str = "Acme Pay") -> str:
     asked = Question(OFFER, "sealed", pay_system_id, name)
-    return render_to_string("payments/_fragments/question.html", {"question": asked})
+    return render_to_string("payments/listing/pay_question.html", {"question": asked})
 
 
 def words(html: str) -> str:
@@ -115,14 +115,18 @@ def test_the_question_names_sum_system_payment_and_deal() -> None:
     asked = {"question": Question(named, "sealed", 11, "Acme Pay")}
     until = datetime(2026, 12, 1, 12, tzinfo=UTC)
     undo = {"question": UndoQuestion(named, "sealed", "Acme Pay", until)}
-    for name in ("question", "question_mark", "question_undo", "approval_question"):
-        shown = undo if name == "question_undo" else asked
-        html = render_to_string(f"payments/_fragments/{name}.html", {**shown, "kind": "pay"})
+    for name, shown in (
+        ("listing/pay_question", asked),
+        ("listing/mark_question", asked),
+        ("listing/undo_question", undo),
+        ("approvals/request_question", asked),
+    ):
+        html = render_to_string(f"payments/{name}.html", {**shown, "kind": "pay"})
         assert "payment 163/1" in words(html)
         assert title in words(html)
     untitled = replace(OFFER, owner=Owner(31, 502))
     asked = {"question": Question(untitled, "sealed", 11, "Acme Pay")}
-    html = render_to_string("payments/_fragments/question.html", asked)
+    html = render_to_string("payments/listing/pay_question.html", asked)
     assert "Invoice 502" in words(html)
     assert "changed" not in html
 

@@ -43,7 +43,7 @@ def test_a_plain_browser_is_told_where_to_open_the_app(
 ) -> None:
     answer = getattr(client, method)("/")
     assert answer.status_code == 200
-    assert "b24app/plain.html" in [template.name for template in answer.templates]
+    assert "b24app/identity/plain.html" in [template.name for template in answer.templates]
     assert sandbox.log == []
 
 
@@ -57,7 +57,7 @@ def test_nothing_else_is_done_with_the_address(client: Client) -> None:
 def test_a_deal_tab_shows_the_payments_of_that_deal(manager: Frame) -> None:
     answer = manager.opened(DEAL_TAB, str(seed.SEVERAL_DEAL))
     html = text_of(answer)
-    assert "payments/tab.html" in [template.name for template in answer.templates]
+    assert "payments/listing/tab.html" in [template.name for template in answer.templates]
     shown = {int(found) for found in re.findall(r'<tr data-payment="(\d+)">', html)}
     assert shown == set(seed.SEVERAL_PAYMENTS)
     assert "400.00&nbsp;" in html
@@ -74,7 +74,7 @@ def test_an_invoice_tab_shows_the_payments_of_that_invoice(manager: Frame) -> No
 def test_every_other_placement_shows_the_main_page(manager: Frame, placement: str) -> None:
     answer = manager.opened(placement, "8061")
     text_of(answer)
-    assert "payments/main.html" in [template.name for template in answer.templates]
+    assert "payments/listing/main.html" in [template.name for template in answer.templates]
 
 
 def test_the_main_page_links_each_payment_to_its_deal_or_invoice(manager: Frame) -> None:
