@@ -1,4 +1,4 @@
-"""What a person is asked before a payment is made, marked by hand or undone."""
+"""Checks a chosen payment and builds the question that a person confirms before it is paid."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from payments.offer import Offer, open_offer
 
 
 class NoSuchSystem(Missing):
-    """The pay system was not among those to choose from, or is not any more."""
+    """The pay system is not, or is no longer, one that this payment can be paid by."""
 
     sentence_by_default = _(
         "This payment system cannot be chosen any more. Nothing was done. "
@@ -27,7 +27,7 @@ class NoSuchSystem(Missing):
 
 
 class MayNotChange(FrameError):
-    """This person may not read the order, which changing it begins with."""
+    """This person may not read the order, so they may not change it either."""
 
     status = 403
     sentence_by_default = why_not(reasons.NO_ORDER_UPDATE)
@@ -35,25 +35,25 @@ class MayNotChange(FrameError):
 
 @dataclass(frozen=True)
 class Question:
-    """`changes_system`: another pay system than the bound one was chosen, so that the payment has
-    to be bound to it first."""
-
     offer: Offer
-    sealed: str
-    pay_system_id: int
+    sealed: str  # The offer, signed: the answer sends it back.
+    pay_system_id: int  # The chosen one.
     pay_system_name: str
 
     @property
     def changes_system(self) -> bool:
+        """Returns whether the payment has to be bound to another pay system before it is paid."""
         return self.pay_system_id != self.offer.pay_system_id
 
 
 def ask(person: Person, *, sealed: str, pay_system_id: int) -> Question:
-    """Asks Bitrix24 nothing where the payment keeps its pay system; else whether the person may
-    read the order and, once in a while, for the portal's pay systems.
+    """Returns the question to confirm.
 
-    Raises Missing for an offer that is not this person's or a pay system that cannot be chosen,
-    MayNotChange where the order is not theirs to change.
+    Calls Bitrix24 only if another pay system than the payment's own was chosen: then it reads the
+    order with this person's token and, where they are not cached, the portal's pay systems.
+
+    Raises Missing if the offer belongs to another person, NoSuchSystem if the pay system cannot be
+    chosen, MayNotChange if this person may not change the order.
     """
     offer = open_offer(sealed, person)
     if pay_system_id == offer.pay_system_id:
@@ -64,8 +64,10 @@ def ask(person: Person, *, sealed: str, pay_system_id: int) -> Question:
 
 
 def read_systems(person: Person, offer: Offer) -> Systems | None:
-    """The portal's pay systems, None where they are not known, asked for at the same time as
-    whether this person may read the order. Raises MayNotChange where they may not."""
+    """Returns the portal's pay systems, None if they are not known.
+
+    Reads the order with this person's token at the same time; raises MayNotChange if they may not.
+    """
     reading = SystemsReading(person.portal)
     batch = person.client.batch()
     may_read = batch.add(gateway.may_read_order_of(offer.payment_id))
@@ -75,8 +77,10 @@ def read_systems(person: Person, offer: Offer) -> Systems | None:
 
 
 def refuse_unreadable(person: Person, offer: Offer, may_read: Pending[bool]) -> None:
-    """Raises MayNotChange where Bitrix24 says no. Without an answer the person may go on: what they
-    press is asked of Bitrix24 in any case."""
+    """Raises MayNotChange if Bitrix24 refuses to show the order.
+
+    Any other failure is let through: Bitrix24 checks the right again when the person confirms.
+    """
     try:
         if may_read.get():
             return

@@ -1,4 +1,4 @@
-"""What a person is asked before they mark a payment as paid by hand, or undo one."""
+"""Checks a payment and builds the question before it is marked as paid by hand, or undone."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ class NotMarkedByHand(Missing):
 
 
 class NothingToUndo(FrameError):
-    """Nobody may undo this payment, or not any more; `reason` is a code of reasons.py."""
+    """This payment cannot be undone, or can no longer be."""
 
     status = 409
 
     def __init__(self, reason: str = reasons.NOT_PAID_HERE) -> None:
         super().__init__(reason)
-        self.reason = reason
+        self.reason = reason  # A code of payments/reasons.py.
 
     @property
     def sentence(self) -> StrOrPromise:
@@ -59,20 +59,18 @@ class MarkQuestion:
 
 @dataclass(frozen=True)
 class UndoQuestion:
-    """`until` is how long it can be undone."""
-
     offer: Offer
     sealed: str
-    pay_system_name: str
-    until: datetime
+    pay_system_name: str  # The one that it was paid by.
+    until: datetime  # Afterwards it can no longer be undone.
 
 
 def ask_mark(person: Person, *, sealed: str) -> MarkQuestion:
-    """Asks Bitrix24 whether the person may read the order and, once in a while, for the portal's
-    pay systems.
+    """Returns the question to confirm.
 
-    Raises Missing for an offer that is not this person's, NotMarkedByHand where there is no need,
-    MayNotChange where the order is not theirs to change.
+    Reads the order with this person's token and, where they are not cached, the portal's pay
+    systems. Raises Missing if the offer belongs to another person, NotMarkedByHand if the payment's
+    pay system does not need it, MayNotChange if this person may not change the order.
     """
     offer = open_offer(sealed, person)
     systems = read_systems(person, offer)
@@ -83,8 +81,10 @@ def ask_mark(person: Person, *, sealed: str) -> MarkQuestion:
 
 
 def ask_undo(person: Person, *, sealed: str) -> UndoQuestion:
-    """`find_undo`, and asks Bitrix24 whether the person may read the order. Raises the same, and
-    MayNotChange where the order is not theirs to change."""
+    """Returns what `find_undo` returns, and reads the order with this person's token.
+
+    Raises what `find_undo` raises, and MayNotChange if this person may not change the order.
+    """
     question = find_undo(person, sealed=sealed)
     batch = person.client.batch()
     may_read = batch.add(gateway.may_read_order_of(question.offer.payment_id))
@@ -94,11 +94,11 @@ def ask_undo(person: Person, *, sealed: str) -> UndoQuestion:
 
 
 def find_undo(person: Person, *, sealed: str) -> UndoQuestion:
-    """What would be undone. Asks Bitrix24 whether this is an administrator, where the rules need to
-    know.
+    """Returns what would be undone.
 
-    Raises Missing for an offer that is not this person's, NothingToUndo where the app did not pay
-    it or too long ago, UndoForbidden where the rules do not let this person.
+    Asks Bitrix24 whether this person is an administrator only if the portal's rules depend on it.
+    Raises Missing if the offer belongs to another person, NothingToUndo if the app did not pay it
+    or paid it too long ago, UndoForbidden if the rules do not let this person undo.
     """
     offer = open_offer(sealed, person)
     rules = policy_of(person.portal)

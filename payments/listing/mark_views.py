@@ -1,4 +1,4 @@
-"""Mark as paid by hand, and undo: each asks once, does it once and shows how the payment stands."""
+"""Views that mark as paid by hand and undo: the question, then the action and its outcome."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def undo_question(request: PortalRequest) -> HttpResponse:
 @require_POST
 @portal_required
 def undo(request: PortalRequest) -> HttpResponse:
-    """Whoever may not be asked may not undo either, whatever they post."""
+    # The rules are checked here as before the question: a request can be sent without one.
     asked = find_undo(request.person, sealed=read_offer(request))
     attempt = undoing.undo(request.person, asked.offer, note=read_note(request))
     return outcome(request, asked.offer, attempt)

@@ -1,4 +1,4 @@
-"""The screens of the main page, in the order in which their links stand."""
+"""Lists the screens of the main page, in the order of their links."""
 
 from __future__ import annotations
 
@@ -13,15 +13,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Screen:
-    """`name` is its address's name within `payments:`, and the `data-screen` of its <main>. `badge`
-    names an address that answers with a number to show beside the link, or with nothing. Whom a
-    link is not shown, the screen itself refuses."""
+    """A screen and who has a link to it; its view refuses everyone else."""
 
-    name: str
+    name: str  # Its URL name in `payments:`, and the `data-screen` of its <main>.
     label: StrOrPromise
     admins_only: bool = False
-    needs_set_up: bool = False  # the right to change the CRM's settings
-    badge: str = ""
+    needs_set_up: bool = False  # The right to change the CRM's settings.
+    badge: str = ""  # URL name of a view that returns a number to show beside the link, or nothing.
 
 
 SCREENS = (
@@ -35,6 +33,7 @@ SCREENS = (
 
 
 def screens_for(*, is_admin: bool, may_set_up: bool) -> list[Screen]:
+    """Returns the screens that this person has links to."""
     return [
         screen
         for screen in SCREENS

@@ -1,4 +1,4 @@
-"""How a row looks once a button was pressed: what has become of it, and what can be done next."""
+"""Builds a row after a button was pressed: the payment's status and what can be done next."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from payments.visibility import Choice, choice_of
 from payments.visibility.restrictions import rule_of
 from payments.visibility.usual_system import Habit
 
-# After these refusals of an undoing, the same would be refused again.
-_UNDOING_IS_OVER = frozenset(
+# After one of these refusals, the same undo would be refused again.
+_UNDO_IS_OVER = frozenset(
     {
         reasons.SUM_CHANGED,
         reasons.CURRENCY_CHANGED,
@@ -38,22 +38,23 @@ _UNDOING_IS_OVER = frozenset(
 
 @dataclass(frozen=True)
 class Outcome:
-    """`choice` is what the payment can be paid by where it is unpaid."""
-
     status: Status
-    choice: Choice | None
+    choice: Choice | None  # What the payment can be paid by, if it is unpaid.
 
 
 def outcome_of(person: Caller, offer: Offer, attempt: Attempt | None) -> Outcome:
-    """`attempt` is what Pay, Mark, Undo or Check now answered. Asks Bitrix24 for the pay systems
-    where they are not cached, and whether this is an administrator where the rules need to know:
-    without an answer there is a button less, for what was done has to be shown."""
+    """Returns what to show after Pay, Mark, Undo or Check now, which returned `attempt`.
+
+    Reads the pay systems if they are not cached, and whether this person is an administrator if the
+    rules depend on it. If Bitrix24 does not answer, a button is missing; nothing is raised, because
+    what was done has to be shown.
+    """
     choice = None
     if attempt is None or can_be_paid_after(attempt):
-        standing = offer_after(offer, attempt)
+        next_offer = offer_after(offer, attempt)
         may_change = not refused_changes.remembered(person, [offer.payment_id])
         found = choice_of(
-            standing, _systems(person), rule_of(person, standing), may_change=may_change
+            next_offer, _systems(person), rule_of(person, next_offer), may_change=may_change
         )
         choice = Habit(person).applied_to(found)
     can_undo = _can_undo(person, attempt)
@@ -67,10 +68,10 @@ def _systems(person: Caller) -> Systems | None:
 
 
 def _can_undo(person: Caller, attempt: Attempt | None) -> bool:
-    paid = _what_made_it_paid(attempt)
+    paid = _attempt_that_paid(attempt)
     if paid is None:
         return False
-    # Only a button: whoever presses it is judged by the rules of that moment.
+    # Only shows a button: the rules are checked again when it is pressed.
     rules = (attempt and attempt.rules_read) or policy_of(person.portal)
     may = partial(may_undo, person.user_id, paid, rules=rules)
     try:
@@ -79,10 +80,11 @@ def _can_undo(person: Caller, attempt: Attempt | None) -> bool:
         return False
 
 
-def _what_made_it_paid(attempt: Attempt | None) -> Attempt | None:
+def _attempt_that_paid(attempt: Attempt | None) -> Attempt | None:
+    """Returns the attempt that made the payment paid, if it still is and can be undone."""
     if attempt is None:
         return None
     if attempt.kind != Kind.UNDO:
         return attempt if attempt.state == State.PAID else None
-    is_over = attempt.reason in _UNDOING_IS_OVER
+    is_over = attempt.reason in _UNDO_IS_OVER
     return attempt.undoes if attempt.state == State.REFUSED and not is_over else None

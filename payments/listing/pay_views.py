@@ -1,4 +1,4 @@
-"""Pay asks once, pays once and shows how the payment stands; Check now looks again."""
+"""Views that pay (the question, then the payment) and that check a payment again."""
 
 from __future__ import annotations
 
@@ -42,8 +42,11 @@ def check(request: PortalRequest) -> HttpResponse:
 def outcome(
     request: PortalRequest, offer: Offer, attempt: Attempt | None, *, keeps_choice: bool = False
 ) -> HttpResponse:
-    """`keeps_choice`: the row has its choice of pay systems, and after a refusal still needs it,
-    unless the payment has another pay system by now."""
+    """Renders payments/shared/outcome.html with `status`, `choice` and `keeps_choice`.
+
+    `keeps_choice` says that the row shows a list of pay systems, which it needs again after a
+    refusal, unless the payment has another pay system by now.
+    """
     shown = outcome_of(request.person, offer, attempt)
     keeps_choice = keeps_choice and shown.status.pay_system_id == offer.pay_system_id
     context = {"status": shown.status, "choice": shown.choice, "keeps_choice": keeps_choice}

@@ -1,4 +1,4 @@
-"""What the screens show: rows and outcomes as values that a template only has to print."""
+"""Builds the values that templates print for a row: status, owner's link, reasons."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from payments.visibility import Choice, Listing, Row
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
 
-# Beside the states of an attempt: nobody has tried yet; and what is never to be taken for a payment
-# through a pay system.
+# States beside those of an attempt: no attempt yet; and what must not look like a payment that a
+# pay system made.
 DUE, MARKED, MARKING, UNDOING, NOT_UNDONE = "due", "marked", "marking", "undoing", "not-undone"
 WORDS: dict[str, StrOrPromise] = {
     DUE: _("Not paid"),
@@ -43,7 +43,7 @@ _STATES_OF_KIND: dict[tuple[str, str], str] = {
     (Kind.UNDO, State.REFUSED): NOT_UNDONE,
 }
 
-# After these, what the person was shown is no longer true: the same offer would be refused again.
+# After one of these refusals the row is outdated: the same offer would be refused again.
 _OFFER_IS_OVER = frozenset(
     {
         reasons.ALREADY_PAID,
@@ -61,38 +61,37 @@ _OFFER_IS_OVER = frozenset(
         reasons.UNPAID_SINCE,
     }
 )
-# However it was paid, it was not by what was tried.
+# The payment is paid, but not by this attempt.
 _PAID_OTHERWISE = frozenset({reasons.PAID_BY_OTHER, reasons.PAID_EARLIER, reasons.PAID_AGAIN})
 
 
 @dataclass(frozen=True)
 class OwnerLink:
-    """A deal, an invoice or another item: `path` is what BX24.openPath takes, `url` the same page
-    for a window of its own."""
+    """Links to a deal, an invoice or another item of the CRM."""
 
-    path: str
-    url: str
+    path: str  # For BX24.openPath.
+    url: str  # The same page for a new window.
     title: StrOrPromise
 
 
 @dataclass(frozen=True)
 class Status:
-    """How one payment stands, and the sealed offer that the buttons beside that send."""
+    """The status of one payment and what this person can do with it."""
 
     payment_id: int
-    state: str
+    state: str  # A key of WORDS.
     pay_system_id: int
     pay_system_name: str
-    offer: str
+    offer: str  # Sealed; the row's buttons send it.
     can_pay: bool = False
     can_mark: bool = False
     can_ask: bool = False
     can_ask_to_mark: bool = False
     can_check: bool = False
     can_undo: bool = False
-    at: datetime | None = None
+    at: datetime | None = None  # When it was paid, marked or undone.
     sentences: Sequence[StrOrPromise] = ()
-    # In place of the payment's own pay system, which cannot be paid through.
+    # What to choose from if the payment cannot be paid by its own pay system.
     other_systems: Sequence[PaySystem] = ()
 
     @property
@@ -101,12 +100,12 @@ class Status:
 
     @property
     def has_choice(self) -> bool:
-        """Is a pay system chosen beside the payment, to pay by or to ask for?"""
+        """Returns whether the row has a list of pay systems to pay by, or to ask approval for."""
         return (self.can_pay or self.can_ask) and not self.other_systems
 
     @property
     def has_other_way(self) -> bool:
-        """Can it be paid only by a pay system that is not its own?"""
+        """Returns whether it can be paid only by a pay system that is not its own."""
         return (self.can_pay or self.can_ask) and bool(self.other_systems)
 
     @property
@@ -129,6 +128,7 @@ class Line:
 
 
 def lines(listing: Listing, portal: Portal) -> list[Line]:
+    """Returns a line for each readable payment of the listing, in its order."""
     return [
         Line(
             row,
@@ -150,7 +150,7 @@ def unreadable_lines(listing: Listing, portal: Portal) -> list[UnreadableLine]:
 
 
 def owner_link(owner: Owner | None, portal: Portal) -> OwnerLink | None:
-    """None where an order belongs to nothing in the CRM."""
+    """Returns links to the payment's owner, None if the order belongs to no item of the CRM."""
     if owner is None:
         return None
     path = f"/crm/type/{owner.type_id}/details/{owner.id}/"
@@ -161,7 +161,7 @@ def owner_link(owner: Owner | None, portal: Portal) -> OwnerLink | None:
 
 
 def owner_title(owner: Owner) -> StrOrPromise:
-    """Its title as Bitrix24 has it, else what it is and its id."""
+    """Returns its title in Bitrix24, or its kind and id if it has no title."""
     title = _("Item %(id)s")
     if owner.type_id == DEAL:
         title = _("Deal %(id)s")
@@ -171,7 +171,7 @@ def owner_title(owner: Owner) -> StrOrPromise:
 
 
 def status_of(row: Row, *, may_pay: bool, names: Mapping[int, str]) -> Status:
-    """How the payment of a listed row stands. `names` are those of whoever approved."""
+    """Returns the status of a listed payment. `names` has the approvers' names by user id."""
     payment, status = row.payment, _due(row.offer)
     if row.attempt is not None and (not payment.paid or row.attempt.kind == Kind.UNDO):
         return status_after(row.offer, row.attempt)
@@ -188,7 +188,7 @@ def status_of(row: Row, *, may_pay: bool, names: Mapping[int, str]) -> Status:
                 *([row.undo_refused] if row.undo_refused else []),
             ],
         )
-    past = [row.paid_back] if row.paid_back else []
+    paid_back = [row.paid_back] if row.paid_back else []
     status = replace(
         status,
         can_pay=row.payable,
@@ -198,14 +198,14 @@ def status_of(row: Row, *, may_pay: bool, names: Mapping[int, str]) -> Status:
         other_systems=row.other_systems,
     )
     if row.payable or row.markable:
-        words = [*past, *_approved(row.approval, names), *_by_hand(row)]
+        words = [*paid_back, *_approved(row.approval, names), *_by_hand(row)]
         return replace(status, sentences=words)
-    # Who may not pay anyway is told so once, above the list.
-    return replace(status, sentences=[*past, row.why_not] if may_pay else past)
+    # A person who may not pay at all reads that once, above the list.
+    return replace(status, sentences=[*paid_back, row.why_not] if may_pay else paid_back)
 
 
 def _by_hand(row: Row) -> Sequence[StrOrPromise]:
-    """What to say where a payment can be marked and not be paid."""
+    """Returns why a payment can be marked as paid but not be paid."""
     if row.payable:
         return ()
     return [sentences.BY_HAND_ONLY if row.why_not == reasons.NO_FITTING_SYSTEM else row.why_not]
@@ -214,9 +214,9 @@ def _by_hand(row: Row) -> Sequence[StrOrPromise]:
 def status_after(
     offer: Offer, attempt: Attempt | None, *, choice: Choice | None = None, can_undo: bool = False
 ) -> Status:
-    """How the payment stands after a button was pressed; without an attempt, nobody ever tried.
+    """Returns the status after a button was pressed. No attempt means that none was ever made.
 
-    `choice` is what it can be paid by from now on, needed where `can_be_paid_after` says so.
+    `choice` says what the payment can be paid by next; pass it if `can_be_paid_after(attempt)`.
     """
     status = replace(_due(offer_after(offer, attempt)), can_undo=can_undo)
     if choice is not None:
@@ -244,15 +244,17 @@ def status_after(
 
 
 def can_be_paid_after(attempt: Attempt) -> bool:
-    """The payment is unpaid, and what the person was shown of it still holds."""
+    """Returns whether the payment is unpaid and the offer that the person saw is still valid."""
     if attempt.kind == Kind.UNDO:
         return attempt.state == State.UNDONE and not attempt.reason
     return attempt.state == State.REFUSED and attempt.reason not in _OFFER_IS_OVER
 
 
 def offer_after(offer: Offer, attempt: Attempt | None) -> Offer:
-    """What Pay offers next: bound to what was chosen this time; once it was undone, what the person
-    is shown of it is new."""
+    """Returns the offer for the next attempt.
+
+    It has the pay system that this attempt bound the payment to. After an undo it is as of now.
+    """
     if attempt is None:
         return offer
     if attempt.state == State.UNDONE:
@@ -265,18 +267,19 @@ def offer_after(offer: Offer, attempt: Attempt | None) -> Offer:
 
 
 def state_of(attempt: Attempt) -> str:
+    """Returns the state to show, a key of WORDS."""
     return state_by(attempt.kind, attempt.state, attempt.reason)
 
 
 def state_by(kind: str, state: str, reason: str) -> str:
-    """What `state_of` returns for an attempt with these values."""
+    """Returns what `state_of` returns for an attempt with these values."""
     if reason in _PAID_OTHERWISE:
         return State.PAID.value
     return _STATES_OF_KIND.get((kind, state), state)
 
 
 def status_asked(offer: Offer) -> Status:
-    """How the payment stands once its approval has been asked for."""
+    """Returns the status of a payment whose approval has just been asked for."""
     return replace(_due(offer), sentences=[reasons.WAITS_FOR_APPROVAL])
 
 

@@ -1,4 +1,4 @@
-"""The person's own run that is not over, as the other screens tell of it."""
+"""Finds a person's unfinished run, which the other screens link to."""
 
 from __future__ import annotations
 
@@ -12,16 +12,14 @@ from payments.models import ACTIVE_STATES, RowState, Run, RunState
 
 @dataclass(frozen=True)
 class Unfinished:
-    """`done` of `total` rows are not waiting any more; rows that are left out do not count."""
-
     run_id: int
     is_paused: bool
-    done: int
-    total: int
+    done: int  # Rows that no longer wait.
+    total: int  # Without the rows that are left out.
 
 
 def unfinished_run(person: Person) -> Unfinished | None:
-    """One statement, by the index that allows one active run a person."""
+    """Returns the person's active run, None if they have no such run. Runs one statement."""
     found = (
         Run.objects.filter(
             portal=person.portal, user_id=person.user_id, state__in=list(ACTIVE_STATES)

@@ -1,4 +1,4 @@
-"""The main page's list once the page is open: the whole screen, the next page, a search."""
+"""Views of the list of unpaid payments: the whole screen, the next page, a search."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from payments.visibility import Listing, MainReading
 @require_GET
 @portal_required
 def unpaid(request: PortalRequest) -> HttpResponse:
-    """The whole screen, for a person who comes back from another one."""
+    """Renders the whole screen, for a person who returns from another screen."""
     person = request.person
     reading = MainReading(person.portal, person.client, ask_profile=True)
     run_batches(*reading.batches)
@@ -39,6 +39,7 @@ def unpaid(request: PortalRequest) -> HttpResponse:
 @require_GET
 @portal_required
 def listing(request: PortalRequest) -> HttpResponse:
+    """Renders the rows of a search, or of the page below the payment `before`."""
     search = read_search(request)
     person = request.person
     reading = MainReading(
