@@ -1,7 +1,6 @@
-"""Totals as a picture: figures of an SVG, worked out here so that a template only prints them.
+"""Computes the coordinates of the SVG charts of the totals; a template prints them.
 
-What was paid and what was marked by hand differ by a pattern, days by where they stand, pay systems
-by their names: nothing is said by colour alone.
+Nothing is shown by colour alone: marked sums have a pattern, days a position, pay systems a name.
 """
 
 from __future__ import annotations
@@ -21,23 +20,25 @@ from payments.money import figures
 
 WIDTH, HEIGHT = 480, 170
 _TOP, _FLOOR = 22, 146
-# Between bars a fifth of their room stays empty.
+# A fifth of the room of each bar stays empty.
 _FILLED = Decimal("0.8")
 _WIDEST = Decimal(40)
-# So many have room for their sums and days; of more only the first, the last and the largest.
+# So many bars have room for a label each. Of more, only the first, last and largest have one.
 MOST_LABELLED = 7
 _TENTH = Decimal("0.1")
-# The first and the last day stand at the ends of the axis; between them there is room for another.
+# The room that the labels of the first and the last day take at the ends of the axis.
 _AXIS_END = 80
+# A label is centred on its bar: so far from the edge, a long sum still fits into the picture.
+_LABEL_MARGIN = Decimal(44)
 
 
 @dataclass(frozen=True)
 class Bar:
-    """Measures as SVG has them, with a point whatever the language. `marked_*` stands upon the
-    rest."""
+    """One day. Coordinates are SVG numbers, with a point in every language."""
 
     day: date
     amount: Amount
+    # The part that is marked is drawn on top of the part that is paid.
     x: str
     width: str
     middle: str
@@ -45,14 +46,14 @@ class Bar:
     paid_height: str
     marked_y: str
     marked_height: str
-    top: str
-    label: str
+    top: str  # Where the label is.
+    label: str  # The sum, or empty.
     day_label: str
 
 
 @dataclass(frozen=True)
 class Share:
-    """A pay system's part; widths are percentages of the largest."""
+    """A pay system's part of the total. Widths are percentages of the largest part."""
 
     name: str
     amount: Amount
@@ -67,20 +68,20 @@ class Chart:
     bars: Sequence[Bar]
     shares: Sequence[Share]
     has_marked: bool
-    # The ends of the axis, where the days are too many for each to have its own.
+    # Labels for the ends of the axis, if there are too many days for a label each.
     first_day: str = ""
     last_day: str = ""
 
 
 def charts(found: Totals) -> list[Chart]:
-    """One for each currency."""
+    """Returns a chart for each currency."""
     if found.first is None or found.last is None:
         return []
     return [_chart(one, found.first, found.last) for one in found.currencies]
 
 
 def _chart(one: CurrencyTotals, first: date, last: date) -> Chart:
-    # Nobody asked for the empty days before the first.
+    # Leaves out the empty days before the first payment.
     begin = max(first, min(one.days))
     bars = _bars(one, begin, last)
     labels_all = all(bar.day_label for bar in bars)
@@ -107,7 +108,7 @@ def _bars(one: CurrencyTotals, begin: date, last: date) -> list[Bar]:
         middle = room * (day - begin).days + room / 2
         paid, marked = amount.paid * scale, amount.marked * scale
         is_labelled = day in labelled
-        apart = _AXIS_END < middle < WIDTH - _AXIS_END
+        has_room = _AXIS_END < middle < WIDTH - _AXIS_END
         bars.append(
             Bar(
                 day=day,
@@ -121,7 +122,7 @@ def _bars(one: CurrencyTotals, begin: date, last: date) -> list[Bar]:
                 marked_height=_text(marked),
                 top=_text(_FLOOR - paid - marked - 5),
                 label=figures(amount.sum, one.currency) if is_labelled else "",
-                day_label=_short(day) if is_labelled and (is_each_labelled or apart) else "",
+                day_label=_short(day) if is_labelled and (is_each_labelled or has_room) else "",
             )
         )
     return bars
@@ -135,9 +136,7 @@ def _labelled(one: CurrencyTotals) -> set[date]:
 
 
 def _inside(middle: Decimal) -> Decimal:
-    """A label is centred on its bar and as wide as a long sum: it must not leave the picture."""
-    margin = Decimal(44)
-    return min(max(middle, margin), WIDTH - margin)
+    return min(max(middle, _LABEL_MARGIN), WIDTH - _LABEL_MARGIN)
 
 
 def _shares(one: CurrencyTotals) -> list[Share]:

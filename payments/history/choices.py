@@ -1,4 +1,4 @@
-"""Whom and what the history can be searched by: the people and pay systems that are in it."""
+"""Lists the people and pay systems that the history can be searched by."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from django.db import connection
 from b24app.models import Portal
 from payments.history.names import system_name
 
-# A list that a person chooses from; whoever has more finds the rest by their numbers.
+# How long the lists of the form are. The rest can be found by an order's or payment's number.
 MOST_PEOPLE = 500
 MOST_SYSTEMS = 100
 
-# A DISTINCT would read every row of the portal. From each value to the next larger one it is one
-# step down an index, however many rows have it.
+# A DISTINCT would read every row of the portal. This steps from each value to the next larger one
+# in an index, however many rows have the same value.
 _PEOPLE = """
 WITH RECURSIVE found(id) AS (
     SELECT MIN(user_id) FROM payments_attempt WHERE portal_id = %(portal)s
@@ -55,21 +55,19 @@ SELECT id, {_LAST_NAME} FROM found WHERE id IS NOT NULL LIMIT %(most)s
 
 @dataclass(frozen=True)
 class Choices:
-    """`people` are ids, none where only one's own attempts can be seen; `systems` by their ids, as
-    they were called last."""
-
-    people: tuple[int, ...]
-    systems: dict[int, str]
+    people: tuple[int, ...]  # User ids; empty for a person who sees only their own attempts.
+    systems: dict[int, str]  # The last known name of each pay system by its id.
 
 
 def choices(portal: Portal, user_id: int, *, is_admin: bool) -> Choices:
+    """Returns what the attempts have that this person may see."""
     if is_admin:
         return Choices(people_of(portal), _systems(_SYSTEMS, portal, user_id))
     return Choices((), _systems(_SYSTEMS_OF_A_PERSON, portal, user_id))
 
 
 def people_of(portal: Portal) -> tuple[int, ...]:
-    """Everybody with attempts in this portal, by id."""
+    """Returns the ids of the people who have attempts in this portal."""
     with connection.cursor() as cursor:
         cursor.execute(_PEOPLE, {"portal": portal.pk, "most": MOST_PEOPLE})
         return tuple(user_id for (user_id,) in cursor.fetchall())

@@ -16,8 +16,8 @@ from payments.models import Attempt
 
 T = TypeVar("T")
 
-# A portal takes two requests a second from all of the app's people together. After the first few,
-# an export takes one of them, so that paying goes on beside it.
+# A portal takes two requests a second from all users of the app together. After the first few
+# requests, an export sends one a second, so that people can still pay meanwhile.
 _UNPACED = 6
 _PACE = 1.0
 
@@ -25,9 +25,9 @@ logger = logging.getLogger(__name__)
 
 
 class CrmFacts:
-    """Learns about one chunk of attempts after another, with the token of the person who asks.
+    """Reads about one chunk of attempts after another, with the person's own token.
 
-    Raises nothing: what the portal does not tell this person stays empty.
+    Raises nothing: what the portal does not show this person stays empty.
     """
 
     def __init__(self, person: Person) -> None:
@@ -35,15 +35,16 @@ class CrmFacts:
         self._cards: dict[tuple[int, int], CrmCard] = {}
         self._customers: dict[tuple[int, int], str] = {}
         self._orders: dict[int, int] = {}
-        self._asked = 0
-        self._asked_at = 0.0
+        self._requests = 0
+        self._last_request_at = 0.0
 
     def title(self, owner: Owner | None) -> str | None:
+        """Returns the title of the deal, invoice or other item, None if it is not known."""
         card = self._cards.get(owner.key) if owner else None
         return card.owner.title if card else None
 
     def customer(self, owner: Owner | None) -> str | None:
-        """The company's name, else the contact's."""
+        """Returns the name of the item's company, else of its contact."""
         card = self._cards.get(owner.key) if owner else None
         return self._customers.get(card.customer.key) if card and card.customer else None
 
@@ -74,11 +75,11 @@ class CrmFacts:
             batch.add(gateway.payments_with_ids(ids)) for ids in _pages(sorted(payment_ids))
         ]
         self._run(batch, [*cards, *payments])
-        self._cards.update({card.owner.key: card for card in _known(cards)})
+        self._cards.update({card.owner.key: card for card in _flat(cards)})
         self._orders.update(
             {
                 one.id: one.order_id
-                for rows in _answered(payments)
+                for rows in _without_failures(payments)
                 for one in rows.read
                 if one.order_id is not None
             }
@@ -88,15 +89,15 @@ class CrmFacts:
         batch = self._person.client.batch()
         asked = [batch.add(gateway.customers(type_id, ids)) for type_id, ids in _by_type(customers)]
         self._run(batch, asked)
-        self._customers.update({customer.key: customer.title for customer in _known(asked)})
+        self._customers.update({customer.key: customer.title for customer in _flat(asked)})
 
     def _run(self, batch: Batch, asked: Sequence[object]) -> None:
         if not asked:
             return
-        self._asked += 1
-        if self._asked > _UNPACED:
-            pause(max(0.0, self._asked_at + _PACE - time.monotonic()))
-        self._asked_at = time.monotonic()
+        self._requests += 1
+        if self._requests > _UNPACED:
+            pause(max(0.0, self._last_request_at + _PACE - time.monotonic()))
+        self._last_request_at = time.monotonic()
         batch.run()
 
 
@@ -115,15 +116,15 @@ def _pages(ids: Sequence[int]) -> list[Sequence[int]]:
     return [ids[first : first + PAGE] for first in range(0, len(ids), PAGE)]
 
 
-def _known(answers: Iterable[Pending[tuple[T, ...]]]) -> list[T]:
-    return [one for answer in _answered(answers) for one in answer]
+def _flat(pending: Iterable[Pending[tuple[T, ...]]]) -> list[T]:
+    return [one for results in _without_failures(pending) for one in results]
 
 
-def _answered(answers: Iterable[Pending[T]]) -> list[T]:
-    found: list[T] = []
-    for answer in answers:
+def _without_failures(pending: Iterable[Pending[T]]) -> list[T]:
+    results: list[T] = []
+    for one in pending:
         try:
-            found.append(answer.get())
+            results.append(one.get())
         except B24Error as error:
-            logger.warning("%s could not be read for an export: %s", answer.query.method, error)
-    return found
+            logger.warning("%s could not be read for an export: %s", one.query.method, error)
+    return results

@@ -21,18 +21,18 @@ from payments.money import LEAST_DECIMALS
 
 CONTENT_TYPE = "text/csv; charset=utf-8"
 
-# With it a spreadsheet reads the file as UTF-8.
+# It makes spreadsheets read the file as UTF-8.
 _BYTE_ORDER_MARK = "\N{ZERO WIDTH NO-BREAK SPACE}"
 
-# A spreadsheet computes a cell that begins so. A program that splits at another separator than ours
-# sees a beginning behind each separator as well.
+# A spreadsheet computes a cell that begins with one of these. A program that splits the file at
+# another separator sees the text behind each separator as a cell of its own.
 _BEGINNING = re.compile(r"\s*[=+\-@＝＋－＠]|[\t\r\n]")
 _BEHIND_SEPARATOR = re.compile(r"(?<=[;,|\t\r\n])(\s*)(?=[=+\-@＝＋－＠])")
 _NUMBER = re.compile(r"-?\d+(?:[.,]\d+)?", re.ASCII)
 
 
 class _Line:
-    """The file that csv.writer writes to: holds one chunk of lines."""
+    """A file for csv.writer that holds one chunk of lines."""
 
     def __init__(self) -> None:
         self.text = ""
@@ -48,18 +48,18 @@ class _Line:
 def parts(visible: AttemptQuerySet, wanted: Filter, person: Person) -> Iterator[str]:
     """Yields the file, a chunk of rows at a time; holds no more than that in memory.
 
-    Separator, decimal sign and dates are those of the current language, times those of the current
-    time zone: where decimals have a comma, a semicolon separates cells.
+    Decimal sign and dates are those of the current language, times those of the current time zone.
+    A semicolon separates cells if decimals have a comma, else a comma does.
     """
     decimal_sign = get_format("DECIMAL_SEPARATOR")
-    form = _Form(
+    form = _Format(
         decimal_sign, get_format("DATETIME_INPUT_FORMATS")[0], timezone.get_current_timezone()
     )
     line = _Line()
-    # A quoted number is a number to a spreadsheet all the same.
+    # Spreadsheets read a quoted number as a number, so all cells are quoted.
     delimiter = ";" if decimal_sign == "," else ","
     writer = csv.writer(line, delimiter=delimiter, quoting=csv.QUOTE_ALL)
-    writer.writerow(map(defused, export_table.headings()))
+    writer.writerow(map(without_formula, export_table.headings()))
     yield _BYTE_ORDER_MARK + line.take()
     for chunk in export_table.chunks(visible, wanted, person):
         writer.writerows(map(form.written, row) for row in chunk)
@@ -67,11 +67,11 @@ def parts(visible: AttemptQuerySet, wanted: Filter, person: Person) -> Iterator[
 
 
 @dataclass(frozen=True)
-class _Form:
-    """How a language writes numbers and moments."""
+class _Format:
+    """Writes numbers and times as a language does."""
 
     decimal_sign: str
-    moments: str
+    moments: str  # For strftime.
     zone: tzinfo
 
     def written(self, cell: Cell) -> str:
@@ -81,11 +81,11 @@ class _Form:
             return plain(cell).replace(".", self.decimal_sign)
         if isinstance(cell, datetime):
             return cell.astimezone(self.zone).strftime(self.moments)
-        return defused(cell) if isinstance(cell, str) else str(cell)
+        return without_formula(cell) if isinstance(cell, str) else str(cell)
 
 
-def defused(text: str) -> str:
-    """Puts an apostrophe before whatever a spreadsheet would compute; a number stays a number."""
+def without_formula(text: str) -> str:
+    """Puts an apostrophe before text that a spreadsheet would compute; a number stays a number."""
     if _NUMBER.fullmatch(text):
         return text
     text = _BEHIND_SEPARATOR.sub(r"\1'", text)

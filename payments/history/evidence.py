@@ -1,4 +1,4 @@
-"""What is known of an attempt, line by line and in words: its steps and what the portal said."""
+"""Describes an attempt in words, step by step: what was sent and what the portal returned."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from payments.models import Attempt
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
 
-# What other parts of the app add to the evidence is shown under its own name, and no longer.
+# Evidence without a label of its own is shown by its key, cut to this length.
 _LONGEST_VALUE = 300
 
 
@@ -29,24 +29,29 @@ class Fact:
 
 
 def facts_of(attempt: Attempt, *, names: Mapping[int, str]) -> list[Fact]:
-    """In the order in which it happened. `names` are those of `people_in`."""
+    """Returns the facts in the order in which they happened.
+
+    `names` has the names of people by user id, at least of those that `people_in` returns.
+    """
     return [*_beginning(attempt), *_evidence(attempt.evidence, names), *_ending(attempt)]
 
 
 def paid_by(evidence: Mapping[str, Any]) -> int | None:
-    """Who paid it, as the portal says."""
+    """Returns the id of the person who paid it according to the portal."""
     found = evidence.get("empPaidId")
     return found if isinstance(found, int) else None
 
 
 def date_paid(evidence: Mapping[str, Any]) -> datetime | None:
-    """When it was paid, as the portal says."""
+    """Returns when it was paid according to the portal."""
     return moment_in(evidence.get("datePaid"))
 
 
 def answer_words(evidence: Mapping[str, Any]) -> str:
-    """How the portal answered the request that was to change the payment; empty where none was
-    sent or nothing is known of it."""
+    """Returns what the portal answered to the request that changes the payment.
+
+    Returns an empty string if no request was sent, or nothing is known about it.
+    """
     error = evidence.get("error")
     match evidence.get("answer"):
         case "true":
@@ -105,18 +110,18 @@ def _evidence(evidence: Mapping[str, Any], names: Mapping[int, str]) -> Iterator
         earlier = next((date for date in map(moment_in, before.values()) if date), None)
         said = exact(earlier) if earlier else _("Never")
         yield Fact(_("Paid before this attempt"), said)
-    apart = evidence.get("clock")
-    if isinstance(apart, int):
+    difference = evidence.get("clock")
+    if isinstance(difference, int):
         yield Fact(
-            _("Clock of Bitrix24 against ours"), _("%(seconds)s seconds") % {"seconds": apart}
+            _("Clock of Bitrix24 against ours"), _("%(seconds)s seconds") % {"seconds": difference}
         )
     for key, value in evidence.items():
-        if key not in _SAID:
+        if key not in _DESCRIBED:
             yield Fact(key, _in_words(value))
 
 
-# What has words of its own above; which of two lists was read is of no account for a person.
-_SAID = frozenset(
+# The keys that the functions above describe, and `readIn`, which tells a person nothing.
+_DESCRIBED = frozenset(
     {
         "answer",
         "before",

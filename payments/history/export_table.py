@@ -1,4 +1,4 @@
-"""The history as a table: its columns, and a row of typed cells for each attempt."""
+"""Builds the table of an export: its headings, and a row of typed cells for each attempt."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from payments.listing.status import WORDS, state_of
 from payments.lookups import users
 from payments.models import Attempt, AttemptQuerySet
 
-# Rows in memory at once: a megabyte or two, and a hundred statements for 100,000 rows.
+# Rows in memory at a time: one or two megabytes, and a hundred statements for 100,000 rows.
 CHUNK = 1000
 
 _NOT_IN_A_FILE_NAME = re.compile(r"[^0-9A-Za-z.-]+")
@@ -70,8 +70,8 @@ def headings() -> list[str]:
 def chunks(visible: AttemptQuerySet, wanted: Filter, person: Person) -> Iterator[list[list[Cell]]]:
     """Yields rows, CHUNK at a time, newest first.
 
-    `person` is asked for the names of people and for the CRM's titles: a cell is empty where they
-    may not read one.
+    Reads the names of people and the titles of the CRM's items with the person's own token: a cell
+    is empty if they may not read it.
     """
     names: dict[int, str] = {}
     crm = CrmFacts(person)
@@ -83,15 +83,18 @@ def chunks(visible: AttemptQuerySet, wanted: Filter, person: Person) -> Iterator
         yield [_cells(attempt, names, crm) for attempt in attempts]
 
 
-class InPlace(Iterator[T]):
-    """Parts that hold a place until they are all taken or the reader hangs up. Django closes them,
-    also where it has taken none."""
+class HoldingSlot(Iterator[T]):
+    """An iterator that holds a slot until its end, or until `close`.
 
-    def __init__(self, parts: Iterator[T], place: AbstractContextManager[None]) -> None:
-        """Raises what `place` raises where there is none."""
+    Django closes the iterator of a streamed response when the browser disconnects too, even if it
+    has taken no part.
+    """
+
+    def __init__(self, parts: Iterator[T], slot: AbstractContextManager[None]) -> None:
+        """Takes the slot; raises what `slot` raises if none is free."""
         self._parts = parts
-        self._place = ExitStack()
-        self._place.enter_context(place)
+        self._slot = ExitStack()
+        self._slot.enter_context(slot)
 
     def __next__(self) -> T:
         part = next(self._parts, None)
@@ -101,16 +104,18 @@ class InPlace(Iterator[T]):
         return part
 
     def close(self) -> None:
-        self._place.close()
+        self._slot.close()
 
 
-def as_now(parts: Iterator[T]) -> Iterator[T]:
-    """Has each part made in the language and time zone of now: a streamed response is read when the
-    request, and what it activated, is over."""
-    return _kept(parts, translation.get_language(), timezone.get_current_timezone())
+def in_current_locale(parts: Iterator[T]) -> Iterator[T]:
+    """Yields the parts, each made in the language and time zone that are active now.
+
+    A streamed response is read after the request, when these are no longer active.
+    """
+    return _in_locale(parts, translation.get_language(), timezone.get_current_timezone())
 
 
-def _kept(parts: Iterator[T], language: str, zone: tzinfo) -> Iterator[T]:
+def _in_locale(parts: Iterator[T], language: str, zone: tzinfo) -> Iterator[T]:
     while True:
         with translation.override(language), timezone.override(zone):
             part = next(parts, None)
@@ -120,7 +125,7 @@ def _kept(parts: Iterator[T], language: str, zone: tzinfo) -> Iterator[T]:
 
 
 def file_name(person: Person, wanted: Filter, *, today: date, ending: str) -> str:
-    """payments_alpha.example.com_2026-11-01_2026-11-24.csv"""
+    """Returns a name such as payments_alpha.example.com_2026-11-01_2026-11-24.csv."""
     portal = _NOT_IN_A_FILE_NAME.sub("-", urlsplit(person.portal.client_endpoint).netloc)
     first = wanted.first.isoformat() if wanted.first else "beginning"
     last = (wanted.last or today).isoformat()

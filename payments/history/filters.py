@@ -1,4 +1,4 @@
-"""What of the history somebody wants to see, as a form says it and as the database is asked."""
+"""Reads the search form of the history and turns it into conditions for the database."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
 
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
-# No portal is older, and a day after the last one can still be reckoned with.
+# No portal is older than the first; after the last there are still dates to compute with.
 _FIRST_YEAR, _LAST_YEAR = 2000, 2100
 
-# Beside the states: looked at for too long without an answer, so that a person has to decide.
+# An outcome beside the states: the app has not learned for long what happened; a person decides.
 WAITING = "waiting"
 OUTCOMES: tuple[tuple[str, StrOrPromise], ...] = (
     (State.PAID.value, State.PAID.label),
@@ -39,7 +39,7 @@ IS_WAITING = Q(handed_over_at__isnull=False, state__in=OPEN_STATES)
 
 
 class BadDay(BadInput):
-    """A day that is none, or that no portal can have seen."""
+    """Not a day, or outside the years that can be searched."""
 
     sentence_by_default = _(
         "A day is written as year-month-day, like 2026-11-24, and lies between 2000 and 2100. "
@@ -67,14 +67,14 @@ class BadChoice(BadInput):
 
 @dataclass(frozen=True)
 class Filter:
-    """`first` and `last` are whole days of the portal, both included; None and the empty string
-    leave open."""
+    """What to search for. None and the empty string match everything."""
 
+    # Whole days in the portal's time zone, both included.
     first: date | None = None
     last: date | None = None
     user_id: int | None = None
     pay_system_id: int | None = None
-    outcome: str = ""
+    outcome: str = ""  # A key of OUTCOMES.
     number: NumberSearch = ANY_NUMBER
 
     @property
@@ -82,7 +82,7 @@ class Filter:
         return self == Filter()
 
     def fields(self) -> list[tuple[str, str]]:
-        """As `read_filter` takes it, without what is left open."""
+        """Returns the form's fields, as `read_filter` takes them, without the empty ones."""
         found = [
             ("from", self.first.isoformat() if self.first else ""),
             ("to", self.last.isoformat() if self.last else ""),
@@ -113,9 +113,9 @@ class Filter:
 
 
 def read_filter(fields: Mapping[str, str]) -> Filter:
-    """Raises BadDay, DaysTurnedRound, BadChoice or BadOrderNumber; asks nobody.
+    """Reads the search form. Raises BadDay, DaysTurnedRound, BadChoice or BadOrderNumber.
 
-    Whose attempts somebody may see is not decided here: a person named in a form only narrows it.
+    The filter only narrows the attempts that a person may see; `visible_to` decides which they are.
     """
     first, last = _day(fields.get("from", "")), _day(fields.get("to", ""))
     if first is not None and last is not None and first > last:

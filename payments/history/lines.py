@@ -1,4 +1,4 @@
-"""Attempts as lines of the history: values that a template only has to print."""
+"""Builds the lines of the history: values that a template prints."""
 
 from __future__ import annotations
 
@@ -22,35 +22,32 @@ from payments.models import Attempt, Kind, State
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
 
-# What was tried, which is not yet what came of it.
+# What was tried, whatever the outcome.
 TRIED: dict[str, StrOrPromise] = {
     Kind.PAY.value: _("Pay"),
     Kind.MARK.value: _("Mark as paid, no money moved"),
     Kind.UNDO.value: _("Undo"),
 }
-TAKEN_BACK = _("It was undone later, by attempt %(id)s.")
+UNDONE_LATER = _("It was undone later, by attempt %(id)s.")
 
 
 @dataclass(frozen=True)
 class Line:
-    """`state` tells a mark from a payment, as in the lists; `waits`: a person has to decide,
-    because looking brought no answer for too long."""
-
     attempt: Attempt
     at: datetime
     who: str
     owner: OwnerLink | None
     tried: StrOrPromise
     system: str
-    state: str
+    state: str  # A key of payments.listing.status.WORDS; a mark differs from a payment.
     words: StrOrPromise
-    waits: bool
+    waits: bool  # A person has to decide: the app could not learn what happened.
     sentences: Sequence[StrOrPromise]
     facts: Sequence[Fact]
 
 
 def people_in(attempts: Iterable[Attempt]) -> set[int]:
-    """Everybody whose name a line needs."""
+    """Returns the ids of the people whose names the lines show."""
     payers = (paid_by(attempt.evidence) for attempt in attempts)
     return {attempt.user_id for attempt in attempts} | {one for one in payers if one is not None}
 
@@ -58,13 +55,19 @@ def people_in(attempts: Iterable[Attempt]) -> set[int]:
 def lines_of(
     attempts: Sequence[Attempt], portal: Portal, *, names: Mapping[int, str]
 ) -> list[Line]:
-    """`names` are those of `people_in`; whoever is not among them is a number."""
+    """Returns a line for each attempt.
+
+    `names` has the names of the people whom `people_in` returns; a missing name is shown as an id.
+    """
     undone = undoings_of(attempts)
     return [_line(attempt, portal, names, undone.get(attempt.pk)) for attempt in attempts]
 
 
 def undoings_of(attempts: Iterable[Attempt]) -> dict[int, int]:
-    """Of those that were taken back later, by which attempt: one statement for all."""
+    """Returns, for the attempts that were undone later, the id of the attempt that undid each.
+
+    Runs one statement.
+    """
     paid = [attempt.pk for attempt in attempts if attempt.state == State.PAID]
     if not paid:
         return {}
@@ -82,7 +85,7 @@ def _line(
     state = status.state_of(attempt)
     sentences = list(messages_of(attempt))
     if undone_by is not None:
-        sentences.append(TAKEN_BACK % {"id": undone_by})
+        sentences.append(UNDONE_LATER % {"id": undone_by})
     return Line(
         attempt=attempt,
         at=attempt.created_at,

@@ -1,4 +1,4 @@
-"""Names of the pay systems that the history keeps."""
+"""Names the pay systems of past attempts."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ from django.utils.translation import gettext as _
 
 
 def system_name(pay_system_id: int, name: str) -> str:
-    """As it was called then; of a portal that has removed the app meanwhile only the id is kept."""
+    """Returns the stored name; after a portal has removed the app only the id is kept."""
     return name or _("Payment system %(id)s") % {"id": pay_system_id}

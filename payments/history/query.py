@@ -1,4 +1,4 @@
-"""The history page by page, newest first: a page costs the same wherever it begins."""
+"""Reads attempts in pages and in chunks, newest first; each costs the same wherever it begins."""
 
 from __future__ import annotations
 
@@ -18,14 +18,15 @@ PAGE = 50
 
 @dataclass(frozen=True)
 class Page:
-    """`next_before` is the last one's number where there is more, for the page below."""
-
     attempts: list[Attempt]
-    next_before: int | None
+    next_before: int | None  # The last attempt's id, for the next page; None on the last page.
 
 
 def visible_to(portal: Portal, user_id: int, *, is_admin: bool) -> AttemptQuerySet:
-    """Their own, and all of their portal for whom the portal itself calls its administrator."""
+    """Returns all attempts of the portal for its administrator, else the person's own attempts.
+
+    The portal itself has to confirm `is_admin`; see `scope_of`.
+    """
     attempts = Attempt.objects.filter(portal=portal)
     return attempts if is_admin else attempts.filter(user_id=user_id)
 
@@ -33,9 +34,9 @@ def visible_to(portal: Portal, user_id: int, *, is_admin: bool) -> AttemptQueryS
 def page(
     visible: AttemptQuerySet, wanted: Filter, *, before: int | None = None, size: int = PAGE
 ) -> Page:
-    """What is wanted of what is visible, from below the attempt `before` on.
+    """Returns the page of matching attempts that follows the attempt `before`.
 
-    Raises Missing where there is no such attempt to be seen.
+    Raises Missing if `before` is not among the visible attempts.
     """
     found = _newest_first(visible, wanted)
     if before is not None:
@@ -50,8 +51,11 @@ def page(
 
 
 def in_chunks(visible: AttemptQuerySet, wanted: Filter, *, size: int) -> Iterator[list[Attempt]]:
-    """All that is wanted, newest first: so many rows in memory at once, and each chunk a statement
-    of its own, so that no transaction stays open while somebody reads slowly."""
+    """Yields all matching attempts, newest first, `size` at a time.
+
+    Runs one statement for each chunk, so that no transaction stays open while a browser reads
+    slowly.
+    """
     found = _newest_first(visible, wanted)
     chunk = list(found[:size])
     while chunk:
@@ -66,7 +70,7 @@ def _newest_first(visible: AttemptQuerySet, wanted: Filter) -> AttemptQuerySet:
 
 
 def _below(above: Attempt) -> Q:
-    """The first condition is the one that an index can begin at; several are made at one time."""
+    # The first condition lets the index be used; the second orders attempts made at the same time.
     return Q(created_at__lte=above.created_at) & (
         Q(created_at__lt=above.created_at) | Q(pk__lt=above.pk)
     )

@@ -1,4 +1,4 @@
-"""How far somebody may look into the history, asked from the portal each time they look."""
+"""Asks the portal, at each request, whether a person may see all attempts or only their own."""
 
 from __future__ import annotations
 
@@ -15,18 +15,16 @@ from payments.models import AttemptQuerySet
 
 @dataclass
 class Scope:
-    """`names` are those that were asked for so far."""
-
     person: Person
     is_admin: bool
-    names: dict[int, str] = field(default_factory=dict)
+    names: dict[int, str] = field(default_factory=dict)  # Names by user id that were read so far.
 
     @property
     def attempts(self) -> AttemptQuerySet:
         return visible_to(self.person.portal, self.person.user_id, is_admin=self.is_admin)
 
     def name(self, ids: Iterable[int]) -> dict[int, str]:
-        """Names of these too; waits for the portal where they are not known yet."""
+        """Reads the names of these people, if they are not known yet; returns all known names."""
         unknown = set(ids) - self.names.keys()
         if unknown:
             self.names.update(users.names(self.person, unknown))
@@ -34,9 +32,11 @@ class Scope:
 
 
 def scope_of(person: Person) -> Scope:
-    """Ask with the person's own token whether they are the portal's administrator now, and in the
-    same request what they are called. Raises the B24Error of the first; who is not known to be an
-    administrator is shown nothing."""
+    """Asks with the person's own token whether they are the portal's administrator now.
+
+    Reads their name in the same request. Raises the B24Error of the first question: without an
+    answer to it the app does not know what it may show.
+    """
     batch = person.client.batch()
     profile = batch.add(PROFILE)
     own_name = NamesReading(person.portal, [person.user_id], asker_id=person.user_id)

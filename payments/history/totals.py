@@ -1,4 +1,4 @@
-"""What was paid, per day and per pay system, each currency by itself."""
+"""Sums up what was paid per day and per pay system, each currency by itself."""
 
 from __future__ import annotations
 
@@ -17,20 +17,18 @@ from payments.history.filters import Filter
 from payments.history.names import system_name
 from payments.models import Attempt, AttemptQuerySet, Kind, State
 
-# A quarter of a year: as many bars as can still be told apart, and a bound on what is summed up.
+# A quarter of a year: more bars could not be told apart. It also bounds the work of a request.
 LONGEST_DAYS = 92
-# Each has a chart of its own.
+# Each currency has a chart of its own.
 MOST_CURRENCIES = 6
-# The others are summed up in one line.
+# The other pay systems are summed up in one line.
 MOST_SYSTEMS = 12
 
 
 @dataclass
 class Amount:
-    """`paid` moved money, `marked` was marked as paid by hand."""
-
-    paid: Decimal = Decimal(0)
-    marked: Decimal = Decimal(0)
+    paid: Decimal = Decimal(0)  # Through a pay system.
+    marked: Decimal = Decimal(0)  # Marked as paid by hand.
     count: int = 0
 
     @property
@@ -47,31 +45,30 @@ class Amount:
 
 @dataclass
 class CurrencyTotals:
-    """`days` in their order, only those on which something was paid; `systems` by name, largest
-    first, with the others under None."""
-
     currency: str
     all: Amount = field(default_factory=Amount)
+    # In their order; only days on which something was paid.
     days: dict[date, Amount] = field(default_factory=dict)
     by_system: dict[int, Amount] = field(default_factory=dict)
+    # Names with the largest sum first; beyond MOST_SYSTEMS the sum of the others, named None.
     systems: list[tuple[str | None, Amount]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class Totals:
-    """From `first` to `last`, the last LONGEST_DAYS of what was wanted at most; `is_cut` where
-    something was paid before them. `left_out` are currencies beyond MOST_CURRENCIES."""
-
     currencies: list[CurrencyTotals]
+    # The days that are summed up: at most the last LONGEST_DAYS that match.
     first: date | None = None
     last: date | None = None
-    is_cut: bool = False
-    left_out: tuple[str, ...] = ()
+    is_cut: bool = False  # Something matches that was paid before `first`.
+    left_out: tuple[str, ...] = ()  # Currencies beyond MOST_CURRENCIES.
 
 
 def totals(visible: AttemptQuerySet, wanted: Filter, *, systems: Mapping[int, str]) -> Totals:
-    """Payments and marks that are Paid, on the day they were begun, without those that have been
-    taken back meanwhile. `systems` are their names by id."""
+    """Sums up payments and marks that are Paid and were not undone, on the day they were begun.
+
+    `systems` has the names of pay systems by id.
+    """
     taken_back = Attempt.objects.filter(undoes=OuterRef("pk"), state=State.UNDONE)
     paid = visible.filter(
         wanted.conditions(), ~Exists(taken_back), state=State.PAID, kind__in=(Kind.PAY, Kind.MARK)
@@ -90,7 +87,7 @@ def totals(visible: AttemptQuerySet, wanted: Filter, *, systems: Mapping[int, st
         one.all.add(kind, amount, count)
         one.days.setdefault(day, Amount()).add(kind, amount, count)
         one.by_system.setdefault(system_id, Amount()).add(kind, amount, count)
-    # Most used first: sums of different currencies cannot be compared.
+    # The currency with the most payments first: sums of two currencies cannot be compared.
     ordered = sorted(found.values(), key=lambda one: (-one.all.count, one.currency))
     for one in ordered:
         one.systems = _largest_first(one.by_system, systems)
@@ -102,8 +99,10 @@ def totals(visible: AttemptQuerySet, wanted: Filter, *, systems: Mapping[int, st
 def _by_day(
     paid: AttemptQuerySet, first: date, last: date
 ) -> Iterator[tuple[str, date, int, str, Decimal, int]]:
-    """Currency, day, pay system, kind, sum and count: one statement, one more for each change of
-    the portal's offset in these days."""
+    """Yields currency, day, pay system, kind, sum and count.
+
+    Runs one statement, and one more for each change of the portal's UTC offset in these days.
+    """
     for begin, end, offset in times.spans(first, last):
         yield from (
             paid.filter(created_at__gte=begin, created_at__lt=end)

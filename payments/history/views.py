@@ -1,4 +1,4 @@
-"""The history: found and shown, page by page, as a file and as a page for printing."""
+"""Views of the history: the screen, a search, the next page, a file, a page for printing."""
 
 from __future__ import annotations
 
@@ -13,29 +13,34 @@ from django.views.decorators.http import require_GET, require_POST
 from b24app.identity.forms import check_body_size, positive_id
 from b24app.identity.session import FIELD, PortalRequest, portal_required
 from b24app.rest import shares
-from payments import history as past
-from payments.history import Choices, Filter, Scope, csv_export, export_table, xlsx_export
+from payments.history import csv_export, export_table, xlsx_export
 from payments.history.chart import charts
+from payments.history.choices import Choices, choices
+from payments.history.filters import OUTCOMES, Filter, read_filter
+from payments.history.lines import lines_of, people_in
+from payments.history.query import PAGE, page
+from payments.history.scope import Scope, scope_of
+from payments.history.totals import LONGEST_DAYS, totals
 from payments.history.waiting_views import waiting_context
 from payments.listing.unfinished_run import unfinished_run
 
-# Some thirty sheets of paper; whoever needs more has the file.
+# About thirty sheets of paper; a file has more.
 PRINTED_ROWS = 1000
 
 
 @require_GET
 @portal_required
 def history(request: PortalRequest) -> HttpResponse:
-    """The whole screen, with nothing left out."""
-    scope, wanted = past.scope_of(request.person), Filter()
+    """Renders the whole screen, with an empty search."""
+    scope, wanted = scope_of(request.person), Filter()
     context = _found(scope, wanted)
-    choices: Choices = context["choices"]
-    names = scope.name(choices.people)
+    offered: Choices = context["choices"]
+    names = scope.name(offered.people)
     context["people"] = sorted(
-        ((user_id, names[user_id]) for user_id in choices.people),
+        ((user_id, names[user_id]) for user_id in offered.people),
         key=lambda person: person[1].casefold(),
     )
-    context["outcomes"] = past.OUTCOMES
+    context["outcomes"] = OUTCOMES
     context["unfinished"] = unfinished_run(request.person)
     if scope.is_admin:
         context.update(waiting_context(scope))
@@ -45,35 +50,35 @@ def history(request: PortalRequest) -> HttpResponse:
 @require_GET
 @portal_required
 def found(request: PortalRequest) -> HttpResponse:
-    """What is wanted, with its totals."""
-    wanted = past.read_filter(request.GET)
-    context = _found(past.scope_of(request.person), wanted)
+    """Renders the result of a search, with its totals."""
+    wanted = read_filter(request.GET)
+    context = _found(scope_of(request.person), wanted)
     return render(request, "payments/history/found.html", context)
 
 
 @require_GET
 @portal_required
 def more(request: PortalRequest) -> HttpResponse:
-    """The page below the attempt `before`."""
-    wanted = past.read_filter(request.GET)
+    """Renders the page that follows the attempt `before`."""
+    wanted = read_filter(request.GET)
     before = positive_id(request.GET.get("before", ""))
-    context = _page(past.scope_of(request.person), wanted, before=before)
+    context = _page(scope_of(request.person), wanted, before=before)
     return render(request, "payments/history/rows.html", context)
 
 
 @require_POST
 @portal_required
 def export(request: PortalRequest) -> StreamingHttpResponse:
-    """Sends the chosen history as a file: CSV, or a spreadsheet where `format` is xlsx."""
+    """Streams the result of a search as a file: a spreadsheet if `format` is xlsx, else CSV."""
     check_body_size(request)
-    wanted = past.read_filter(request.POST)
-    scope = past.scope_of(request.person)
+    wanted = read_filter(request.POST)
+    scope = scope_of(request.person)
     ending = "xlsx" if request.POST.get("format") == "xlsx" else "csv"
     writer = xlsx_export if ending == "xlsx" else csv_export
     name = export_table.file_name(request.person, wanted, today=timezone.localdate(), ending=ending)
     return StreamingHttpResponse(
-        export_table.InPlace(
-            export_table.as_now(writer.parts(scope.attempts, wanted, request.person)),
+        export_table.HoldingSlot(
+            export_table.in_current_locale(writer.parts(scope.attempts, wanted, request.person)),
             shares.of_export(request.person.portal.pk),
         ),
         content_type=writer.CONTENT_TYPE,
@@ -84,10 +89,10 @@ def export(request: PortalRequest) -> StreamingHttpResponse:
 @require_POST
 @portal_required
 def printed(request: PortalRequest) -> HttpResponse:
-    """What is wanted as a page in a window of its own, without anything to press."""
+    """Renders the result of a search as a page for printing, without buttons."""
     check_body_size(request)
-    wanted = past.read_filter(request.POST)
-    scope = past.scope_of(request.person)
+    wanted = read_filter(request.POST)
+    scope = scope_of(request.person)
     context = {
         **_found(scope, wanted, size=PRINTED_ROWS),
         "printed_at": timezone.now(),
@@ -100,30 +105,30 @@ def printed(request: PortalRequest) -> HttpResponse:
     return render(request, "payments/history/print.html", context)
 
 
-def _found(scope: Scope, wanted: Filter, *, size: int = past.PAGE) -> dict[str, Any]:
+def _found(scope: Scope, wanted: Filter, *, size: int = PAGE) -> dict[str, Any]:
     portal, user_id = scope.person.portal, scope.person.user_id
-    choices = past.choices(portal, user_id, is_admin=scope.is_admin)
-    totals = past.totals(scope.attempts, wanted, systems=choices.systems)
+    offered = choices(portal, user_id, is_admin=scope.is_admin)
+    summed_up = totals(scope.attempts, wanted, systems=offered.systems)
     return {
         **_page(scope, wanted, size=size),
-        "choices": choices,
-        "totals": totals,
-        "charts": charts(totals),
-        "longest_days": past.LONGEST_DAYS,
+        "choices": offered,
+        "totals": summed_up,
+        "charts": charts(summed_up),
+        "longest_days": LONGEST_DAYS,
         "session_field": FIELD,
-        "wanted_outcome": dict(past.OUTCOMES).get(wanted.outcome),
-        "wanted_system": choices.systems.get(wanted.pay_system_id or 0),
+        "wanted_outcome": dict(OUTCOMES).get(wanted.outcome),
+        "wanted_system": offered.systems.get(wanted.pay_system_id or 0),
     }
 
 
 def _page(
-    scope: Scope, wanted: Filter, *, before: int | None = None, size: int = past.PAGE
+    scope: Scope, wanted: Filter, *, before: int | None = None, size: int = PAGE
 ) -> dict[str, Any]:
-    page = past.page(scope.attempts, wanted, before=before, size=size)
-    names = scope.name(past.people_in(page.attempts))
+    shown = page(scope.attempts, wanted, before=before, size=size)
+    names = scope.name(people_in(shown.attempts))
     return {
-        "lines": past.lines_of(page.attempts, scope.person.portal, names=names),
-        "next_before": page.next_before,
+        "lines": lines_of(shown.attempts, scope.person.portal, names=names),
+        "next_before": shown.next_before,
         "before": before,
         "wanted": wanted,
         "is_admin": scope.is_admin,

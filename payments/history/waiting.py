@@ -1,4 +1,4 @@
-"""What waits for a decision: attempts that looking at them for long has not settled."""
+"""Finds attempts that wait for a person's decision: the app could not learn what happened."""
 
 from __future__ import annotations
 
@@ -12,18 +12,20 @@ from payments.history.lines import owner_of
 from payments.models import Attempt, AttemptQuerySet
 from payments.offer import Offer
 
-# Each is read and decided by a person; the next ones come up as these are.
+# A person reads and decides each of them; the next ones follow once these are decided.
 MOST_SHOWN = 20
 
 
 def waiting_in(portal: Portal) -> AttemptQuerySet:
-    """Newest first."""
+    """Returns the portal's attempts that wait for a decision, newest first."""
     return Attempt.objects.filter(IS_WAITING, portal=portal).order_by("-created_at", "-pk")
 
 
 def find_waiting(portal: Portal, attempt_id: int) -> Attempt:
-    """Raises Missing where this portal has no such attempt; one that was settled a moment ago is
-    found, as it is now."""
+    """Returns an attempt that waits, or that waited and was settled a moment ago.
+
+    Raises Missing if this portal has no such attempt.
+    """
     attempt = Attempt.objects.filter(portal=portal, pk=attempt_id).first()
     if attempt is None or attempt.handed_over_at is None:
         raise Missing("no attempt that was handed over")
@@ -31,7 +33,7 @@ def find_waiting(portal: Portal, attempt_id: int) -> Attempt:
 
 
 def offer_for(person: Person, attempt: Attempt) -> Offer:
-    """What was tried, as an offer to whoever looks at it now; to look, not to pay."""
+    """Returns an offer for this person to check the attempt's payment, not to pay it."""
     return Offer(
         portal_id=person.portal.pk,
         user_id=person.user_id,

@@ -1,4 +1,4 @@
-"""What waits for a decision of the portal's administrator: looked at again, or let go."""
+"""Views for the portal's administrator to check waiting attempts again, or to close them."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from django.views.decorators.http import require_GET, require_POST
 from b24app.identity.forms import check_body_size, positive_id
 from b24app.identity.session import PortalRequest, portal_required
 from b24app.install.repairs import require_administrator
-from payments import history as past
 from payments.attempts import pay, reconcile
 from payments.forms import read_note
-from payments.history import Scope
+from payments.history.lines import lines_of, people_in
+from payments.history.scope import Scope, scope_of
 from payments.history.waiting import MOST_SHOWN, find_waiting, offer_for, waiting_in
 from payments.models import NOTE_LENGTH, Attempt
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
 
-# More than a badge has room for.
+# The badge has room for two digits.
 MOST_COUNTED = 99
 
 
 @require_GET
 @portal_required
 def waiting(request: PortalRequest) -> HttpResponse:
-    """The number beside the link to the history: for an administrator, and where there is any."""
+    """Returns the number beside the link to the history; empty if it is 0 or for non-admins."""
     portal = request.person.portal
     count = waiting_in(portal)[: MOST_COUNTED + 1].count()
-    if not count or not past.scope_of(request.person).is_admin:
+    if not count or not scope_of(request.person).is_admin:
         return HttpResponse("")
     return HttpResponse(str(count) if count <= MOST_COUNTED else f"{MOST_COUNTED}+")
 
@@ -40,6 +40,7 @@ def waiting(request: PortalRequest) -> HttpResponse:
 @require_POST
 @portal_required
 def check(request: PortalRequest) -> HttpResponse:
+    """Reads the payment again and renders what waits now."""
     attempt = _chosen(request)
     person = request.person
     found = pay.check(person, offer_for(person, attempt)) or attempt
@@ -52,7 +53,7 @@ def check(request: PortalRequest) -> HttpResponse:
 @require_POST
 @portal_required
 def close(request: PortalRequest) -> HttpResponse:
-    """Let one go without an answer, with the reason in `note`."""
+    """Closes an attempt whose outcome stays unknown, with the reason in `note`."""
     note = read_note(request)
     attempt = _chosen(request)
     return _waiting(
@@ -73,7 +74,7 @@ def _settled(attempt: Attempt) -> str:
 
 
 def _waiting(request: PortalRequest, said: StrOrPromise) -> HttpResponse:
-    """The list as it is now; the badge and the rows below it are asked for anew."""
+    """Renders the list as it is now, and makes the page reload the badge and the rows below."""
     scope = Scope(request.person, is_admin=True)
     context = {**waiting_context(scope), "said": said}
     answer = render(request, "payments/history/waiting.html", context)
@@ -82,12 +83,12 @@ def _waiting(request: PortalRequest, said: StrOrPromise) -> HttpResponse:
 
 
 def waiting_context(scope: Scope) -> dict[str, Any]:
-    """For an administrator: the first of those that wait, with what is known of each."""
+    """Returns the context of payments/history/waiting.html: the newest attempts that wait."""
     attempts = list(waiting_in(scope.person.portal)[: MOST_SHOWN + 1])
     shown = attempts[:MOST_SHOWN]
-    names = scope.name(past.people_in(shown))
+    names = scope.name(people_in(shown))
     return {
-        "waiting": past.lines_of(shown, scope.person.portal, names=names),
+        "waiting": lines_of(shown, scope.person.portal, names=names),
         "more_wait": len(attempts) > MOST_SHOWN,
         "longest_note": NOTE_LENGTH,
     }

@@ -26,18 +26,18 @@ CONTENT_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.shee
 
 _MOMENT = "yyyy-mm-dd hh:mm:ss"
 _SUM = "#,##0.00##"
-# A cell of a spreadsheet holds no longer text.
+# A cell of a spreadsheet holds at most so many characters.
 _LONGEST_TEXT = 32_767
-# Sent at once, when the file is finished.
+# Bytes that are sent at a time once the file is finished.
 _BLOCK = 64 * 1024
 
 
 def parts(visible: AttemptQuerySet, wanted: Filter, person: Person) -> Iterator[bytes]:
-    """Yields the file. It is written on disk row by row first, because its end is needed at its
-    beginning; in memory there is one chunk of rows.
+    """Yields the file. Holds one chunk of rows in memory.
 
-    Times are those of the current time zone, without an offset: the format knows none. The heading
-    names the zone.
+    The file is written to disk first: a ZIP archive cannot be sent before it is complete. Times are
+    those of the current time zone, without an offset, which the format lacks; the heading names the
+    zone.
     """
     zone = timezone.get_current_timezone()
     headings, title = export_table.headings(), _("History")
@@ -73,7 +73,7 @@ def _heading(sheet: Worksheet, texts: Iterable[str]) -> Iterator[OpenpyxlCell]:
 def _cell(sheet: Worksheet, value: Cell) -> OpenpyxlCell:
     if isinstance(value, str):
         return _text(sheet, value)
-    # The stubs name no Decimal, which openpyxl writes as it is.
+    # openpyxl writes a Decimal exactly, but its stubs do not name it.
     cell = WriteOnlyCell(sheet, value)  # type: ignore[arg-type]
     if isinstance(value, Decimal):
         cell.number_format = _SUM
@@ -83,7 +83,7 @@ def _cell(sheet: Worksheet, value: Cell) -> OpenpyxlCell:
 
 
 def _text(sheet: Worksheet, text: str) -> OpenpyxlCell:
-    """A cell that stays text: openpyxl makes a formula of one that begins with an equals sign."""
+    """Returns a cell of text: openpyxl would make a formula of text that begins with "="."""
     cell = WriteOnlyCell(
         sheet, ILLEGAL_CHARACTERS_RE.sub("\N{REPLACEMENT CHARACTER}", text)[:_LONGEST_TEXT]
     )

@@ -14,9 +14,10 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from b24app import models
-from payments import history as past
 from payments import reasons
-from payments.history import Filter
+from payments.history.filters import Filter
+from payments.history.query import visible_to
+from payments.history.totals import LONGEST_DAYS, Totals, totals
 from payments.models import Attempt, Kind, State
 from sandbox.api.faults import Fault
 from sandbox.server.app import Sandbox
@@ -376,10 +377,10 @@ def test_a_page_costs_no_more_statements_with_more_rows(
 # ---- what it comes to
 
 
-def totals_of(portal: models.Portal, wanted: Filter | None = None) -> past.Totals:
-    visible = past.visible_to(portal, seed.ADMIN, is_admin=True)
+def totals_of(portal: models.Portal, wanted: Filter | None = None) -> Totals:
+    visible = visible_to(portal, seed.ADMIN, is_admin=True)
     with timezone.override(portal.zone):
-        return past.totals(visible, wanted or Filter(), systems={seed.ACME_PAY: "Acme Pay"})
+        return totals(visible, wanted or Filter(), systems={seed.ACME_PAY: "Acme Pay"})
 
 
 def test_totals_are_of_what_is_paid_and_stayed_so(portal: models.Portal) -> None:
@@ -415,11 +416,11 @@ def test_days_are_the_portals_and_the_last_quarter_is_shown(
     last = datetime(2026, 11, 20, 0, 0, tzinfo=clocks.EAST)
     attempts.keep(portal, created_at=last)
     attempts.keep(portal, created_at=last - timedelta(seconds=1))
-    attempts.keep(portal, created_at=last - timedelta(days=past.LONGEST_DAYS - 1))
+    attempts.keep(portal, created_at=last - timedelta(days=LONGEST_DAYS - 1))
     (euros,) = totals_of(portal).currencies
     assert list(euros.days) == [date(2026, 8, 21), date(2026, 11, 19), date(2026, 11, 20)]
     assert not totals_of(portal).is_cut
-    attempts.keep(portal, created_at=last - timedelta(days=past.LONGEST_DAYS, seconds=-3600))
+    attempts.keep(portal, created_at=last - timedelta(days=LONGEST_DAYS, seconds=-3600))
     assert totals_of(portal).currencies[0].all.count == 3
     assert totals_of(portal).is_cut
     assert "Only the last 92 days are summed up" in admin.look(SCREEN)
