@@ -1,0 +1,1 @@
+"""Lets a second person approve payments above the portal's limit."""

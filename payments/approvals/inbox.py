@@ -1,4 +1,4 @@
-"""Requests for approval as one person may see them: those that wait for them, and their own."""
+"""Reads the requests for approval that a person may decide, and those that they made."""
 
 from __future__ import annotations
 
@@ -15,27 +15,25 @@ from payments.lookups import users
 from payments.models import Approval
 from payments.visibility.permitted import ask_readable
 
-# One answer of crm.item.list for each kind of object, and more than anybody decides at a sitting.
+# As many as crm.item.list returns in one page, and more than a person decides in one go.
 SHOWN = 50
 
 
 @dataclass(frozen=True)
 class Inbox:
-    """`waiting` is in the order of asking, `own` newest first; `owners` are the objects with their
-    titles, as this person may read them, and `names` those of everybody in it. `goes_on` says that
-    more wait than were looked at."""
-
     may_decide: bool
-    waiting: list[Approval]
-    own: list[Approval]
-    owners: dict[tuple[int, int], Owner]
-    names: dict[int, str]
-    goes_on: bool
+    waiting: list[Approval]  # Requests of other people, oldest first.
+    own: list[Approval]  # Newest first.
+    owners: dict[tuple[int, int], Owner]  # Deals and invoices that this person may read, by key.
+    names: dict[int, str]  # Names of the people in it by user id.
+    has_more: bool  # More requests wait than were read.
 
 
 def read_inbox(person: Person) -> Inbox:
-    """Waits for the portal once, and once more for names. Raises the B24Error of what could not be
-    read."""
+    """Waits for the portal once, and once more for names.
+
+    Raises the B24Error of what could not be read.
+    """
     now = timezone.now()
     asked = Approval.objects.waiting_for(person.user_id, portal_id=person.portal.pk, now=now)
     found = list(asked.order_by("requested_at")[: SHOWN + 1])
@@ -48,9 +46,9 @@ def read_inbox(person: Person) -> Inbox:
     right = batch.add(gateway.order_right())
     profile = batch.add(PROFILE)
     readable = ask_readable(batch, _owners_of([*found[:SHOWN], *own]))
-    named = {approval.requested_by for approval in found[:SHOWN]}
-    named |= {approval.decided_by for approval in own if approval.decided_by is not None}
-    names = users.NamesReading(person.portal, named, asker_id=person.user_id)
+    people = {approval.requested_by for approval in found[:SHOWN]}
+    people |= {approval.decided_by for approval in own if approval.decided_by is not None}
+    names = users.NamesReading(person.portal, people, asker_id=person.user_id)
     names.ask(batch)
     batch.run()
     owners = {owner.key: owner for answer in readable for owner in answer.get()}
@@ -66,13 +64,15 @@ def read_inbox(person: Person) -> Inbox:
         own=own,
         owners=owners,
         names=names.result(),
-        goes_on=len(found) > SHOWN,
+        has_more=len(found) > SHOWN,
     )
 
 
 def count_waiting(person: Person) -> int:
-    """How many requests of others wait. Asks the database only: whether this person may see each of
-    them, and may decide at all, is found out when they look."""
+    """Returns how many requests of other people wait.
+
+    Asks the database only. Which of them this person may see and decide is checked in `read_inbox`.
+    """
     waiting = Approval.objects.waiting_for(
         person.user_id, portal_id=person.portal.pk, now=timezone.now()
     )
@@ -80,6 +80,7 @@ def count_waiting(person: Person) -> int:
 
 
 def key_of(approval: Approval) -> tuple[int, int] | None:
+    """Returns type and id of the payment's deal or invoice, None if it has no such item."""
     if approval.owner_type is None or approval.owner_id is None:
         return None
     return approval.owner_type, approval.owner_id

@@ -1,4 +1,4 @@
-"""Requests for approval as values that a template only has to print."""
+"""Builds the values that templates print for requests for approval."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ class Decision(models.TextChoices):
 class ApprovalLine:
     approval: Approval
     owner: OwnerLink | None
-    requester: str
-    state: str
+    requester: str  # Their name; empty in a person's own requests.
+    state: str  # Of ApprovalState.
     decisions: Sequence[Decision] = ()
     sentences: Sequence[StrOrPromise] = ()
 
@@ -44,23 +44,23 @@ class ApprovalLine:
         return ApprovalState(self.state).label
 
 
-def waiting_lines(desk: Inbox, portal: Portal) -> list[ApprovalLine]:
+def waiting_lines(inbox: Inbox, portal: Portal) -> list[ApprovalLine]:
     return [
         ApprovalLine(
             approval,
-            _owner(approval, desk, portal),
-            desk.names.get(approval.requested_by, ""),
+            _owner(approval, inbox, portal),
+            inbox.names.get(approval.requested_by, ""),
             approval.state,
             decisions=(Decision.APPROVE, Decision.DECLINE),
         )
-        for approval in desk.waiting
+        for approval in inbox.waiting
     ]
 
 
-def own_lines(desk: Inbox, portal: Portal) -> list[ApprovalLine]:
+def own_lines(inbox: Inbox, portal: Portal) -> list[ApprovalLine]:
     return [
-        own_line(approval, owner=_owner(approval, desk, portal), names=desk.names)
-        for approval in desk.own
+        own_line(approval, owner=_owner(approval, inbox, portal), names=inbox.names)
+        for approval in inbox.own
     ]
 
 
@@ -80,7 +80,7 @@ def own_line(
 
 
 def decided_line(approval: Approval, *, names: Mapping[int, str]) -> ApprovalLine:
-    """What stands in the place of the buttons once somebody else's request is decided."""
+    """Returns the line that replaces the buttons once another person's request is decided."""
     sentences: list[StrOrPromise] = []
     if approval.is_approved:
         name = names.get(approval.requested_by, "")
@@ -110,7 +110,7 @@ def _own_sentences(
             return [_("Approved by %(name)s on %(date)s.") % words]
 
 
-def _owner(approval: Approval, desk: Inbox, portal: Portal) -> OwnerLink | None:
+def _owner(approval: Approval, inbox: Inbox, portal: Portal) -> OwnerLink | None:
     key = key_of(approval)
-    owner = desk.owners.get(key) if key is not None else None
+    owner = inbox.owners.get(key) if key is not None else None
     return owner_link(owner, portal)

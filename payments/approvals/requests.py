@@ -1,6 +1,6 @@
-"""A second person's word on a payment above the limit: ask for it, give it, refuse it, withdraw.
+"""Asks for, approves, declines and withdraws the approval of a payment above the limit.
 
-None of these pays anything. Whoever asked still has to pay, and is checked again then.
+None of these pays. The person who asked still has to press Pay, and everything is checked then.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class NotPossible(FrameError):
-    """What was wanted cannot be asked for, approved or declined; `sentence` says why."""
+    """It cannot be asked for, approved, declined or withdrawn; `sentence` says why."""
 
     status = 409
 
@@ -50,14 +50,14 @@ def ask(
     pay_system_name: str,
     kind: Kind = Kind.PAY,
 ) -> Approval:
-    """Ask for approval of what was offered; waits for the portal. Answers the request that stands:
-    a second one for the same is the first.
+    """Asks for approval of the offered payment; waits for the portal. Returns the live request.
 
-    Raises NotPossible where this person may not pay it, it is not what was offered any more, or it
-    needs no approval; Missing for an offer that is not this person's.
+    A second request for the same returns the first. Raises NotPossible if this person may not pay
+    it, it has changed since the offer, or it needs no approval; Missing if the offer belongs to
+    another person.
     """
     if (offer.portal_id, offer.user_id) != (person.portal.pk, person.user_id):
-        raise Missing("the offer was made to somebody else")
+        raise Missing("the offer was made to another person")
     policy = policy_of(person.portal)
     if not policy.allows_system(pay_system_id):
         raise NotPossible(why_not(reasons.POLICY_SYSTEM))
@@ -65,52 +65,57 @@ def ask(
         raise NotPossible(reasons.NO_APPROVAL_NEEDED)
     if Attempt.objects.on(offer.payment_id, portal_id=offer.portal_id).still_open().exists():
         raise NotPossible(reasons.OPEN_ATTEMPT)
-    _look(person, offer)
+    _check(person, offer)
     wanted = _new(person, offer, pay_system_id, pay_system_name, kind)
     try:
         with transaction.atomic():
-            return _standing_or(wanted)
+            return _live_or(wanted)
     except IntegrityError:
-        # The same person asked in another window at the same time: that one stands.
-        standing = _standing(wanted)
-        if standing is None:
+        # The same person asked in another window at the same time: that request is the live one.
+        live = _live(wanted)
+        if live is None:
             raise NotPossible(reasons.DECIDED_MEANWHILE) from None
-        return standing
+        return live
 
 
 def approve(person: Caller, approval_id: int) -> Approval:
-    """Give the approval, having read the payment anew; waits for the portal.
+    """Reads the payment again and approves the request; waits for the portal.
 
-    Raises NotPossible where it is the person's own request, is not waiting any more, is not what it
-    was, or the person may not pay it themselves; Missing where the portal has no such request.
+    Raises NotPossible if it is the person's own request, no longer waits, its payment has changed,
+    or the person may not pay it themselves; Missing if the portal has no such request.
     """
-    approval = look_at(person, approval_id)
+    approval = approvable(person, approval_id)
     return _decide(approval, person, ApprovalState.APPROVED, event="approved")
 
 
 def decline(person: Caller, approval_id: int, *, note: str) -> Approval:
-    """Refuse it, with a reason for whoever asked. Raises as `approve` does, but for a payment that
-    has changed: that can be declined."""
-    approval = look_at_declinable(person, approval_id)
+    """Declines the request, with a reason for the person who asked.
+
+    Raises what `approve` raises, except that a changed payment can be declined.
+    """
+    approval = declinable(person, approval_id)
     return _decide(approval, person, ApprovalState.DECLINED, event="declined", note=note)
 
 
-def look_at(person: Caller, approval_id: int) -> Approval:
-    """A request that this person may decide, and whose payment is still what it says."""
+def approvable(person: Caller, approval_id: int) -> Approval:
+    """Returns a request that this person may approve; raises what `approve` raises."""
     approval = _waiting(person, approval_id)
-    approval.owner_title = _look(person, offer_of(approval, person))
+    approval.owner_title = _check(person, offer_of(approval, person))
     return approval
 
 
-def look_at_declinable(person: Caller, approval_id: int) -> Approval:
-    """A request that this person may decide, whatever has become of its payment."""
+def declinable(person: Caller, approval_id: int) -> Approval:
+    """Returns a request that this person may decline; raises what `decline` raises."""
     approval = _waiting(person, approval_id)
-    approval.owner_title = _look(person, offer_of(approval, person), is_compared=False)
+    approval.owner_title = _check(person, offer_of(approval, person), may_have_changed=True)
     return approval
 
 
-def own(person: Caller, approval_id: int) -> Approval:
-    """A request of this person's that can still be withdrawn. Raises NotPossible, Missing."""
+def withdrawable(person: Caller, approval_id: int) -> Approval:
+    """Returns a request of this person that they can still withdraw.
+
+    Raises NotPossible if it is no longer live, Missing if it is not theirs.
+    """
     approval = Approval.objects.filter(
         pk=approval_id, portal=person.portal, requested_by=person.user_id
     ).first()
@@ -122,15 +127,15 @@ def own(person: Caller, approval_id: int) -> Approval:
 
 
 def withdraw(person: Caller, approval_id: int) -> Approval:
-    """Whoever asked does not want it any more, approved or not. Raises NotPossible, Missing."""
-    approval = own(person, approval_id)
+    """Withdraws the person's own request, approved or not; raises what `withdrawable` raises."""
+    approval = withdrawable(person, approval_id)
     with transaction.atomic():
         _withdraw(approval)
     return approval
 
 
 def offer_of(approval: Approval, person: Caller) -> Offer:
-    """What was asked for, as it would be offered to the person who decides."""
+    """Returns the requested payment as an offer to the person who decides."""
     return Offer(
         portal_id=approval.portal_id,
         user_id=person.user_id,
@@ -157,16 +162,18 @@ def _waiting(person: Caller, approval_id: int) -> Approval:
     return approval
 
 
-def _look(person: Caller, offer: Offer, *, is_compared: bool = True) -> str:
-    """Read the payment as this person's own token shows it, beside their order right; returns the
-    title of its deal or invoice, empty where that is not known."""
+def _check(person: Caller, offer: Offer, *, may_have_changed: bool = False) -> str:
+    """Reads the payment and the right to pay orders, with this person's own token.
+
+    Raises NotPossible. Returns the title of the payment's deal or invoice, empty if not known.
+    """
     batch = person.client.batch()
     proof = AccessProof(batch, offer)
     title = _Title(batch, offer.owner)
     batch.run()
     try:
         payment = proof.payment()
-        if is_compared:
+        if not may_have_changed:
             checks.check_payment(payment, offer)
     except Stopped as stop:
         raise NotPossible(why_not(stop.reason)) from stop
@@ -174,7 +181,7 @@ def _look(person: Caller, offer: Offer, *, is_compared: bool = True) -> str:
 
 
 class _Title:
-    """Good to have in a question, and never a reason not to ask it."""
+    """Reads the title of a deal or an invoice; a failure leaves it empty."""
 
     def __init__(self, batch: Batch, owner: Owner | None) -> None:
         self._owners = None
@@ -213,27 +220,30 @@ def _decide(
     return approval
 
 
-def _standing_or(wanted: Approval) -> Approval:
-    """The live request for the same, or `wanted` stored; one for something else makes way."""
+def _live_or(wanted: Approval) -> Approval:
+    """Returns the live request for the same payment, or stores and returns `wanted`.
+
+    A live request for another sum, pay system or kind is withdrawn first.
+    """
     Approval.objects.filter(portal=wanted.portal, payment_id=wanted.payment_id).expire(
         wanted.requested_at
     )
-    standing = _standing(wanted)
-    if standing is not None:
-        if standing.binds(
+    live = _live(wanted)
+    if live is not None:
+        if live.binds(
             sum=wanted.sum,
             currency=wanted.currency,
             pay_system_id=wanted.pay_system_id,
             kind=wanted.kind,
         ):
-            return standing
-        _withdraw(standing)
+            return live
+        _withdraw(live)
     wanted.save(force_insert=True)
     _record(wanted, "approval_asked", actor_id=wanted.requested_by)
     return wanted
 
 
-def _standing(wanted: Approval) -> Approval | None:
+def _live(wanted: Approval) -> Approval | None:
     return Approval.objects.of_requester(
         wanted.requested_by,
         portal_id=wanted.portal_id,
@@ -275,7 +285,7 @@ def _new(
 
 
 def _record(approval: Approval, event: str, *, actor_id: int) -> None:
-    """The note stays out: the ledger is never changed, and people write names into notes."""
+    # Without the note: people write names into notes, and the ledger is never changed.
     facts = {
         "approval": approval.pk,
         "kind": approval.kind,

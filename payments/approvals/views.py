@@ -1,4 +1,4 @@
-"""Asking for approval in a row, and the screen on which others give it. Nothing here pays."""
+"""Views to ask for an approval, and to approve, decline or withdraw. Nothing here pays."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from django.views.decorators.http import require_GET, require_POST
 from b24app.errors import BadInput
 from b24app.identity.forms import check_body_size, positive_id
 from b24app.identity.session import Person, PortalRequest, portal_required
-from payments.approvals import lines
-from payments.approvals import requests as requests
+from payments.approvals import lines, requests
 from payments.approvals.inbox import count_waiting, read_inbox
 from payments.approvals.lines import Decision
 from payments.forms import read_choice, read_note
@@ -25,11 +24,11 @@ from payments.offer import open_offer
 @require_GET
 @portal_required
 def approvals(request: PortalRequest) -> HttpResponse:
-    desk = read_inbox(request.person)
+    inbox = read_inbox(request.person)
     context = {
-        "desk": desk,
-        "waiting": lines.waiting_lines(desk, request.person.portal),
-        "own": lines.own_lines(desk, request.person.portal),
+        "inbox": inbox,
+        "waiting": lines.waiting_lines(inbox, request.person.portal),
+        "own": lines.own_lines(inbox, request.person.portal),
     }
     return render(request, "payments/approvals/approvals.html", context)
 
@@ -37,7 +36,7 @@ def approvals(request: PortalRequest) -> HttpResponse:
 @require_GET
 @portal_required
 def waiting(request: PortalRequest) -> HttpResponse:
-    """The badge: a number, or nothing."""
+    """Returns the number for the badge; empty if it is 0."""
     return HttpResponse(str(count_waiting(request.person) or ""))
 
 
@@ -64,21 +63,21 @@ def ask(request: PortalRequest) -> HttpResponse:
         kind=kind,
     )
     context = {"status": status.status_asked(offer), "keeps_choice": False}
-    return _and_badges(render(request, "payments/shared/outcome.html", context))
+    return _with_badges(render(request, "payments/shared/outcome.html", context))
 
 
 @require_POST
 @portal_required
 def decision(request: PortalRequest) -> HttpResponse:
-    """The question before a decision: the payment is read anew, so that what is shown is true."""
+    """Reads the payment again and renders the question before a decision."""
     approval_id, decided = _read_decision(request)
     person = request.person
     if decided == Decision.WITHDRAW:
-        approval = requests.own(person, approval_id)
+        approval = requests.withdrawable(person, approval_id)
     elif decided == Decision.APPROVE:
-        approval = requests.look_at(person, approval_id)
+        approval = requests.approvable(person, approval_id)
     else:
-        approval = requests.look_at_declinable(person, approval_id)
+        approval = requests.declinable(person, approval_id)
     context = {
         "approval": approval,
         "owner": Owner.of(approval.owner_type, approval.owner_id, approval.owner_title),
@@ -103,13 +102,13 @@ def decide(request: PortalRequest) -> HttpResponse:
     else:
         line = lines.own_line(requests.withdraw(person, approval_id), names={})
     template = "payments/approvals/settle.html"
-    return _and_badges(render(request, template, {"line": line}))
+    return _with_badges(render(request, template, {"line": line}))
 
 
-def _and_badges(answer: HttpResponse) -> HttpResponse:
-    """It changes what the badge shows."""
-    answer["HX-Trigger"] = "badges"
-    return answer
+def _with_badges(response: HttpResponse) -> HttpResponse:
+    """Makes the page reload its badges."""
+    response["HX-Trigger"] = "badges"
+    return response
 
 
 def _requester(person: Person, approval: Approval) -> dict[int, str]:

@@ -1,4 +1,4 @@
-"""What a run would do with a payment: pay it, mark it as paid, or leave it out for a reason."""
+"""Decides what a run does with a payment: pays it, marks it as paid, or leaves it out."""
 
 from __future__ import annotations
 
@@ -18,19 +18,18 @@ from payments.visibility.rows import Row, Seen
 
 @dataclass(frozen=True)
 class Decision:
-    """`reason` is a code of words.py or reasons.py; it is empty where the run takes the row."""
-
     kind: Kind
+    # Why the run leaves the row out, a code of messages.py or payments/reasons.py; else empty.
     reason: str = ""
 
     @property
-    def place(self) -> int:
-        """Sorts a run: what is paid, what is marked, what is left out."""
+    def order(self) -> int:
+        """Sorts a run: first what is paid, then what is marked, then what is left out."""
         return 2 if self.reason else (0 if self.kind == Kind.PAY else 1)
 
 
 def decide(person: Person, seen: Seen, row: Row, rights: PersonRights, policy: Policy) -> Decision:
-    """By the payment's own pay system only: a run never exchanges it."""
+    """Returns what the run does with this payment. A run never changes the pay system."""
     kind = _kind_by(rights.systems, row.offer.pay_system_id)
     try:
         _check(person, seen, row, rights, policy, kind)
@@ -40,9 +39,9 @@ def decide(person: Person, seen: Seen, row: Row, rights: PersonRights, policy: P
 
 
 def _kind_by(systems: Systems | None, pay_system_id: int) -> Kind | None:
-    """None where an app can neither pay through the pay system nor mark its payments."""
+    """Returns None if its payments can neither be paid by an app nor be marked as paid."""
     if systems is None:
-        # As in the list: without the portal's list, the bound one is tried and may be refused.
+        # As in the list: if the portal's pay systems are not known, the payment's own one is tried.
         return Kind.PAY if pay_system_id else None
     system = systems.find(pay_system_id)
     if system is None:
@@ -60,7 +59,7 @@ def _check(
     policy: Policy,
     kind: Kind | None,
 ) -> None:
-    """Raises Stopped with the reason for which the run leaves the row out."""
+    """Raises Stopped with the reason why the run leaves the row out."""
     offer = row.offer
     if not rights.may_pay:
         raise Stopped(reasons.NO_ORDER_RIGHT)
@@ -73,7 +72,7 @@ def _check(
     if kind is None:
         raise Stopped(messages.BOUND_UNFIT)
     if policy.needs_approval(offer.sum, offer.currency):
-        # One statement a row, so it runs only for rows above the limit.
+        # Runs a statement for each row, so only for rows above the limit.
         policies.check(person, offer, pay_system_id=offer.pay_system_id, kind=kind)
     if kind == Kind.MARK and not row.markable:
         raise Stopped(messages.NOT_MARKABLE)

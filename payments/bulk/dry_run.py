@@ -1,4 +1,4 @@
-"""The dry run: what a run would pay, mark as paid and leave out, and why. It changes no payment."""
+"""Makes a dry run: stores what a run would pay, mark as paid and leave out, and why."""
 
 from __future__ import annotations
 
@@ -12,33 +12,34 @@ from b24app.identity.session import Person
 from payments.bulk.decisions import Decision, decide
 from payments.bulk.permission import NotAllowed
 from payments.bulk.runs import require_none_active
-from payments.bulk.selection import Finding, Found, PersonRights, rights_of
+from payments.bulk.selection import Found, PaymentFinder, PersonRights, rights_of
 from payments.models import Policy, RowState, Run, RunRow, RunState
 from payments.number_search import NumberSearch
 from payments.offer import seal
 from payments.policy import rules as policies
 from payments.visibility.rows import Row, listing
 
-# Bitrix24 allows longer titles; a list shows no more than this.
+# Bitrix24 allows longer titles; the list cuts them to this length.
 _TITLE_KEPT = 255
 
 
 def draft_ticked(person: Person, payment_ids: Sequence[int]) -> Run:
-    """A run of these payments, those that it leaves out included; waits for the portal.
+    """Stores and returns a dry run of these payments; waits for the portal.
 
-    Raises NotAllowed, RunUnfinished, or the B24Error of what could not be read.
+    It replaces the person's earlier dry run. Raises NotAllowed, RunUnfinished if the person has an
+    active run, or the B24Error of what could not be read.
     """
     made_at = timezone.now()
     rights, policy = _begin(person)
-    found = Finding(person, is_admin=rights.is_admin).ticked(payment_ids)
+    found = PaymentFinder(person, is_admin=rights.is_admin).ticked(payment_ids)
     return _store(person, found, rights, policy, made_at)
 
 
 def draft_all(person: Person, number: NumberSearch) -> Run:
-    """A run of all payments that the list finds for this search; raises as `draft_ticked` does."""
+    """Does the same for all payments that this search finds, at most MOST_PAYMENTS of them."""
     made_at = timezone.now()
     rights, policy = _begin(person)
-    found = Finding(person, is_admin=rights.is_admin).all(number)
+    found = PaymentFinder(person, is_admin=rights.is_admin).all(number)
     return _store(person, found, rights, policy, made_at)
 
 
@@ -72,11 +73,11 @@ def _store(
         (row, decide(person, seen, row, rights, policy))
         for seen, row in zip(found.seen, listed.rows, strict=True)
     ]
-    # Stable: within each place the list's order remains.
-    decided.sort(key=lambda pair: pair[1].place)
+    # The sort is stable, so each group keeps the order of the list.
+    decided.sort(key=lambda pair: pair[1].order)
     rows = [_row(run, position, *pair) for position, pair in enumerate(decided, start=1)]
     with transaction.atomic():
-        # The person's earlier dry run, which they did not start.
+        # Deletes the earlier dry run, which the person did not start.
         Run.objects.filter(
             portal=person.portal, user_id=person.user_id, state=RunState.READY
         ).delete()

@@ -1,4 +1,4 @@
-"""Reads what a person selected for a run, and what of it they confirmed."""
+"""Reads which payments a person selected for a run, and which kinds of rows they confirmed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from payments.number_search import NumberSearch, read_number_search
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
 
-# An undo asks for a reason, one payment at a time.
+# An undo needs a reason for each payment, so no run undoes.
 KINDS_OF_A_RUN = (Kind.PAY, Kind.MARK)
 
 
@@ -43,10 +43,7 @@ class NothingConfirmed(BadInput):
 
 @dataclass(frozen=True)
 class Selection:
-    """Ids of ticked payments, sorted, each once; None selects all that a search for `number`
-    finds."""
-
-    payment_ids: list[int] | None
+    payment_ids: list[int] | None  # Sorted, each once; None selects all that `number` finds.
     number: NumberSearch
 
 
@@ -65,7 +62,7 @@ def read_selection(request: HttpRequest) -> Selection:
 
 
 def _fields_of(request: HttpRequest) -> QueryDict:
-    """Only ticked payments can make this form longer than the app or Django reads."""
+    # Only ticked payments can make this form longer than the app or Django reads.
     try:
         check_body_size(request)
         return request.POST
@@ -74,7 +71,7 @@ def _fields_of(request: HttpRequest) -> QueryDict:
 
 
 def read_confirmed(request: HttpRequest) -> Collection[Kind]:
-    """The kinds of rows that the person confirmed. Raises NothingConfirmed without any."""
+    """Returns the kinds of rows that the person confirmed. Raises NothingConfirmed."""
     check_body_size(request)
     values = set(request.POST.getlist("kind"))
     if not values:

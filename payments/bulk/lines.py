@@ -1,4 +1,4 @@
-"""The rows of a run as its screen lists them: grouped, each with its outcome."""
+"""Builds the rows of a run for its screen: in groups, each row with its outcome."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RowShown:
-    """A row of the run's list; the cell of its outcome is that of any list of payments."""
+    """A row of the run's list. payments/shared/settle.html prints it as it prints a Status."""
 
     row: RunRow
     owner: OwnerLink | None
@@ -45,15 +45,13 @@ class RowShown:
 
 @dataclass(frozen=True)
 class Group:
-    """Rows under one heading, with their total."""
-
     words: StrOrPromise
     total: Total
     rows: list[RowShown]
 
 
 def groups_of(run: Run, portal: Portal) -> list[Group]:
-    """All rows of the run, by what it does with them; no group is empty."""
+    """Returns all rows of the run, grouped by what it does with them, without empty groups."""
     groups = {
         Kind.PAY.value: Group(INTENTIONS[Kind.PAY], Total(), []),
         Kind.MARK.value: Group(INTENTIONS[Kind.MARK], Total(), []),
@@ -68,7 +66,7 @@ def groups_of(run: Run, portal: Portal) -> list[Group]:
 
 
 def rows_shown(run: Run, portal: Portal, rows: Iterable[RunRow] | None = None) -> list[RowShown]:
-    """All rows of the run, or those given of it."""
+    """Returns the given rows of the run, or all of them."""
     if rows is None:
         rows = run.rows.select_related("attempt").order_by("position")
     return [_shown(row, run, portal) for row in rows]
@@ -76,8 +74,8 @@ def rows_shown(run: Run, portal: Portal, rows: Iterable[RunRow] | None = None) -
 
 def _shown(row: RunRow, run: Run, portal: Portal) -> RowShown:
     attempt = row.attempt
-    ended = state_of(attempt) if attempt else None
-    state = outcome_of(row.state, row.kind, ended, is_over=run.is_over)
+    attempt_state = state_of(attempt) if attempt else None
+    state = outcome_of(row.state, row.kind, attempt_state, is_over=run.is_over)
     owner = Owner.of(row.owner_type, row.owner_id, row.owner_title)
     return RowShown(
         row=row,

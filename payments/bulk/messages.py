@@ -1,4 +1,4 @@
-"""What a person reads about a run: why it paused, and why it leaves a row out."""
+"""Holds the messages about a run: why it paused, and why it leaves a row out."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NOT_MARKABLE = "not_markable"
 TOO_OLD = "offer_too_old"
 PAYING_UNCONFIRMED = "paying_unconfirmed"
 MARKING_UNCONFIRMED = "marking_unconfirmed"
-# By the kind that the person did not tick when they started the run.
+# By the kind of rows that the person did not tick when they started the run.
 UNCONFIRMED_KINDS = {Kind.PAY: PAYING_UNCONFIRMED, Kind.MARK: MARKING_UNCONFIRMED}
 
 # Why a run paused.
@@ -99,9 +99,11 @@ PAUSE_SENTENCES: dict[str, StrOrPromise] = {
 
 
 def about_row(reason: str) -> StrOrPromise:
+    """Returns why a row is left out, for a code from here or from payments/reasons.py."""
     known = ROW_SENTENCES.get(reason)
     return why_not(reason) if known is None else known
 
 
 def about_pause(reason: str) -> StrOrPromise:
+    """Returns why the run paused, for a key of PAUSE_SENTENCES."""
     return PAUSE_SENTENCES[reason]

@@ -1,4 +1,4 @@
-"""Which outcomes of a row every further row would meet as well, so that the run pauses."""
+"""Decides after which outcomes a run pauses: those that every further row would have too."""
 
 from __future__ import annotations
 
@@ -17,39 +17,41 @@ from payments import reasons
 from payments.bulk import messages
 from payments.models import Attempt
 
-_ALL_MEET = frozenset(
+_CONCERN_EVERY_ROW = frozenset(
     {
         reasons.NO_ORDER_RIGHT,
         reasons.PORTAL_MOVED,
         reasons.NOT_REACHED,
         reasons.READ_FAILED,
-        # Only of a mark: what cannot be paid through is not known.
+        # Only for a mark: it needs to know that the pay system cannot be paid through.
         reasons.SYSTEMS_UNKNOWN,
     }
 )
-# A method that took too much of the server's time is turned away for some minutes.
+# Bitrix24 refuses a method for some minutes once it has used too much of the server's time.
 _OPERATION_LIMIT = "OPERATION_TIME_LIMIT"
 
 
 def reason_to_pause(attempt: Attempt) -> str:
-    """A code of words.PAUSE_SENTENCES, or "" where the reason concerns this row only."""
-    if attempt.reason in _ALL_MEET:
+    """Returns a key of messages.PAUSE_SENTENCES, or "" if the reason concerns this row only."""
+    if attempt.reason in _CONCERN_EVERY_ROW:
         return attempt.reason
     if attempt.reason == reasons.BULK_NOT_ALLOWED:
         return messages.POLICY
-    kept = attempt.evidence.get("error")
-    if attempt.reason != reasons.REFUSED_BY_BITRIX24 or not kept:
+    stored = attempt.evidence.get("error")
+    if attempt.reason != reasons.REFUSED_BY_BITRIX24 or not stored:
         return ""
-    return _of(error_from_answer(kept["code"], kept["description"], kept["status"]))
+    return _reason_for(error_from_answer(stored["code"], stored["description"], stored["status"]))
 
 
 def is_of_every_row(reason: str) -> bool:
-    """Whether the reason cannot concern one row only. READ_FAILED can: put back, such a row would
-    come first and stop the run each time."""
+    """Returns whether the reason concerns every row, so that this row can wait for another try.
+
+    READ_FAILED may concern one row only: such a row would come first again and pause the run again.
+    """
     return reason not in ("", reasons.READ_FAILED)
 
 
-def _of(error: B24Error) -> str:
+def _reason_for(error: B24Error) -> str:
     match error:
         case QueryLimit():
             return messages.LIMIT

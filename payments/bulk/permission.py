@@ -1,4 +1,4 @@
-"""Who may pay several at once, as the portal's administrator has decided."""
+"""Checks whether a person may pay several payments at once, by the portal's rules."""
 
 from __future__ import annotations
 
@@ -23,14 +23,17 @@ class NotAllowed(FrameError):
 
 
 def may_bulk(person: Person, rules: Policy | None = None) -> bool:
-    """Asks Bitrix24 whether this is an administrator only where that makes a difference."""
+    """Asks Bitrix24 whether this person is an administrator only if the rules depend on it."""
     rules = rules or policy_of(person.portal)
     return allows(person, lambda is_admin: rules.may_bulk(person.user_id, is_admin=is_admin))
 
 
 def still_allowed(person: Person, seen: Policy) -> Callable[[Policy], None]:
-    """A check for each row of a step that began under the rules `seen`: where others hold by the
-    time the row is sent, they are asked. Raises Stopped."""
+    """Returns a check for the moment before a row is sent.
+
+    If the rules have changed since `seen`, the check asks the new ones; it raises Stopped if they
+    do not let this person pay several at once.
+    """
 
     def check(rules: Policy) -> None:
         is_same = (rules.pk, rules.version) == (seen.pk, seen.version)
@@ -41,5 +44,6 @@ def still_allowed(person: Person, seen: Policy) -> Callable[[Policy], None]:
 
 
 def require_may_bulk(person: Person) -> None:
+    """Raises NotAllowed."""
     if not may_bulk(person):
         raise NotAllowed(f"user {person.user_id} may not pay several at once")

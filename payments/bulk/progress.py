@@ -1,4 +1,4 @@
-"""How far a run is, as its screen shows it: counts and totals of each outcome."""
+"""Computes the progress of a run for its screen: count and sums of each outcome."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from payments.money import money
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
 
-# The outcomes of rows: those that `screens.state_by` names, and these.
+# The outcomes of rows: the states of listing.status, and these.
 WAITING, LEFT_OUT, LEFT_UNPAID = "waiting", "skipped", "unpaid"
 OUTCOME_WORDS: dict[str, StrOrPromise] = {
     **WORDS,
@@ -32,20 +32,20 @@ OUTCOME_WORDS: dict[str, StrOrPromise] = {
     LEFT_OUT: _("Left out"),
     LEFT_UNPAID: _("Not paid"),
 }
-# Before a run starts, a row that waits says what the run would do with it.
+# What the run will do with a row that waits.
 INTENTIONS: dict[str, StrOrPromise] = {Kind.PAY: _("To pay"), Kind.MARK: _("To mark as paid")}
 _UNCONFIRMED = (State.UNKNOWN.value, State.PAYING.value, MARKING)
 
-# A page asks for the next step a moment after it is due, so that two clocks do not make it early.
+# Seconds after the next step is due until a page asks for it: two clocks may differ a little.
 _AFTER_DUE = 0.1
-# While another page takes a step, this page asks again after so many seconds.
-_LOOK_AGAIN = 3.0
-PAST_SHOWN = 20
+# Seconds until this page asks again while another page takes a step.
+_RETRY_AFTER = 3.0
+FINISHED_SHOWN = 20
 
 
 @dataclass
 class Total:
-    """How many rows, and their sums in each currency."""
+    """A count of rows, and their sums in each currency."""
 
     count: int = 0
     sums: dict[str, Decimal] = field(default_factory=lambda: defaultdict(Decimal))
@@ -56,19 +56,18 @@ class Total:
 
     @property
     def words(self) -> str:
-        """The sums, one for each currency."""
+        """Returns the sums in words, one for each currency."""
         return ", ".join(money(sum, currency) for currency, sum in sorted(self.sums.items()))
 
 
 @dataclass(frozen=True)
 class Progress:
-    """`to_pay` and `to_mark` are all rows but those that are left out."""
-
     run: Run
+    # All rows but those that are left out, with any outcome.
     to_pay: Total
     to_mark: Total
-    totals: dict[str, Total]
-    is_stepped_elsewhere: bool
+    totals: dict[str, Total]  # By outcome.
+    is_stepped_elsewhere: bool  # Another page is taking a step.
     seconds_to_next: float
 
     @property
@@ -101,18 +100,18 @@ class Progress:
 
     @property
     def unconfirmed(self) -> Total:
-        """Rows under way, and those whose process died, are not confirmed either."""
-        all_of_them = Total()
+        """Includes rows that are being paid, and rows whose process died."""
+        unconfirmed = Total()
         for state in _UNCONFIRMED:
             found = self.totals.get(state, Total())
-            all_of_them.count += found.count
+            unconfirmed.count += found.count
             for currency, sum in found.sums.items():
-                all_of_them.sums[currency] += sum
-        return all_of_them
+                unconfirmed.sums[currency] += sum
+        return unconfirmed
 
     @property
     def words(self) -> str:
-        """12 of 40 paid, 2 of 5 marked as paid, 1 refused, 1 not confirmed."""
+        """Returns for example "12 of 40 paid, 2 of 5 marked as paid, 1 refused"."""
         parts = []
         if self.to_pay.count or not self.to_mark.count:
             counted = {"paid": self.paid.count, "total": self.to_pay.count}
@@ -133,13 +132,13 @@ class Progress:
         return ", ".join(str(part) for part in parts)
 
     @property
-    def said(self) -> str:
-        """For a screen reader."""
+    def announcement(self) -> str:
+        """Returns what a screen reader reads aloud."""
         return f"{self.run.get_state_display()}: {self.words}. {self.why_paused}"
 
     @property
     def results(self) -> list[tuple[StrOrPromise, str, Total]]:
-        """Of each outcome that there is: its words, its pill and its total."""
+        """Returns label, CSS class and total of each outcome that some row has."""
         found = [
             (_("Paid"), "paid", self.paid),
             (_("Marked as paid"), "marked", self.marked),
@@ -157,8 +156,8 @@ class Progress:
         return words.about_pause(self.run.reason) if self.run.reason else ""
 
     @property
-    def is_said(self) -> bool:
-        """Whether a screen reader is told: at each tenth, and whenever the run does not go on."""
+    def is_announced(self) -> bool:
+        """Returns whether screen readers read this step: each tenth, and whenever a run halts."""
         if self.run.state != RunState.RUNNING or not self.count:
             return True
         tenth = max(1, self.count // 10)
@@ -166,7 +165,7 @@ class Progress:
 
     @property
     def minutes(self) -> int:
-        """About how long all of it takes, before it is started."""
+        """Returns about how long the run takes from start to end."""
         return ceil(self.count * REQUESTS_A_ROW / REQUESTS_A_SECOND / 60)
 
     @property
@@ -183,6 +182,7 @@ class Progress:
 
 
 def progress_of(run: Run) -> Progress:
+    """Reads all rows of the run in one statement."""
     now = timezone.now()
     planned = {Kind.PAY.value: Total(), Kind.MARK.value: Total()}
     totals = defaultdict[str, Total](Total)
@@ -191,8 +191,8 @@ def progress_of(run: Run) -> Progress:
         "attempt_id", "attempt__kind", "attempt__state", "attempt__reason",
     )  # fmt: skip
     for state, kind, sum, currency, attempt_id, *attempt in rows.iterator():
-        ended = state_by(*attempt) if attempt_id else None
-        outcome = outcome_of(state, kind, ended, is_over=run.is_over)
+        attempt_state = state_by(*attempt) if attempt_id else None
+        outcome = outcome_of(state, kind, attempt_state, is_over=run.is_over)
         totals[outcome].add(sum, currency)
         if outcome != LEFT_OUT:
             planned[kind].add(sum, currency)
@@ -206,24 +206,27 @@ def progress_of(run: Run) -> Progress:
     )
 
 
-def outcome_of(row_state: str, kind: str, ended: str | None, *, is_over: bool) -> str:
-    """`ended` is how the row's attempt stands; None while it has none, or none any more: the ledger
-    keeps attempts for a time of its own."""
+def outcome_of(row_state: str, kind: str, attempt_state: str | None, *, is_over: bool) -> str:
+    """Returns the outcome of a row, a key of OUTCOME_WORDS.
+
+    `attempt_state` is None if the row has no attempt, or its attempt was deleted: the ledger keeps
+    attempts for a time of its own.
+    """
     if row_state == RowState.SKIPPED:
         return LEFT_OUT
     if row_state == RowState.WAITING:
         return LEFT_UNPAID if is_over else WAITING
-    return ended or (MARKING if kind == Kind.MARK else State.PAYING.value)
+    return attempt_state or (MARKING if kind == Kind.MARK else State.PAYING.value)
 
 
 def _wait(run: Run, now: datetime) -> float:
     if run.is_stepped_elsewhere(now):
-        return _LOOK_AGAIN
+        return _RETRY_AFTER
     due = run.next_step_at
     return max(0.0, (due - now).total_seconds() + _AFTER_DUE) if due else 0.0
 
 
-def past_runs(portal: Portal, user_id: int) -> list[Progress]:
-    """The last ones of this person that are over, newest first."""
+def finished_runs(portal: Portal, user_id: int) -> list[Progress]:
+    """Returns this person's last finished or stopped runs, newest first."""
     runs = Run.objects.filter(portal=portal, user_id=user_id, state__in=OVER_STATES)
-    return [progress_of(run) for run in runs.order_by("-pk")[:PAST_SHOWN]]
+    return [progress_of(run) for run in runs.order_by("-pk")[:FINISHED_SHOWN]]

@@ -1,4 +1,4 @@
-"""How long runs are kept: they are lists of work, and what became of a payment is its attempt's."""
+"""Deletes old runs. The outcomes of their payments stay in the attempts."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from b24app.models import Portal
 from b24app.signals import portal_uninstalled, pruning
 from payments.models import Run
 
-# Long enough to look up last quarter's; attempts are kept by their own rules.
+# Long enough to look up the runs of the last quarter.
 KEPT = timedelta(days=100)
 
 
 @receiver(portal_uninstalled)
 def forget(*, portal: Portal, **kwargs: object) -> None:
-    """With its sessions nobody can go on with a run, and its rows hold titles from the portal."""
+    """Deletes the portal's runs: they cannot be resumed, and their rows hold the CRM's titles."""
     Run.objects.filter(portal=portal).delete()
 
 

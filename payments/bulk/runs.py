@@ -38,8 +38,7 @@ class RunErased(Missing):
 
 
 def run_of(person: Person, run_id: int) -> Run:
-    """Raises NoSuchRun where this person has no such run: another person's does not exist for
-    them."""
+    """Returns this person's own run; raises NoSuchRun for every other."""
     run = Run.objects.filter(pk=run_id, portal=person.portal, user_id=person.user_id).first()
     if run is None:
         raise NoSuchRun(f"run {run_id}")
@@ -48,13 +47,13 @@ def run_of(person: Person, run_id: int) -> Run:
 
 
 def read_again(run: Run) -> None:
-    """Raises RunErased where it was deleted meanwhile."""
+    """Reads the run's row again; raises RunErased if it was deleted meanwhile."""
     if not reread(run):
         raise RunErased(f"run {run.pk}")
 
 
 def current_run(person: Person) -> Run | None:
-    """The active one, else the latest dry run; None without either."""
+    """Returns the person's active run, else their latest dry run, else None."""
     own = Run.objects.filter(portal=person.portal, user_id=person.user_id)
     return (
         own.filter(state__in=ACTIVE_STATES).first()
@@ -63,17 +62,17 @@ def current_run(person: Person) -> Run | None:
 
 
 def require_none_active(person: Person) -> None:
+    """Raises RunUnfinished."""
     own = Run.objects.filter(portal=person.portal, user_id=person.user_id)
     if own.filter(state__in=ACTIVE_STATES).exists():
         raise RunUnfinished("one run at a time")
 
 
 def start(run: Run, kinds: Collection[Kind]) -> None:
-    """Start a dry run with its rows of these kinds, which the person confirmed; leave the rows of
-    other kinds out. Changes nothing where the run has started already.
+    """Starts a dry run with its rows of these kinds; the person did not confirm the other rows.
 
-    Raises NothingConfirmed where it has no rows of these kinds, RunUnfinished where another run of
-    this person is active.
+    Changes nothing if the run has started already. Raises NothingConfirmed if it has no rows of
+    these kinds, RunUnfinished if the person has another active run.
     """
     now = timezone.now()
     waiting = run.rows.filter(state=RowState.WAITING)
@@ -94,6 +93,7 @@ def start(run: Run, kinds: Collection[Kind]) -> None:
 
 
 def pause(run: Run, reason: str = messages.BY_PERSON) -> None:
+    """Pauses a running run. `reason` is a key of messages.PAUSE_SENTENCES."""
     Run.objects.filter(pk=run.pk, state=RunState.RUNNING).update(
         state=RunState.PAUSED, reason=reason
     )
@@ -101,8 +101,9 @@ def pause(run: Run, reason: str = messages.BY_PERSON) -> None:
 
 
 def resume(run: Run) -> None:
-    """Resuming does not make the next step due earlier than the pace allows."""
+    """Resumes a paused run."""
     now = timezone.now()
+    # Pausing and resuming must not make the next step due earlier than the pace allows.
     due = max(run.next_step_at or now, now)
     Run.objects.filter(pk=run.pk, state=RunState.PAUSED).update(
         state=RunState.RUNNING, reason="", unconfirmed_in_a_row=0, next_step_at=due
@@ -111,12 +112,12 @@ def resume(run: Run) -> None:
 
 
 def stop(run: Run) -> None:
-    """End the run for good: it never touches the rows that wait. A row under way goes on to its
-    own end."""
+    """Ends the run for good: rows that wait stay as they are. A row under way is finished."""
     _end(run, RunState.STOPPED)
 
 
 def finish(run: Run) -> None:
+    """Ends a run that has no rows left."""
     _end(run, RunState.FINISHED)
 
 

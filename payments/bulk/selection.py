@@ -22,21 +22,21 @@ from payments.visibility.rows import Seen, SeenUnreadable
 
 T = TypeVar("T")
 
-# A round reads four pages in three requests: fifteen of the fifty that the portal's bucket holds.
+# A round reads four pages in three requests, so five rounds make fifteen requests, of the fifty
+# that the portal's bucket holds.
 _ROUNDS = 5
 MOST_LOOKED_THROUGH = _ROUNDS * PAGES_AHEAD * PAGE
 
 
 @dataclass(frozen=True)
 class PersonRights:
-    """The person's rights in Bitrix24, and the portal's pay systems, None where unknown."""
-
     may_pay: bool
     is_admin: bool
-    systems: Systems | None
+    systems: Systems | None  # The portal's pay systems, None if they are not known.
 
 
 def rights_of(person: Person) -> PersonRights:
+    """Reads the person's rights with their own token, and the portal's pay systems."""
     batch = person.client.batch()
     right, profile = batch.add(gateway.order_right()), batch.add(PROFILE)
     reading = SystemsReading(person.portal)
@@ -48,31 +48,29 @@ def rights_of(person: Person) -> PersonRights:
 
 @dataclass(frozen=True)
 class Found:
-    """`unreadable` are those that cannot be read, so that they cannot be paid. `missing` counts
-    ticked payments that do not exist for this person. `is_cut`: there are, or may be, more payments
-    than `seen`."""
-
     seen: list[Seen]
-    unreadable: list[SeenUnreadable]
-    missing: int = 0
-    is_cut: bool = False
+    unreadable: list[SeenUnreadable]  # Bitrix24 sent these in a form that cannot be read.
+    missing: int = 0  # Ticked payments that are gone, or that this person may not see.
+    is_cut: bool = False  # There may be more payments than `seen`.
 
 
-class Finding:
-    """Reads payments with the portal's token, or with the person's where that one does not work.
-    The person's own token always decides what they may see."""
+class PaymentFinder:
+    """Reads payments with the portal's token, or with the person's if the portal's does not work.
+
+    The person's own token always decides which payments they may see.
+    """
 
     def __init__(self, person: Person, *, is_admin: bool) -> None:
         self._person, self._is_admin = person, is_admin
         self._source = Reader(person.portal, person.client, person.client.batch())
 
     def ticked(self, payment_ids: Sequence[int]) -> Found:
-        """In the list's order, newest first; all ids travel in one request."""
-        answers = self._read(partial(_asked_by_id, payment_ids=payment_ids))
+        """Returns these payments, newest first. All ids are sent in one request."""
+        pages = self._read(partial(_read_by_id, payment_ids=payment_ids))
         wanted = set(payment_ids)
         found: dict[int, Payment] = {}
         unreadable: list[UnreadableRow] = []
-        for rows in answers:
+        for rows in pages:
             for payment in rows.read:
                 if payment.id in wanted:
                     found.setdefault(payment.id, payment)
@@ -83,12 +81,12 @@ class Finding:
         return Found(permitted.seen, permitted.unreadable, missing=max(0, missing))
 
     def all(self, number: NumberSearch) -> Found:
-        """What the list shows for this search, an empty one included, page after page."""
+        """Returns the payments that the list shows for this search, also for an empty one."""
         seen: list[Seen] = []
         unreadable: list[SeenUnreadable] = []
         before: int | None = None
         for _ in range(_ROUNDS):
-            page = self._read(partial(_asked_pages, before=before, number=number))
+            page = self._read(partial(_read_pages, before=before, number=number))
             permitted = self._seen(page.rows)
             seen += permitted.seen
             unreadable += permitted.unreadable
@@ -110,11 +108,11 @@ class Finding:
             is_admin=self._is_admin,
         )
 
-    def _read(self, ask: Callable[[Client], T]) -> T:
-        return self._source.read(lambda: ask(self._source.client), again=ask)
+    def _read(self, read: Callable[[Client], T]) -> T:
+        return self._source.read(lambda: read(self._source.client), again=read)
 
 
-def _asked_by_id(client: Client, *, payment_ids: Sequence[int]) -> list[Rows[Payment]]:
+def _read_by_id(client: Client, *, payment_ids: Sequence[int]) -> list[Rows[Payment]]:
     batch = client.batch()
     asked = [
         batch.add(gateway.payments_with_ids(payment_ids[first : first + PAGE]))
@@ -124,7 +122,7 @@ def _asked_by_id(client: Client, *, payment_ids: Sequence[int]) -> list[Rows[Pay
     return [pending.get() for pending in asked]
 
 
-def _asked_pages(client: Client, *, before: int | None, number: NumberSearch) -> Page:
+def _read_pages(client: Client, *, before: int | None, number: NumberSearch) -> Page:
     batch: Batch = client.batch()
     asked = AskedPages(batch, before=before, number=number, ahead=True)
     batch.run()

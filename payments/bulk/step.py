@@ -1,4 +1,8 @@
-"""One step of a run: at most one row, by one process at a time, wherever a process dies."""
+"""Takes one step of a run: pays or marks at most one row, in one process at a time.
+
+A row is stored as TRYING before anything is sent. If the process dies, the next step looks for the
+row's attempt and never just tries the row again.
+"""
 
 from __future__ import annotations
 
@@ -22,29 +26,28 @@ from payments.models import Attempt, Kind, Policy, RowState, Run, RunRow, RunSta
 from payments.offer import Offer, open_offer
 from payments.policy.rules import policy_of
 
-# A step takes seconds. A process that holds it for longer may be dead, or wait for a portal that
-# does not answer; then another process takes the next step, and leaves the first one's row alone.
+# A step takes seconds. A process that needs longer may be dead, or wait for a portal that does not
+# answer; then another process takes the next step, and does not send the first one's row.
 LEASE = timedelta(minutes=2)
 
-# After so many in a row, the cause is one that the next payment would meet as well.
+# After so many in a row, the next payment would probably not be confirmed either.
 MOST_UNCONFIRMED = 3
 
 _UNFINISHED = (RowState.WAITING, RowState.TRYING)
 
 
 def step(person: Person, run: Run) -> RunRow | None:
-    """Pay or mark the next row of this person's run, or settle a row that a dead process left;
-    waits for the portal.
+    """Pays or marks the next row of this person's run, or settles a row that a dead process left.
 
-    Returns that row; None where the step is too early, another one is under way, too many requests
-    wait for the portal, or the run is not running or paused just now. Reads `run` again.
+    Waits for the portal. Returns that row; None if the step is not due yet, another process takes
+    one, too many requests wait for the portal, or the run is not running. Reads `run` again.
     """
     started_at = timezone.now()
     until = started_at + LEASE
     try:
         shares.admit(person.portal.client_endpoint)
     except PortalBusy as error:
-        # The run goes on by itself once its portal answers others again.
+        # The page asks again by itself, when the portal has had time to answer others.
         later = started_at + timedelta(seconds=error.retry_after)
         Run.objects.filter(Q(next_step_at=None) | Q(next_step_at__lt=later), pk=run.pk).update(
             next_step_at=later
@@ -61,25 +64,25 @@ def step(person: Person, run: Run) -> RunRow | None:
         return None
     with counted(person.portal) as requests:
         try:
-            return _carry_out(person, run)
+            return _take_step(person, run)
         finally:
             now = timezone.now()
             due = max(now, started_at + pause_after(run, requests.count, now=now))
-            # Not where another process has taken the lease meanwhile.
+            # Changes nothing if another process has taken the lease meanwhile.
             Run.objects.filter(pk=run.pk, stepping_until=until).update(
                 stepping_until=None, next_step_at=due
             )
             read_again(run)
 
 
-def _carry_out(person: Person, run: Run) -> RunRow | None:
+def _take_step(person: Person, run: Run) -> RunRow | None:
     rules = policy_of(person.portal)
     if not may_bulk(person, rules):
         pause(run, messages.POLICY)
         return None
     row = run.rows.filter(state=RowState.TRYING).order_by("position").first()
     if row is not None:
-        _look_after(person, row)
+        _settle_interrupted(person, row)
     else:
         row = run.rows.filter(state=RowState.WAITING).order_by("position").first()
         if row is not None:
@@ -96,7 +99,7 @@ def _try(person: Person, run: Run, row: RunRow, rules: Policy) -> None:
         _leave_out(row, messages.TOO_OLD)
         return
     latest = Attempt.objects.latest_on(row.payment_id, portal_id=run.portal_id)
-    # Committed before the first request: a row in this state is never simply tried again.
+    # Committed before the first request: a row in this state is not tried again without a check.
     if not RunRow.objects.filter(
         pk=row.pk, state=RowState.WAITING, run__state=RunState.RUNNING
     ).update(state=RowState.TRYING, after_attempt=latest.pk if latest else 0):
@@ -107,24 +110,28 @@ def _try(person: Person, run: Run, row: RunRow, rules: Policy) -> None:
     if reason:
         pause(run, reason)
     if is_of_every_row(reason) and attempt.is_refused and attempt.sent_at is None:
-        # Nothing was sent, and the reason is not the row's own: it is tried again after the pause.
+        # Nothing was sent, and the reason concerns every row: this one is tried after the pause.
         _put_back(row)
         return
-    _note(row, attempt)
+    _store_attempt(row, attempt)
     _count_unconfirmed(run, attempt)
 
 
 def _send(person: Person, row: RunRow, offer: Offer, rules: Policy) -> Attempt:
-    """What the person confirmed, or nothing: `mark` refuses what can be paid by now, and `pay` what
-    cannot."""
+    """Does what the person confirmed for this row, or nothing.
+
+    `mark` refuses if the payment can be paid by now, and `pay` refuses if it cannot.
+    """
     if row.kind == Kind.MARK:
         return mark(person, offer, also=still_allowed(person, rules))
     return pay(person, offer, pay_system_id=row.pay_system_id, also=still_allowed(person, rules))
 
 
-def _look_after(person: Person, row: RunRow) -> None:
-    """A process died in the middle of this row. An attempt since then says how the row ends;
-    without one, nothing was sent."""
+def _settle_interrupted(person: Person, row: RunRow) -> None:
+    """Settles a row whose process died: by the attempt that it made, if it made one.
+
+    Without an attempt nothing was sent, so the row waits again.
+    """
     attempt = (
         Attempt.objects.on(row.payment_id, portal_id=person.portal.pk)
         .filter(pk__gt=row.after_attempt)
@@ -138,13 +145,13 @@ def _look_after(person: Person, row: RunRow) -> None:
         try:
             attempt = check(person, open_offer(row.offer, person)) or attempt
         except (B24Error, Missing):
-            # It stays open; the person can check it from the list of rows.
+            # The attempt stays open; the person can check it from the list of rows.
             reread(attempt)
-    _note(row, attempt)
+    _store_attempt(row, attempt)
 
 
-def _note(row: RunRow, attempt: Attempt) -> None:
-    # A row that was erased with its run has its outcome in the attempt, or in the log.
+def _store_attempt(row: RunRow, attempt: Attempt) -> None:
+    # Changes nothing if the row was deleted with its run; the attempt still has the outcome.
     RunRow.objects.filter(pk=row.pk, state=RowState.TRYING).update(
         state=RowState.TRIED, attempt=attempt
     )

@@ -1,4 +1,4 @@
-"""Several at once: the dry run, and the run whose steps the person's open page asks for."""
+"""Views of runs: the dry run, and a run whose steps the person's open page requests."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from payments.models import Run, RunRow
 @require_GET
 @portal_required
 def bulk(request: PortalRequest) -> HttpResponse:
-    """The unfinished run, and the earlier ones."""
+    """Renders the unfinished run and the earlier ones."""
     return _screen(request, runs.current_run(request.person))
 
 
@@ -35,7 +35,7 @@ def shown(request: PortalRequest, run_id: int) -> HttpResponse:
 @require_POST
 @portal_required
 def dry_run(request: PortalRequest) -> HttpResponse:
-    """What a run would do with the ticked payments, or with all that the search finds."""
+    """Renders what a run would do with the ticked payments, or with all that the search finds."""
     selection = read_selection(request)
     if selection.payment_ids is None:
         run = drafting.draft_all(request.person, selection.number)
@@ -47,27 +47,27 @@ def dry_run(request: PortalRequest) -> HttpResponse:
 @require_POST
 @portal_required
 def start(request: PortalRequest, run_id: int) -> HttpResponse:
-    """With the kinds of rows that the person confirmed, each apart."""
+    """Starts the run with the kinds of rows that the person confirmed."""
     kinds = read_confirmed(request)
     require_may_bulk(request.person)
     run = runs.run_of(request.person, run_id)
     runs.start(run, kinds)
-    return _screen(request, run, is_worked=True)
+    return _screen(request, run, takes_steps=True)
 
 
 @require_POST
 @portal_required
 def step(request: PortalRequest, run_id: int) -> HttpResponse:
-    """Takes one step; its answer asks for the next one when that is due."""
+    """Takes one step. The rendered page requests the next one when it is due."""
     run = runs.run_of(request.person, run_id)
     row = stepping.step(request.person, run)
-    return _progress(request, run, is_worked=True, row=row)
+    return _progress(request, run, takes_steps=True, row=row)
 
 
 @require_POST
 @portal_required
 def pause(request: PortalRequest, run_id: int) -> HttpResponse:
-    """Stop pauses first: while the person is asked, nothing more is done."""
+    """Pauses the run, also before Stop: nothing more is paid until the person has confirmed."""
     run = runs.run_of(request.person, run_id)
     runs.pause(run)
     return _progress(request, run, asks_to_stop="stop" in request.POST)
@@ -79,7 +79,7 @@ def resume(request: PortalRequest, run_id: int) -> HttpResponse:
     require_may_bulk(request.person)
     run = runs.run_of(request.person, run_id)
     runs.resume(run)
-    return _progress(request, run, is_worked=True)
+    return _progress(request, run, takes_steps=True)
 
 
 @require_POST
@@ -90,12 +90,12 @@ def stop(request: PortalRequest, run_id: int) -> HttpResponse:
     return _screen(request, run)
 
 
-def _screen(request: PortalRequest, run: Run | None, *, is_worked: bool = False) -> HttpResponse:
+def _screen(request: PortalRequest, run: Run | None, *, takes_steps: bool = False) -> HttpResponse:
     person = request.person
     context: dict[str, Any] = {
         "may_bulk": may_bulk(person),
-        "past": progress.past_runs(person.portal, person.user_id),
-        "is_worked": is_worked,
+        "finished_runs": progress.finished_runs(person.portal, person.user_id),
+        "takes_steps": takes_steps,
     }
     if run is not None:
         context["progress"] = progress.progress_of(run)
@@ -107,17 +107,20 @@ def _progress(
     request: PortalRequest,
     run: Run,
     *,
-    is_worked: bool = False,
+    takes_steps: bool = False,
     asks_to_stop: bool = False,
     row: RunRow | None = None,
 ) -> HttpResponse:
-    """`is_worked`: this page takes the steps. `row` is the one that changed. At the end all rows
-    are shown again, since another tab may have taken steps as well."""
+    """Renders the progress, and `row`, which changed.
+
+    `takes_steps` says that this page requests the steps. At the end of the run all rows are
+    rendered, because another tab may have taken steps too.
+    """
     person = request.person
     changed = None if run.is_over else [row] if row else []
     context: dict[str, Any] = {
         "progress": progress.progress_of(run),
-        "is_worked": is_worked,
+        "takes_steps": takes_steps,
         "asks_to_stop": asks_to_stop,
         "changed": lines.rows_shown(run, person.portal, changed),
     }

@@ -22,7 +22,7 @@ from payments.models import Attempt, Kind, State
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
 
-# What was tried, whatever the outcome.
+# Names what was tried, by the kind of attempt.
 TRIED: dict[str, StrOrPromise] = {
     Kind.PAY.value: _("Pay"),
     Kind.MARK.value: _("Mark as paid, no money moved"),

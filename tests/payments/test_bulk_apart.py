@@ -21,7 +21,7 @@ from payments.bulk import runs as running
 from payments.bulk.dry_run import draft_all, draft_ticked
 from payments.bulk.forms import KINDS_OF_A_RUN
 from payments.bulk.pacing import REQUESTS_A_SECOND, pause_after
-from payments.bulk.progress import past_runs
+from payments.bulk.progress import finished_runs
 from payments.bulk.step import step
 from payments.listing.unfinished_run import unfinished_run
 from payments.models import (
@@ -192,7 +192,7 @@ def test_the_same_person_elsewhere_has_a_run_and_not_this_one(manager: Person) -
 
     assert running.current_run(manager) is None
     assert unfinished_run(manager) is None
-    assert past_runs(manager.portal, seed.MANAGER) == []
+    assert finished_runs(manager.portal, seed.MANAGER) == []
     running.require_none_active(manager)
     for pk in elsewhere | set(Run.objects.filter(user_id__gt=900).values_list("pk", flat=True)):
         with pytest.raises(running.NoSuchRun):
@@ -205,7 +205,7 @@ def test_the_same_person_elsewhere_has_a_run_and_not_this_one(manager: Person) -
     assert (found.run_id, found.done, found.total) == (own.pk, 0, len(ALL))
     running.stop(own)
     assert unfinished_run(manager) is None
-    assert [progress.run for progress in past_runs(manager.portal, seed.MANAGER)] == [own]
+    assert [progress.run for progress in finished_runs(manager.portal, seed.MANAGER)] == [own]
 
 
 def test_runs_of_other_portals_do_not_slow_this_one(manager: Person) -> None:

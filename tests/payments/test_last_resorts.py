@@ -355,14 +355,14 @@ def test_what_is_decided_while_it_is_withdrawn_stays_decided(
 ) -> None:
     Policy.objects.create(portal=manager.portal, limits={"EUR": "100"})
     asked = ask(manager, stage.offer_of(manager), pay_system_id=seed.ACME_PAY, pay_system_name="")
-    own: Callable[[Person, int], Approval] = requests.own
+    own: Callable[[Person, int], Approval] = requests.withdrawable
 
     def meanwhile(person: Person, approval_id: int) -> Approval:
         found = own(person, approval_id)
         requests.approve(admin, approval_id)
         return found
 
-    monkeypatch.setattr(requests, "own", meanwhile)
+    monkeypatch.setattr(requests, "withdrawable", meanwhile)
     with pytest.raises(NotPossible) as found:
         withdraw(manager, asked.pk)
     assert found.value.sentence == reasons.DECIDED_MEANWHILE
