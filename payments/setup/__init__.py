@@ -1,3 +1,1 @@
-"""Setting up what a portal takes money with, by an administrator and with their own token."""
-
-from __future__ import annotations
+"""Lets an administrator set up pay systems, their handlers and manual settlement."""

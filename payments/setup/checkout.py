@@ -1,8 +1,8 @@
-"""The checkout of Manual settlement: Bitrix24 asks for a page to send the buyer to, and gets one.
+"""Checks the checkout requests of Manual settlement and seals the page that the buyer is sent to.
 
-Bitrix24 posts BX_SYSTEM_PARAMS and the fields that our handler names, unsigned; one of those is a
-key that only the portal's own settings hold. What it says of the payment is compared with the
-payment itself. Nothing is paid, marked or stored by any of it.
+Bitrix24 posts BX_SYSTEM_PARAMS and the fields that the app's handler names, unsigned. One field is
+a key that only the portal's own settings hold. The app reads the payment and compares it with the
+request. It pays, marks and stores nothing.
 https://apidocs.bitrix24.com/api-reference/pay-system/sale-pay-system-handler-add.html
 """
 
@@ -28,21 +28,21 @@ if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
 
 _SALT = "payments.checkout"
-# A buyer may come back to the page as long as a bill is usually open.
+# A buyer can open the page again for as long as a bill is usually open.
 MAX_AGE_SECONDS = 90 * 24 * 3600
-# All of it travels in the page's address; browsers and proxies bound those at 2,000 characters.
+# The page's address contains them; browsers and proxies limit addresses to 2,000 characters.
 INSTRUCTIONS_LENGTH = 500
 _NUMBER_LENGTH = 100
 _MEMBER_ID_LENGTH = 64
 
 NOT_OURS = _("This payment system was not set up by this app. Ask the seller how to pay.")
 NOT_TO_PAY = _("This payment cannot be paid any more: it is paid or was deleted. Ask the seller.")
-OTHERWISE = _("The payment has changed meanwhile. Open its page again.")
+CHANGED = _("The payment has changed meanwhile. Open its page again.")
 NOT_CHECKED = _("The payment could not be checked just now. Try again in a minute.")
 
 
 class CheckoutRefused(Exception):
-    """The buyer gets no page; `sentence` is for them."""
+    """The buyer gets no page. They read `sentence` instead."""
 
     def __init__(self, sentence: StrOrPromise) -> None:
         super().__init__(str(sentence))
@@ -51,7 +51,7 @@ class CheckoutRefused(Exception):
 
 @dataclass(frozen=True)
 class Request:
-    """What Bitrix24 says, unproved."""
+    """The fields of a checkout request, not checked yet."""
 
     member_id: str
     proof: str
@@ -64,7 +64,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Bill:
-    """What the buyer is shown."""
+    """The content of the buyer's page."""
 
     number: str
     sum: Decimal
@@ -73,12 +73,12 @@ class Bill:
 
 
 def proof_of(portal: Portal) -> str:
-    """The key that stands in the portal's settings and comes back with each of its checkouts."""
+    """Returns the key that the portal's settings hold and that each of its checkouts sends."""
     return salted_hmac("payments.checkout.proof", portal.member_id, algorithm="sha256").hexdigest()
 
 
 def read_request(tree: Mapping[str, Any]) -> Request:
-    """Raises BadInput for what no portal sends."""
+    """Reads the posted fields. Raises BadInput for a request that no portal sends."""
     system = tree.get("BX_SYSTEM_PARAMS")
     if not isinstance(system, Mapping):
         raise BadInput("no BX_SYSTEM_PARAMS")
@@ -98,9 +98,9 @@ def read_request(tree: Mapping[str, Any]) -> Request:
 
 
 def check(request: Request) -> tuple[Payment, str]:
-    """The payment as the portal has it, and the sealed Bill for its buyer; waits for the portal.
+    """Returns the payment as the portal has it, and the sealed Bill for its buyer.
 
-    Raises CheckoutRefused.
+    Waits for the portal. Raises CheckoutRefused.
     """
     portal = Portal.objects.filter(
         member_id=request.member_id, installed_at__isnull=False, uninstalled_at=None
@@ -114,15 +114,15 @@ def check(request: Request) -> tuple[Payment, str]:
         raise CheckoutRefused(sentence) from error
     if payment.paid:
         raise CheckoutRefused(NOT_TO_PAY)
-    said = (request.pay_system_id, request.sum, request.currency)
-    if said != (payment.pay_system_id, payment.sum, payment.currency) or payment.sum <= 0:
-        raise CheckoutRefused(OTHERWISE)
+    posted = (request.pay_system_id, request.sum, request.currency)
+    if posted != (payment.pay_system_id, payment.sum, payment.currency) or payment.sum <= 0:
+        raise CheckoutRefused(CHANGED)
     bill = Bill(payment.account_number, payment.sum, payment.currency, request.instructions)
     return payment, _seal(bill)
 
 
 def open_bill(sealed: str) -> Bill:
-    """Raises Missing where we did not seal it, or too long ago."""
+    """Raises NoSuchBill if the app did not seal it, or sealed it too long ago."""
     try:
         number, sum_, currency, instructions = signing.loads(
             sealed, salt=_SALT, max_age=MAX_AGE_SECONDS

@@ -1,5 +1,4 @@
-"""For Bitrix24's server and for a buyer, neither of whom has a session: the checkout of Manual
-settlement, and the page that says how to pay."""
+"""Views of Manual settlement without a session: the checkout, and the page for the buyer."""
 
 from __future__ import annotations
 
@@ -19,13 +18,13 @@ from payments.setup.checkout import CheckoutRefused
 @csrf_exempt  # Its proof is the key in the portal's settings.
 @require_POST
 def checkout(request: HttpRequest) -> HttpResponse:
-    """Answers {"PAYMENT_URL", "PAYMENT_ID"}, or {"PAYMENT_ERRORS": [sentence]}."""
+    """Called by Bitrix24. Returns {"PAYMENT_URL", "PAYMENT_ID"} or {"PAYMENT_ERRORS": [text]}."""
     check_body_size(request)
-    asked = settlement.read_request(
+    posted = settlement.read_request(
         nested((name, str(value)) for name, value in request.POST.items())
     )
     try:
-        payment, sealed = settlement.check(asked)
+        payment, sealed = settlement.check(posted)
     except CheckoutRefused as error:
         return JsonResponse({"PAYMENT_ERRORS": [str(error.sentence)]})
     page = f"{settings.APP_URL}{reverse('bill', args=[sealed])}"
@@ -34,5 +33,5 @@ def checkout(request: HttpRequest) -> HttpResponse:
 
 @require_GET
 def bill(request: HttpRequest, sealed: str) -> HttpResponse:
-    """Shows what the seller wrote; asks nobody and changes nothing."""
+    """Renders what the seller wrote. Makes no request and changes nothing."""
     return render(request, "payments/setup/bill.html", {"bill": settlement.open_bill(sealed)})

@@ -1,4 +1,4 @@
-"""What goes wrong when an administrator saves something, and which field it is about."""
+"""Turns what fails when an administrator saves a form into messages beside its fields."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from b24app.errors import AccessDenied, Refused
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
 
-# The parameter that the server misses or rejects: SETTINGS[FORM_DATA][ACTION_URI].
+# The server names the parameter that is missing or wrong: SETTINGS[FORM_DATA][ACTION_URI].
 _PARAMETER = re.compile(r"Parameter(?: value)? ([A-Z_]+(?:\[[A-Z_]+\])*)")
 
 CHANGED_MEANWHILE = _(
@@ -44,26 +44,28 @@ _SENTENCES: dict[str, StrOrPromise] = {
 
 
 class NotSaved(Exception):
-    """Nothing was saved; `field` is the form's field that it is about, None where it is about all
-    of it."""
+    """Nothing was saved."""
 
     def __init__(self, sentence: StrOrPromise, *, field: str | None = None) -> None:
         super().__init__(str(sentence))
         self.sentence = sentence
-        self.field = field
+        self.field = field  # The form's field that it is about; None for the whole form.
 
 
 class ChangedMeanwhile(NotSaved):
-    """It is not what the editor was shown."""
+    """Another person changed it after the form was rendered."""
 
     def __init__(self) -> None:
         super().__init__(CHANGED_MEANWHILE)
 
 
 @contextmanager
-def told_beside(fields: Mapping[str, str]) -> Iterator[None]:
-    """Turn a refusal into NotSaved. `fields` names the form's field for each error code, and for
-    each parameter that the server may complain of, by its own name: {"NAME": "name"}."""
+def refusals_as_not_saved(fields: Mapping[str, str]) -> Iterator[None]:
+    """Raises NotSaved where the block raises AccessDenied or Refused.
+
+    `fields` has the form's field for each error code, and for each parameter that the server may
+    name in an error, such as {"NAME": "name"}. A refusal about anything else is raised as it is.
+    """
     try:
         yield
     except AccessDenied as error:
@@ -73,8 +75,8 @@ def told_beside(fields: Mapping[str, str]) -> Iterator[None]:
     except Refused as error:
         code = error.code.upper()
         found = _PARAMETER.search(error.description)
-        named = found[1] if found else ""
-        field = fields.get(code) or fields.get(named)
+        parameter = found[1] if found else ""
+        field = fields.get(code) or fields.get(parameter)
         if code in _SENTENCES:
             raise NotSaved(_SENTENCES[code], field=field) from error
         if field is not None:
@@ -82,17 +84,20 @@ def told_beside(fields: Mapping[str, str]) -> Iterator[None]:
         raise
 
 
-def offered_again(form: forms.Form, current: forms.Form) -> dict[str, StrOrPromise]:
-    """After CHANGED_MEANWHILE: let the bound form stand for what it says now, so that saving again
-    is meant; answers by field what that is, where it is not what was typed."""
+def allow_overwriting(form: forms.Form, current: forms.Form) -> dict[str, StrOrPromise]:
+    """After ChangedMeanwhile: makes the form valid for another try, which overwrites the change.
+
+    Returns, for each field that differs from what was typed, the stored value in words.
+    """
     data = {name: form.data[name] for name in form.data}
     form.data = data | {form.add_prefix("shown"): current["shown"].value()}
-    now: dict[str, StrOrPromise] = {}
+    stored: dict[str, StrOrPromise] = {}
     for bound in form.visible_fields():
-        kept = current[bound.name].value()
-        if _as_text(bound.value()) != _as_text(kept):
-            now[bound.name] = _("Now it says: %(value)s") % {"value": _words(bound.field, kept)}
-    return now
+        value = current[bound.name].value()
+        if _as_text(bound.value()) != _as_text(value):
+            words = _words(bound.field, value)
+            stored[bound.name] = _("Now it says: %(value)s") % {"value": words}
+    return stored
 
 
 def _as_text(value: object) -> str:
@@ -100,7 +105,7 @@ def _as_text(value: object) -> str:
 
 
 def _words(field: forms.Field, value: object) -> str:
-    """A choice by what it is called, a tick as yes or no."""
+    """Returns the label of a choice, yes or no for a checkbox, else the value itself."""
     if isinstance(field, forms.BooleanField):
         return str(_("yes") if value else _("no"))
     for choice, words in _flat(getattr(field, "choices", ())):
@@ -118,12 +123,14 @@ def _flat(choices: Any) -> Iterator[tuple[Any, Any]]:
 
 
 def fingerprint(*values: Any) -> str:
-    """Of what an editor was shown, so that what has changed meanwhile is noticed; keyed, because
-    secrets may be among it."""
+    """Returns a hash of what a form shows, to detect later changes by other people.
+
+    It is keyed, because there may be secrets among the values.
+    """
     return salted_hmac("payments.administration", repr(values)).hexdigest()
 
 
 def check_unchanged(shown: str, *values: Any) -> None:
-    """Raises ChangedMeanwhile where this is not what the editor was shown."""
+    """Raises ChangedMeanwhile if these are not the values that the form showed."""
     if not constant_time_compare(shown, fingerprint(*values)):
         raise ChangedMeanwhile

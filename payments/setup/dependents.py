@@ -1,4 +1,4 @@
-"""What depends on pay systems that somebody wants to delete."""
+"""Counts what depends on pay systems that a person is about to delete."""
 
 from __future__ import annotations
 
@@ -15,12 +15,9 @@ from payments.models import Approval, Attempt
 
 @dataclass(frozen=True)
 class Dependents:
-    """How many of each. `unpaid`: payments set to them, None where the portal does not tell;
-    `not_confirmed`: of this app's payments; `approvals`: asked for or given, and not used yet."""
-
-    unpaid: int | None
-    not_confirmed: int
-    approvals: int
+    unpaid: int | None  # Unpaid payments that are set to them; None if the portal does not say.
+    not_confirmed: int  # Payments of this app whose outcome is not known.
+    approvals: int  # Asked for or given, and not used yet.
 
 
 def dependents(client: Client, portal: Portal, pay_system_ids: Collection[int]) -> Dependents:
@@ -29,9 +26,9 @@ def dependents(client: Client, portal: Portal, pay_system_ids: Collection[int]) 
     asked = [batch.add(setup_reads.unpaid_bound_to(one)) for one in pay_system_ids]
     batch.run()
     counts = [pending.get() for pending in asked]
-    ours = {"portal": portal, "pay_system_id__in": pay_system_ids}
+    filters = {"portal": portal, "pay_system_id__in": pay_system_ids}
     return Dependents(
         unpaid=None if None in counts else sum(count or 0 for count in counts),
-        not_confirmed=Attempt.objects.still_open().filter(**ours).count(),
-        approvals=Approval.objects.live(timezone.now()).filter(**ours).count(),
+        not_confirmed=Attempt.objects.still_open().filter(**filters).count(),
+        approvals=Approval.objects.live(timezone.now()).filter(**filters).count(),
     )

@@ -1,4 +1,4 @@
-"""The form of a handler: its own fields, a row for each code and a row for each field it sends."""
+"""Forms to edit a handler: its own fields, its settings, and the fields that it sends."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from payments.setup.handler_settings import ASKED, FROM_CODE, codes_of, currenci
 from payments.setup.handlers import facts
 from payments.setup.pay_system_settings import SOURCES
 
-# More than any provider known to us asks for; a form of them stays one that a person can read.
+# More than any known provider needs, and few enough for a form that a person can read.
 _ROWS = 50
 _BLANK_ROWS = 1
 
@@ -69,8 +69,7 @@ class HandlerForm(forms.Form):
 
 
 class CodeForm(forms.Form):
-    """A setting that each pay system of this handler has. `options` are those of a list, one a
-    line, as code=words."""
+    """A setting that each pay system of this handler has."""
 
     code = forms.RegexField(r"^[A-Za-z][A-Za-z0-9_]*$", label=_("Code"), max_length=50)
     name = forms.CharField(label=_("Name"), max_length=255)
@@ -119,7 +118,7 @@ FieldFormSet = forms.formset_factory(
 
 
 class HandlerForms:
-    """The three together, as one form: `is_valid`, `values` and `add_error`."""
+    """The handler's form and both formsets, validated as one form."""
 
     def __init__(self, handler: Handler | None, data: Any = None) -> None:
         settings = handler.settings if handler else {}
@@ -129,7 +128,7 @@ class HandlerForms:
 
     def is_valid(self) -> bool:
         each = [self.main.is_valid(), self.codes.is_valid(), self.fields.is_valid()]
-        return all(each) and self._fit_together()
+        return all(each) and self._is_consistent()
 
     @property
     def values(self) -> dict[str, Any]:
@@ -139,8 +138,8 @@ class HandlerForms:
             "fields": _filled(self.fields),
         }
 
-    def _fit_together(self) -> bool:
-        """No code twice, and no field that sends a code which is not there."""
+    def _is_consistent(self) -> bool:
+        """Adds an error to each code that is there twice and each field without its setting."""
         codes = [row["code"] for row in _filled(self.codes)]
         fits = True
         for form in self.codes:
@@ -156,7 +155,7 @@ class HandlerForms:
 
 
 def with_another_row(data: QueryDict, prefix: str) -> QueryDict:
-    """The same form with one more row, for whoever asked for it."""
+    """Returns the posted form with one more row; `prefix` is "codes" or "fields"."""
     name = f"{prefix}-TOTAL_FORMS"
     count = data.get(name, "")
     changed = data.copy()
@@ -166,7 +165,7 @@ def with_another_row(data: QueryDict, prefix: str) -> QueryDict:
 
 
 def _filled(rows: Any) -> list[dict[str, Any]]:
-    """Rows that were left empty are none."""
+    """Returns the values of the rows that are not empty."""
     return [form.cleaned_data for form in rows if form.cleaned_data]
 
 

@@ -1,6 +1,6 @@
-"""The SETTINGS of a handler as rows of a form, and rows as SETTINGS.
+"""Converts the SETTINGS of a handler into rows of a form, and rows into SETTINGS.
 
-What no form of ours shows goes back unchanged: another editor may have put it there.
+Settings that the form does not show are sent back unchanged: another app may have written them.
 https://apidocs.bitrix24.com/api-reference/pay-system/sale-pay-system-handler-add.html
 """
 
@@ -17,7 +17,7 @@ Settings = Mapping[str, Any]
 
 
 def codes_of(settings: Settings) -> list[dict[str, Any]]:
-    """A row for each setting that pay systems of this handler have."""
+    """Returns a row for each setting that pay systems of this handler have."""
     return [
         {
             "code": code,
@@ -36,7 +36,7 @@ def codes_of(settings: Settings) -> list[dict[str, Any]]:
 
 
 def fields_of(settings: Settings) -> list[dict[str, Any]]:
-    """A row for each field that is sent to the provider."""
+    """Returns a row for each field that is sent to the provider."""
     rows = []
     for name, about in _objects(_data(settings).get("FIELDS")):
         code = about.get("CODE")
@@ -54,16 +54,17 @@ def fields_of(settings: Settings) -> list[dict[str, Any]]:
 
 
 def currencies_of(settings: Settings) -> list[str]:
-    kept = settings.get("CURRENCY")
-    if isinstance(kept, str):
-        return [kept] if kept else []
-    if isinstance(kept, Mapping):
-        kept = list(kept.values())
-    return [_text(one) for one in kept] if isinstance(kept, list) else []
+    """Returns the currency codes; Bitrix24 returns a string, a list or an object of them."""
+    value = settings.get("CURRENCY")
+    if isinstance(value, str):
+        return [value] if value else []
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    return [_text(one) for one in value] if isinstance(value, list) else []
 
 
 def settings_from(values: Mapping[str, Any], *, before: Settings) -> dict[str, Any]:
-    """SETTINGS as the form says; a handler has one mode, so the others go."""
+    """Returns SETTINGS with the form's values. A handler has one mode; the others are removed."""
     mode = Mode(values["mode"])
     settings = {name: value for name, value in before.items() if name not in set(Mode)}
     codes = _object(before.get("CODES"))
@@ -79,7 +80,7 @@ def settings_from(values: Mapping[str, Any], *, before: Settings) -> dict[str, A
 
 
 def plain(value: Any) -> Any:
-    """For comparing: PHP keeps numbers as text and an empty object as an empty list."""
+    """Returns a value for comparison: PHP stores numbers as text, an empty object as a list."""
     if isinstance(value, Mapping) and value:
         return {str(name): plain(inner) for name, inner in value.items()}
     if isinstance(value, list) and value:
@@ -93,10 +94,10 @@ def _code(row: Mapping[str, Any], before: Settings) -> dict[str, Any]:
     default = {"PROVIDER_KEY": row["source"], "PROVIDER_VALUE": row["value"]}
     _put(code, "DEFAULT", {**_object(before.get("DEFAULT")), **default} if row["source"] else None)
     kind = row["input"] or "STRING"
-    kept = _object(before.get("INPUT"))
-    if kind == "STRING" and not kept:
+    old_input = _object(before.get("INPUT"))
+    if kind == "STRING" and not old_input:
         return code
-    wanted: dict[str, Any] = {**kept, "TYPE": kind}
+    wanted: dict[str, Any] = {**old_input, "TYPE": kind}
     options = dict(_option(line) for line in row["options"].splitlines() if line.strip())
     _put(wanted, "OPTIONS", options if kind == "ENUM" else None)
     code["INPUT"] = wanted
@@ -112,10 +113,8 @@ def _mode(mode: Mode, values: Mapping[str, Any], before: Settings) -> dict[str, 
     data = {**before, "ACTION_URI": values["action_uri"]}
     if mode == Mode.FORM:
         data["METHOD"] = values["method"] or "POST"
-    kept = _object(before.get("FIELDS"))
-    fields = {
-        row["field"]: _field(row, _object(kept.get(row["field"]))) for row in values["fields"]
-    }
+    old = _object(before.get("FIELDS"))
+    fields = {row["field"]: _field(row, _object(old.get(row["field"]))) for row in values["fields"]}
     _put(data, "FIELDS", fields)
     return data
 
@@ -135,12 +134,12 @@ def _field(row: Mapping[str, Any], before: Settings) -> dict[str, Any]:
 
 
 def _input_of(asked: Settings) -> str:
-    """What a buyer is asked for stands in one of two places."""
+    """Returns the kind of a buyer's answer, which Bitrix24 stores in one of two places."""
     return _text(_object(asked.get("INPUT")).get("TYPE")) or _text(asked.get("TYPE")) or "STRING"
 
 
 def _put(target: dict[str, Any], name: str, value: Any) -> None:
-    """Nothing is kept of what is empty."""
+    """Sets the value, or removes the name if the value is empty."""
     if value:
         target[name] = value
     else:

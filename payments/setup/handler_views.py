@@ -1,4 +1,4 @@
-"""Handlers: one of them to add or change, and deleting it."""
+"""Views to add, change and delete a handler."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from django.views.decorators.http import require_http_methods
 from b24app.identity.forms import check_body_size
 from b24app.identity.session import PortalRequest, portal_required
 from payments.setup import handlers as saving
-from payments.setup.conflicts import ChangedMeanwhile, NotSaved, offered_again
+from payments.setup.conflicts import ChangedMeanwhile, NotSaved, allow_overwriting
 from payments.setup.handler_forms import HandlerForms, with_another_row
 from payments.setup.inventory import read_setup
 from payments.setup.views import changed
@@ -25,19 +25,22 @@ if TYPE_CHECKING:
 @require_http_methods(["GET", "POST"])
 @portal_required
 def handler(request: PortalRequest, handler_id: int | None = None) -> HttpResponse:
-    """The form of one, or of a new one, and what it sends; `more` asks for another row in it."""
+    """Renders and saves the form of a handler, a new one without an id.
+
+    The field `more` asks for another row in the form; then nothing is saved.
+    """
     client = request.person.client
     setup = read_setup(client)
     use = None if handler_id is None else setup.handler(handler_id)
-    kept = use.handler if use else None
+    stored = use.handler if use else None
     if request.method != "POST":
-        return _form(request, HandlerForms(kept), handler_id)
+        return _form(request, HandlerForms(stored), handler_id)
     check_body_size(request)
     more = request.POST.get("more")
     if more:
         rows = with_another_row(request.POST, more)
-        return _form(request, HandlerForms(kept, rows), handler_id, quiet=True)
-    forms = HandlerForms(kept, request.POST)
+        return _form(request, HandlerForms(stored, rows), handler_id, hides_errors=True)
+    forms = HandlerForms(stored, request.POST)
     if forms.is_valid():
         try:
             if use is None:
@@ -46,8 +49,8 @@ def handler(request: PortalRequest, handler_id: int | None = None) -> HttpRespon
                 saving.change(client, setup, use, forms.values)
         except ChangedMeanwhile as error:
             forms.main.add_error(None, str(error.sentence))
-            now = offered_again(forms.main, HandlerForms(kept).main)
-            return _form(request, forms, handler_id, now=now)
+            values = allow_overwriting(forms.main, HandlerForms(stored).main)
+            return _form(request, forms, handler_id, stored=values)
         except NotSaved as error:
             forms.main.add_error(error.field, str(error.sentence))
         else:
@@ -58,6 +61,7 @@ def handler(request: PortalRequest, handler_id: int | None = None) -> HttpRespon
 @require_http_methods(["GET", "POST"])
 @portal_required
 def delete(request: PortalRequest, handler_id: int) -> HttpResponse:
+    """Renders the question, and deletes the handler once it is confirmed."""
     client = request.person.client
     use = read_setup(client).handler(handler_id)
     context: dict[str, Any] = {"use": use}
@@ -76,10 +80,18 @@ def _form(
     forms: HandlerForms,
     handler_id: int | None,
     *,
-    now: Mapping[str, StrOrPromise] | None = None,
-    quiet: bool = False,
+    stored: Mapping[str, StrOrPromise] | None = None,
+    hides_errors: bool = False,
 ) -> HttpResponse:
-    """`now` is what a field says meanwhile, where that is not what was typed. `quiet` marks no
-    field: the person is not done yet."""
-    context = {"forms": forms, "handler_id": handler_id, "now": now or {}, "quiet": quiet}
+    """Renders the form.
+
+    `stored` has, by field, what another person saved meanwhile. `hides_errors` is for a form that
+    the person has not finished.
+    """
+    context = {
+        "forms": forms,
+        "handler_id": handler_id,
+        "stored": stored or {},
+        "hides_errors": hides_errors,
+    }
     return render(request, "payments/setup/handler.html", context)

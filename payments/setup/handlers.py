@@ -1,4 +1,4 @@
-"""Adding, changing and deleting a handler."""
+"""Adds, changes and deletes handlers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from payments.setup.conflicts import (
     NOT_THERE,
     NotSaved,
     check_unchanged,
-    told_beside,
+    refusals_as_not_saved,
 )
 from payments.setup.handler_settings import plain, settings_from
 from payments.setup.inventory import HandlerUse, Setup, read_setup
@@ -26,7 +26,7 @@ _FIELDS = {
     "CODE": "code",
     "ERROR_HANDLER_ALREADY_EXIST": "code",
     "SETTINGS[FORM_DATA][ACTION_URI]": "action_uri",
-    # Of a checkout the server names the wrong part.
+    # For a checkout the server names IFRAME_DATA.
     "SETTINGS[IFRAME_DATA][ACTION_URI]": "action_uri",
     "SETTINGS[CHECKOUT_DATA][ACTION_URI]": "action_uri",
     "SETTINGS[FORM_DATA]": "mode",
@@ -35,11 +35,11 @@ _FIELDS = {
 
 
 def add(client: Client, setup: Setup, values: Mapping[str, Any]) -> None:
-    """Raises NotSaved, or the B24Error of what did not answer."""
+    """Adds a handler. Raises NotSaved, or the B24Error of a request without an answer."""
     check_free(setup, values)
     settings = settings_from(values, before={})
     try:
-        with told_beside(_FIELDS):
+        with refusals_as_not_saved(_FIELDS):
             setup_writes.add_handler(
                 client,
                 name=values["name"],
@@ -48,13 +48,16 @@ def add(client: Client, setup: Setup, values: Mapping[str, Any]) -> None:
                 settings=settings,
             )
     except OutcomeUnknown as error:
-        if read_setup(client).handler_coded(values["code"]) is None:
+        if read_setup(client).handler_with_code(values["code"]) is None:
             raise NotSaved(NOT_THERE) from error
 
 
 def change(client: Client, setup: Setup, use: HandlerUse, values: Mapping[str, Any]) -> None:
-    """`use` as it is now. A code in use stays: pay systems name their handler by it. Raises
-    NotSaved, also where the handler is not what the editor was shown."""
+    """Changes a handler; `use` is as it is stored now.
+
+    Raises NotSaved, also if another person changed the handler meanwhile, or if its code should
+    change while pay systems use it: they refer to their handler by the code.
+    """
     handler = use.handler
     check_unchanged(values["shown"], *facts(handler))
     check_free(setup, values, besides=handler.id)
@@ -69,7 +72,7 @@ def change(client: Client, setup: Setup, use: HandlerUse, values: Mapping[str, A
     if fields["CODE"] == handler.code:
         del fields["CODE"]
     try:
-        with told_beside(_FIELDS):
+        with refusals_as_not_saved(_FIELDS):
             setup_writes.update_handler(client, handler.id, fields)
     except OutcomeUnknown as error:
         now = read_setup(client).handler(handler.id).handler
@@ -79,16 +82,16 @@ def change(client: Client, setup: Setup, use: HandlerUse, values: Mapping[str, A
 
 
 def delete(client: Client, use: HandlerUse) -> None:
-    """Raises NotSaved where it is still there: a handler in use says by which pay systems."""
+    """Deletes a handler. Raises NotSaved, with the names of the pay systems that use it."""
     if use.used_by:
         raise NotSaved(in_use(use))
     try:
-        with told_beside({}):
+        with refusals_as_not_saved({}):
             setup_writes.delete_handler(client, use.handler.id)
     except Refused as error:
         if error.code.upper() != "ERROR_PAY_SYSTEM_DELETE":
             raise
-        # Somebody has just begun to use it.
+        # A pay system began to use it a moment ago.
         raise NotSaved(in_use(read_setup(client).handler(use.handler.id))) from error
     except OutcomeUnknown as error:
         if read_setup(client).has_handler(use.handler.id):
@@ -96,7 +99,7 @@ def delete(client: Client, use: HandlerUse) -> None:
 
 
 def facts(handler: Handler) -> tuple[Any, ...]:
-    """What an editor is shown of it, and saves."""
+    """Returns what the form shows and saves."""
     return handler.name, handler.code, handler.sort, handler.settings
 
 
@@ -108,7 +111,7 @@ def in_use(use: HandlerUse) -> str:
 
 
 def check_free(setup: Setup, values: Mapping[str, Any], *, besides: int | None = None) -> None:
-    """Names and codes that clash, before anything is sent. Raises NotSaved."""
+    """Raises NotSaved if another handler has the name or the code. Sends nothing."""
     for use in setup.handlers:
         if use.handler.id == besides:
             continue

@@ -1,4 +1,4 @@
-"""What a portal has to take money with: its pay systems and handlers, and whose they are."""
+"""Reads the pay systems and handlers of a portal, and which of them this app may change."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from payments.gateway.types import Rows, UnreadableRow
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
 
-# Those that a pay system can be made for; of quotes nobody tells the payer types.
+# The kinds of documents that a pay system can be made for. No method returns payer types of quotes.
 REGISTRIES = (Registry.ORDER, Registry.OLD_INVOICE)
 
 
@@ -47,7 +47,7 @@ class NoSuchHandler(Missing):
 class Whose(models.TextChoices):
     OURS = "ours", _("This app's")
     ANOTHERS = "anothers", _("Another app's")
-    AN_APPS = "an_apps", _("An app's")  # which one, Bitrix24 does not tell here
+    AN_APPS = "an_apps", _("An app's")  # Bitrix24 does not say which app's.
     BUILT_IN = "built_in", _("Built in")
 
 
@@ -60,18 +60,15 @@ _DOCUMENTS: dict[str, StrOrPromise] = {
 
 @dataclass(frozen=True)
 class System:
-    """`payer` is the payer type's name, empty where it is not known; `handler` is None for one that
-    is built in. `why_not_paid` says why Pay does not work with it, and is empty where it does."""
-
     details: PaySystemDetails
     whose: Whose
-    handler: Handler | None
-    payer: str
-    why_not_paid: StrOrPromise
+    handler: Handler | None  # None for a built-in pay system.
+    payer: str  # The payer type's name; empty if it is not known.
+    why_not_paid: StrOrPromise  # Why Pay does not work with it; empty if it does.
 
     @property
     def documents(self) -> StrOrPromise:
-        """The kind of document in words; its code where it is none that this app knows."""
+        """Returns the kind of document in words, or its code if the app does not know it."""
         return _DOCUMENTS.get(self.details.registry, self.details.registry)
 
     @property
@@ -103,7 +100,7 @@ class Setup:
     unreadable_handlers: tuple[UnreadableRow, ...] = ()
 
     def has_system(self, pay_system_id: int) -> bool:
-        """Raises OutcomeUnknown where it may be one that cannot be read."""
+        """Raises OutcomeUnknown if it may be one of those that cannot be read."""
         try:
             self.system(pay_system_id)
         except NoSuchPaySystem:
@@ -111,7 +108,7 @@ class Setup:
         return True
 
     def has_handler(self, handler_id: int) -> bool:
-        """Raises OutcomeUnknown where it may be one that cannot be read."""
+        """Raises OutcomeUnknown if it may be one of those that cannot be read."""
         try:
             self.handler(handler_id)
         except NoSuchHandler:
@@ -119,6 +116,7 @@ class Setup:
         return True
 
     def system(self, pay_system_id: int) -> System:
+        """Raises NoSuchPaySystem, or OutcomeUnknown if it may be one that cannot be read."""
         for system in self.systems:
             if system.details.id == pay_system_id:
                 return system
@@ -127,6 +125,7 @@ class Setup:
         raise NoSuchPaySystem(f"pay system {pay_system_id}")
 
     def handler(self, handler_id: int) -> HandlerUse:
+        """Raises NoSuchHandler, or OutcomeUnknown if it may be one that cannot be read."""
         for use in self.handlers:
             if use.handler.id == handler_id:
                 return use
@@ -134,14 +133,15 @@ class Setup:
             raise OutcomeUnknown(f"handler {handler_id} cannot be read")
         raise NoSuchHandler(f"handler {handler_id}")
 
-    def handler_coded(self, code: str) -> HandlerUse | None:
+    def handler_with_code(self, code: str) -> HandlerUse | None:
         return next((use for use in self.handlers if use.handler.code == code), None)
 
 
 def read_setup(client: Client) -> Setup:
-    """All of it, as this person may see it; waits for the portal twice.
+    """Reads everything with this person's token; waits for the portal twice.
 
-    Raises SettingsRightMissing for who may not set up, the B24Error of what could not be read.
+    Raises SettingsRightMissing if they may not change the CRM's settings, or the B24Error of what
+    could not be read.
     """
     batch = client.batch()
     asked_systems = batch.add(setup_reads.pay_systems_in_detail())
@@ -163,10 +163,10 @@ def read_setup(client: Client) -> Setup:
         try:
             types[registry] = asked.get()
         except Refused:
-            # The old invoices are gone from new portals; then none is offered for them.
+            # New portals have no old invoices; then no payer type is offered for them.
             types[registry] = ()
     by_code = {handler.code: handler for handler in handlers}
-    whose = _whose(client, systems, by_code, may_ask=_answered(order_right.get))
+    whose = _whose(client, systems, by_code, may_ask=_is_true(order_right.get))
     return Setup(
         systems=tuple(_system(one, whose[one.id], by_code, types) for one in systems),
         handlers=tuple(_use(handler, systems, whose) for handler in handlers),
@@ -176,9 +176,9 @@ def read_setup(client: Client) -> Setup:
     )
 
 
-def _answered(ask: Callable[[], bool]) -> bool:
+def _is_true(read: Callable[[], bool]) -> bool:
     try:
-        return ask()
+        return read()
     except B24Error:
         return False
 
@@ -206,7 +206,7 @@ def _whose(
         try:
             found[number] = Whose.OURS if pending.get() else Whose.ANOTHERS
         except B24Error:
-            continue  # Bitrix24 itself says so when it is to be changed.
+            continue  # Bitrix24 refuses a change itself if this app may not make it.
     return found
 
 
@@ -217,8 +217,8 @@ def _system(
     types: Mapping[Registry, tuple[PersonType, ...]],
 ) -> System:
     handler = by_code.get(details.action_file)
-    named = {one.id: one.name for known in types.values() for one in known}
-    payer = named.get(details.person_type_id or 0, "")
+    names = {one.id: one.name for known in types.values() for one in known}
+    payer = names.get(details.person_type_id or 0, "")
     return System(details, whose, handler, payer, _why_not_paid(details, handler))
 
 

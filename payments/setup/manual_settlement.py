@@ -1,7 +1,7 @@
-"""Manual settlement: a provider of this app's own, for a portal that has no acquirer.
+"""Creates and removes Manual settlement, the app's own provider for a portal without an acquirer.
 
-Its handler is a checkout whose address is a page of ours. That page tells the buyer what to do; it
-moves no money and marks nothing as paid.
+Its handler is a checkout whose address is a page of this app. The page tells the buyer how to pay;
+it moves no money and marks nothing as paid.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ from b24app.rest.client import Client
 from payments.gateway import setup_reads, setup_writes
 from payments.gateway.setup_types import Mode, PersonType, Registry, Setting
 from payments.setup.checkout import proof_of
-from payments.setup.conflicts import NOT_THERE, NotSaved, told_beside
+from payments.setup.conflicts import NOT_THERE, NotSaved, refusals_as_not_saved
 from payments.setup.inventory import HandlerUse, Setup, System, read_setup
 from payments.setup.pay_system_settings import EVERY_PAYER
 
 CODE = "payforbitrix24manual"
-# Marks its pay systems, one a payer type.
+# The XML_ID of its pay system for a payer type.
 _XML_ID = "payforbitrix24-manual-{}"
 _SORT = 500
 
 
 @dataclass(frozen=True)
 class Provider:
-    """What is there of it in a portal; `missing` are payer types without a pay system of it."""
+    """The parts of Manual settlement that a portal has."""
 
     use: HandlerUse | None
     systems: tuple[System, ...]
-    missing: tuple[PersonType, ...]
+    missing: tuple[PersonType, ...]  # Payer types without a pay system of it.
 
     @property
     def is_there(self) -> bool:
@@ -48,7 +48,8 @@ class Provider:
 
 
 def find(setup: Setup) -> Provider:
-    use = setup.handler_coded(CODE)
+    """Returns the parts of Manual settlement that the setup has."""
+    use = setup.handler_with_code(CODE)
     systems = tuple(one for one in setup.systems if one.details.action_file == CODE)
     covered = {one.details.person_type_id for one in systems}
     types = setup.person_types.get(Registry.ORDER, ())
@@ -56,10 +57,9 @@ def find(setup: Setup) -> Provider:
 
 
 def create(client: Client, portal: Portal) -> None:
-    """Bring it up to what it should be: each step only where it is not there yet, so that it can be
-    called again after whatever went wrong.
+    """Creates and updates the parts that are missing or wrong. After a failure, call it again.
 
-    Raises NotSaved, SettingsRightMissing, or the B24Error of what did not answer.
+    Raises NotSaved, SettingsRightMissing, or the B24Error of a request without an answer.
     """
     setup = read_setup(client)
     found = find(setup)
@@ -73,27 +73,28 @@ def create(client: Client, portal: Portal) -> None:
 
 
 def remove(client: Client) -> None:
-    """Its pay systems first, then its handler: the server keeps a handler that is in use.
+    """Deletes its pay systems, then its handler: the server keeps a handler that is in use.
 
-    Raises NotSaved, SettingsRightMissing, or the B24Error of what did not answer; called again, it
-    goes on.
+    Raises NotSaved, SettingsRightMissing, or the B24Error of a request without an answer. After a
+    failure, call it again.
     """
     found = find(read_setup(client))
     for system in found.systems:
-        with told_beside({}):
+        with refusals_as_not_saved({}):
             setup_writes.delete_pay_system(client, system.details.id)
     if found.use is not None:
-        with told_beside({}):
+        with refusals_as_not_saved({}):
             setup_writes.delete_handler(client, found.use.handler.id)
 
 
 def address() -> str:
+    """Returns the address of the checkout."""
     return f"{settings.APP_URL}{reverse('checkout')}"
 
 
 def _add_handler(client: Client, portal: Portal) -> None:
     try:
-        with told_beside({}):
+        with refusals_as_not_saved({}):
             setup_writes.add_handler(
                 client,
                 name=_("Manual settlement"),
@@ -102,19 +103,19 @@ def _add_handler(client: Client, portal: Portal) -> None:
                 settings=_handler_settings(portal),
             )
     except OutcomeUnknown as error:
-        if read_setup(client).handler_coded(CODE) is None:
+        if read_setup(client).handler_with_code(CODE) is None:
             raise NotSaved(NOT_THERE) from error
 
 
 def _move_handler(client: Client, portal: Portal, use: HandlerUse) -> None:
-    """The app has another address than when it was made."""
+    """Updates the handler after the app's address has changed."""
     fields = {"NAME": use.handler.name, "SETTINGS": _handler_settings(portal)}
-    with told_beside({}):
+    with refusals_as_not_saved({}):
         setup_writes.update_handler(client, use.handler.id, fields)
 
 
 def _renew_keys(client: Client, portal: Portal, systems: Iterable[System]) -> None:
-    """The key changes with this app's SECRET_KEY."""
+    """Updates the key in the pay systems' settings: it changes with the app's SECRET_KEY."""
     wanted = _key(portal)
     batch = client.batch()
     asked = {
@@ -125,9 +126,9 @@ def _renew_keys(client: Client, portal: Portal, systems: Iterable[System]) -> No
     }
     batch.run()
     for number, pending in asked.items():
-        kept = pending.get()
-        if any(kept.get(code) != setting for code, setting in wanted.items()):
-            with told_beside({}):
+        stored = pending.get()
+        if any(stored.get(code) != setting for code, setting in wanted.items()):
+            with refusals_as_not_saved({}):
                 setup_writes.update_settings(
                     client, number, person_type_id=EVERY_PAYER, settings=wanted
                 )
@@ -143,7 +144,7 @@ def _key(portal: Portal) -> dict[str, Setting]:
 def _add_system(client: Client, portal: Portal, person_type: PersonType) -> None:
     xml_id = _XML_ID.format(person_type.id)
     try:
-        with told_beside({}):
+        with refusals_as_not_saved({}):
             setup_writes.add_pay_system(
                 client,
                 name=_("Manual settlement"),

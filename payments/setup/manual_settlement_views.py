@@ -1,4 +1,4 @@
-"""Manual settlement: created or removed by whoever may set up pay systems."""
+"""Views to create and remove Manual settlement."""
 
 from __future__ import annotations
 
@@ -19,11 +19,12 @@ from payments.setup.views import changed, listed
 @require_POST
 @portal_required
 def create(request: PortalRequest) -> HttpResponse:
+    """Creates Manual settlement, or completes it."""
     person = request.person
     try:
         manual_settlement.create(person.client, person.portal)
     except NotSaved as error:
-        cached.forget(person.portal)  # Part of it may be there.
+        cached.forget(person.portal)  # A part of it may exist by now.
         return listed(request, read_setup(person.client), problem=error.sentence)
     done = _("Manual settlement is set up. Choose it for a payment, and Pay works at once.")
     return changed(request, done)
@@ -32,12 +33,14 @@ def create(request: PortalRequest) -> HttpResponse:
 @require_GET
 @portal_required
 def ask_removal(request: PortalRequest) -> HttpResponse:
-    """What depends on it."""
+    """Renders the question before the removal, with what depends on the pay systems."""
     client = request.person.client
     found = manual_settlement.find(read_setup(client))
-    numbers = [system.details.id for system in found.systems]
-    depending = dependents(client, request.person.portal, numbers)
-    context = {"provider": found, "dependents": depending}
+    ids = [system.details.id for system in found.systems]
+    context = {
+        "provider": found,
+        "dependents": dependents(client, request.person.portal, ids),
+    }
     return render(request, "payments/setup/manual_settlement_remove.html", context)
 
 

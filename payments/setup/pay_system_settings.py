@@ -1,4 +1,4 @@
-"""The settings of a pay system: each code with where its value comes from, secrets unseen."""
+"""Reads and saves the settings of a pay system. Secrets are never shown."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from payments.setup.conflicts import (
     NotSaved,
     check_unchanged,
     fingerprint,
-    told_beside,
+    refusals_as_not_saved,
 )
 from payments.setup.inventory import System
 from payments.setup.secret_values import MASK, is_secret
@@ -27,7 +27,7 @@ from payments.setup.secret_values import MASK, is_secret
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
 
-# What holds for every payer type that has no settings of its own.
+# The settings of all payer types that have no settings of their own.
 EVERY_PAYER = 0
 VALUE = "VALUE"
 SOURCES: dict[str, StrOrPromise] = {
@@ -48,14 +48,13 @@ UNREADABLE = _(
 
 @dataclass(frozen=True)
 class SettingLine:
-    """A setting to edit. `value` is empty where it `is_secret`: whoever wants another one writes it
-    anew; `is_set` says whether there is one."""
+    """A setting to edit."""
 
     code: str
     name: str
     description: str
-    type: str
-    value: str
+    type: str  # Where the value comes from, a key of SOURCES or another one of the portal's.
+    value: str  # Empty for a secret.
     is_secret: bool
     is_set: bool
     problem: StrOrPromise = ""
@@ -71,56 +70,58 @@ class Settings:
     system: System
     person_type_id: int
     lines: tuple[SettingLine, ...]
-    shown: str
-    kept: Mapping[str, Setting] = field(repr=False)
+    shown: str  # The fingerprint of what is stored.
+    stored: Mapping[str, Setting] = field(repr=False)  # Secrets are among them.
 
 
 def read_settings(client: Client, system: System, *, person_type_id: int) -> Settings:
-    """Raises NotSaved where Bitrix24 keeps them from this app, another B24Error where they could
-    not be read. Nothing of them is kept here."""
-    kept = _read(client, system, person_type_id)
+    """Reads the settings from the portal; the app does not store them.
+
+    Raises NotSaved if Bitrix24 does not let this app read them, or another B24Error.
+    """
+    stored = _read(client, system, person_type_id)
     described = _described(system)
-    codes = [*described, *(code for code in kept if code not in described)]
-    lines = tuple(_line(code, kept.get(code), described.get(code, {})) for code in codes)
-    return Settings(system, person_type_id, lines, fingerprint(sorted(kept.items())), kept)
+    codes = [*described, *(code for code in stored if code not in described)]
+    lines = tuple(_line(code, stored.get(code), described.get(code, {})) for code in codes)
+    return Settings(system, person_type_id, lines, fingerprint(sorted(stored.items())), stored)
 
 
 def save_settings(client: Client, settings: Settings, *, shown: str, posted: QueryDict) -> int:
-    """Send what the editor changed; answers how many that were. `settings` as they are now.
+    """Sends the changed settings; returns how many there are. `settings` are as stored now.
 
-    Raises NotSaved, also where they are not what the editor was shown; BadInput for what the form
-    cannot have sent.
+    Raises NotSaved, also if another person changed them meanwhile; BadInput for a request that the
+    form cannot have sent.
     """
-    check_unchanged(shown, sorted(settings.kept.items()))
+    check_unchanged(shown, sorted(settings.stored.items()))
     changed = _changed(settings, posted)
     if not changed:
         return 0
     number, payer = settings.system.details.id, settings.person_type_id
     try:
-        with told_beside({}):
+        with refusals_as_not_saved({}):
             setup_writes.update_settings(client, number, person_type_id=payer, settings=changed)
     except OutcomeUnknown as error:
         now = _read(client, settings.system, payer)
-        if not all(_is_kept(setting, now.get(code)) for code, setting in changed.items()):
+        if not all(_is_stored(setting, now.get(code)) for code, setting in changed.items()):
             raise NotSaved(NOT_THERE) from error
     return len(changed)
 
 
-def _is_kept(wanted: Setting, found: Setting | None) -> bool:
-    """Of one that was emptied Bitrix24 need not keep anything."""
+def _is_stored(wanted: Setting, found: Setting | None) -> bool:
+    # Bitrix24 may delete a setting that was emptied.
     return found == wanted if wanted.value else found is None or not found.value
 
 
 @dataclass(frozen=True)
 class Effective:
-    """What one payment is paid with: codes and values, secrets masked."""
+    """The settings that apply to one payment."""
 
-    values: tuple[tuple[str, str], ...]
-    why_not: StrOrPromise = ""
+    values: tuple[tuple[str, str], ...]  # Codes and values, secrets masked.
+    why_not: StrOrPromise = ""  # Why they cannot be shown.
 
 
 def effective(client: Client, *, payment_id: int, pay_system_id: int) -> Effective:
-    """Where the server does not allow it, `why_not` says why."""
+    """Reads the settings that apply to one payment; `why_not` says why if Bitrix24 refuses."""
     query = setup_reads.settings_of_payment(payment_id, pay_system_id=pay_system_id)
     try:
         values = client.read(query)
@@ -156,7 +157,7 @@ def _read(client: Client, system: System, person_type_id: int) -> Mapping[str, S
 
 
 def _described(system: System) -> Mapping[str, Mapping[str, Any]]:
-    """The codes that the handler names, in its order."""
+    """Returns the descriptions of the handler's settings by code, in its order."""
     codes = system.handler.settings.get("CODES") if system.handler else None
     if not isinstance(codes, Mapping):
         return {}
@@ -183,18 +184,20 @@ def _line(code: str, setting: Setting | None, about: Mapping[str, Any]) -> Setti
 
 
 def _changed(settings: Settings, posted: QueryDict) -> dict[str, Setting]:
-    """By code: what is another source or another value; a secret left empty stays as it is, unless
-    it is to be removed."""
+    """Returns the settings that were changed in the form, by code.
+
+    A secret that is left empty stays as it is, unless its checkbox says to remove it.
+    """
     changed = {}
     for line in settings.lines:
         type_, value = posted.get(f"type:{line.code}"), posted.get(f"value:{line.code}", "")
-        if type_ is None or not settings.kept.get(line.code, _NOTHING).is_readable:
+        if type_ is None or not settings.stored.get(line.code, _NOTHING).is_readable:
             continue
         if type_ not in dict(line.sources) or len(value) > _VALUE_LENGTH:
             raise BadInput("no such source, or a value that is too long")
         if line.is_secret and type_ == VALUE and not value and f"clear:{line.code}" not in posted:
             continue
-        before = settings.kept.get(line.code, _NOTHING)
+        before = settings.stored.get(line.code, _NOTHING)
         if (before.type, before.value) != (type_, value) and (value or line.is_set):
             changed[line.code] = Setting(type_, value)
     return changed

@@ -1,4 +1,4 @@
-"""Adding, changing and deleting a pay system."""
+"""Adds, changes and deletes pay systems."""
 
 from __future__ import annotations
 
@@ -13,10 +13,16 @@ from b24app.errors import OutcomeUnknown
 from b24app.rest.client import Client
 from payments.gateway import setup_writes
 from payments.gateway.setup_types import Registry
-from payments.setup.conflicts import NOT_THERE, NotSaved, check_unchanged, fingerprint, told_beside
+from payments.setup.conflicts import (
+    NOT_THERE,
+    NotSaved,
+    check_unchanged,
+    fingerprint,
+    refusals_as_not_saved,
+)
 from payments.setup.inventory import NoSuchPaySystem, Setup, System, Whose, read_setup
 
-# Columns of the portal's own table.
+# The lengths of the columns in the portal's database.
 _NAME_LENGTH = 255
 _DESCRIPTION_LENGTH = 2000
 
@@ -35,8 +41,6 @@ _FIELDS = {
 
 
 class SystemForm(forms.Form):
-    """`payer` is the registry and the payer type in one, "ORDER:1", so that they always fit."""
-
     name = forms.CharField(label=_("Name"), max_length=_NAME_LENGTH)
     description = forms.CharField(
         label=_("Description for the buyer"),
@@ -45,10 +49,11 @@ class SystemForm(forms.Form):
         widget=forms.Textarea(attrs={"rows": 2}),
     )
     handler = forms.ChoiceField(label=_("Handler"))
+    # Registry and payer type in one value, such as "ORDER:1", so that they always match.
     payer = forms.ChoiceField(label=_("For which documents and payers"))
     active = forms.BooleanField(label=_("Switched on"), required=False)
     new_window = forms.BooleanField(label=_("Opens in a new window"), required=False)
-    # Made with the form: whoever presses twice makes one.
+    # Made with the form, so that pressing Save twice adds one pay system.
     xml_id = forms.CharField(max_length=64, widget=forms.HiddenInput)
     shown = forms.CharField(max_length=128, required=False, widget=forms.HiddenInput)
 
@@ -59,16 +64,16 @@ class SystemForm(forms.Form):
 
 
 def add(client: Client, setup: Setup, values: Mapping[str, Any]) -> int:
-    """The new pay system's id, or that of the one which the same form made before.
+    """Returns the id of the new pay system, or of the one that the same form added before.
 
-    Raises NotSaved, or the B24Error of what did not answer.
+    Raises NotSaved, or the B24Error of a request without an answer.
     """
     made = _made_by(setup, values["xml_id"])
     if made is not None:
         return made
     registry, person_type_id = _chosen(values["payer"])
     try:
-        with told_beside(_FIELDS):
+        with refusals_as_not_saved(_FIELDS):
             return setup_writes.add_pay_system(
                 client,
                 name=values["name"],
@@ -88,7 +93,10 @@ def add(client: Client, setup: Setup, values: Mapping[str, Any]) -> int:
 
 
 def change(client: Client, system: System, values: Mapping[str, Any]) -> None:
-    """`system` as it is now. Raises NotSaved, also where it is not what the editor was shown."""
+    """Changes a pay system; `system` is as it is stored now.
+
+    Raises NotSaved, also if another person changed it meanwhile.
+    """
     check_unchanged(values["shown"], system.details)
     _registry, person_type_id = _chosen(values["payer"])
     _update(
@@ -106,13 +114,13 @@ def change(client: Client, system: System, values: Mapping[str, Any]) -> None:
 
 
 def switch(client: Client, system: System, *, on: bool) -> None:
-    """Raises NotSaved."""
+    """Switches a pay system on or off. Raises NotSaved."""
     details = system.details
     _update(
         client,
         system,
         {
-            # An older build wants these two with every change.
+            # Older servers require these two in every update.
             "BX_REST_HANDLER": details.action_file,
             "PERSON_TYPE_ID": details.person_type_id,
             "ACTIVE": "Y" if on else "N",
@@ -121,10 +129,10 @@ def switch(client: Client, system: System, *, on: bool) -> None:
 
 
 def delete(client: Client, system: System) -> None:
-    """Raises NotSaved where it is still there."""
+    """Deletes a pay system. Raises NotSaved if it is still there."""
     number = system.details.id
     try:
-        with told_beside({}):
+        with refusals_as_not_saved({}):
             setup_writes.delete_pay_system(client, number)
     except OutcomeUnknown as error:
         if read_setup(client).has_system(number):
@@ -134,20 +142,20 @@ def delete(client: Client, system: System) -> None:
 def _update(client: Client, system: System, fields: Mapping[str, Any]) -> None:
     number = system.details.id
     try:
-        with told_beside(_FIELDS):
+        with refusals_as_not_saved(_FIELDS):
             setup_writes.update_pay_system(client, number, fields)
     except OutcomeUnknown as error:
         try:
             now = read_setup(client).system(number)
         except NoSuchPaySystem as gone:
             raise NotSaved(NOT_THERE) from gone
-        if not _has(now, fields):
+        if not _matches(now, fields):
             raise NotSaved(NOT_THERE) from error
 
 
-def _has(system: System, fields: Mapping[str, Any]) -> bool:
+def _matches(system: System, fields: Mapping[str, Any]) -> bool:
     details = system.details
-    kept = {
+    stored = {
         "NAME": details.name,
         "DESCRIPTION": details.description,
         "BX_REST_HANDLER": details.action_file,
@@ -155,7 +163,7 @@ def _has(system: System, fields: Mapping[str, Any]) -> bool:
         "ACTIVE": "Y" if details.active else "N",
         "NEW_WINDOW": "Y" if details.new_window else "N",
     }
-    return all(kept[name] == value for name, value in fields.items())
+    return all(stored[name] == value for name, value in fields.items())
 
 
 def _made_by(setup: Setup, xml_id: str) -> int | None:
@@ -192,7 +200,7 @@ def _handlers(setup: Setup) -> list[tuple[str, str]]:
 
 
 def _payers(setup: Setup, system: System | None) -> list[tuple[Any, list[tuple[str, str]]]]:
-    """Grouped by the kind of document, with its meaning; of one that exists that is settled."""
+    """Returns choices grouped by kind of document; a pay system's kind cannot be changed later."""
     registries = [one for one in setup.person_types if setup.person_types[one]]
     if system is not None:
         registries = [one for one in registries if one.value == system.details.registry]

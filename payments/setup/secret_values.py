@@ -1,4 +1,4 @@
-"""Which values of a pay system's settings are secrets, and how they are shown: not at all."""
+"""Recognizes the settings of a pay system that are secrets."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import re
 
 MASK = "••••••••"
 
-# In the names that merchants' interfaces have: API_KEY, shopPassword, SIGN_SALT, CLIENT_SECRET.
+# Matches names of providers' settings such as API_KEY, shopPassword, SIGN_SALT, CLIENT_SECRET.
 _SECRET_NAME = re.compile(
     r"(?<!PROVIDER_)key|secret|pass|pwd|\bpin\b|(?<=_)pin\b|token|sign|salt|hash|private|cert|credential|auth|login",
     re.IGNORECASE,
 )
-# A long run of letters and digits without a space is a key, whatever its name says.
+# Many letters and digits without a space are a key, whatever the setting's name.
 _SECRET_VALUE = re.compile(r"(?=.*[A-Za-z])(?=.*[0-9])[A-Za-z0-9+/=_-]{16,}")
 
 

@@ -1,4 +1,4 @@
-"""The settings of one pay system, for one payer type; and what one payment would be paid with."""
+"""Views of a pay system's settings for a payer type, and of those that apply to one payment."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from payments.setup.inventory import Setup, System, read_setup
 @require_http_methods(["GET", "POST"])
 @portal_required
 def settings(request: PortalRequest, pay_system_id: int) -> HttpResponse:
+    """Renders and saves the settings of a pay system for one payer type."""
     client = request.person.client
     setup = read_setup(client)
     system = setup.system(pay_system_id)
@@ -48,8 +49,11 @@ def settings(request: PortalRequest, pay_system_id: int) -> HttpResponse:
 @require_POST
 @portal_required
 def effective(request: PortalRequest, pay_system_id: int) -> HttpResponse:
-    """For whoever may set up: Bitrix24 itself would tell everybody who may pay orders, also of
-    payments of deals that they may not read."""
+    """Renders the settings that apply to one payment.
+
+    Only for people who may change the CRM's settings: Bitrix24 itself shows them to each person who
+    may pay orders, even for a payment whose deal they may not read.
+    """
     check_body_size(request)
     payment_id = positive_id(request.POST.get("payment_id", ""))
     client = request.person.client
@@ -71,7 +75,7 @@ def _payer(request: PortalRequest, payers: list[tuple[int, str]]) -> int:
 
 
 def _payers(setup: Setup, system: System) -> list[tuple[int, str]]:
-    """Those of the pay system's registry, after what holds for all."""
+    """Returns the payer types of the pay system's registry, after the choice of all payers."""
     known = {registry.value: types for registry, types in setup.person_types.items()}
     types = known.get(system.details.registry, ())
     return [(saving.EVERY_PAYER, _("All payers")), *((one.id, one.name) for one in types)]

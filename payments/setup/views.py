@@ -1,4 +1,4 @@
-"""Pay systems: the list, one of them to add or change, switching it, and deleting it."""
+"""Views to list, add, change, switch and delete pay systems."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from b24app.identity.session import PortalRequest, portal_required
 from payments.lookups import pay_systems as cached
 from payments.setup import manual_settlement
 from payments.setup import pay_systems as saving
-from payments.setup.conflicts import ChangedMeanwhile, NotSaved, offered_again
+from payments.setup.conflicts import ChangedMeanwhile, NotSaved, allow_overwriting
 from payments.setup.dependents import dependents
 from payments.setup.inventory import Setup, read_setup
 from payments.setup.pay_systems import SystemForm
@@ -34,7 +34,7 @@ def systems(request: PortalRequest) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 @portal_required
 def system(request: PortalRequest, pay_system_id: int | None = None) -> HttpResponse:
-    """The form of one, or of a new one, and what it sends."""
+    """Renders and saves the form of a pay system, a new one without an id."""
     client = request.person.client
     setup = read_setup(client)
     found = None if pay_system_id is None else setup.system(pay_system_id)
@@ -50,8 +50,8 @@ def system(request: PortalRequest, pay_system_id: int | None = None) -> HttpResp
                 saving.change(client, found, form.cleaned_data)
         except ChangedMeanwhile as error:
             form.add_error(None, str(error.sentence))
-            now = offered_again(form, SystemForm(setup, found))
-            return _form(request, form, pay_system_id, now=now)
+            stored = allow_overwriting(form, SystemForm(setup, found))
+            return _form(request, form, pay_system_id, stored=stored)
         except NotSaved as error:
             form.add_error(error.field, str(error.sentence))
         else:
@@ -79,7 +79,7 @@ def switch(request: PortalRequest, pay_system_id: int) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 @portal_required
 def delete(request: PortalRequest, pay_system_id: int) -> HttpResponse:
-    """The question, with what depends on it, and the answer yes."""
+    """Renders the question with what depends on the pay system; deletes it once confirmed."""
     client = request.person.client
     found = read_setup(client).system(pay_system_id)
     context: dict[str, Any] = {
@@ -99,14 +99,15 @@ def delete(request: PortalRequest, pay_system_id: int) -> HttpResponse:
 def listed(
     request: PortalRequest, setup: Setup, *, done: str = "", problem: StrOrPromise = ""
 ) -> HttpResponse:
-    """The screen with both lists, below what has just been done or not."""
+    """Renders the screen with both lists, and what was just done or why it failed."""
     found = manual_settlement.find(setup)
     context = {"setup": setup, "provider": found, "done": done, "problem": problem}
     return render(request, "payments/setup/pay_systems.html", context)
 
 
 def changed(request: PortalRequest, done: str) -> HttpResponse:
-    """The same after something was changed, which no screen may show as it was."""
+    """Renders the screen after a change."""
+    # The next list of payments must not use the pay systems as they were before.
     cached.forget(request.person.portal)
     return listed(request, read_setup(request.person.client), done=done)
 
@@ -116,8 +117,8 @@ def _form(
     form: SystemForm,
     pay_system_id: int | None,
     *,
-    now: Mapping[str, StrOrPromise] | None = None,
+    stored: Mapping[str, StrOrPromise] | None = None,
 ) -> HttpResponse:
-    """`now` is what a field says meanwhile, where that is not what was typed."""
-    context = {"form": form, "pay_system_id": pay_system_id, "now": now or {}}
+    """Renders the form. `stored` has, by field, what another person saved meanwhile."""
+    context = {"form": form, "pay_system_id": pay_system_id, "stored": stored or {}}
     return render(request, "payments/setup/pay_system.html", context)

@@ -1,4 +1,4 @@
-"""The filters and tags of payments in templates."""
+"""Template filters and tags for payments."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def screens_for(context: Context) -> list[navigation.Screen]:
 
 @register.simple_tag
 def legal_links() -> list[dict[str, str]]:
-    """Returns the licence agreement and the privacy policy, named in the page's language."""
+    """Returns kind, title and language of the licence agreement and the privacy policy."""
     language = legal.language_for(asked=get_language() or "")
     return [
         {"kind": kind, "language": language.code, "title": language.title(kind)}
@@ -47,13 +47,13 @@ def item_title(owner: Owner) -> str:
 
 
 @register.filter
-def said_by(now: Mapping[str, object], name: str) -> object:
-    """Returns the current value of a form's field, empty where it equals what was typed."""
-    return now.get(name, "")
+def value_for(values: Mapping[str, object], name: str) -> object:
+    """Returns the value with this name, or an empty string."""
+    return values.get(name, "")
 
 
-# The address of a view without parameters does not change while the process lives.
 @register.simple_tag
 @cache
 def address(name: str) -> str:
+    """Returns the address of a view without parameters, which is the same for all requests."""
     return reverse(f"payments:{name}")

@@ -339,7 +339,7 @@ def test_of_two_windows_that_ask_at_once_one_request_stands(
     def too_late(wanted: Approval) -> Approval:
         raise IntegrityError
 
-    monkeypatch.setattr(requests, "_standing_or", too_late)
+    monkeypatch.setattr(requests, "_live_or", too_late)
     if still_there:
         assert ask(manager, offer, **wanted).pk == first.pk
         return
