@@ -1,13 +1,13 @@
-/* Several at once: which rows are ticked, and a run whose step got no answer. */
+/* Counts the ticked rows of the list, and lets a run continue after a step without an answer. */
 (() => {
   "use strict";
 
   const boxes = () => [...document.querySelectorAll("#rows .ticking input")];
 
-  // A row that was paid or refused meanwhile has neither button, so it cannot be ticked.
+  // A row that was paid or refused meanwhile has neither of these buttons, so it cannot be ticked.
   const DOABLE = '.settle :is([hx-post$="/payments/question/"], [hx-post$="/mark/question/"])';
 
-  function look() {
+  function update() {
     const form = document.getElementById("bulk");
     if (!form) return;
     const open = boxes().filter((box) => {
@@ -31,17 +31,17 @@
     if (target.matches("[data-tick-all]")) {
       for (const box of boxes()) if (!box.disabled) box.checked = target.checked;
     }
-    if (target.matches("[data-tick-all], .ticking input")) look();
+    if (target.matches("[data-tick-all], .ticking input")) update();
   });
 
-  document.addEventListener("htmx:afterSettle", look);
+  document.addEventListener("htmx:afterSettle", update);
 
-  // The run stands still then; the message says what is known, and this goes on with it.
+  // Without an answer no further step is sent. A message says why, and this button continues.
   document.addEventListener("htmx:afterRequest", ({ detail }) => {
     if (!detail.elt.matches("[data-step], [data-go-on]") || detail.xhr.status === 200) return;
     const button = document.querySelector("[data-go-on]");
     if (button) button.hidden = false;
   });
 
-  look();
+  update();
 })();

@@ -1,15 +1,15 @@
-/* The question before a payment, a mark or an undoing: opened where the row is, busy while it is
-   carried out, gone when it has been. */
+/* The question before a payment, a mark or an undo: opens beside the row, is busy during the request,
+   and closes after it. */
 (() => {
   "use strict";
 
   const MARGIN = 16;
   const place = document.getElementById("question");
-  // What was pressed for the question that is open.
+  // The button that opened the question.
   let opener = null;
 
-  // In a frame as tall as its content, the middle of the frame may be out of sight; the row is not.
-  function stand(dialog) {
+  // The frame is as tall as its content, so its middle may be out of sight; the row is not.
+  function moveToRow(dialog) {
     const { body } = document;
     body.style.minHeight = "";
     const row = document.getElementById(`settle-${dialog.dataset.payment}`);
@@ -32,18 +32,18 @@
     for (const button of dialog.querySelectorAll(".actions button")) button.disabled = is;
   }
 
-  // Not before htmx knows the form: a key in between would send it in the browser's own way.
+  // Opens only when htmx has processed the form: before, Enter would submit it without htmx.
   document.addEventListener("htmx:afterSettle", ({ detail }) => {
     const dialog = detail.target === place && place.querySelector("dialog");
     if (!dialog) return;
     opener = detail.requestConfig.elt;
     dialog.showModal();
-    stand(dialog);
+    moveToRow(dialog);
     dialog.scrollIntoView({ block: "nearest" });
-    // Whoever still holds Enter down has not read the question yet: Cancel takes it, or a field that
-    // has to be filled in first.
+    // A person may still hold Enter down, without having read the question. So the focus goes to
+    // Cancel, or to a field that has to be filled in first.
     dialog.querySelector("input:required, [data-close]").focus();
-    new ResizeObserver(() => dialog.open && stand(dialog)).observe(dialog);
+    new ResizeObserver(() => dialog.open && moveToRow(dialog)).observe(dialog);
   });
 
   document.addEventListener("click", ({ target }) => {
@@ -63,7 +63,7 @@
     "close",
     ({ target }) => {
       if (target.hasAttribute("data-busy")) {
-        // A second Escape closes a dialog in spite of what `cancel` was told.
+        // A second Escape closes a dialog even if `cancel` was prevented.
         target.showModal();
         return;
       }
@@ -85,7 +85,7 @@
     if (dialog) busy(dialog, true);
   });
 
-  // Whoever pressed is led to what came of it, since the button is gone.
+  // Moves the focus to the outcome, because the button that had it is gone.
   document.addEventListener("htmx:afterRequest", ({ detail }) => {
     const dialog = questionOf(detail);
     if (dialog) busy(dialog, false);

@@ -1,4 +1,4 @@
-/* Forms that open a file or a page of their own: the session goes along, as a field of the body. */
+/* Adds the session, as a field, to forms that open a file or a page in a new window. */
 (() => {
   "use strict";
 

@@ -1,4 +1,4 @@
-/* The frame: its session, its size, links into the CRM, and what a person reads when a request fails. */
+/* The frame: its session, its size, links into the CRM, and messages after a failed request. */
 (() => {
   "use strict";
 
@@ -9,7 +9,7 @@
   const { sessionUrl } = document.body.dataset;
   let session = document.body.dataset.session;
 
-  // ---- the session: in a header, renewed by whatever answer carries a new one
+  // ---- the session: sent in a header, replaced when a response has a new one
 
   function renew(value) {
     if (value) session = value;
@@ -34,8 +34,8 @@
     return answer;
   }
 
-  // What htmx sends, nothing else may: the browser's own way would leave the page and put the fields
-  // into its address.
+  // Only htmx may send a form: the browser itself would leave the page and put the fields into its
+  // address.
   document.addEventListener(
     "submit",
     (event) => {
@@ -48,8 +48,8 @@
 
   let fitted = 0;
 
-  // Not fitWindow: it measures the root element, which is never lower than the frame already is, so
-  // a short screen after a long one would leave the frame as tall as the long one.
+  // BX24.fitWindow measures the root element, which is never lower than the frame: after a long
+  // screen, a short one would leave the frame too tall. So this measures the body.
   function fit() {
     const height = Math.ceil(document.body.getBoundingClientRect().height);
     if (height === fitted) return;
@@ -70,7 +70,7 @@
     });
   });
 
-  // ---- messages: beside what was pressed, in the dialog, the row or above the list
+  // ---- messages: in the dialog or the row of the button, else above the list
 
   function regionFor(element) {
     const near = element.isConnected ? element.closest("dialog, tr") : null;
@@ -82,7 +82,7 @@
     region.replaceChildren(words.content.cloneNode(true));
   }
 
-  // What the page does by itself, and nobody waits for.
+  // Requests that the page sends by itself show no message.
   const isQuiet = (element) => element.hasAttribute("data-quiet");
 
   document.addEventListener("htmx:beforeSwap", ({ detail }) => {
@@ -95,12 +95,12 @@
     detail.target = region;
     detail.swapOverride = "innerHTML";
     if (detail.serverResponse.includes("data-error")) return;
-    // Not the app's own words: something between us and it has answered.
+    // Not a message of the app: a proxy or another server between has answered.
     detail.shouldSwap = false;
     say(region, "no-answer");
   });
 
-  // A new try makes the last message old.
+  // A new request removes the last message.
   document.addEventListener("htmx:beforeRequest", ({ detail }) => {
     if (!isQuiet(detail.elt)) regionFor(detail.elt).replaceChildren();
   });
@@ -111,7 +111,7 @@
     });
   }
 
-  // ---- a tab that was open for too long: a new proof from the portal, nothing else changes
+  // ---- a tab whose session has expired: gets a new one with a new token from the portal
 
   async function reopen(region) {
     say(region, "reopening");
@@ -130,7 +130,7 @@
     if (button) reopen(regionFor(button));
   });
 
-  // For forms that open a page or a file of their own, which carry it as a field.
+  // For download.js and install.js.
   window.appFrame = { post, session: () => session };
   new ResizeObserver(fit).observe(document.body);
 })();

@@ -1,4 +1,4 @@
-/* After a decision: whoever pressed is led to what came of it, since the button is gone. */
+/* Moves the focus to the outcome of a decision, because the button that had it is gone. */
 (() => {
   "use strict";
 

@@ -1,8 +1,9 @@
-/* The installer: sets up, then tells the portal once that it is done. */
+/* Finishes the installation, then tells the portal once that it is finished. */
 (() => {
   "use strict";
 
-  // The portal reloads this page when it is told; it never answers.
+  // After installFinish the portal reloads this page, without calling back. If it has not done so
+  // by then, the page asks the person to open the app.
   const RELOAD_MS = 15_000;
 
   const { finishUrl } = document.querySelector("[data-finish-url]").dataset;

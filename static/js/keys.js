@@ -1,12 +1,12 @@
-/* By hand and without a mouse: a key for the search, arrows from row to row, Enter for what a row
-   asks first. And by ear: how much a search has found. */
+/* Keys: / for the search, arrows to move between rows, Enter for a row's first button. Also tells
+   screen readers how many rows a search has found. */
 (() => {
   "use strict";
 
   const ROWS = "table.payments > tbody > tr:not(:has(> .empty, > .more))";
-  // What Enter presses in a row that has the focus itself.
+  // Enter presses the first of these in a row that has the focus.
   const FIRST = ".settle .button-main, .settle button, .actions button, summary";
-  // These need the arrows, or the slash, for themselves.
+  // Fields that use the arrow keys, or in which a slash can be typed.
   const OWN_ARROWS = "select, textarea, input:not([type=search], [type=checkbox])";
   const OWN_SIGNS = "select, textarea, input:not([type=checkbox], [type=radio])";
 
@@ -30,7 +30,7 @@
     if (!first) return;
     event.preventDefault();
     first.click();
-    // What has been opened is a choice, and the next thing to do is to choose.
+    // A summary opens a list of pay systems to choose from.
     if (first.matches("summary")) first.parentElement.querySelector("select")?.focus();
   }
 

@@ -1,4 +1,4 @@
-/* The screens of the main page: which one is shown, which is on its way, and where the focus goes. */
+/* The screens of the main page: marks the current link, shows that one loads, moves the focus. */
 (() => {
   "use strict";
 
@@ -9,7 +9,7 @@
     }
   }
 
-  // The links have addresses for htmx to ask; opened by themselves these would carry no session.
+  // htmx requests the links' addresses with the session; the browser would open them without it.
   document.addEventListener("click", (event) => {
     if (event.target.closest("nav.screens a")) event.preventDefault();
   });
@@ -18,24 +18,24 @@
     const screen = document.getElementById("screen");
     if (!screen || detail.elt !== screen) return;
     shown(screen);
-    // What has to be mended, or what came of it; and where nothing is said, what this screen is.
-    const led =
+    // The field with an error, else the message, else the heading.
+    const focused =
       screen.querySelector("[aria-invalid=true]") ??
       screen.querySelector(".message[role]") ??
       screen.querySelector("h1");
-    if (led?.matches("h1, .message")) led.setAttribute("tabindex", "-1");
-    led?.focus();
+    if (focused?.matches("h1, .message")) focused.setAttribute("tabindex", "-1");
+    focused?.focus();
   });
 
-  // Another screen may be long in coming; the one that is shown says that it is on its way.
+  // While another screen loads, which may take long, the current one is marked as busy.
   document.addEventListener("htmx:beforeRequest", ({ detail }) => {
     if (detail.target?.id !== "screen") return;
     detail.target.setAttribute("aria-busy", "true");
-    // A form that is being saved stays in sight; a screen that is left need not.
+    // A form that is being saved stays visible; a screen that the person leaves is hidden.
     detail.target.toggleAttribute("data-left", detail.elt.matches("nav.screens a"));
   });
 
-  // Where nothing came of it, the same screen is still there.
+  // After a failed request the same screen is still there.
   document.addEventListener("htmx:afterRequest", ({ detail }) => {
     if (detail.requestConfig.target?.id === "screen") {
       detail.requestConfig.target.removeAttribute("aria-busy");

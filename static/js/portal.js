@@ -1,8 +1,8 @@
-/* The portal around us: its script comes when it comes, and nothing of ours waits for it. */
+/* Calls the portal's script (BX24), which may load late; the app does not wait for it. */
 (() => {
   "use strict";
 
-  // The portal gives no answer at all to a command that it refuses.
+  // The portal does not answer a command that it refuses.
   const AUTH_MS = 10_000;
 
   const loaded = new Promise((resolve) => {
@@ -14,7 +14,8 @@
     window.BX24?.init(act);
   }
 
-  /* A new proof of who is here, in the form's own names; rejects where the portal gives none. */
+  /* Returns a new token of the person, under the names of the form's fields. Rejects if the portal
+     gives no token. */
   async function freshProof() {
     const auth = await new Promise((resolve, reject) => {
       setTimeout(reject, AUTH_MS, new Error("The portal did not answer."));

@@ -1,2 +1,2 @@
-/* The page to be printed asks for it by itself. */
+/* Opens the browser's print dialog. */
 window.addEventListener("load", () => window.print(), { once: true });

@@ -1,10 +1,10 @@
-/* Which screen is shown and what was searched for: in the frame's own address, after the #, where a
-   reload of the frame finds it; and with the portal, for a reload of the portal's page.
+/* Remembers the screen and its search: in the frame's address after the #, for a reload of the frame,
+   and in the portal, for a reload of the portal's page.
 
-   For that one the portal opens the frame anew, with a POST to an address of its own making; and a
-   browser that blocks third-party cookies gives a frame of another site no storage. The portal keeps
-   what was typed, by screen, as an option of this person in this app. It is forgotten soon: whoever
-   comes back another day wants to see everything. */
+   When its own page is reloaded, the portal opens the frame with a POST to another address; and
+   browsers that block third-party cookies give a frame of another site no storage. So the portal
+   stores the search of each screen as an option of this person in this app. It expires soon: a
+   person who returns on another day wants to see everything. */
 (() => {
   "use strict";
 
@@ -34,7 +34,7 @@
 
   function intoAddress(name) {
     const address = new URLSearchParams([[SCREEN, name], ...kept(name)]);
-    // Not by history.replaceState, after which a reload would be a GET, without the portal's proof.
+    // After history.replaceState, a reload would be a GET without the portal's token.
     window.location.replace(`#${address}`);
   }
 
@@ -55,13 +55,13 @@
   function restore(screen) {
     const form = formOf(screen);
     const typed = kept(screen?.dataset.screen);
-    // Who has begun to type meanwhile is faster than the portal.
+    // Does not overwrite what the person has typed meanwhile.
     if (!form || !typed.length || typedInto(form).length) return;
     for (const [name, value] of typed) {
       const field = form.elements.namedItem(name);
       if (!field) continue;
       field.value = value;
-      // As if typed: where typing searches, it is by this that emptying the field is noticed later.
+      // htmx has to see this value as typed, or it would not notice later that the field is emptied.
       field.dispatchEvent(new Event("input", { bubbles: true }));
     }
     if (!form.getAttribute("hx-trigger").includes("input")) window.htmx.trigger(form, "submit");
@@ -84,7 +84,7 @@
     restore(detail.elt);
   });
 
-  // Before the portal has answered anything: what is shown now may have been filled in meanwhile.
+  // Read at once: by the time the portal answers, the person may have searched for something else.
   const left = fromAddress();
   if (left?.typed.length) remembered[left.name] = { at: Date.now(), typed: left.typed };
 

@@ -1,11 +1,11 @@
-/* A page that could not be opened: posts the opening anew, as the portal did. */
+/* Opens a page again that could not be opened: sends the same POST as the portal. */
 (() => {
   "use strict";
 
   const button = document.querySelector("[data-retry]");
   const noAnswer = document.querySelector("[data-no-answer]");
 
-  async function openAnew() {
+  async function openAgain() {
     const { placement, options } = window.BX24.placement.info();
     const fields = {
       ...(await window.appPortal.freshProof()),
@@ -30,7 +30,7 @@
     noAnswer.hidden = true;
     window.appPortal.inPortal(async () => {
       try {
-        await openAnew();
+        await openAgain();
       } catch {
         button.disabled = false;
         noAnswer.hidden = false;
