@@ -1,0 +1,1 @@
+"""Everything about Bitrix24 itself: calls, tokens, identity, installation and events."""

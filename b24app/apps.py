@@ -1,4 +1,4 @@
-"""Tells Django about this package."""
+"""Django's configuration of this package."""
 
 from __future__ import annotations
 

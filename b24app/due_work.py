@@ -1,4 +1,4 @@
-"""Bounds the time that one portal takes of a pass over the work of many portals."""
+"""Takes due rows portal by portal, so that a slow portal does not delay the work of the others."""
 
 from __future__ import annotations
 
@@ -8,58 +8,56 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-# A call without an answer takes 35 seconds, so a silent portal gets one piece of work. Every slow
-# portal delays the others by this time and the end of the piece that it was spent in.
-SECONDS_A_PORTAL = 30.0
+# A call without an answer takes 35 seconds, so a silent portal gets one piece of work in a pass.
+# Each slow portal delays the others by this time and by the end of its last piece of work.
+SECONDS_PER_PORTAL = 30.0
 
 _lock = threading.Lock()
 
 
-class Turns:
-    """Decides which portals may still be worked on in this pass.
+class PortalTurns:
+    """Decides which portals may still be worked on in this pass over the due rows.
 
-    `worked_on` is shared by the threads of one kind of work: of those, one at most works on a
-    portal, so that a slow portal holds one thread.
+    A pass skips a portal after it has spent SECONDS_PER_PORTAL on it, after `skip`, and while
+    another thread works on it.
     """
 
     def __init__(self, worked_on: set[int] | None = None) -> None:
+        """`worked_on`: ids of portals in work now, shared by the threads of one kind of work."""
         self._worked_on = set() if worked_on is None else worked_on
-        self._spent: Counter[int] = Counter()
-        self._closed: set[int] = set()
+        self._milliseconds: Counter[int] = Counter()
+        self._skipped: set[int] = set()
 
     @contextmanager
-    def turn(self, portal_id: int) -> Iterator[bool]:
-        """True if the portal may be worked on in this block, whose time counts."""
+    def take(self, portal_id: int) -> Iterator[bool]:
+        """Yields whether the block may work on this portal, and measures how long it does."""
         with _lock:
-            may = not self._is_closed(portal_id)
-            if may:
+            may_work = portal_id not in self._skipped and portal_id not in self._worked_on
+            if may_work:
                 self._worked_on.add(portal_id)
         started = time.monotonic()
         try:
-            yield may
+            yield may_work
         finally:
-            if may:
+            if may_work:
                 with _lock:
                     self._worked_on.discard(portal_id)
-                    self._spent[portal_id] += round((time.monotonic() - started) * 1000)
-                    if self._spent[portal_id] >= SECONDS_A_PORTAL * 1000:
-                        self._closed.add(portal_id)
+                    self._milliseconds[portal_id] += round((time.monotonic() - started) * 1000)
+                    if self._milliseconds[portal_id] >= SECONDS_PER_PORTAL * 1000:
+                        self._skipped.add(portal_id)
 
-    def close(self, portal_id: int) -> None:
-        """Leave this portal for the next pass."""
+    def skip(self, portal_id: int) -> None:
+        """Skips this portal until the next pass."""
         with _lock:
-            self._closed.add(portal_id)
+            self._skipped.add(portal_id)
 
-    def closed(self) -> list[int]:
-        """The portals that are not to be worked on now."""
+    def skipped(self) -> list[int]:
+        """Returns the portals that may not be worked on now."""
         with _lock:
-            return sorted(self._closed | self._worked_on)
+            return sorted(self._skipped | self._worked_on)
 
-    def begin_again(self) -> None:
-        """Begin the next pass: every portal has its whole time again."""
+    def start_pass(self) -> None:
+        """Starts the next pass, in which each portal has its whole time."""
         with _lock:
-            self._spent.clear()
-            self._closed.clear()
-
-    def _is_closed(self, portal_id: int) -> bool:
-        return portal_id in self._closed or portal_id in self._worked_on
+            self._milliseconds.clear()
+            self._skipped.clear()

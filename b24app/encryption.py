@@ -1,4 +1,4 @@
-"""Encrypts what must not be read from the database; the only importer of the cipher."""
+"""Encrypts and decrypts the secrets in the database. No other module imports the cipher."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from django.core.signals import setting_changed
 
 
 class WrongKey(Exception):
-    """None of the keys in B24_TOKEN_KEYS opens this text: a key was removed too early, or lost."""
+    """No key in B24_TOKEN_KEYS decrypts this text: a key was removed too early, or lost."""
 
 
 def encrypt(text: str) -> str:
-    """Encrypt under the first key of B24_TOKEN_KEYS."""
+    """Returns the text encrypted with the first key of B24_TOKEN_KEYS."""
     return _cipher().encrypt(text.encode()).decode()
 
 
 def decrypt(text: str) -> str:
-    """Decrypt under whichever key fits; raises WrongKey if none does, never returns ciphertext."""
+    """Returns the text decrypted with the key that fits. Raises WrongKey if no key fits."""
     try:
         return _cipher().decrypt(text.encode()).decode()
     except InvalidToken as error:
@@ -27,7 +27,7 @@ def decrypt(text: str) -> str:
 
 
 def is_under_first_key(text: str) -> bool:
-    """Whether this text needs no other key than the one that encrypts now."""
+    """Whether the first key, which encrypts now, decrypts this text."""
     try:
         Fernet(settings.B24_TOKEN_KEYS[0]).decrypt(text.encode())
     except InvalidToken:

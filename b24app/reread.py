@@ -1,4 +1,4 @@
-"""Read a row again that another process may have deleted meanwhile."""
+"""Reads a row again that another process may have deleted."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from django.db.models import Model
 
 
 def reread(row: Model) -> bool:
-    """Load the row's columns again. False, and nothing is loaded, where the row is deleted."""
+    """Loads the row's columns again. Returns False, and loads nothing, if the row is deleted."""
     try:
         row.refresh_from_db()
     except type(row).DoesNotExist:  # type: ignore[attr-defined]

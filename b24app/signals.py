@@ -1,4 +1,4 @@
-"""What this package tells the others, which it does not know by name."""
+"""Signals to other packages, which this package does not import."""
 
 from __future__ import annotations
 
@@ -6,31 +6,32 @@ from datetime import datetime
 
 from django.dispatch import Signal
 
-# Sent inside the transaction that forgets the portal, so that everybody's part of it is done or
-# none is. Receivers get `portal` and `clean`: whether the administrator asked for the app's data to
-# be deleted as well.
+# Sent inside the transaction that erases the portal, so the work of all receivers is committed or
+# none of it. Receivers get `portal` and `clean`: whether the administrator asked to delete the
+# app's data too.
 portal_uninstalled = Signal()
 
-# A payment of the portal was saved, by whomever and for whatever reason: Bitrix24 has no event for
-# "paid". Sent by a worker, outside any transaction. Receivers get `portal` and `payment_id`; they
-# raise Later to be told again, and any other error is another try as well, after a growing delay.
+# Sent after a payment of the portal was saved for any reason: Bitrix24 has no event for "paid".
+# Sent by a worker, outside any transaction. Receivers get `portal` and `payment_id`. A receiver
+# raises Later to get the signal again at a moment; after any other error the worker retries with a
+# growing delay.
 payment_saved = Signal()
 
-# Sent by `manage.py prune` for everybody to delete what is past its time. Receivers get `now`, and
-# return a sentence for whoever runs the command: what was deleted.
+# Sent by `manage.py prune`: each receiver deletes what it need not keep any longer. Receivers get
+# `now`, and return a sentence for the operator that says what was deleted.
 pruning = Signal()
 
-# Sent by the transport after every call, with `exchange`: what was asked, and what came of it.
-# Receivers are in the way of whoever waits for the answer, so they take note and return.
+# Sent by the transport after every call, with `exchange`: the request and its answer or error. The
+# caller waits for the receivers, so they must return at once.
 exchanged = Signal()
 
-# Sent when a portal is looked over. Receivers get `portal` and return lines of theirs: a list of
+# Sent by the doctor when it checks a portal. Receivers get `portal` and return a list of
 # `doctor.Line`.
 portal_examined = Signal()
 
 
 class Later(Exception):
-    """It is too early to act on this; say it again at `until`."""
+    """It is too early to act on this signal; send it again at `until`."""
 
     def __init__(self, until: datetime) -> None:
         super().__init__(f"not before {until}")

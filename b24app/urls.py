@@ -1,4 +1,4 @@
-"""Every address of the app."""
+"""The addresses of the app, and the views of its error pages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a WSGI server runs; it does not start with settings that cannot work."""
+"""The WSGI application. Importing it fails if the settings cannot work."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "b24app.settings")
 
 
 def checked_application() -> WSGIHandler:
-    """Raises ImproperlyConfigured with every serious finding of the system checks.
+    """Returns Django's application. Raises ImproperlyConfigured with all serious system checks.
 
-    `manage.py` runs most of the checks by itself; a WSGI server would serve with whatever it finds.
+    `manage.py` runs most of the checks by itself; a WSGI server runs none.
     """
     application = get_wsgi_application()
     try:
         messages = run_checks(databases=list(connections))
     finally:
-        # A server that loads the app before it forks must not share a connection between workers.
+        # If the server loads the app before it forks, its workers must not share a connection.
         connections.close_all()
         for connection in connections.all():
             if hasattr(connection, "close_pool"):
@@ -34,13 +34,13 @@ def checked_application() -> WSGIHandler:
     return application
 
 
-# A page makes thousands of objects and lets go of nearly all by itself: the collector, which runs
-# after 700 by default, finds nothing and walks over them all the same.
+# A page makes thousands of objects, and reference counting frees nearly all. By default the
+# collector runs after each 700 and finds nothing.
 COLLECT_AFTER, RARER, RAREST = 10_000, 20, 20
 
 
 def collect_rarely() -> None:
-    """What is loaded by now stays, and is not walked over again."""
+    """Excludes all present objects from garbage collection, and collects new ones rarely."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(COLLECT_AFTER, RARER, RAREST)

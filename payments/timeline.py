@@ -17,7 +17,7 @@ from django.db.models import F, QuerySet
 from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 
-from b24app.due_work import Turns
+from b24app.due_work import PortalTurns
 from b24app.errors import B24Error, NeverSent, OutcomeUnknown, Refused
 from b24app.localization import languages
 from b24app.models import Portal
@@ -106,25 +106,25 @@ def _due(now: datetime) -> QuerySet[Comment]:
 
 def _post_all(due: QuerySet[Comment], limit: int) -> int:
     """A portal that does not answer, or slowly, must not hold up the comments of the others."""
-    posted, turns = 0, Turns()
+    posted, turns = 0, PortalTurns()
     while limit > 0:
-        rows = due.exclude(attempt__portal_id__in=turns.closed()).order_by("due_at", "pk")
+        rows = due.exclude(attempt__portal_id__in=turns.skipped()).order_by("due_at", "pk")
         page = list(rows[: min(_PAGE, limit)])
         if not page:
             break
         for comment in page:
-            with turns.turn(comment.attempt.portal_id) as may:
+            with turns.take(comment.attempt.portal_id) as may:
                 if may and _claim(comment):
                     limit -= 1
                     posted += _post_one(comment, turns)
     return posted
 
 
-def _post_one(comment: Comment, turns: Turns) -> bool:
+def _post_one(comment: Comment, turns: PortalTurns) -> bool:
     try:
         return _post(comment)
     except NeverSent as error:
-        turns.close(comment.attempt.portal_id)
+        turns.skip(comment.attempt.portal_id)
         _try_again(comment, error)
     except B24Error as error:
         _try_again(comment, error)

@@ -1,34 +1,35 @@
-"""What can go wrong between us and Bitrix24, and what a person reads about it.
+"""The errors between this app and Bitrix24, each with an HTTP status and a sentence."""
 
-    B24Error
-    ├── NeverSent             nothing left us: safe to try again
-    │   ├── AddressForbidden  an address that this app never calls
-    │   └── PortalBusy        too many requests wait for this portal already
-    │       └── OAuthBusy     too many wait for the OAuth server
-    ├── Refused               the server answered with an error: it did not do it
-    │   ├── TokenExpired      refresh once, then go on
-    │   ├── TokenRejected     this token is no good; a new opening brings another
-    │   ├── ChainBroken       the refresh token is spent, or the app is gone: only an opening helps
-    │   ├── AccessDenied      this person may not
-    │   ├── ScopeMissing      the app may not
-    │   ├── NotFound          no such payment, order or item
-    │   ├── QueryLimit        too many requests; not carried out
-    │   └── BatchRefused      not inside a batch; call it alone
-    ├── OutcomeUnknown        it may have been carried out: read back, never repeat a write
-    │   └── PortalMoved       302: the portal answers elsewhere now
-    └── FrameError            the request to us is at fault; Bitrix24 was not asked to do anything
-        ├── BadInput          400
-        ├── SessionExpired    401, the tab was open too long
-        ├── OpeningRefused    403, the opening is not proved
-        │   └── AddressNotUnderstood  403, the portal's address has a form that no portal has
-        ├── TooManyOpenings   429, too many openings from one network could not be confirmed
-        ├── EventRefused      403, the event is not proved
-        └── Missing           404, not in what this person was shown
-
-`middleware.py` turns each into a page, a fragment or JSON, with `status` and `sentence`. A sentence
-says what happened and who can mend it; those for the server's codes are in `sentences.py`. The
-server's own description goes to the log only.
-"""
+#   B24Error
+#   ├── NeverSent             nothing was sent: safe to retry
+#   │   ├── AddressForbidden  an address that this app never calls
+#   │   └── PortalBusy        too many requests already wait for this portal
+#   │       ├── OAuthBusy     too many requests already wait for the OAuth server
+#   │       └── ExportBusy    another file of this portal is being made
+#   ├── Refused               the server answered with an error: it did not do it
+#   │   ├── TokenExpired      renew the token once, then retry
+#   │   ├── TokenRejected     the token is not valid; the next opening brings another
+#   │   ├── ChainBroken       the refresh token is spent, or the app is removed; the next opening
+#   │   │                     brings a new pair
+#   │   ├── AccessDenied      this person has no right to do it
+#   │   ├── ScopeMissing      the app has no permission to do it
+#   │   ├── NotFound          no such payment, order or item
+#   │   ├── QueryLimit        too many requests; not carried out
+#   │   └── BatchRefused      not allowed inside a batch; call it alone
+#   ├── OutcomeUnknown        it may have been carried out: read back, never repeat a write
+#   │   └── PortalMoved       302: the portal has another address now
+#   └── FrameError            the request to the app is at fault; nothing was asked of Bitrix24
+#       ├── BadInput          400
+#       ├── SessionExpired    401, the tab was open too long
+#       ├── OpeningRefused    403, the opening is not proved
+#       │   └── AddressNotUnderstood  403, the portal's address cannot be parsed
+#       ├── TooManyOpenings   429, too many openings from one network could not be confirmed
+#       ├── EventRefused      403, the event is not proved
+#       └── Missing           404, not among the payments that this person may see
+#
+# `web/error_pages.py` turns each into a page, a fragment or JSON. Its sentence says what happened
+# and who can fix it; `messages.py` has the sentences for the server's codes. The server's own
+# description goes to the log only.
 
 from __future__ import annotations
 
@@ -43,14 +44,14 @@ if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
 
 
-# What is kept of an error: more than any documented code has, and less than the columns for codes.
+# Longer than any documented code, and shorter than the columns for codes.
 CODE_LENGTH = 60
-# Payment systems put whole messages of their own into a description.
+# Payment systems put whole messages into a description.
 DESCRIPTION_LENGTH = 2000
 
 
 class B24Error(Exception):
-    """Anything that stopped us; subclasses say what is known about the outcome."""
+    """The base of all errors; each subclass says what is known about the outcome."""
 
     status: ClassVar[int] = 503
     sentence_by_default: ClassVar[StrOrPromise] = _(
@@ -71,7 +72,7 @@ class NeverSent(B24Error):
 
 
 class AddressForbidden(NeverSent):
-    """The address is not one this app calls: not HTTPS, or inside a private network."""
+    """This app does not call the address: it is not HTTPS, or it is in a private network."""
 
     sentence_by_default = _(
         "This portal's address cannot be called from here. Whoever runs this app can allow it."
@@ -79,10 +80,9 @@ class AddressForbidden(NeverSent):
 
 
 class PortalBusy(NeverSent):
-    """The portal is slow, and as many requests wait for it as this process lets one portal have."""
+    """The portal is slow, and its share of this process's requests is taken (`rest/shares.py`)."""
 
-    # Seconds, for the Retry-After header.
-    retry_after: ClassVar[int] = 5
+    retry_after: ClassVar[int] = 5  # seconds, for the Retry-After header
     sentence_by_default = _(
         "Your Bitrix24 is slow at the moment, and other requests wait for its answers already. "
         "Nothing was sent, so nothing was paid or changed. Try again in a few seconds."
@@ -90,7 +90,7 @@ class PortalBusy(NeverSent):
 
 
 class OAuthBusy(PortalBusy):
-    """The OAuth server is slow, and as many calls wait for it as this process lets wait."""
+    """The OAuth server is slow, and its share of this process's requests is taken."""
 
     sentence_by_default = _(
         "The sign-in server of Bitrix24 is slow at the moment. "
@@ -99,7 +99,7 @@ class OAuthBusy(PortalBusy):
 
 
 class ExportBusy(PortalBusy):
-    """A file of this portal is being made in this process; each one holds a thread for minutes."""
+    """This process already makes a file for this portal; each file holds a thread for minutes."""
 
     retry_after: ClassVar[int] = 60
     sentence_by_default = _(
@@ -109,19 +109,16 @@ class ExportBusy(PortalBusy):
 
 
 class Refused(B24Error):
-    """The server answered with an error: what was asked has not been done.
-
-    `code` is always text, also where the server sent a number (0 included); `http_status` is the
-    answer's; `description` is not for people: it can be empty, localized, or in the wrong language.
-    """
+    """The server answered with an error: the request was not carried out."""
 
     status = 409
 
     def __init__(self, code: str, description: str = "", http_status: int = 0) -> None:
         super().__init__(code, description, http_status)
-        self.code = code
+        self.code = code  # text, even if the server sent a number such as 0
+        # For the log, not for people: it can be empty or in another language.
         self.description = description
-        self.http_status = http_status
+        self.http_status = http_status  # of the answer
 
     def __str__(self) -> str:
         return f"{self.code} (HTTP {self.http_status}): {self.description}"
@@ -137,7 +134,7 @@ class Refused(B24Error):
 
 
 class TokenExpired(Refused):
-    """The access token's hour is over."""
+    """The access token, which lives an hour, has expired."""
 
     status = 401
 
@@ -149,19 +146,19 @@ class TokenRejected(Refused):
 
 
 class ChainBroken(Refused):
-    """The OAuth server will not renew this pair: it is spent, or the app is removed or unpaid."""
+    """The OAuth server refuses to renew this pair: it is spent, or the app is removed or unpaid."""
 
     status = 401
 
 
 class AccessDenied(Refused):
-    """The person's own rights in Bitrix24 do not allow it."""
+    """The person has no right in Bitrix24 to do it."""
 
     status = 403
 
     @property
     def is_about_plan(self) -> bool:
-        """Nobody may, on this tariff plan; only the description tells it apart."""
+        """Whether the portal's tariff plan forbids it; only the description says so."""
         return "plan" in self.description.lower()
 
     @property
@@ -171,7 +168,7 @@ class AccessDenied(Refused):
                 "Apps work only on Bitrix24's commercial plans. "
                 "The portal's administrator can change the plan."
             )
-        # The same refusal also comes as the number 0, which has no sentence of its own.
+        # Bitrix24 also sends this refusal with the code 0, which has no sentence.
         return SENTENCES.get(self.code.upper(), SENTENCES["ACCESS_DENIED"])
 
 
@@ -182,30 +179,30 @@ class ScopeMissing(Refused):
 
 
 class NotFound(Refused):
-    """The portal knows no such thing, or hides it from this person."""
+    """The portal has no such object, or hides it from this person."""
 
     status = 404
 
     @property
     def sentence(self) -> StrOrPromise:
-        # crm.item.payment.* says it with the number 0.
+        # crm.item.payment.* sends it with the code 0.
         return SENTENCES.get(self.code.upper(), SENTENCES["200640400001"])
 
 
 class QueryLimit(Refused):
-    """The bucket of requests is empty; the request was turned away unread."""
+    """The portal's bucket of requests is empty, so it refused the request without reading it."""
 
     status = 429
 
 
 class BatchRefused(Refused):
-    """This method does not run inside `batch` on this portal."""
+    """This portal does not run the method inside `batch`."""
 
 
 class OutcomeUnknown(B24Error):
-    """The request left us and no clear answer came back: it may have been carried out.
+    """The request was sent and no clear answer came back: it may have been carried out.
 
-    Never repeat a write on this. Record the attempt as unknown and read back.
+    Never repeat a write after this. Record the attempt as unknown and read back.
     """
 
     status = 504
@@ -213,7 +210,7 @@ class OutcomeUnknown(B24Error):
 
 
 class PortalMoved(OutcomeUnknown):
-    """The portal answered with a redirect. Its new address comes from the OAuth server alone."""
+    """The portal answered with a redirect. Only the OAuth server gives its new address."""
 
     sentence_by_default = _(
         "This portal has moved to another address. Close the app and open it again from Bitrix24."
@@ -221,7 +218,7 @@ class PortalMoved(OutcomeUnknown):
 
 
 class FrameError(B24Error):
-    """The request that reached us is at fault."""
+    """The request to the app is at fault."""
 
     status = 400
 
@@ -231,14 +228,14 @@ class BadInput(FrameError):
 
 
 class SessionExpired(FrameError):
-    """The signed session is over, missing or not ours."""
+    """The signed session is missing, expired, or not signed by this app."""
 
     status = 401
     sentence_by_default = _("This tab was open for too long, so nothing was sent. Reopen it here.")
 
 
 class OpeningRefused(FrameError):
-    """The opening's token does not prove this app, this portal and this person."""
+    """The token of the opening does not prove the app, the portal and the person."""
 
     status = 403
     sentence_by_default = _(
@@ -248,7 +245,7 @@ class OpeningRefused(FrameError):
 
 
 class AddressNotUnderstood(OpeningRefused):
-    """The address of a portal is not scheme://host[:port]/path/; the text says what is wrong."""
+    """The portal's address is not scheme://host[:port]/path/; the text says what is wrong."""
 
     sentence_by_default = _(
         "The address of this Bitrix24 is not understood, so it was not called. "
@@ -257,7 +254,7 @@ class AddressNotUnderstood(OpeningRefused):
 
 
 class TooManyOpenings(FrameError):
-    """Openings of one portal from one network keep failing; this one was not looked at."""
+    """Openings of one portal from one network keep failing, so this one was not checked."""
 
     status = 429
     sentence_by_default = _(
@@ -267,7 +264,7 @@ class TooManyOpenings(FrameError):
 
 
 class EventRefused(FrameError):
-    """The event's application_token is not the one of this installation."""
+    """The event's application_token is not the token of this installation."""
 
     status = 403
     sentence_by_default = "invalid_application_token"
@@ -302,23 +299,22 @@ _CLASSES: dict[str, type[Refused]] = {
     "ERROR_BATCH_METHOD_NOT_ALLOWED": BatchRefused,
 }
 
-# crm.item.payment.* says these two with the number 0, which elsewhere means anything at all.
+# crm.item.payment.* sends these with the code 0, which other methods send for any error.
 _DESCRIPTIONS_OF_ZERO: dict[str, type[Refused]] = {
     "insufficient permissions": AccessDenied,
     "access denied": AccessDenied,
     "payment has not been found": NotFound,
 }
 
-# The server broke while it worked, so it may have done part of it or all. ERROR_CORE is such a one
-# with status 500, where the database failed; with 400 it is a plain refusal.
+# The server failed while it worked, so it may have done part of it, or all. ERROR_CORE means the
+# same with status 500, where the database failed; with status 400 it is a refusal.
 _OUTCOME_UNKNOWN = {"INTERNAL_SERVER_ERROR", "ERROR_UNEXPECTED_ANSWER"}
 
 
 def error_from_answer(code: str | int, description: str, http_status: int) -> B24Error:
-    """The exception for an error answer; by its code, since statuses differ between builds.
+    """Returns the exception for an error answer, by its code: statuses differ between builds.
 
-    An unknown code with a 5xx status leaves the outcome unknown: only a server that still knew
-    what it was doing sends one of its own codes.
+    An unknown code with a 5xx status means OutcomeUnknown: the server may have failed halfway.
     """
     code, description = cut(str(code), CODE_LENGTH), cut(description, DESCRIPTION_LENGTH)
     key = code.upper()

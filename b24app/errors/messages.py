@@ -1,4 +1,4 @@
-"""What a person reads for each of Bitrix24's error codes: what happened, and who can mend it.
+"""Maps Bitrix24's error codes to sentences: what happened, and who can fix it.
 
 https://apidocs.bitrix24.com/api-reference/pay-system/sale-pay-system-pay-payment.html
 https://apidocs.bitrix24.com/settings/oauth/error-codes.html
@@ -33,7 +33,7 @@ _SCOPE = _(
 )
 _PUBLISHER = _("This app is not set up correctly with Bitrix24. Whoever runs the app can mend it.")
 
-# By the code in capitals, as the official SDK compares them: some are sent in small letters.
+# By the code in capitals: Bitrix24 sends some in small letters, and its SDK compares capitals too.
 SENTENCES: dict[str, StrOrPromise] = {
     "NO_AUTH_FOUND": _REOPEN,
     "EXPIRED_TOKEN": _REOPEN,
@@ -68,7 +68,7 @@ SENTENCES: dict[str, StrOrPromise] = {
         "This is for the company's own employees; your account in Bitrix24 is a guest's. "
         "Ask the portal's administrator."
     ),
-    # The portal says it of plain HTTP, the OAuth server of a missing parameter.
+    # A portal sends it for plain HTTP, the OAuth server for a missing parameter.
     "INVALID_REQUEST": _(
         "Bitrix24 did not accept how the app called it. Whoever runs the app can mend it."
     ),

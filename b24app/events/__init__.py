@@ -1,0 +1,1 @@
+"""Receives the events of portals, queues them and handles them."""

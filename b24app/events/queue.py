@@ -22,7 +22,7 @@ from django.db.models.functions import RowNumber
 from django.dispatch import receiver
 from django.utils import timezone
 
-from b24app.due_work import Turns
+from b24app.due_work import PortalTurns
 from b24app.errors import B24Error, BadInput
 from b24app.identity.forms import positive_id
 from b24app.models import EventReceipt, Portal
@@ -128,21 +128,21 @@ def work(*, stop: Callable[[], bool] = lambda: False, worked_on: set[int] | None
     never work on one portal together.
     """
     count = claims.work(stop=stop)
-    turns = Turns(worked_on)
+    turns = PortalTurns(worked_on)
     while not stop() and (worked := _work_pass(turns, stop)):
         count += worked
-        turns.begin_again()
+        turns.start_pass()
         if stop():
             break
-        turns.begin_again()
+        turns.start_pass()
     return count
 
 
-def _work_pass(turns: Turns, stop: Callable[[], bool]) -> int:
+def _work_pass(turns: PortalTurns, stop: Callable[[], bool]) -> int:
     count = 0
     while page := _due(turns):
         for receipt in page:
-            with turns.turn(receipt.portal_id) as may:
+            with turns.take(receipt.portal_id) as may:
                 if not (may and _claim(receipt)):
                     continue
                 _carry_out(receipt)
@@ -152,9 +152,9 @@ def _work_pass(turns: Turns, stop: Callable[[], bool]) -> int:
     return count
 
 
-def _due(turns: Turns) -> list[EventReceipt]:
+def _due(turns: PortalTurns) -> list[EventReceipt]:
     """The first of each portal, then the second of each: many of one do not delay the others'."""
-    due = waiting().filter(next_try_at__lte=timezone.now()).exclude(portal_id__in=turns.closed())
+    due = waiting().filter(next_try_at__lte=timezone.now()).exclude(portal_id__in=turns.skipped())
     place = Window(
         RowNumber(), partition_by="portal_id", order_by=[F("next_try_at").asc(), F("pk").asc()]
     )

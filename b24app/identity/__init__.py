@@ -1,0 +1,1 @@
+"""Proves who opens the app and keeps their session."""

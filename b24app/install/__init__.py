@@ -1,0 +1,1 @@
+"""Installs the app in a portal, binds its places and events, and checks its set-up."""

@@ -1,11 +1,10 @@
-"""The languages the app speaks, and which one a portal or a browser means."""
+"""Finds the app's language for the language code of a portal or a browser."""
 
 from __future__ import annotations
 
 from django.conf import settings
 
-# Bitrix24's own codes: `la` is its Spanish, `br` its Portuguese. It has others, for which the app
-# speaks English.
+# Bitrix24's own codes: `la` is Spanish, `br` Portuguese. For its other codes the app uses English.
 # https://apidocs.bitrix24.com/api-reference/sale/status-lang/index.html
 BY_PORTALS_CODE = {
     "en": "en",
@@ -20,9 +19,9 @@ BY_PORTALS_CODE = {
 
 
 def of_portal(code: str) -> str:
-    """The language for a portal's code (LANG, LANGUAGE_ID); English for one the app does not speak.
+    """Returns the code in settings.LANGUAGES for a portal's code (LANG, LANGUAGE_ID).
 
-    Any text may be given; what comes back is one of settings.LANGUAGES and nothing else.
+    Accepts any text; returns English for a language that the app does not have.
     """
     return _known(code) or settings.LANGUAGE_CODE
 

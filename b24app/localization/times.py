@@ -1,7 +1,7 @@
-"""Moments and days as people read them: in the portal's time zone, and in no other.
+"""Writes moments and days for people, in the portal's time zone.
 
-The portal's zone is Django's current one from the moment on that the person of a request is known
-(`session.identify`). These functions are the only ones that write a time for people.
+`session.identify` makes the portal's zone Django's current one. No other module writes times for
+people.
 """
 
 from __future__ import annotations
@@ -20,45 +20,47 @@ _MINUTE = timedelta(minutes=1)
 
 
 def day(when: date | datetime) -> str:
-    """Dec. 1, 2026; of a moment, the day it is then in the portal."""
+    """Returns "Dec. 1, 2026"; for a moment, its day in the portal's time zone."""
     return date_format(_local(when), "DATE_FORMAT")
 
 
 def clock(when: datetime) -> str:
-    """01:18"""
+    """Returns "01:18"."""
     return date_format(_local(when), "H:i")
 
 
 def moment(when: datetime) -> str:
-    """Dec. 1, 2026, 01:18"""
+    """Returns "Dec. 1, 2026, 01:18"."""
     return f"{day(when)}, {clock(when)}"
 
 
 def exact(when: datetime) -> str:
-    """Dec. 1, 2026, 01:18:23 UTC+3: for evidence, where the hour that summer time repeats has to
-    be told from the one before it."""
+    """Returns "Dec. 1, 2026, 01:18:23 UTC+3", for evidence.
+
+    The offset tells apart the two equal hours at the end of summer time.
+    """
     local = _localtime(when)
     offset = zones.offset_words(local.utcoffset() or timedelta(0))
     return f"{day(when)}, {local:%H:%M:%S} {offset}"
 
 
 def written_day(when: datetime) -> str:
-    """The day of a value of Bitrix24 that may be a date without a time.
+    """Returns the day of a value from Bitrix24 that may be a date without a time.
 
-    REST writes such a date as midnight by the server's offset. It is a day and must not move; any
-    other value is a moment.
+    REST writes a date without a time as midnight by the server's offset. Such a value is not
+    converted to the portal's zone, because that could change the day; any other value is.
     """
     is_date = when.timetz().replace(tzinfo=None) == time.min
     return day(when.date() if is_date else when)
 
 
 def zone_words() -> str:
-    """Europe/Moscow (UTC+3)"""
+    """Returns the current zone as "Europe/Moscow (UTC+3)"."""
     return zones.words(timezone.get_current_timezone())
 
 
 def moment_in(written: object) -> datetime | None:
-    """A moment as Bitrix24 writes it, ISO 8601 with its offset; None for anything else."""
+    """Returns the moment in an ISO 8601 text with an offset; None for anything else."""
     try:
         found = datetime.fromisoformat(str(written or ""))
     except ValueError:
@@ -73,27 +75,26 @@ def _local(when: date | datetime) -> date | datetime:
 def _localtime(when: datetime) -> datetime:
     try:
         return timezone.localtime(when)
-    except OverflowError:  # PHP writes an empty date as one of year 1: there is no day before it.
+    except OverflowError:  # PHP writes an empty date as one in year 1, which has no day before it.
         return when
 
 
 def beginning_of(day: date) -> datetime:
-    """The first moment of a day of the portal, in UTC.
+    """Returns the first moment of a day in the portal's time zone, as UTC.
 
-    Where summer time begins at midnight, 00:00 does not exist: with the offset of before, which
-    fold=0 asks for, it is the moment of the change, the day's first. Where 00:00 comes twice it is
-    the first of both.
+    fold=0 gives the right moment in both odd cases. If summer time begins at midnight, 00:00 does
+    not exist; with the offset before the change it is the moment of the change, the first of the
+    day. If 00:00 comes twice, fold=0 means the first.
     """
     midnight = datetime.combine(day, time.min, tzinfo=timezone.get_current_timezone())
     return midnight.astimezone(UTC)
 
 
 def spans(first: date, last: date) -> Iterator[tuple[datetime, datetime, tzinfo]]:
-    """From the beginning of one day to the end of another, cut where the portal's offset changes:
-    each part with its offset as a zone.
+    """Yields (begin, end, fixed zone) for each stretch of the days in which the offset is constant.
 
-    So a database can tell the day of a moment without a time zone database of its own, which may be
-    older or newer than ours.
+    The stretches cover the beginning of `first` to the end of `last`. A database can find the day
+    of a moment with a fixed zone; its own time zone database may differ from Python's.
     """
     begin, end = beginning_of(first), beginning_of(last + _DAY)
     while begin < end:
@@ -108,7 +109,10 @@ def spans(first: date, last: date) -> Iterator[tuple[datetime, datetime, tzinfo]
 
 
 def _change_between(before: datetime, after: datetime) -> datetime:
-    """To the minute: offsets have changed at whole minutes since long before Bitrix24."""
+    """Returns the moment at which the offset changes, to the minute.
+
+    Offsets have changed at whole minutes since long before Bitrix24.
+    """
     offset = _offset(before)
     while after - before > _MINUTE:
         middle = before + (after - before) // _MINUTE // 2 * _MINUTE

@@ -1,10 +1,11 @@
-"""Time zones of portals: which ones can be chosen, what a portal's answers suggest, their names.
+"""Finds and names time zones, lists the ones to choose from, and proposes one for a portal.
 
-REST names no zone of the portal. Answers show the offset of the portal's server, and `profile`
-names the zone of one person, so a zone is proposed from both until an administrator chooses one.
+REST does not tell the zone of a portal. Its answers show the offset of the portal's server, and
+`profile` names the zone of one person. The app proposes a zone from both until an administrator
+chooses one.
 
-A zone is an IANA name such as "Europe/Moscow". Where only the offset is known it is "UTC+05:30":
-"Etc/GMT-5" reverses the sign and has no half hours.
+A zone's name is an IANA name such as "Europe/Moscow". If only the offset is known, it is
+"UTC+05:30", because "Etc/GMT-5" reverses the sign and has no half hours.
 """
 
 from __future__ import annotations
@@ -17,15 +18,15 @@ from typing import TypeGuard
 
 from django.utils import timezone as clock
 
-# Baker Island and Kiritimati: no place has an offset beyond these.
+# The offsets of Baker Island and Kiritimati; no place has a smaller or a larger one.
 _LEAST, _MOST = timedelta(hours=-12), timedelta(hours=14)
 _MINUTE = timedelta(minutes=1)
 _FIXED = re.compile(r"UTC([+-])([01][0-9]):([0-5][0-9])", re.ASCII)
-# Part of the time zone database, and no place.
+# Names in the time zone database that are not places.
 _NO_PLACE = frozenset({"Factory", "localtime", "posixrules"})
 
-# Offered in Rules: at least one zone of each offset in use, and the capitals of the countries where
-# Bitrix24 has most of its portals. Any other known zone that is stored already is offered too.
+# Offered in Rules: at least one zone for each offset in use, and the capitals of the countries with
+# most of Bitrix24's portals. `choices` adds the stored zone if it is another.
 COMMON = (
     "Africa/Cairo",
     "Africa/Casablanca",
@@ -122,12 +123,12 @@ COMMON = (
 
 @cache
 def _known() -> frozenset[str]:
-    """Looked up in the file system once; also keeps a name from becoming a path."""
+    """Reads the names from the file system once. A name that is not among them opens no file."""
     return frozenset(zoneinfo.available_timezones()) - _NO_PLACE
 
 
 def find(name: str) -> tzinfo | None:
-    """The zone of this name, IANA or "UTC+05:30"; None for any other text."""
+    """Returns the zone with this name, IANA or "UTC+05:30"; None for any other text."""
     if fixed := _FIXED.fullmatch(name):
         offset = timedelta(hours=int(fixed[2]), minutes=int(fixed[3]))
         offset = -offset if fixed[1] == "-" else offset
@@ -140,17 +141,17 @@ def is_possible(offset: timedelta) -> bool:
 
 
 def fixed_name(offset: timedelta) -> str:
-    """The name of a zone of which the offset alone is known: UTC+05:30, or UTC."""
+    """Returns "UTC+05:30", or "UTC": the name of a zone of which only the offset is known."""
     return timezone(offset).tzname(None)
 
 
 def offset_of(zone: tzinfo, at: datetime | None = None) -> timedelta:
-    """At a moment, by default now."""
+    """Returns the zone's offset from UTC at a moment, by default now."""
     return (at or clock.now()).astimezone(zone).utcoffset() or timedelta(0)
 
 
 def offset_words(offset: timedelta) -> str:
-    """UTC+3, UTC-3, UTC+5:30, UTC."""
+    """Returns "UTC+3", "UTC-3", "UTC+5:30" or "UTC"."""
     hours, minutes = divmod(abs(offset) // _MINUTE, 60)
     if not hours and not minutes:
         return "UTC"
@@ -159,7 +160,7 @@ def offset_words(offset: timedelta) -> str:
 
 
 def words(zone: tzinfo) -> str:
-    """Europe/Moscow (UTC+3), with the offset of now; the offset alone where the zone is one."""
+    """Returns "Europe/Moscow (UTC+3)" with the present offset; "UTC+3" if the zone has no place."""
     offset = offset_words(offset_of(zone))
     return f"{zone.key} ({offset})" if _has_place(zone) else offset
 
@@ -169,7 +170,7 @@ def _has_place(zone: tzinfo) -> TypeGuard[zoneinfo.ZoneInfo]:
 
 
 def choices(stored: str) -> list[tuple[str, str]]:
-    """Names and words for a list to choose from, by present offset, with the one that is stored."""
+    """Returns (name, words) of each zone to choose from, the stored one too, by present offset."""
     names = {*COMMON, stored} - {""}
     zones = {name: zone for name in names if (zone := find(name)) is not None}
     ordered = sorted(zones, key=lambda name: (offset_of(zones[name]), name))
@@ -177,12 +178,12 @@ def choices(stored: str) -> list[tuple[str, str]]:
 
 
 def proposed(found: str, *, persons_zone: str, offset: timedelta) -> str:
-    """The zone to go by until an administrator chooses one.
+    """Returns the name of the zone to use until an administrator chooses one.
 
-    `found` is what was proposed before, `persons_zone` what an administrator's profile names (empty
-    where it names none), `offset` what the portal's answers show. A name that was found once stays:
-    past days must not move because somebody travels, or because the server keeps another summer
-    time.
+    `found` is the zone proposed before, `persons_zone` the one in an administrator's profile ("" if
+    the profile has none), `offset` the one in the portal's answers. A place that was found once
+    stays: past days must not move because a person travels, or because the server's summer time
+    differs.
     """
     before = find(found)
     if before is not None and _has_place(before):

@@ -1,0 +1,1 @@
+"""The database schema of b24app, step by step."""

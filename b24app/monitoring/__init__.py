@@ -1,0 +1,1 @@
+"""Request ids, logs, the REST log, metrics and health checks."""

@@ -1,0 +1,1 @@
+"""Calls the REST methods of portals, safely and within bounds."""

@@ -1,0 +1,1 @@
+"""Template filters that write dates and times."""

@@ -1,4 +1,4 @@
-"""`times` in templates: the filters and the tag by which all of them write moments and days."""
+"""The template library `times`: filters and a tag that write moments, days and the zone."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ register = template.Library()
 
 @register.filter
 def day(when: date | datetime | None) -> str:
-    """Nothing for what is not known."""
+    """Returns "" for None."""
     return times.day(when) if when else ""
 
 
@@ -34,5 +34,5 @@ def written_day(when: datetime | None) -> str:
 
 @register.simple_tag
 def zone() -> str:
-    """The time zone that all times on the page are in."""
+    """Returns the time zone of all times on the page."""
     return times.zone_words()

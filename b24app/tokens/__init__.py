@@ -1,0 +1,1 @@
+"""Talks to the OAuth server, keeps token pairs and renews them."""

@@ -1,0 +1,1 @@
+"""Cleans and bounds texts, numbers and JSON that come from outside."""

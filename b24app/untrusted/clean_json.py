@@ -1,6 +1,6 @@
-"""Parses JSON that a portal or the OAuth server sent: texts cleaned, numbers bounded.
+"""Parses JSON that a portal or the OAuth server sent: cleans its texts and bounds its numbers.
 
-The only parser of their answers, so that no later code has to remember either.
+Every answer is parsed here, so no later code has to clean or bound anything.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ from typing import Any
 
 from b24app.untrusted.text import cleaned
 
-# The largest sum that a column holds has 20 digits, and PHP writes a float with 17.
+# The largest sum that fits a column has 20 digits, and PHP writes a float with 17.
 _DIGITS_KEPT = 40
 # A float of 64 bits ends at 10^308.
 _LARGEST_EXPONENT = 400
 
-# What `cleaned` would replace, as JSON escapes it and as UTF-8 encodes it. Searching the bytes
-# costs a tenth of walking through the parsed answer: that is left to answers in which it is found.
+# The characters that `cleaned` replaces, as JSON escapes them and as UTF-8 encodes them. Searching
+# the bytes costs a tenth of walking through the parsed answer, so an answer is walked through only
+# if the search finds one.
 _HIGH, _LOW = rb"[dD][89abAB][0-9a-fA-F]{2}", rb"[dD][c-fC-F][0-9a-fA-F]{2}"
 _ESCAPED = re.compile(
     rb"\\(?:[bf]|u(?:00[01789][0-9a-fA-F]|20(?:2[a-eA-E]|6[6-9])|[fF]{3}[eEfF]"
@@ -30,8 +31,10 @@ _ENCODED = re.compile(
 
 
 class OversizedNumber:
-    """Stands for a number with more digits than any id or sum: it is neither an int, a Decimal nor
-    a str, so that no parser takes it for one."""
+    """Replaces a number with more digits than any id or sum.
+
+    It is neither an int, a Decimal nor a str, so no parser mistakes it for one.
+    """
 
     def __repr__(self) -> str:
         return "OversizedNumber"
@@ -40,8 +43,8 @@ class OversizedNumber:
 def loads(body: bytes) -> Any:
     """Returns the parsed answer; fractions are Decimal.
 
-    Bytes that are not UTF-8 become U+FFFD. Raises ValueError for a body that is not JSON,
-    RecursionError for nesting too deep.
+    Replaces bytes that are not UTF-8 with U+FFFD. Raises ValueError if the body is not JSON,
+    RecursionError if it is nested too deeply.
     """
     value = json.loads(
         body.decode("utf-8-sig", "replace"),
@@ -53,14 +56,14 @@ def loads(body: bytes) -> Any:
 
 
 def _may_be_unsafe(body: bytes) -> bool:
-    # Other raw control characters are no JSON, and the parser refuses them.
+    # The parser refuses other raw control characters, which are not valid JSON.
     if _ESCAPED.search(body) or b"\x7f" in body:
         return True
     return not body.isascii() and _ENCODED.search(body) is not None
 
 
 def _with_clean_texts(value: Any) -> Any:
-    """Cleans keys and values in place; by a list of containers, for nesting can be deep."""
+    """Cleans keys and values in place. Does not recurse, because nesting can be deep."""
     if isinstance(value, str):
         return cleaned(value)
     containers: list[Any] = [value] if isinstance(value, dict | list) else []
@@ -88,10 +91,10 @@ def _decimal(digits: str) -> Decimal | OversizedNumber:
         return OversizedNumber()
     try:
         number = Decimal(digits)
-    except InvalidOperation:  # An exponent that Decimal itself does not hold.
+    except InvalidOperation:  # The exponent is too large even for Decimal.
         return OversizedNumber()
     if not number:
-        return Decimal(0)  # Neither a negative one, nor one with a million places.
+        return Decimal(0)  # Drops the sign of -0, and up to a million decimal places.
     return number if abs(number.adjusted()) <= _LARGEST_EXPONENT else OversizedNumber()
 
 

@@ -1,0 +1,1 @@
+"""Middleware, error pages, legal pages and what all templates share."""

@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from django.db import DatabaseError, connection
 from django.utils import timezone
 
-from b24app.due_work import Turns
+from b24app.due_work import PortalTurns
 from b24app.errors import B24Error, ChainBroken
 from payments.attempts.close import close_by_hand
 from payments.attempts.lookup import look
@@ -70,13 +70,13 @@ def reconcile(*, now: datetime | None = None, limit: int = LIMIT) -> Reconciled:
     be settled never stops the others. Raises DatabaseError only where nothing can be looked up.
     """
     done = Reconciled()
-    turns, silences = Turns(), Counter[int]()
+    turns, silences = PortalTurns(), Counter[int]()
     for attempt in _claimed(now, limit, turns):
         done.looked_at += 1
-        with turns.turn(attempt.portal_id):
+        with turns.take(attempt.portal_id):
             _try(attempt, now, done, silences)
         if silences[attempt.portal_id] >= SILENCES_A_PORTAL:
-            turns.close(attempt.portal_id)
+            turns.skip(attempt.portal_id)
     return done
 
 
@@ -95,14 +95,14 @@ def _try(attempt: Attempt, now: datetime | None, done: Reconciled, silences: Cou
             _leave(attempt, now or timezone.now(), done, failure=error)
 
 
-def _claimed(now: datetime | None, limit: int, turns: Turns) -> Iterator[Attempt]:
+def _claimed(now: datetime | None, limit: int, turns: PortalTurns) -> Iterator[Attempt]:
     """Due attempts, the one that waits longest first, each claimed right before it is worked."""
     while limit > 0:
         due = Attempt.objects.filter(due_at__lte=now or timezone.now()).still_open()
-        rows = due.exclude(portal_id__in=turns.closed()).order_by("due_at", "pk")
+        rows = due.exclude(portal_id__in=turns.skipped()).order_by("due_at", "pk")
         page = list(rows.values_list("pk", "due_at", "portal_id")[: min(_PAGE, limit)])
         for pk, due_at, portal_id in page:
-            if portal_id in turns.closed():
+            if portal_id in turns.skipped():
                 continue
             attempt = _claim(pk, due_at, now or timezone.now())
             if attempt is not None:

@@ -12,7 +12,7 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from b24app import due_work, models
-from b24app.due_work import Turns
+from b24app.due_work import PortalTurns
 from b24app.events import queue
 from b24app.models import EventReceipt
 from b24app.signals import payment_saved
@@ -42,7 +42,7 @@ def both(sandbox: Sandbox, alpha: Portal, beta: Portal) -> tuple[models.Portal, 
 
 def slow(monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox, host: str, method: str) -> None:
     """Every such call of this portal takes longer than its time in a pass."""
-    monkeypatch.setattr(due_work, "SECONDS_A_PORTAL", SLOW / 2)
+    monkeypatch.setattr(due_work, "SECONDS_PER_PORTAL", SLOW / 2)
     sandbox.faults.add(Fault("delay", method, seconds=SLOW, times=None, host=host))
 
 
@@ -171,7 +171,7 @@ def test_one_thread_works_the_portals_in_turns(
     monkeypatch: pytest.MonkeyPatch, both: tuple[models.Portal, models.Portal], settings: Settings
 ) -> None:
     settings.B24_EVENT_THREADS = 0
-    monkeypatch.setattr(due_work, "SECONDS_A_PORTAL", 0.0)
+    monkeypatch.setattr(due_work, "SECONDS_PER_PORTAL", 0.0)
     heard: list[int] = []
 
     def note(portal: models.Portal, **_: object) -> None:
@@ -191,21 +191,21 @@ def test_one_thread_works_the_portals_in_turns(
 
 def test_a_portal_is_worked_on_by_one_of_those_who_share_it() -> None:
     shared: set[int] = set()
-    first, second, apart = Turns(shared), Turns(shared), Turns()
-    with first.turn(1) as may:
+    first, second, apart = PortalTurns(shared), PortalTurns(shared), PortalTurns()
+    with first.take(1) as may:
         assert may
-        with second.turn(1) as also, second.turn(2) as other, apart.turn(1) as elsewhere:
+        with second.take(1) as also, second.take(2) as other, apart.take(1) as elsewhere:
             assert (also, other, elsewhere) == (False, True, True)
-        assert second.closed() == [1]
-    assert second.closed() == []
+        assert second.skipped() == [1]
+    assert second.skipped() == []
 
 
 def test_the_time_of_a_portal_is_over_until_the_next_pass(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(due_work, "SECONDS_A_PORTAL", 0.0)
-    passes = Turns()
-    with passes.turn(1) as may:
+    monkeypatch.setattr(due_work, "SECONDS_PER_PORTAL", 0.0)
+    passes = PortalTurns()
+    with passes.take(1) as may:
         assert may
-    with passes.turn(1) as again:
+    with passes.take(1) as again:
         assert not again
-    passes.begin_again()
-    assert passes.closed() == []
+    passes.start_pass()
+    assert passes.skipped() == []

@@ -1,1 +1,1 @@
-"""Dates by language, where Django's own do not fit into a sentence."""
+"""Date formats that replace Django's where those do not fit into a sentence."""

@@ -1,0 +1,1 @@
+"""Django's date formats in Russian."""

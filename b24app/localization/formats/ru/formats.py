@@ -1,4 +1,4 @@
-"""Django ends a Russian date with «г.», which at the end of a sentence makes two points."""
+"""Russian date formats without Django's final «г.», which doubles the full stop of a sentence."""
 
 from __future__ import annotations
 
