@@ -1,6 +1,6 @@
-"""The publisher's view of what the app keeps: to be read and searched, and changed by nobody.
+"""The publisher's admin: read-only pages about portals, events, removals and logged calls.
 
-Columns are named one by one. Those with a secret are not among them, and tokens have no page.
+Each page lists its columns one by one, and none that holds a secret. Tokens have no page.
 """
 
 from __future__ import annotations
@@ -20,9 +20,8 @@ from django.http import HttpRequest, HttpResponse
 
 from b24app.models import EventReceipt, Portal, RemovalClaim, RestCall
 
-# Beyond this many rows a total is not worth counting at every page.
 ROWS_ON_A_PAGE = 50
-# What a filter of the reader's own can raise; SQLite has no `contains` for JSON.
+# The errors that a filter typed into the address can raise; SQLite has no `contains` for JSON.
 _WRONG_FILTER = (
     DataError,
     NotSupportedError,
@@ -35,7 +34,7 @@ _LOOKUPS_REFUSED = frozenset({"regex", "iregex"})
 
 
 class SignIn(AdminAuthenticationForm):
-    """Django's form checks no length; the table of wrong passwords has one."""
+    """Limits the name's length, as the table of wrong passwords does; Django's form does not."""
 
     username = UsernameField(max_length=150)
 
@@ -48,8 +47,10 @@ class PublisherSite(admin.AdminSite):
     def login(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """Refuse a request with NUL in it: a wrong password is kept with its address and browser,
-        and PostgreSQL keeps no NUL."""
+        """Refuses a request with NUL in its address or headers.
+
+        A wrong password is stored with both, and PostgreSQL cannot store NUL.
+        """
         kept = (request.get_full_path(), *request.headers.values())
         if any("\x00" in unquote(text) for text in kept):
             raise BadRequest("NUL in an address or a header")
@@ -63,21 +64,22 @@ site = PublisherSite()
 
 
 class ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg]
-    """A table to look at, for whoever has the permission to view it."""
+    """A table that can be viewed and not changed."""
 
     list_per_page = ROWS_ON_A_PAGE
     show_full_result_count = False
     actions = None
 
     def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest | None = None) -> bool:
-        """Only what the filters beside the list ask: a pattern of the reader's own can keep the
-        database busy, and other columns are not theirs to search."""
+        """Refuses regular expressions, which can keep the database busy, and columns that no
+        filter beside the list uses."""
         if lookup.rpartition("__")[2] in _LOOKUPS_REFUSED:
             return False
         return bool(super().lookup_allowed(lookup, value, request))
 
     def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
-        """Run the query here, so that a value that the database refuses is a wrong filter."""
+        """Runs the query here, so that a value that the database refuses is shown as a wrong
+        filter."""
         try:
             with transaction.atomic():
                 found = super().get_changelist_instance(request)
@@ -121,7 +123,7 @@ class PortalAdmin(ReadOnly):
 
     @admin.display(description="Tokens")
     def renewals(self, portal: Portal) -> str:
-        """Whose tokens are kept, and whether they can still be renewed."""
+        """Lists the people whose tokens are kept, and whether these can still be renewed."""
         rows = portal.tokens.order_by("-serves_portal", "user_id").values_list(
             "user_id", "serves_portal", "refreshed_at", "broken_code"
         )

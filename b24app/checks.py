@@ -1,4 +1,4 @@
-"""System checks: settings that are well-formed and still cannot work, or must not.
+"""System checks: find settings that are well-formed but cannot work, or are unsafe.
 
 E001  APP_URL is not an address          E005  B24_OAUTH_URL or B24_JS_URL is http
 E002  APP_URL is http                    E006  http to the OAuth server is not allowed
@@ -6,8 +6,9 @@ E003  the built-in SECRET_KEY            E007  B24_TOKEN_KEYS is malformed
 E004  the built-in B24_TOKEN_KEYS        E008  no client id or secret
                                          E009  B24_PRIVATE_NETWORKS is malformed
 E012  B24_REMOVAL_GRACE_DAYS is out of its bounds
-W011  the made-up publisher in the licence agreement and the privacy policy
-E010  B24_TOKEN_KEYS does not open what is stored; `wsgi.py` asks, and `check --database default`
+W011  PUBLISHER_* have their example values
+E010  B24_TOKEN_KEYS does not decrypt the stored tokens; run by `wsgi.py` and by
+      `check --database default`
 """
 
 from __future__ import annotations
@@ -35,10 +36,10 @@ from b24app.settings import (
     INSECURE_TOKEN_KEY,
 )
 
-# Less than a day is no time to notice a mistake; beyond a month the data of a portal whose
-# administrator asked to have them deleted would be kept for no reason.
+# Days. Less than one is too short to notice a mistake; more than a month is too long to keep the
+# data of a portal whose administrator asked to delete them.
 SHORTEST_GRACE, LONGEST_GRACE = 1, 30
-# What a Fernet key is made of: 16 bytes to sign with and 16 to encrypt with.
+# The length of a Fernet key: 16 bytes to sign with and 16 to encrypt with.
 KEY_BYTES = 32
 
 
@@ -53,8 +54,10 @@ def keys_open_what_is_stored(
     databases: Sequence[str] | None = None,
     **kwargs: Any,
 ) -> list[CheckMessage]:
-    """The oldest and the newest token: one shows a key that was lost, the other one that was
-    removed before everything came under the next."""
+    """Decrypts the oldest and the newest token.
+
+    The newest fails if a key was lost, the oldest if a key was removed before `rotate_keys`.
+    """
     if "default" not in (databases or ()) or [*_keys()]:
         return []
     rows = UserToken.objects.values_list("access", flat=True)
@@ -62,14 +65,14 @@ def keys_open_what_is_stored(
         for order in ("pk", "-pk"):
             rows.order_by(order).first()
     except DatabaseError:
-        return []  # No table yet, or no database; /readyz/ tells of that.
+        return []  # No table yet, or no database, which /readyz/ reports.
     except WrongKey:
         return [
             Error(
-                "B24_TOKEN_KEYS does not open the tokens in the database.",
-                hint="Put the key they were encrypted with back, behind the new one, and run "
-                "`manage.py rotate_keys`. If it is lost, `manage.py revoke` each portal: its "
-                "administrator then opens the app once.",
+                "B24_TOKEN_KEYS does not decrypt the tokens in the database.",
+                hint="Put the key that encrypted them back, behind the new one, and run "
+                "`manage.py rotate_keys`. If it is lost, run `manage.py revoke` for each "
+                "portal; its administrator then opens the app once.",
                 id="b24app.E010",
             )
         ]
@@ -86,7 +89,7 @@ def _addresses() -> Iterator[CheckMessage]:
         )
     elif app.scheme == "http" and not _is_loopback(app):
         yield Error(
-            "APP_URL is http, so tokens would travel readable.",
+            "APP_URL is http, so tokens would travel unencrypted.",
             hint="Serve the app by https; http is for this machine only.",
             id="b24app.E002",
         )
@@ -113,13 +116,13 @@ def _secrets() -> Iterator[CheckMessage]:
         return
     if settings.SECRET_KEY == INSECURE_SECRET_KEY:
         yield Error(
-            "SECRET_KEY is the one that everybody can read in the source.",
+            "SECRET_KEY is the public one from the source.",
             hint="Set it to 50 random characters.",
             id="b24app.E003",
         )
     if INSECURE_TOKEN_KEY in settings.B24_TOKEN_KEYS:
         yield Error(
-            "B24_TOKEN_KEYS holds the key that everybody can read in the source.",
+            "B24_TOKEN_KEYS contains the public key from the source.",
             hint="Set it to a key of your own; .env.example says how to make one.",
             id="b24app.E004",
         )
@@ -135,7 +138,7 @@ def _keys() -> Iterator[CheckMessage]:
     keys = settings.B24_TOKEN_KEYS
     malformed = [number for number, key in enumerate(keys, start=1) if not _is_key(key)]
     if malformed or not keys:
-        which = f"number {', '.join(map(str, malformed))}" if malformed else "it holds none"
+        which = f"number {', '.join(map(str, malformed))}" if malformed else "it is empty"
         yield Error(
             f"B24_TOKEN_KEYS is not a list of keys: {which}.",
             hint="A key is 32 random bytes in URL-safe base64.",
@@ -165,7 +168,7 @@ def _grace() -> Iterator[CheckMessage]:
 
 
 def _publisher() -> Iterator[CheckMessage]:
-    """A warning: no money is in danger, but moderation reads both texts."""
+    """Only a warning: no money is in danger, but the moderators of Bitrix24 read both texts."""
     if not settings.APP_URL.startswith("https://"):
         return
     made_up = [
@@ -179,8 +182,9 @@ def _publisher() -> Iterator[CheckMessage]:
     ]
     if made_up:
         yield checks.Warning(
-            f"The licence agreement and the privacy policy name nobody: {', '.join(made_up)}.",
-            hint="Set it to whoever publishes the app, as .env.example shows.",
+            "The licence agreement and the privacy policy name an example publisher: "
+            f"{', '.join(made_up)}.",
+            hint="Set them to your name and addresses, as .env.example shows.",
             id="b24app.W011",
         )
 

@@ -1,4 +1,4 @@
-"""What we keep of a portal: where it answers, our standing in it, and its people's tokens."""
+"""The tables about portals: addresses, installations, tokens, events, removals and logged calls."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ else:  # Django's own class takes no type arguments.
 
 
 class EncryptedField(_Text):
-    """Text that is ciphertext in the database only; it cannot be searched for."""
+    """Text that is encrypted in the database; it cannot be searched for."""
 
     def from_db_value(
         self, value: str | None, expression: object, connection: BaseDatabaseWrapper
@@ -31,29 +31,28 @@ class EncryptedField(_Text):
         return encryption.encrypt(text) if text else text
 
     def get_lookup(self, lookup_name: str) -> None:
-        # The same text never encrypts to the same value twice: a filter would find nothing.
+        # Encrypting the same text twice gives different values, so a filter would find nothing.
         return None
 
 
-# A portal can drop bindings without a word; a day is what one of its tabs may be missing for.
+# A portal can drop bindings without telling the app; a tab may be missing for a day.
 CHECK_BINDINGS_AFTER = timedelta(days=1)
 
 
 class Portal(models.Model):
-    """One Bitrix24 that this app was installed in."""
+    """A Bitrix24 in which this app was installed."""
 
-    # The one name of a portal that never changes: it survives renaming and moving.
+    # The portal's id at Bitrix24; it stays when the portal is renamed or moved.
     member_id = models.CharField(max_length=64, unique=True)
-    # "https://host/rest/", as the OAuth server gave it; never as a request to us claimed.
+    # "https://host/rest/", as the OAuth server gave it; never taken from a request to the app.
     client_endpoint = models.CharField(max_length=255)
     domain = models.CharField(max_length=255)
-    # What the portal's own `app.info` calls ID and CODE: kept at installation, then compared at
-    # every opening.
+    # ID and CODE in the portal's `app.info`: kept at installation, compared at every opening.
     app_id = models.PositiveBigIntegerField(null=True, blank=True)
     app_code = models.CharField(max_length=255, blank=True)
     # Comma-separated, as Bitrix24 writes it.
     scope = models.CharField(max_length=1000, blank=True)
-    # The only proof of an event; empty for portals too old to send one.
+    # Proves an event; empty for portals too old to send one.
     application_token = EncryptedField(blank=True)
     status = models.CharField(max_length=1, blank=True)
     language = models.CharField(max_length=16, blank=True)
@@ -61,18 +60,18 @@ class Portal(models.Model):
     uninstalled_at = models.DateTimeField(null=True, blank=True)
     # Raised to end every frame session of this portal at once.
     session_generation = models.PositiveIntegerField(default=0)
-    # Raised where what is cached of the portal is no longer so: the keys have this number in them,
-    # so that every process asks anew.
+    # Raised when cached data of the portal are out of date: the cache keys contain this number, so
+    # every process reads the data again.
     cache_generation = models.PositiveIntegerField(default=0)
-    # Until then the questions that unproved events may cause are all given away; see vouching.py.
+    # The earliest free turn for a question about an unproved event; see removal/vouching.py.
     next_question_at = models.DateTimeField(null=True, blank=True)
-    # When the tabs and events were last found bound; empty when the portal may have dropped some.
+    # When all tabs and events were last seen bound; empty if the portal may have dropped some.
     bindings_checked_at = models.DateTimeField(null=True, blank=True)
-    # The zone of all times that people read: the administrator's choice, else what was found.
-    # Names as `zones.find` takes them; empty where nothing was chosen or is known.
+    # Names of time zones for `zones.find`: the administrator's choice, and the zone that the app
+    # found. Empty if nothing was chosen or found.
     time_zone = models.CharField(max_length=64, blank=True)
     time_zone_found = models.CharField(max_length=64, blank=True)
-    # What the portal's answers showed last, in minutes east of UTC.
+    # The offset in the portal's last answers, in minutes east of UTC.
     utc_offset = models.SmallIntegerField(null=True, blank=True)
 
     def __str__(self) -> str:
@@ -84,18 +83,18 @@ class Portal(models.Model):
 
     @property
     def zone(self) -> tzinfo:
-        """The administrator's choice, else what was found, else UTC."""
+        """The zone of all times that people read: the chosen one, else the found one, else UTC."""
         return zones.find(self.time_zone) or zones.find(self.time_zone_found) or UTC
 
     @property
     def bindings_are_due(self) -> bool:
-        """Whether somebody who may should look if our tabs and events are still bound."""
+        """Whether an administrator's page should check that the tabs and events are still bound."""
         checked_at = self.bindings_checked_at
         return checked_at is None or checked_at < timezone.now() - CHECK_BINDINGS_AFTER
 
 
 class FailedProof(models.Model):
-    """When a posted opening of this portal last failed its proof; see `failed_proofs.py`."""
+    """When the proof of a posted opening of this portal last failed; see `failed_proofs.py`."""
 
     portal = models.OneToOneField(
         Portal, on_delete=models.CASCADE, primary_key=True, related_name="failed_proof"
@@ -107,11 +106,11 @@ class FailedProof(models.Model):
 
 
 class QuestionPace(models.Model):
-    """How fast one network may have the OAuth server asked about posted tokens."""
+    """Limits how often one network causes questions to the OAuth server about posted tokens."""
 
-    # A keyed digest of the portal and the network: no address is kept.
+    # A keyed digest of the portal and the network; the network's address is not stored.
     key = models.CharField(max_length=64, primary_key=True)
-    # The moment at which all questions so far would be asked if they were evenly spaced.
+    # When the last question so far would be asked if all were evenly spaced.
     free_at = models.DateTimeField(db_index=True)
 
     def __str__(self) -> str:
@@ -119,9 +118,9 @@ class QuestionPace(models.Model):
 
 
 class UserToken(models.Model):
-    """A pair of OAuth tokens: a person's own, or the installer's that serves the whole portal.
+    """A pair of OAuth tokens: a person's own, or an administrator's that serves the whole portal.
 
-    The installer may have both: they are separate chains, and each is renewed on its own.
+    The installer may have both. They are separate chains, and each is renewed by itself.
     """
 
     portal = models.ForeignKey(Portal, on_delete=models.CASCADE, related_name="tokens")
@@ -130,10 +129,10 @@ class UserToken(models.Model):
     access = EncryptedField()
     refresh = EncryptedField()
     expires_at = models.DateTimeField()
-    # When the refresh token was issued: it lives 180 days from then.
+    # When the refresh token was issued; it lives 180 days.
     refreshed_at = models.DateTimeField(default=timezone.now)
-    # Bitrix24's code if this pair no longer does its work: the OAuth server does not renew it, or
-    # the portal does not let its person do what the pair is kept for. See `broken.py`.
+    # Bitrix24's error code if this pair no longer works: the OAuth server does not renew it, or the
+    # portal does not let its person do what the app needs. See `tokens/failures.py`.
     broken_code = models.CharField(max_length=64, blank=True)
     broken_at = models.DateTimeField(null=True, blank=True)
 
@@ -151,7 +150,7 @@ class UserToken(models.Model):
             ),
         ]
         indexes = [
-            # Which portals have been idle for long, among many that have not.
+            # Finds the few idle portals among many.
             models.Index(
                 fields=["refreshed_at", "id"],
                 condition=models.Q(serves_portal=True),
@@ -164,9 +163,9 @@ class UserToken(models.Model):
 
 
 class EventReceipt(models.Model):
-    """An event that arrived: so that a second delivery does nothing, and to be worked later.
+    """An event that arrived: a second delivery of it does nothing, and a worker handles it later.
 
-    Of a proved event neither the application_token nor an access token is kept.
+    A proved event is kept without its application_token and access token.
     """
 
     portal = models.ForeignKey(Portal, on_delete=models.CASCADE, related_name="receipts")
@@ -174,15 +173,15 @@ class EventReceipt(models.Model):
     fingerprint = models.CharField(max_length=64, unique=True)
     received_at = models.DateTimeField(default=timezone.now)
     handled_at = models.DateTimeField(null=True, blank=True)
-    # What it is about, by the portal's own names: {"ID": 7}.
+    # The objects that the event is about, by the portal's names: {"ID": 7}.
     ids = models.JSONField(default=dict, blank=True)
     tries = models.PositiveSmallIntegerField(default=0)
-    # Nobody takes it up before; empty once there is nothing left to do.
+    # No worker takes it before; empty after it was handled or given up.
     next_try_at = models.DateTimeField(null=True, blank=True)
-    # What stopped the last try; with nothing left to do and never handled, why it was given up.
+    # The error that stopped the last try, or for which the event was given up.
     failure = models.CharField(max_length=64, blank=True)
-    # An event whose application_token is not the stored one waits for the question about it, with
-    # its tokens as JSON; the answer empties them.
+    # An event whose application_token is not the stored one waits until Bitrix24 is asked about it.
+    # `proof` holds its tokens as JSON until the answer.
     is_proved = models.BooleanField(default=True)
     proof = EncryptedField(blank=True)
 
@@ -201,35 +200,35 @@ class EventReceipt(models.Model):
 
 
 class RemovalClaim(models.Model):
-    """A posted event says that the app was removed from the portal; Bitrix24 is asked about it.
+    """A posted event claims that the app was removed from the portal; a worker asks Bitrix24.
 
-    Whoever opens the app can post such an event. One row a portal, so that repeated claims do not
-    multiply the questions.
+    Each person who opens the app can post such an event. A portal has one row, so repeated events
+    do not multiply the questions.
     """
 
     class State(models.TextChoices):
-        OPEN = "open", "being asked about"
+        OPEN = "open", "being checked"
         REFUSED = "refused", "not true"
-        REMOVED = "removed", "true; the data wait to be erased"
+        REMOVED = "removed", "true; the data will be erased"
 
     portal = models.OneToOneField(Portal, on_delete=models.CASCADE, related_name="removal_claim")
     state = models.CharField(max_length=10, choices=State.choices, default=State.OPEN)
-    # Whether the portal's administrator asked for the app's data to be deleted, says the event.
+    # Whether, by the event, the portal's administrator asked to delete the app's data.
     with_data = models.BooleanField(default=False)
     claimed_at = models.DateTimeField(default=timezone.now)
-    # When this round of questions begins; the delays between them count from here.
+    # When this round of questions begins; the delays between the questions count from then.
     asked_from = models.DateTimeField(default=timezone.now)
     asks = models.PositiveSmallIntegerField(default=0)
     asked_at = models.DateTimeField(null=True, blank=True)
-    # No worker asks before; empty once the claim is decided.
+    # No worker asks before; empty after the claim was decided.
     next_ask_at = models.DateTimeField(null=True, blank=True)
-    # The event came again during this round, so another round follows it.
+    # Whether the event came again during this round; then another round follows.
     heard_again = models.BooleanField(default=False)
-    # The last answers: values of PortalSays and ServerSays in removal_evidence.py.
+    # The last answers: values of PortalSays and ServerSays in removal/evidence.py.
     portal_said = models.CharField(max_length=20, blank=True)
     server_said = models.CharField(max_length=20, blank=True)
     removed_at = models.DateTimeField(null=True, blank=True)
-    # The end of the grace time, in which an installation or an opening takes everything up again.
+    # The end of the grace time, in which an installation or an opening restores the portal.
     erase_after = models.DateTimeField(null=True, blank=True)
 
     class Meta:
@@ -246,7 +245,7 @@ class RemovalClaim(models.Model):
 
 
 class RestCall(models.Model):
-    """One call of ours and its answer, masked, kept for a few days to find out what happened."""
+    """A call to Bitrix24 and its answer, masked, kept for a few days to investigate problems."""
 
     portal = models.ForeignKey(
         Portal, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
@@ -254,9 +253,9 @@ class RestCall(models.Model):
     at = models.DateTimeField(db_index=True)
     host = models.CharField(max_length=255)
     method = models.CharField(max_length=100)
-    # The methods in a batch, parted by commas.
+    # The methods in a batch, separated by commas.
     commands = models.TextField(blank=True)
-    # Whose request led to the call.
+    # The person whose request caused the call.
     user_id = models.PositiveBigIntegerField(null=True, blank=True)
     status = models.PositiveSmallIntegerField()  # 0 if no answer came
     code = models.CharField(max_length=100, blank=True)

@@ -1,6 +1,6 @@
-"""Environment to settings; a fresh clone runs on SQLite with nothing set.
+"""Django's settings, read from the environment; a fresh clone runs on SQLite without any.
 
-Every name is listed in `.env.example`. What is well-formed but cannot work is found by `checks.py`.
+`.env.example` lists every name. `checks.py` finds values that are well-formed but cannot work.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
 environ.Env.read_env(BASE_DIR / ".env")
 
-# Both are known to everybody, so `checks.py` refuses them for any address but loopback.
+# Both are public, so `checks.py` refuses them for every address but loopback.
 INSECURE_SECRET_KEY = "insecure-" + "development-only-" * 3
 INSECURE_TOKEN_KEY = "aW5zZWN1cmUtZGV2ZWxvcG1lbnQtb25seS1rZXktMDE="  # noqa: S105
 
-# Made up, so that `checks.py` knows that nobody has written their own.
+# Examples, by which `checks.py` sees that the operator has not set them.
 EXAMPLE_PUBLISHER = "Example Publisher"
 EXAMPLE_PUBLISHER_EMAIL = "support@example.com"
 EXAMPLE_PUBLISHER_ADDRESS = "1 Example Street, Example City"
@@ -31,44 +31,45 @@ SECRET_KEY = env.str("SECRET_KEY", default=INSECURE_SECRET_KEY)
 APP_URL = env.str("APP_URL", default="http://localhost:8000").rstrip("/")
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[urlsplit(APP_URL).hostname or "localhost"])
 
-# Whoever publishes the app: in the licence agreement and the privacy policy, at /legal/.
+# The publisher of the app, named in the licence agreement and the privacy policy at /legal/.
 PUBLISHER_NAME = env.str("PUBLISHER_NAME", default=EXAMPLE_PUBLISHER)
 PUBLISHER_EMAIL = env.str("PUBLISHER_EMAIL", default=EXAMPLE_PUBLISHER_EMAIL)
 PUBLISHER_ADDRESS = env.str("PUBLISHER_ADDRESS", default=EXAMPLE_PUBLISHER_ADDRESS)
 
-# Where Bitrix24 is, and who we are to it.
+# The application's id and secret at Bitrix24, and the servers of Bitrix24.
 B24_CLIENT_ID = env.str("B24_CLIENT_ID", default="")
 B24_CLIENT_SECRET = env.str("B24_CLIENT_SECRET", default="")
 B24_OAUTH_URL = env.str("B24_OAUTH_URL", default="https://oauth.bitrix.info").rstrip("/")
 B24_JS_URL = env.str("B24_JS_URL", default="https://api.bitrix24.com/api/v1/")
-# The first key encrypts, all decrypt: put a new one in front to rotate.
+# The first key encrypts, all decrypt. To rotate the keys, put a new one in front.
 B24_TOKEN_KEYS = env.list("B24_TOKEN_KEYS", default=[INSECURE_TOKEN_KEY])
-# Plain http, and then to loopback addresses only: for the sandbox.
+# Whether plain http to loopback addresses is allowed, for the sandbox.
 B24_ALLOW_HTTP = env.bool("B24_ALLOW_HTTP", default=False)
-# Networks (CIDR) in which on-premise portals live beside us; other private ones are refused.
+# Private networks (CIDR) with on-premise portals; the app calls no other private address.
 B24_PRIVATE_NETWORKS = env.list("B24_PRIVATE_NETWORKS", default=[])
-# Threads in each process that work events once they have been answered; 0 leaves that to the
-# command work_events alone.
+# Threads in each process that handle queued events; with 0 only the command work_events does.
 B24_EVENT_THREADS = env.int("B24_EVENT_THREADS", default=2)
-# For so many days after a removal nothing but tokens and sessions is deleted.
+# Days between the removal of the app from a portal and the deletion of the portal's data. Tokens
+# and sessions end at once.
 B24_REMOVAL_GRACE_DAYS = env.int("B24_REMOVAL_GRACE_DAYS", default=7)
-# How long a portal that removed the app, and not its data, finds its payments again.
+# Days for which the payments of a portal are kept that removed the app but not its data.
 B24_LEDGER_RETENTION_DAYS = env.int("B24_LEDGER_RETENTION_DAYS", default=365)
-# How long payments and their history are kept in a portal that has the app; 0: for ever.
+# Days for which payments and their history are kept in a portal that has the app; 0: for ever.
 B24_HISTORY_DAYS = env.int("B24_HISTORY_DAYS", default=3650)
-# For so many days calls and answers are kept, masked; the rules for publishing ask for 3. 0: none.
+# Days for which masked calls and answers are kept; 0: no log. Bitrix24's rules for publishing ask
+# for 3.
 B24_REST_LOG_DAYS = env.int("B24_REST_LOG_DAYS", default=3)
-# What Prometheus sends to read /metrics; without it there is no such page.
+# The token with which Prometheus reads /metrics; without it the page does not exist.
 B24_METRICS_TOKEN = env.str("B24_METRICS_TOKEN", default="")
-# Proxies of our own in front of the app, each of which appends to X-Forwarded-For. 0: there is
-# none, so that no header of a proxy is believed.
+# The number of the operator's proxies in front of the app, each of which appends to
+# X-Forwarded-For. With 0 the app ignores the headers of proxies.
 TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", default=1)
 if B24_ALLOW_HTTP:
-    # oauthlib refuses http on its own; transport.py decides which http addresses may be called.
+    # oauthlib refuses http by itself; rest/addresses.py decides which http addresses are called.
     os.environ["OAUTHLIB_INSECURE_TRANSPORT"] = "1"
 
 INSTALLED_APPS = [
-    # The publisher's admin; with a site of our own, so that only what we chose is in it.
+    # The publisher's admin. SimpleAdminConfig, because b24app/admin.py has its own site.
     "django.contrib.admin.apps.SimpleAdminConfig",
     "django.contrib.auth",
     "django.contrib.sessions",
@@ -91,7 +92,7 @@ MIDDLEWARE = [
     "b24app.web.middleware.LanguageMiddleware",
     "b24app.web.middleware.TimeZoneMiddleware",
     "django.middleware.common.CommonMiddleware",
-    # These five are for the admin's address alone: a frame has no cookies.
+    # These five act on the admin's address only: a frame has no cookies.
     "b24app.web.admin_middleware.AdminFrames",
     "b24app.web.admin_middleware.AdminSession",
     "b24app.web.admin_middleware.AdminCsrf",
@@ -100,7 +101,7 @@ MIDDLEWARE = [
     "django_htmx.middleware.HtmxMiddleware",
     "b24app.web.middleware.FrameMiddleware",
     "b24app.web.middleware.ErrorMiddleware",
-    # Last, as it demands; it acts on the answers to the admin's sign-in alone.
+    # Last, as its documentation demands; it acts only on answers to the admin's sign-in.
     "axes.middleware.AxesMiddleware",
 ]
 
@@ -126,20 +127,19 @@ TEMPLATES = [
 
 DATABASES = {"default": env.db("DATABASE_URL", default=f"sqlite:///{BASE_DIR}/var/db.sqlite3")}
 _database = DATABASES["default"]
-# Each statement is its own transaction unless code says otherwise: a rotated token pair must
-# survive the failure of the request around it.
+# No transaction around a request: a renewed token pair must survive the failure of its request.
 _database["ATOMIC_REQUESTS"] = False
 if _database["ENGINE"] == "django.db.backends.sqlite3":
     (BASE_DIR / "var").mkdir(exist_ok=True)
     _database["OPTIONS"] = {
-        # A writer waits for its turn instead of failing, and takes it before it reads.
+        # A writer waits instead of failing, and locks the database before it reads.
         "timeout": 20,
         "transaction_mode": "IMMEDIATE",
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
     }
 elif _database["ENGINE"] == "django.db.backends.postgresql":
     _database["OPTIONS"] = {
-        # One connection a thread in use; a thread that finds none waits this many seconds.
+        # A connection for each thread in use; a thread waits `timeout` seconds for a free one.
         "pool": {"min_size": 1, "max_size": 20, "timeout": 10},
         **_database.get("OPTIONS", {}),
     }
@@ -147,7 +147,7 @@ elif _database["ENGINE"] == "django.db.backends.postgresql":
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 LANGUAGE_CODE = "en"
-# What a portal's codes mean is in languages.py; `make messages` updates the catalogues.
+# localization/languages.py maps portals' codes to these; `make messages` updates the catalogues.
 LANGUAGES = [
     ("en", "English"),
     ("de", "Deutsch"),
@@ -160,7 +160,7 @@ LANGUAGES = [
 ]
 LOCALE_PATHS = [BASE_DIR / "locale"]
 FORMAT_MODULE_PATH = ["b24app.localization.formats"]
-# What people read is in their portal's zone, set by `session.identify`.
+# `session.identify` activates the portal's zone, in which people read times.
 TIME_ZONE = "UTC"
 USE_I18N = True
 USE_TZ = True
@@ -175,12 +175,13 @@ STORAGES = {
 CACHES = {
     "default": {
         "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
-        # One entry an order says what it belongs to: some fifty portals' pages, a few megabytes.
+        # An entry for each order, with the deals and invoices it is linked to: the pages of some
+        # fifty portals, a few megabytes.
         "OPTIONS": {"MAX_ENTRIES": 10_000},
     },
 }
 
-# The publisher's cookies: for the admin's address, from its own pages, for a working day.
+# Cookies are only for the publisher's admin: at its address, from its own pages, for a working day.
 SESSION_COOKIE_PATH = CSRF_COOKIE_PATH = "/admin/"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = APP_URL.startswith("https://")
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Strict"
@@ -190,11 +191,12 @@ AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",
     "django.contrib.auth.backends.ModelBackend",
 ]
-# Wrong passwords are counted by name and network together: nobody elsewhere can lock a person out.
+# Wrong passwords are counted by name and network together, so another network cannot lock a person
+# out.
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = timedelta(minutes=15)
-# A locked sign-in opens when its time is over, however often it is tried meanwhile.
+# Tries during a lockout do not extend it.
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_RESET_ON_SUCCESS = True
 AXES_CLIENT_IP_CALLABLE = "b24app.web.admin_middleware.address_of"
@@ -212,16 +214,16 @@ AUTH_PASSWORD_VALIDATORS = [
 
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUSTED_PROXIES > 0 else None
 SECURE_CONTENT_TYPE_NOSNIFF = True
-# The frame's address carries the portal's name and a session id of the portal's own.
+# The frame's address contains the portal's name and one of the portal's session ids.
 SECURE_REFERRER_POLICY = "no-referrer"
 SECURE_CROSS_ORIGIN_OPENER_POLICY = None  # Meaningless inside a frame.
 SECURE_HSTS_SECONDS = 31_536_000 if APP_URL.startswith("https://") else 0
 SILENCED_SYSTEM_CHECKS = [
     "security.W002",  # X-Frame-Options cannot name a portal; CSP's frame-ancestors does.
     "security.W003",  # The frame session in a header or field is the proof against CSRF.
-    "security.W005",  # HSTS for the publisher's other hosts is not this app's to decide, ...
-    "security.W021",  # ... nor is the browsers' preload list.
-    "security.W008",  # The proxy that ends TLS redirects; health probes reach us without it.
+    "security.W005",  # The publisher decides about HSTS for their other hosts, ...
+    "security.W021",  # ... and about the browsers' preload list.
+    "security.W008",  # The proxy that ends TLS redirects; health checks come without TLS.
 ]
 
 _script = urlsplit(B24_JS_URL)
@@ -235,7 +237,7 @@ CONTENT_SECURITY_POLICY = {
         "connect-src": ["'self'"],
         "form-action": ["'self'"],
         "base-uri": ["'none'"],
-        # FrameMiddleware names the portal; whoever is not one cannot be framed.
+        # FrameMiddleware replaces this with the portal's address.
         "frame-ancestors": ["'none'"],
     },
 }
@@ -254,7 +256,7 @@ LOGGING = {
     "root": {"handlers": ["console"], "level": "INFO"},
     "loggers": {
         "django.request": {"filters": ["refusals_once"]},
-        # At DEBUG these three write access tokens into the log.
+        # At DEBUG these three log access tokens.
         "requests_oauthlib": {"level": "INFO"},
         "oauthlib": {"level": "INFO"},
         "urllib3": {"level": "INFO"},

@@ -97,7 +97,7 @@ class Migration(migrations.Migration):
             name='RemovalClaim',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('state', models.CharField(choices=[('open', 'being asked about'), ('refused', 'not true'), ('removed', 'true; the data wait to be erased')], default='open', max_length=10)),
+                ('state', models.CharField(choices=[('open', 'being checked'), ('refused', 'not true'), ('removed', 'true; the data will be erased')], default='open', max_length=10)),
                 ('with_data', models.BooleanField(default=False)),
                 ('claimed_at', models.DateTimeField(default=django.utils.timezone.now)),
                 ('asked_from', models.DateTimeField(default=django.utils.timezone.now)),

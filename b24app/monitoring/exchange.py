@@ -1,4 +1,7 @@
-"""One call and what came of it, for those who take note: not to be shown or kept unmasked."""
+"""A call to a server and its outcome, for the REST log and the metrics.
+
+It holds tokens and personal data: never show or store it unmasked.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ from b24app.monitoring.masking import MASK, method_name
 from b24app.untrusted import clean_json
 from b24app.untrusted.json_cost import values_at_most
 
-# Larger answers are logged by their size alone; a screen's are a tenth of this.
+# Of a larger answer only the size is logged; the answers for a screen are a tenth of this.
 READABLE = 256 * 1024
 READABLE_VALUES = 20_000
 
@@ -25,15 +28,17 @@ logger = logging.getLogger("b24app.rest.transport")
 
 @dataclass
 class Exchange:
+    """One call; `answered` or `failed` completes it."""
+
     url: str = field(repr=False)
     asked: Mapping[str, Any] = field(repr=False)
     at: datetime = field(default_factory=lambda: datetime.now(UTC))
     started: float = field(default_factory=time.monotonic)
     seconds: float = 0.0
     status: int = 0  # 0: no answer
-    body: bytes = field(default=b"", repr=False)  # empty for an answer that is not to be read
+    body: bytes = field(default=b"", repr=False)  # empty if the answer is too large to be logged
     size: int = 0  # bytes of the answer
-    failure: str = ""  # the class of our own error, where there is no answer
+    failure: str = ""  # the class of the app's error, if there is no answer
     trace: trace.Trace = field(default_factory=trace.current)
 
     def __post_init__(self) -> None:
@@ -41,7 +46,7 @@ class Exchange:
 
     def answered(self, status: int, body: bytes) -> None:
         self.status, self.size = status, len(body)
-        # The log waits for a moment: it must not keep what its reader has no use for.
+        # The body stays in memory until the log is written, so a large one is dropped.
         if len(body) <= READABLE and values_at_most(body) <= READABLE_VALUES:
             self.body = body
         self._end()
@@ -57,7 +62,7 @@ class Exchange:
 
     @property
     def host(self) -> str:
-        """host[:port]; the rest of the address of a webhook is a secret."""
+        """host[:port]; the path of a webhook's address is a secret."""
         try:
             return urlsplit(self.url).netloc.rpartition("@")[2]
         except ValueError:
@@ -80,7 +85,7 @@ class Exchange:
 
     @property
     def answer(self) -> Any:
-        """The JSON of the answer, None where it is no JSON or too large. Parsed at each access."""
+        """The JSON of the answer; None if it is not JSON or too large. Parsed at each access."""
         if not self.body:
             return None
         try:
@@ -90,9 +95,9 @@ class Exchange:
 
     @cached_property
     def code(self) -> str:
-        """What went wrong, "" if nothing: the server's code, or the class of our own error.
+        """The server's error code, or the class of the app's error; "" for a success.
 
-        Most answers are successes, which are not parsed a second time for this.
+        Does not parse the body of a success, which was parsed before.
         """
         if not self.status:
             return self.failure or "unknown"

@@ -1,4 +1,4 @@
-"""A log record as one line of JSON, for programs that collect logs; and one line a refusal."""
+"""Writes log records as lines of JSON, and keeps each refused request to one line."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from django.http import HttpRequest
 
 from b24app.monitoring import trace
 
-# Refusals and changes that a person who guards the app has to see.
+# For refusals and changes that concern the security of the app.
 security = logging.getLogger("b24app.security")
 
 
 class JsonFormatter(logging.Formatter):
-    """at, level, logger, message; the request and the portal it belongs to; a traceback if any."""
+    """Formats a record as JSON with `at`, `level`, `logger`, `message`, `request` and `portal`,
+    and with `traceback` and `stack` if the record has them."""
 
     def format(self, record: logging.LogRecord) -> str:
         at = datetime.fromtimestamp(record.created, UTC)
@@ -35,13 +36,13 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(line, ensure_ascii=False)
 
 
-def note_refusal(request: HttpRequest) -> None:
-    """Tell RefusalsOnce that the log has a line for this request, with the reason."""
+def mark_refusal_logged(request: HttpRequest) -> None:
+    """Marks a request whose refusal is in the log, with the reason; see RefusalsOnce."""
     request.refusal_is_logged = True  # type: ignore[attr-defined]
 
 
 class RefusalsOnce(logging.Filter):
-    """Drops Django's own line for a 4xx that the app has logged already."""
+    """Drops Django's line about a 4xx if the app has logged the refusal."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         request = getattr(record, "request", None)

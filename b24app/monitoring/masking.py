@@ -1,7 +1,7 @@
-"""What may be kept of a call and its answer: ids, sums, flags and codes; all else is masked.
+"""Masks a call and its answer for the log: keeps ids, sums, flags and codes, masks everything else.
 
-A list of what is allowed, because nobody knows all that a portal may send: a person's name, their
-phone or a token in a field that is not on it is masked without anybody having thought of it.
+It works by a list of allowed fields, because the fields that a portal may send are not all known:
+a name, a phone number or a token in an unknown field is masked.
 """
 
 from __future__ import annotations
@@ -14,17 +14,18 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 MASK = "***"
-# Values kept of one call or answer: a screen's worth, some ten kilobytes at the most.
+# Values kept of one call or answer: enough for a screen, ten kilobytes at most.
 VALUES_KEPT = 300
-# Names of fields are short, or never get as far as being looked up.
+# Names of fields that `_compared` caches; longer names than `_KEY` allows never reach it.
 NAMES_REMEMBERED = 1_000
-# A list's first rows say what it was like.
+# The first rows of a list show what it looked like.
 ROWS_KEPT = 10
 MAX_DEPTH = 12
 
-# Names are compared in lower case, without their signs: "=orderId", "ORDER_ID" and "orderId".
+# Names are compared in lower case and without signs: "=orderId", "ORDER_ID" and "orderId" are the
+# same.
 _SIGNS = re.compile(r"[^a-z0-9]")
-# What holds a secret or leads to a person, whatever else the name looks like.
+# A name with one of these may hold a secret or personal data; it is masked in any case.
 _PRIVATE = re.compile(
     r"auth|token|secret|refresh|pass|pwd|key|salt|hash|cert|private|credential|login|sess|sign|"
     r"phone|mail|birth|personal|^uf|^code$"
@@ -55,7 +56,7 @@ _ID = re.compile(r"-?[0-9]{1,15}")
 _SUM = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,8})?")
 _ACCOUNT_NUMBER = re.compile(r"[0-9]{1,10}(/[0-9]{1,4})?")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d)?([+-]\d\d:\d\d|Z)?)?")
-# Words and short numbers of an interface, parted by signs; a token mixes them without.
+# Words and short numbers, separated by signs; a token mixes letters and digits without signs.
 _WORD = r"(?:[A-Za-z]+|[0-9]{1,3})"
 _CODE = re.compile(rf"{_WORD}(?:[_.:,*-]{_WORD})*")
 _CODE_LENGTH = 60
@@ -63,25 +64,25 @@ _METHOD = re.compile(r"[a-z]{2,20}(?:\.[a-z]{1,30}){0,6}", re.IGNORECASE)
 
 
 def masked(value: object) -> Any:
-    """A copy for the log, of bounded size, in which only what is on the list can be read."""
+    """Returns a copy for the log, of bounded size, with all but the allowed values masked."""
     return _Copy().of(value, key="", depth=0)
 
 
 def method_name(text: str) -> str:
-    """A REST method as it may be kept; anything else could be a part of somebody's address."""
+    """Returns a REST method in lower case; masks other text, which could be a part of a secret."""
     return text.lower() if _METHOD.fullmatch(text) else MASK
 
 
 def code_word(text: str) -> str:
-    """An error's code as it may be kept: a server that is none of Bitrix24's may say anything."""
+    """Returns an error code; masks other text, because any server may have sent it."""
     return text if _is_code(text) or re.fullmatch(r"HTTP \d{3}|", text) else MASK
 
 
 class _Copy:
-    """One copy, with what is left of its size."""
+    """Makes one masked copy of bounded size."""
 
     def __init__(self) -> None:
-        self._left = VALUES_KEPT
+        self._left = VALUES_KEPT  # values that may still be copied
 
     def of(self, value: object, *, key: str, depth: int) -> Any:
         if self._left <= 0 or depth > MAX_DEPTH:
@@ -119,7 +120,7 @@ class _Copy:
         return kept
 
     def _command(self, line: str) -> dict[str, Any]:
-        """One line of a batch: `method?filter[=id][0]=7`."""
+        """Masks one command of a batch: `method?filter[=id][0]=7`."""
         method, _, query = line.partition("?")
         params: dict[str, Any] = {}
         for path, text in parse_qsl(query, keep_blank_values=True):
@@ -138,7 +139,7 @@ def _number(key: str, value: int | Decimal) -> int | str:
 
 @lru_cache(NAMES_REMEMBERED)
 def _compared(key: str) -> str | None:
-    """A field's name without its signs, None if it is private; the same few come all the time."""
+    """Returns a field's name without signs, in lower case; None for a private name."""
     name = _SIGNS.sub("", key.lower())
     return None if _PRIVATE.search(name) else name
 

@@ -1,7 +1,7 @@
-"""Figures for Prometheus: counted in each process, summed over all of them when asked for.
+"""Metrics for Prometheus: counted in each process, summed over all when Prometheus reads them.
 
-With several workers PROMETHEUS_MULTIPROC_DIR names a directory that they share and that is empty at
-the start; without it a process knows only its own.
+With several workers, PROMETHEUS_MULTIPROC_DIR names a directory that they share and that is empty
+at the start. Without it, a process reports only its own figures.
 https://prometheus.github.io/client_python/multiprocess/
 """
 
@@ -22,13 +22,13 @@ from b24app.monitoring.masking import code_word
 from b24app.signals import exchanged
 
 DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
-# A batch takes some 50 ms; a payment may take the 60 seconds of the cloud.
+# Bounds of the histogram. A batch takes some 50 ms; a payment may take the cloud's 60 seconds.
 SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 65)
-# Codes are the servers' own, and each is a row of figures for good: there are half as many.
+# Servers choose the codes, and each becomes a permanent series. Bitrix24 has half as many.
 CODES_KEPT = 100
 OK, OTHER = "ok", "other"
 
-# Its own: the figures of a process around it could not be summed.
+# Not the default registry, whose metrics of the process cannot be summed.
 _registry = CollectorRegistry()
 
 _attempts = Counter(
@@ -54,7 +54,7 @@ _codes_seen: set[str] = set()
 
 
 def attempt_ended(outcome: str) -> None:
-    """Count an attempt that was closed, or left open because nobody knows how it ended."""
+    """Counts an attempt that was closed, or left open because its outcome is unknown."""
     _attempts.labels(outcome).inc()
 
 
@@ -79,7 +79,7 @@ def _label(code: str) -> str:
 
 @dataclass(frozen=True)
 class _Gauge:
-    """A figure that is read when Prometheus asks for it."""
+    """A metric whose value is read when Prometheus asks for it."""
 
     name: str
     help: str
@@ -93,15 +93,16 @@ _gauges: list[_Gauge] = []
 
 
 def add_gauge(name: str, help: str, value: Callable[[], int]) -> None:
+    """Adds a metric whose value is read when Prometheus asks for it."""
     _gauges.append(_Gauge(name, help, value))
 
 
 def exposition() -> bytes:
-    """All figures in Prometheus' text format."""
-    counted, asked = _registry, CollectorRegistry()
+    """Returns all metrics in Prometheus' text format."""
+    counted, read_now = _registry, CollectorRegistry()
     if os.environ.get(DIRECTORY):
         counted = CollectorRegistry()
         MultiProcessCollector(counted)  # type: ignore[no-untyped-call]
     for gauge in _gauges:
-        asked.register(gauge)
-    return generate_latest(counted) + generate_latest(asked)
+        read_now.register(gauge)
+    return generate_latest(counted) + generate_latest(read_now)

@@ -1,4 +1,4 @@
-"""Figures for whoever runs the app; for nobody else, and in no frame."""
+"""The page /metrics, which Prometheus reads with a token."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from b24app.monitoring import metrics
 
 @require_safe
 def figures(request: HttpRequest) -> HttpResponse:
-    """For requests with the token of B24_METRICS_TOKEN; without that setting there is no page.
+    """Returns the metrics if the Authorization header has B24_METRICS_TOKEN, else 401.
 
-    In a header, which no frame, link or form can send.
+    No frame, link or form can send that header. Without the setting the page does not exist.
     """
     if not settings.B24_METRICS_TOKEN:
         raise Http404

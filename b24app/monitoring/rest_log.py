@@ -1,6 +1,7 @@
-"""The log of calls, in the database: noted at once, masked and written a moment later.
+"""Logs calls in the database: queues each at once; a thread masks and writes them a second later.
 
-Whoever waits for Bitrix24 does not wait for this. A process that is killed loses the last second.
+So a person who waits for Bitrix24 does not wait for the log. A killed process loses its last
+second of calls.
 """
 
 from __future__ import annotations
@@ -21,11 +22,11 @@ from b24app.monitoring.exchange import Exchange
 from b24app.monitoring.masking import code_word, masked
 from b24app.signals import exchanged, portal_uninstalled
 
-# Calls that wait to be written, and the bytes of their answers: what is beyond is dropped. Far more
-# than all threads of a worker make in the time that a busy database may take.
+# Limits on the queue: calls, and bytes of their answers. Calls beyond them are dropped. All threads
+# of a worker make far fewer while the database is busy.
 WAITING_CALLS = 2_000
 WAITING_BYTES = 32 * 1024 * 1024
-# Calls of so many seconds go into the database together, in statements of so many rows.
+# The thread writes the calls of this many seconds together, in statements of this many rows.
 GATHER_SECONDS = 1.0
 ROWS_AT_ONCE = 200
 COMMANDS_LENGTH = 2_000
@@ -34,11 +35,11 @@ logger = logging.getLogger(__name__)
 
 
 class Writer:
-    """A bounded queue, and a thread that empties it into the database."""
+    """A bounded queue of calls, and a thread that writes them into the database."""
 
     def __init__(self) -> None:
         self._reset()
-        # A child has none of its parent's threads, and must not write what the parent will.
+        # A forked child does not have its parent's thread, and must not write the parent's calls.
         os.register_at_fork(after_in_child=self._reset)
 
     def _reset(self) -> None:
@@ -50,6 +51,7 @@ class Writer:
         self._thread: threading.Thread | None = None
 
     def put(self, exchange: Exchange) -> None:
+        """Queues a call; drops it if the queue is full."""
         size = len(exchange.body)
         with self._changed:
             is_full = len(self._waiting) >= WAITING_CALLS or self._bytes + size > WAITING_BYTES
@@ -65,7 +67,7 @@ class Writer:
                 self._changed.notify()
 
     def flush(self) -> None:
-        """Write all that waits, here and now."""
+        """Writes all queued calls in this thread."""
         with self._writing:
             exchanges, dropped = self._take()
             if dropped:
@@ -98,21 +100,22 @@ def _save(exchanges: list[Exchange]) -> None:
         portal_of = _portals(exchanges)
         RestCall.objects.bulk_create([_row(each, portal_of[id(each)]) for each in exchanges])
     except DatabaseError as error:
-        # Its name only: the text could quote a row.
+        # Not its text, which could quote a row.
         logger.warning("%d calls are not in the REST log: %s", len(exchanges), type(error).__name__)
 
 
 def _portals(exchanges: list[Exchange]) -> dict[int, int | None]:
-    """Which portal each was about: the one that was called, or for whose request it was made."""
+    """Returns the portal of each call, by `id(exchange)`: the one that was called, else the one of
+    the request that caused the call."""
     hosts = {each.host for each in exchanges}
-    named = {each.trace.portal_pk for each in exchanges if each.trace.portal_pk is not None}
-    rows = Portal.objects.filter(Q(domain__in=hosts) | Q(pk__in=named)).values_list("domain", "pk")
+    traced = {each.trace.portal_pk for each in exchanges if each.trace.portal_pk is not None}
+    rows = Portal.objects.filter(Q(domain__in=hosts) | Q(pk__in=traced)).values_list("domain", "pk")
     by_host = dict(rows)
-    still_there = set(by_host.values())
+    existing = set(by_host.values())
     found: dict[int, int | None] = {}
     for each in exchanges:
-        named_pk = each.trace.portal_pk if each.trace.portal_pk in still_there else None
-        found[id(each)] = by_host.get(each.host, named_pk)
+        traced_pk = each.trace.portal_pk if each.trace.portal_pk in existing else None
+        found[id(each)] = by_host.get(each.host, traced_pk)
     return found
 
 
@@ -134,7 +137,7 @@ def _row(exchange: Exchange, portal_pk: int | None) -> RestCall:
 
 
 def _answered(exchange: Exchange) -> Any:
-    """The answer, masked; of one that is no JSON or too large to be looked at, its size."""
+    """Returns the masked answer; its size if it is not JSON or too large."""
     answer = exchange.answer
     if answer is None:
         return {"bytes": exchange.size}
@@ -147,12 +150,12 @@ atexit.register(flush)
 
 
 @receiver(exchanged)
-def _note(exchange: Exchange, **kwargs: Any) -> None:
+def _log(exchange: Exchange, **kwargs: Any) -> None:
     if settings.B24_REST_LOG_DAYS > 0:
         _writer.put(exchange)
 
 
 @receiver(portal_uninstalled)
 def _forget_people(portal: Portal, **kwargs: Any) -> None:
-    """Who called what is nobody's business any more; that the calls were made stays for a while."""
+    """Removes the people from the logged calls of an erased portal; `prune` deletes the rest."""
     RestCall.objects.filter(portal=portal).update(user_id=None)

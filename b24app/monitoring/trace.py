@@ -1,4 +1,4 @@
-"""What a request is called, and whose it is: for every line of the logs it leads to."""
+"""The id of the current request, its portal and its person, for every line of the logs."""
 
 from __future__ import annotations
 
@@ -8,13 +8,16 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 
 HEADER = "X-Request-ID"
-# What proxies make up: long enough to be somebody's own, and nothing that breaks a line.
+# The ids of proxies: long enough to be unique, without characters that break a line.
 _SANE = re.compile(r"[A-Za-z0-9._-]{8,64}")
 
 
 @dataclass
 class Trace:
-    """Shared by all threads that work for a request; who it is about is learnt on the way."""
+    """A request's id, and its portal and person once they are known.
+
+    All threads that work for the request share it.
+    """
 
     request_id: str = ""
     member_id: str = ""
@@ -26,9 +29,9 @@ _current: ContextVar[Trace | None] = ContextVar("b24app.trace", default=None)
 
 
 def begin(given: str = "") -> Trace:
-    """Start a request's trace, under the name that a proxy gave it if that is a sane one.
+    """Starts a request's trace, with the id that a proxy gave if that is a sane one.
 
-    It stays until the next begins: Django writes its own line on a failed request last of all.
+    The trace stays until the next one starts, because Django logs a failed request last of all.
     """
     trace = Trace(given if _SANE.fullmatch(given) else uuid.uuid4().hex)
     _current.set(trace)
@@ -36,12 +39,12 @@ def begin(given: str = "") -> Trace:
 
 
 def current() -> Trace:
-    """The request's trace; an empty one where there is no request, as in a command."""
+    """Returns the request's trace; an empty one outside a request, as in a command."""
     return _current.get() or Trace()
 
 
 def about(*, member_id: str, portal_pk: int, user_id: int | None = None) -> None:
-    """Note whose request this is."""
+    """Records the portal and the person of the current request."""
     trace = current()
     trace.member_id, trace.portal_pk = member_id, portal_pk
     if user_id is not None:

@@ -1,4 +1,4 @@
-"""Whether this process answers, and whether it can work. No portal is asked for either."""
+"""Health checks for the machines that run the app. They call no portal."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from django.views.decorators.http import require_safe
 
 @require_safe
 def alive(request: HttpRequest) -> HttpResponse:
-    """For whoever restarts processes: a broken database is no reason to."""
+    """Returns 200 while this process runs; a database that is down is no reason to restart it."""
     return JsonResponse({"status": "ok"})
 
 
 @require_safe
 def ready(request: HttpRequest) -> HttpResponse:
-    """For whoever sends requests here: 503 while the database does not answer."""
+    """Returns 200 if this process can serve requests, 503 while the database does not answer."""
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")

@@ -1,8 +1,8 @@
-"""Which network addresses this app may call, and connections that call no others.
+"""Checks which network addresses this app may call, and connects to no others.
 
-A portal's address comes from outside. Whoever controls it, or the name server behind it, must not
-make us talk to the machines beside us, so the rule is applied twice: to the address as written,
-and to what its name resolves to at the moment of connecting.
+A portal's address comes from outside. An attacker who controls the address, or its name server,
+must not make the app call machines in its own network. So the address is checked twice: as it is
+written, and as its name resolves when the app connects.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ from urllib3.util.ssl_ import create_urllib3_context, resolve_cert_reqs
 from b24app.errors import AddressForbidden, NeverSent
 from b24app.rest import deadline, name_lookup
 
-# A name may have many addresses; those tried share the time to connect.
+# A name may have many addresses; the tried ones share the time to connect.
 ADDRESSES_TRIED = 3
 
-# IPv6 ranges that carry an IPv4 address in their last 32 bits (RFC 6052): that one is called.
+# IPv6 addresses with an IPv4 address in their last 32 bits (RFC 6052), which is the one called.
 _TRANSLATED = ip_network("64:ff9b::/96")
 
 Address = IPv4Address | IPv6Address
 
 
 def check_url(url: str) -> None:
-    """Raise AddressForbidden for what can be refused without asking a name server."""
+    """Raises AddressForbidden for an address that can be refused without a name lookup."""
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname or "", parts.port
@@ -51,16 +51,16 @@ def check_url(url: str) -> None:
     try:
         literal = ip_address(host)
     except ValueError:
-        return  # A name: looked at when it is resolved.
-    _check(literal, plain=parts.scheme == "http")
+        return  # A name: checked again when it is resolved.
+    _check(literal, is_http=parts.scheme == "http")
 
 
-def _check(address: Address, *, plain: bool) -> None:
+def _check(address: Address, *, is_http: bool) -> None:
     address = _inner(address)
-    if plain:
+    if is_http:
         permitted = settings.B24_ALLOW_HTTP and address.is_loopback
     elif address.is_link_local or address.is_multicast or address.is_unspecified:
-        permitted = False  # Never, whatever networks are allowed: clouds keep secrets there.
+        permitted = False  # Not even by B24_PRIVATE_NETWORKS: clouds serve secrets there.
     else:
         permitted = address.is_global or any(
             address in network for network in _networks(tuple(settings.B24_PRIVATE_NETWORKS))
@@ -70,7 +70,7 @@ def _check(address: Address, *, plain: bool) -> None:
 
 
 def _inner(address: Address) -> Address:
-    """The IPv4 address that is really called, where an IPv6 one wraps it."""
+    """Returns the IPv4 address that an IPv6 address wraps, which is the one called."""
     if isinstance(address, IPv4Address):
         return address
     if address in _TRANSLATED:
@@ -86,12 +86,12 @@ def _networks(networks: tuple[str, ...]) -> list[IPv4Network | IPv6Network]:
 class _Guarded(HTTPConnection):
     """Connects to permitted addresses only. Raises NeverSent for every failure before it sends.
 
-    The name lookup, all addresses and the TLS handshake together take no longer than the
-    exchange's time to connect. urllib3 calls a TLS handshake that times out a read timeout, as if
-    something had been sent.
+    The name lookup, all addresses and the TLS handshake together take at most the exchange's time
+    to connect. urllib3 reports a TLS handshake that times out as a read timeout, as if the request
+    had been sent; here it is NeverSent.
     """
 
-    plain = True
+    is_http = True
 
     def connect(self) -> None:
         try:
@@ -100,20 +100,20 @@ class _Guarded(HTTPConnection):
             raise NeverSent(f"{self.host}: {type(error).__name__}") from error
 
     def _new_conn(self) -> socket.socket:
-        # Connects to the addresses that were checked: a second lookup could return others.
-        patience = None if self.timeout is None else float(self.timeout)
+        # Connects to the checked addresses: a second lookup could return others.
+        timeout = None if self.timeout is None else float(self.timeout)
         literals = name_lookup.addresses_of(
-            self.host, self.port, seconds=deadline.seconds_to_connect(patience)
+            self.host, self.port, seconds=deadline.seconds_to_connect(timeout)
         )
         for literal in literals:
-            _check(ip_address(literal), plain=self.plain)
+            _check(ip_address(literal), is_http=self.is_http)
         tried = literals[:ADDRESSES_TRIED]
         for number, literal in enumerate(tried):
-            seconds = deadline.seconds_to_connect(patience)
+            seconds = deadline.seconds_to_connect(timeout)
             try:
                 connected = create_connection(
                     (literal, self.port),
-                    # The first address may be dead: the others need their part of the time.
+                    # The first address may be dead, so time is left for the others.
                     None if seconds is None else seconds / (len(tried) - number),
                     socket_options=self.socket_options,
                 )
@@ -126,17 +126,17 @@ class _Guarded(HTTPConnection):
 
 
 class GuardedHTTPConnection(_Guarded):
-    """Plain HTTP: to this machine, when settings allow it."""
+    """Plain HTTP: only to this machine, and only if settings allow it."""
 
 
 class GuardedHTTPSConnection(_Guarded, HTTPSConnection):
-    """HTTPS: to the world, and to the private networks in settings."""
+    """HTTPS: to public addresses, and to the private networks in settings."""
 
-    plain = False
+    is_http = False
 
     def connect(self) -> None:
         if self.ssl_context is None:
-            # As urllib3 makes it, with sockets that obey the exchange's deadline.
+            # urllib3's own context, but with sockets that obey the exchange's deadline.
             self.ssl_context = create_urllib3_context(cert_reqs=resolve_cert_reqs(self.cert_reqs))
             self.ssl_context.sslsocket_class = deadline.LimitedSSLSocket
         super().connect()

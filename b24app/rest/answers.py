@@ -1,4 +1,4 @@
-"""What comes back from a portal: an answer of its own, or one among the many of a batch."""
+"""Reads a portal's answers: of a single call, and of one command in a batch."""
 
 from __future__ import annotations
 
@@ -15,25 +15,27 @@ from b24app.untrusted import numbers
 
 @dataclass(frozen=True)
 class Answer:
-    """A success. `total` and `next` come beside the result of a list; `has_more` says that the
-    answer names a next page, also where `next` could not be read.
-
-    `at` is when the portal began it, by the portal's own clock, `skew` how far that clock is ahead
-    of ours, and `offset` the offset of its server from UTC; None where the answer does not tell.
-    """
+    """A successful answer. A field that the answer does not have is None."""
 
     result: Any
+    # Of a list: the number of rows in all, and the start of the next page.
     total: int | None = None
     next: int | None = None
+    # Whether there is a next page, even if `next` could not be read.
     has_more: bool = False
+    # When the portal began to answer, by its own clock.
     at: datetime | None = None
+    # How far the portal's clock is ahead of ours.
     skew: timedelta | None = None
+    # The offset of the portal's server from UTC.
     offset: timedelta | None = None
 
 
 def answer_of(envelope: Mapping[str, Any], *, asked_at: datetime) -> Answer:
-    """`asked_at` is the middle of the request by our clock. Raises OutcomeUnknown without a
-    result."""
+    """Returns the answer in a parsed body. `asked_at`: the middle of the request, by our clock.
+
+    Raises OutcomeUnknown if there is no result.
+    """
     if "result" not in envelope:
         raise OutcomeUnknown("an answer without a result")
     at = moment_of(envelope.get("time"))
@@ -49,13 +51,16 @@ def answer_of(envelope: Mapping[str, Any], *, asked_at: datetime) -> Answer:
 
 
 def part_of(whole: Answer | B24Error, key: str, method: str) -> Answer | B24Error:
-    """One command's own outcome in the answer of its batch."""
+    """Returns the outcome of the command `key` in the answer to its batch.
+
+    https://apidocs.bitrix24.com/settings/how-to-call-rest-api/batch.html
+    """
     if isinstance(whole, B24Error):
         return whole
     errors, results = _by_key(whole.result, "result_error"), _by_key(whole.result, "result")
     failure = errors.get(key)
     if isinstance(failure, dict):
-        # The status is the batch's: that of a failed command is not sent.
+        # The batch has status 200; the status of the failed command is not sent.
         found = transport.error_in(failure, 200)
         if found is not None:
             return found
@@ -75,6 +80,6 @@ def part_of(whole: Answer | B24Error, key: str, method: str) -> Answer | B24Erro
 
 
 def _by_key(result: object, name: str) -> Mapping[str, Any]:
-    """A map of the batch's answer. An empty one is sent as a list, for PHP has no difference."""
+    """Returns a map in the batch's answer; PHP sends an empty one as a list."""
     found = result.get(name) if isinstance(result, dict) else None
     return found if isinstance(found, dict) else {}

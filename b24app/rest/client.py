@@ -1,4 +1,4 @@
-"""Calls a portal's REST: reads, single or many in a `batch`, and writes, sent once.
+"""Calls the REST of a portal: reads, one by one or in a `batch`, and writes, sent only once.
 
 https://apidocs.bitrix24.com/settings/how-to-call-rest-api/general-principles.html
 """
@@ -36,36 +36,35 @@ T = TypeVar("T")
 
 # Seconds to connect, seconds to wait for an answer. A person waits for a read, and can reload.
 READ_TIMEOUT = (5.0, 30.0)
-# The cloud cuts a request off at 60 seconds: whoever waits longer always sees how it ended.
+# Longer than the cloud's limit of 60 seconds for a request, to learn the outcome of each.
 WRITE_TIMEOUT = (5.0, 65.0)
-# Before a read is tried again, in seconds. A portal takes two requests a second once its bucket is
-# empty, so after the last there is room for five; a person does not wait for more.
+# Seconds before each retry of a read. A portal with an empty bucket takes two requests a second, so
+# after the last delay it has room for five; a person does not wait longer.
 RETRY_DELAYS = (0.3, 0.8, 1.6)
-# Threads that were turned away together come back apart.
+# A random factor of the delay, so that threads that were refused together do not retry together.
 JITTER = (0.75, 1.25)
-# The server runs the first 50 commands of a batch and refuses the others.
+# Bitrix24 runs the first 50 commands of a batch and refuses the rest.
 BATCH_SIZE = 50
 
 
 @dataclass(frozen=True)
 class Query(Generic[T]):
-    """A read, and how its answer is understood.
-
-    `parse` raises OutcomeUnknown for a shape it does not know. `parse_refusal` is for a question
-    whose answer is an error; it may raise the error again. `administrators_only`: whoever is
-    refused this cannot serve the portal. `follows` is a query of the same batch whose answer the
-    parameters refer to by `commands.ResultOf`; where both cannot go in one request, this one is
-    not asked.
-    """
+    """A read, and how its answer is parsed."""
 
     method: str
+    # Raises OutcomeUnknown for an answer of unknown shape.
     parse: Callable[[Answer], T]
     params: Mapping[str, Any] = field(default_factory=dict)
+    # Parses a refusal that is a possible answer; raises the refusal if it is not.
     parse_refusal: Callable[[Refused], T] | None = None
+    # Whether every administrator may do this: a person who is refused cannot serve the portal.
     administrators_only: bool = False
+    # A query of the same batch, to whose answer the parameters refer by `commands.ResultOf`. If
+    # both cannot go in one request, this query gets OutcomeUnknown.
     follows: Query[Any] | None = None
 
     def value_of(self, outcome: Answer | B24Error) -> T:
+        """Returns the parsed value; raises the outcome if it is an error."""
         if isinstance(outcome, Answer):
             return self.parse(outcome)
         if isinstance(outcome, Refused) and self.parse_refusal is not None:
@@ -74,15 +73,17 @@ class Query(Generic[T]):
 
 
 class Credentials(Protocol):
-    """Where a client gets its access token; `renew` gives another one than `stale`, or raises."""
+    """Gives a client its access token."""
 
     def access_token(self) -> str: ...
 
-    def renew(self, stale: str) -> str: ...
+    def renew(self, stale: str) -> str:
+        """Returns a token other than `stale`; raises a B24Error if there is no other."""
+        ...
 
 
 class Client:
-    """One portal, called with one person's token."""
+    """Calls one portal with one person's token."""
 
     def __init__(
         self,
@@ -91,39 +92,39 @@ class Client:
         *,
         on_refusal: Callable[[Refused, bool], None] | None = None,
     ) -> None:
-        """`on_refusal` is told of each refused query, and whether it is for administrators only."""
+        """`on_refusal(error, administrators_only)` is called for each refused query."""
         self.endpoint = endpoint.rstrip("/") + "/"
         self._credentials = credentials
         self._on_refusal = on_refusal
 
     def read(self, query: Query[T]) -> T:
-        """Ask, and ask again where that is safe; raises the query's B24Error."""
+        """Returns the query's value, after retries if needed. Raises the query's B24Error."""
         outcome = self._outcome(query.method, query.params)
-        self._tell(query, outcome)
+        self._report_refusal(query, outcome)
         return query.value_of(outcome)
 
     def write(self, method: str, params: Mapping[str, Any]) -> Answer:
-        """Send once, and never again whatever comes back: the caller reads what has become of it.
+        """Sends a write once, and never again; the caller reads back what it changed.
 
-        NeverSent and Refused mean that it was not carried out, OutcomeUnknown that it may have
-        been. A token about to expire is renewed first.
+        Renews a token first that is about to expire. Raises NeverSent or Refused if the write was
+        not carried out, OutcomeUnknown if it may have been.
         """
         return self._send(method, params, self._credentials.access_token(), WRITE_TIMEOUT)
 
     def batch(self) -> Batch:
         return Batch(self)
 
-    def _tell(self, query: Query[Any], outcome: Answer | B24Error | None) -> None:
+    def _report_refusal(self, query: Query[Any], outcome: Answer | B24Error | None) -> None:
         if self._on_refusal is not None and isinstance(outcome, Refused):
             self._on_refusal(outcome, query.administrators_only)
 
     def _outcome(self, method: str, params: Mapping[str, Any]) -> Answer | B24Error:
         try:
-            return self._ask(method, params)
+            return self._read_with_retries(method, params)
         except B24Error as error:
             return error
 
-    def _ask(self, method: str, params: Mapping[str, Any]) -> Answer:
+    def _read_with_retries(self, method: str, params: Mapping[str, Any]) -> Answer:
         token = self._credentials.access_token()
         delays = iter(RETRY_DELAYS)
         renewed = False
@@ -131,7 +132,7 @@ class Client:
             try:
                 return self._send(method, params, token, READ_TIMEOUT)
             except (TokenExpired, TokenRejected) as error:
-                if renewed or not _helped_by_renewal(error):
+                if renewed or not _renewal_may_help(error):
                     raise
                 token, renewed = self._renewed(token, error), True
             except (AddressForbidden, PortalBusy):
@@ -140,19 +141,19 @@ class Client:
                 delay = next(delays, None)
                 if delay is None:
                     raise
-                pause(delay * random.uniform(*JITTER))  # noqa: S311 - nobody gains by guessing it
+                pause(delay * random.uniform(*JITTER))  # noqa: S311 - not a secret
 
     def _renewed(self, stale: str, error: Refused) -> str:
         try:
             return self._credentials.renew(stale)
-        except TokenExpired:  # Credentials that cannot be renewed: the server's own words count.
+        except TokenExpired:  # These credentials cannot be renewed: raise the server's error.
             raise error from None
 
     def _send(
         self, method: str, params: Mapping[str, Any], token: str, timeout: tuple[float, float]
     ) -> Answer:
-        # `auth` is the documented place of a token; the newest servers look at the header first.
-        # A webhook has none: its address is the proof.
+        # `auth` is the documented place of a token; the newest servers read the header first. A
+        # webhook has no token: its address is the proof.
         proof = {"auth": token} if token else {}
         began = timezone.now()
         reply = transport.post_json(
@@ -169,21 +170,24 @@ class Client:
 
 
 class Pending(Generic[T]):
-    """The value of a query in a batch, once that has run."""
+    """A query in a batch, and its outcome after the batch has run."""
 
     def __init__(self, query: Query[T]) -> None:
         self.query = query
         self.outcome: Answer | B24Error | None = None
 
     def get(self) -> T:
-        """The value; or raises the query's own B24Error, or that of the whole batch."""
+        """Returns the query's value. Raises its B24Error, or that of the whole batch."""
         if self.outcome is None:
-            raise RuntimeError(f"{self.query.method} is asked for before its batch has run")
+            raise RuntimeError(f"{self.query.method} was read before its batch has run")
         return self.query.value_of(self.outcome)
 
 
 class Batch:
-    """Reads of one client that travel together; `run_batches` runs several clients' at once."""
+    """Queries of one client that run in one request, or in as few as possible.
+
+    https://apidocs.bitrix24.com/settings/how-to-call-rest-api/batch.html
+    """
 
     def __init__(self, client: Client) -> None:
         self.client = client
@@ -195,34 +199,40 @@ class Batch:
         return pending
 
     def run(self) -> None:
-        """Ask all that has not been asked yet. What goes wrong is raised by `Pending.get`."""
+        """Runs all queries that have not run yet. `Pending.get` raises their errors."""
         run_batches(self)
 
     @property
     def skew(self) -> timedelta | None:
-        """How far the portal's clock is ahead of ours; None where no answer has told."""
+        """How far the portal's clock is ahead of ours; None if no answer says."""
         outcomes = (pending.outcome for pending in self._pendings)
         skews = (outcome.skew for outcome in outcomes if isinstance(outcome, Answer))
         return next((skew for skew in skews if skew is not None), None)
 
     def requests(self) -> list[list[Pending[Any]]]:
-        """What has not been asked yet, by the request it goes in; one alone is a plain call."""
-        asked = [pending for pending in self._pendings if pending.outcome is None]
+        """Returns the queries that have not run yet, grouped by request.
+
+        A group of one is a single call without a batch.
+        """
+        waiting = [pending for pending in self._pendings if pending.outcome is None]
         refused = commands.refused_in_batch(self.client.endpoint)
         alone: list[Pending[Any]] = []
         joined: list[Pending[Any]] = []
-        for pending in asked:
+        for pending in waiting:
             query = pending.query
-            apart = query.method in refused or (
+            must_be_alone = query.method in refused or (
                 query.follows is None and commands.has_reference(query.params)
             )
-            (alone if apart else joined).append(pending)
+            (alone if must_be_alone else joined).append(pending)
         chunks = [joined[i : i + BATCH_SIZE] for i in range(0, len(joined), BATCH_SIZE)]
         return [*chunks, *([pending] for pending in alone)]
 
 
 def run_batches(*batches: Batch) -> None:
-    """Run batches at the same time; a command that its portal refuses in a batch is asked alone."""
+    """Runs batches at the same time. A query that the portal refuses in a batch is retried alone.
+
+    https://apidocs.bitrix24.com/settings/how-to-call-rest-api/batch.html
+    """
     requests = [(batch.client, request) for batch in batches for request in batch.requests()]
     # The clients of one screen belong to one portal.
     of = shares.host_of(batches[0].client.endpoint) if batches else ""
@@ -239,7 +249,7 @@ def run_batches(*batches: Batch) -> None:
     pool.run_all([partial(_run, client, [pending]) for client, pending in refused], of=of)
     for client, request in requests:
         for pending in request:
-            client._tell(pending.query, pending.outcome)
+            client._report_refusal(pending.query, pending.outcome)
 
 
 def pause(seconds: float) -> None:
@@ -247,19 +257,19 @@ def pause(seconds: float) -> None:
 
 
 def _run(client: Client, request: list[Pending[Any]]) -> None:
-    asked = {id(pending.query) for pending in request}
-    apart = [p for p in request if p.query.follows and id(p.query.follows) not in asked]
-    for pending in apart:
+    in_request = {id(pending.query) for pending in request}
+    separated = [p for p in request if p.query.follows and id(p.query.follows) not in in_request]
+    for pending in separated:
         pending.outcome = OutcomeUnknown(f"{pending.query.method}: not in its batch")
-    request = [pending for pending in request if pending not in apart]
+    request = [pending for pending in request if pending not in separated]
     if not request:
         return
     if len(request) == 1:
         query = request[0].query
         request[0].outcome = client._outcome(query.method, query.params)
         return
-    named = {f"q{number}": pending for number, pending in enumerate(request)}
-    keys = {id(pending.query): key for key, pending in named.items()}
+    by_key = {f"q{number}": pending for number, pending in enumerate(request)}
+    keys = {id(pending.query): key for key, pending in by_key.items()}
     lines = {
         key: commands.command(
             p.query.method,
@@ -267,13 +277,13 @@ def _run(client: Client, request: list[Pending[Any]]) -> None:
             if p.query.follows is not None
             else p.query.params,
         )
-        for key, p in named.items()
+        for key, p in by_key.items()
     }
     whole = client._outcome("batch", {"halt": 0, "cmd": lines})
-    for key, pending in named.items():
+    for key, pending in by_key.items():
         pending.outcome = part_of(whole, key, pending.query.method)
 
 
-def _helped_by_renewal(error: Refused) -> bool:
-    """A token is rejected as unknown when somebody else has renewed the pair it came with."""
+def _renewal_may_help(error: Refused) -> bool:
+    """A token is also rejected as unknown after another process has renewed its pair."""
     return isinstance(error, TokenExpired) or error.code.upper() == "INVALID_TOKEN"

@@ -1,5 +1,4 @@
-"""Commands of a `batch` as Bitrix24 reads them: a method and its parameters in one line; and which
-methods a portal does not take there.
+"""Writes the commands of a `batch`, and remembers which methods a portal refuses in one.
 
 https://apidocs.bitrix24.com/settings/how-to-call-rest-api/batch.html
 """
@@ -16,25 +15,26 @@ from urllib.parse import urlencode
 
 from django.core.cache import cache
 
-# For how long a method that is refused inside a batch goes alone; an update may allow it again.
+# A method that was refused inside a batch is called alone for this long; an update of Bitrix24 may
+# allow it again.
 ALONE_SECONDS = 24 * 3600
 
-# Inside a batch, a value of this form is replaced with another command's answer.
+# In a batch Bitrix24 replaces a value of this form with the answer to another command.
 _REFERENCE = re.compile(r"\$(result|next|total|error|time)\[")
 
 
 @dataclass(frozen=True)
 class ResultOf:
-    """A value out of the answer to an earlier command of the same batch: `[orders][0][id]`.
+    """A value in the answer to an earlier command of the same batch.
 
-    For reads alone. Where the path leads nowhere, a portal puts in a wrong value and says nothing.
+    Only for reads: if the path does not exist, the portal inserts a wrong value without an error.
     """
 
-    path: str
+    path: str  # such as "[orders][0][id]"
 
 
 def referring(params: Mapping[str, Any], key: str) -> dict[str, Any]:
-    """The parameters with each `ResultOf` written as a reference to the command under `key`."""
+    """Returns the parameters with each ResultOf written as a reference to the command `key`."""
     return {
         name: f"$result[{key}]{value.path}" if isinstance(value, ResultOf) else value
         for name, value in params.items()
@@ -42,12 +42,12 @@ def referring(params: Mapping[str, Any], key: str) -> dict[str, Any]:
 
 
 def command(method: str, params: Mapping[str, Any]) -> str:
-    """`method?query`, nested the way PHP's parse_str undoes: `filter[=id][0]=7`."""
+    """Returns `method?query`, nested as PHP's parse_str reads it: `filter[=id][0]=7`."""
     return f"{method}?{urlencode(list(_pairs(params)))}"
 
 
 def has_reference(params: Mapping[str, Any]) -> bool:
-    """Whether a batch would read something in these values that is not meant: call them alone."""
+    """Whether a value looks like a reference: in a batch it would be replaced, so call it alone."""
     return any(_REFERENCE.search(value) for _, value in _pairs(params))
 
 
@@ -66,16 +66,17 @@ def _pairs(params: Mapping[Any, Any], within: str = "") -> Iterator[tuple[str, s
             case list() | tuple():
                 yield from _pairs(dict(enumerate(value)), name)
             case _:
-                raise TypeError(f"{type(value).__name__} has no place in a call")
+                raise TypeError(f"{type(value).__name__} cannot be sent in a call")
 
 
 def refused_in_batch(endpoint: str) -> frozenset[str]:
-    """The methods that this portal is known to refuse inside a batch."""
+    """Returns the methods that this portal is known to refuse inside a batch."""
     found: frozenset[str] = cache.get(_alone_key(endpoint), frozenset())
     return found
 
 
 def remember_refused(endpoint: str, method: str) -> None:
+    """Remembers that this portal refuses the method inside a batch."""
     cache.set(_alone_key(endpoint), refused_in_batch(endpoint) | {method}, ALONE_SECONDS)
 
 

@@ -1,9 +1,9 @@
-"""One deadline for a whole exchange: connecting, TLS, headers, body, whatever the server sends.
+"""Sets one deadline for a whole exchange: connecting, TLS, headers and body together.
 
-A socket's own timeout limits each wait for bytes. A server that sends one byte a second never
-exceeds it, so the sockets here shorten every wait to the time that the exchange has left. An
-exchange runs in one thread; its sockets find its limits in a context variable, because a kept
-connection serves many exchanges.
+A socket's own timeout limits each wait for bytes, and a server that sends a byte a second never
+exceeds it. The sockets here shorten every wait to the time that the exchange has left. They find
+the limits in a context variable, because a kept connection serves many exchanges, each in one
+thread.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from typing import Any
 
 @dataclass
 class Limits:
-    """What one exchange may still take. Moments are those of `time.monotonic`."""
+    """The time and the bytes that one exchange may still take."""
 
-    connect_by: float
-    ends_at: float
-    bytes_left: int
+    connect_by: float  # of time.monotonic
+    ends_at: float  # of time.monotonic
+    bytes_left: int  # still to be received, before decompression
 
     @property
     def seconds_left(self) -> float:
@@ -44,9 +44,10 @@ _current: ContextVar[Limits | None] = ContextVar("b24app.deadline", default=None
 
 @contextmanager
 def limited(timeout: tuple[float, float], *, bytes_at_most: int) -> Iterator[Limits]:
-    """Limit the exchange of this block. `timeout`: seconds to connect, seconds for the answer.
+    """Limits the exchange in this block.
 
-    Bytes are those received, before they are unpacked.
+    `timeout`: seconds to connect, seconds for the answer. `bytes_at_most`: bytes received, before
+    decompression.
     """
     now = time.monotonic()
     limits = Limits(now + timeout[0], now + sum(timeout), bytes_at_most)
@@ -62,7 +63,10 @@ def current() -> Limits | None:
 
 
 def seconds_to_connect(otherwise: float | None) -> float | None:
-    """The time left to connect; `otherwise` outside an exchange. Raises TimeoutError at its end."""
+    """Returns the time left to connect; `otherwise` outside an exchange.
+
+    Raises TimeoutError if no time is left.
+    """
     limits = _current.get()
     if limits is None:
         return otherwise
@@ -70,7 +74,7 @@ def seconds_to_connect(otherwise: float | None) -> float | None:
 
 
 def _wait(silence: float | None) -> float | None:
-    """The timeout of the next wait for a socket."""
+    """Returns the timeout of the next wait for a socket."""
     limits = _current.get()
     if limits is None:
         return silence
@@ -84,7 +88,7 @@ def _positive(seconds: float) -> float:
     return seconds
 
 
-def _received(count: int) -> int:
+def _count_received(count: int) -> int:
     limits = _current.get()
     if limits is not None:
         limits.bytes_left -= count
@@ -94,7 +98,7 @@ def _received(count: int) -> int:
 
 
 class LimitedSocket(socket.socket):
-    """A connected socket whose every wait ends with the exchange."""
+    """A connected socket whose waits end with the exchange."""
 
     _silence: float | None = None
 
@@ -104,7 +108,7 @@ class LimitedSocket(socket.socket):
 
     def recv_into(self, *args: Any, **kwargs: Any) -> int:
         super().settimeout(_wait(self._silence))
-        return _received(super().recv_into(*args, **kwargs))
+        return _count_received(super().recv_into(*args, **kwargs))
 
     def sendall(self, *args: Any, **kwargs: Any) -> None:
         super().settimeout(_wait(self._silence))
@@ -112,7 +116,7 @@ class LimitedSocket(socket.socket):
 
 
 class LimitedSSLSocket(ssl.SSLSocket):
-    """The same over TLS. OpenSSL waits for whole records; Python bounds that wait as one."""
+    """The same over TLS. OpenSSL waits for whole records, and Python bounds that wait as one."""
 
     _silence: float | None = None
 
@@ -126,7 +130,7 @@ class LimitedSSLSocket(ssl.SSLSocket):
 
     def recv_into(self, *args: Any, **kwargs: Any) -> int:
         super().settimeout(_wait(self._silence))
-        return _received(super().recv_into(*args, **kwargs))
+        return _count_received(super().recv_into(*args, **kwargs))
 
     def send(self, *args: Any, **kwargs: Any) -> int:
         # `sendall` of this class calls `send` for each part.
@@ -135,7 +139,7 @@ class LimitedSSLSocket(ssl.SSLSocket):
 
 
 def limit(connected: socket.socket) -> LimitedSocket:
-    """The same connection; the given object is not to be used any more."""
+    """Returns the same connection as a LimitedSocket; the given object must not be used again."""
     timeout = connected.gettimeout()
     taken = LimitedSocket(
         connected.family, connected.type, connected.proto, fileno=connected.detach()

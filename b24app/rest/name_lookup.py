@@ -1,8 +1,8 @@
-"""Looks a host's name up without waiting longer than the caller can.
+"""Resolves a host name, and stops waiting after the caller's time.
 
-The system's resolver cannot be interrupted, and takes half a minute where a name server is silent.
-So it runs in a thread that the caller stops waiting for. All callers of one name wait for the same
-lookup: a portal whose name server is silent holds one thread, however often it is called.
+The system's resolver cannot be interrupted, and takes half a minute if a name server is silent. So
+it runs in a thread, and the caller waits for the thread with a timeout. All callers of one name
+wait for the same lookup, so a portal with a silent name server holds only one thread.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import threading
 from concurrent.futures import Future
 from ipaddress import ip_address
 
-# Names under lookup at once. The lookups of a thousand portals take milliseconds each.
+# Lookups at the same time. Each takes milliseconds, even with a thousand portals.
 LOOKUPS_AT_ONCE = 64
 
 _lock = threading.Lock()
@@ -20,7 +20,7 @@ _running: dict[tuple[str, int], Future[list[str]]] = {}
 
 
 def addresses_of(host: str, port: int, *, seconds: float | None) -> list[str]:
-    """The addresses of a host, in the resolver's order, each once.
+    """Returns the addresses of a host, in the resolver's order, each once.
 
     Raises OSError if the name is unknown, TimeoutError (an OSError) after `seconds`.
     """
@@ -49,7 +49,7 @@ def _is_address(host: str) -> bool:
 def _run(host: str, port: int, future: Future[list[str]]) -> None:
     try:
         found = _look_up(host, port)
-    except Exception as error:  # noqa: BLE001 - raised again by those who wait
+    except Exception as error:  # noqa: BLE001 - raised in the waiting callers
         _forget(host, port)
         future.set_exception(error)
     else:

@@ -1,4 +1,4 @@
-"""PHP's way to write a tree into a form: data[FIELDS][ID]=1."""
+"""Reads a form whose field names write a tree as PHP does: data[FIELDS][ID]=1."""
 
 from __future__ import annotations
 
@@ -8,13 +8,16 @@ from typing import Any
 
 from b24app.errors import BadInput
 
-# data[FIELDS][ID] is the deepest that Bitrix24 sends; Django bounds the number of fields.
+# Bitrix24 sends nothing deeper than data[FIELDS][ID]; Django bounds the number of fields.
 MAX_DEPTH = 5
 _NAME = re.compile(r"([^\[\]]+)((?:\[[^\[\]]+\])*)")
 
 
 def nested(fields: Iterable[tuple[str, str]]) -> dict[str, Any]:
-    """The tree in a form's fields; its leaves are text. Raises BadInput for what is none."""
+    """Returns the tree in a form's fields, with texts as leaves.
+
+    Raises BadInput if the names form no tree.
+    """
     tree: dict[str, Any] = {}
     for name, value in fields:
         found = _NAME.fullmatch(name)
@@ -24,11 +27,11 @@ def nested(fields: Iterable[tuple[str, str]]) -> dict[str, Any]:
         path = [first, *rest[1:-1].split("][")] if rest else [first]
         if len(path) > MAX_DEPTH:
             raise BadInput("a field lies too deep")
-        _plant(tree, path, value)
+        _insert(tree, path, value)
     return tree
 
 
-def _plant(tree: dict[str, Any], path: list[str], value: str) -> None:
+def _insert(tree: dict[str, Any], path: list[str], value: str) -> None:
     *branches, leaf = path
     for branch in branches:
         tree = tree.setdefault(branch, {})

@@ -1,4 +1,4 @@
-"""Runs a few calls at the same time, so that a screen waits for the slowest instead of for all."""
+"""Runs calls at the same time, so that a screen waits only for the slowest of them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from django.utils import translation
 
 # A request that finds no free thread runs its tasks itself, one after another.
 THREADS = 16
-# Of these, for the tasks of one portal: a slow one leaves most of them to the others.
+# Threads of the pool for the tasks of one portal, so that a slow portal leaves most to the others.
 SHARE = 4
 
 Task = Callable[[], None]
@@ -24,13 +24,13 @@ _pool = ThreadPoolExecutor(THREADS, thread_name_prefix="b24app")
 
 
 def run_all(tasks: Sequence[Task], *, of: str = "") -> None:
-    """Run all tasks, the first of them here, and return when every one has ended.
+    """Runs all tasks, the first one in this thread, and returns when all have ended.
 
-    `of` names the portal that they call, "" for none. At most SHARE threads of the pool work for
-    one portal; tasks beyond that run here, one after another.
+    `of` is the host of the portal that they call, "" for none. At most SHARE threads of the pool
+    work for one portal; the other tasks run in this thread, one after another.
 
-    Tasks keep their own failures; an exception that leaves one is a mistake, raised here.
-    Context variables go along, and so does the language, which belongs to a thread.
+    Tasks must handle their own errors; an exception that leaves a task is a bug, and is raised
+    here. Tasks see the context variables and the language of this thread.
     """
     if not tasks:
         return
@@ -50,10 +50,10 @@ def run_all(tasks: Sequence[Task], *, of: str = "") -> None:
         for task in left:
             task()
         for future, task in submitted:
-            if future.cancel():  # No thread has taken it up yet.
+            if future.cancel():  # No thread has started it yet.
                 task()
     finally:
-        # A cancelled one is not waited for: only a free thread would call it done.
+        # Does not wait for cancelled tasks: only a free thread would mark them as done.
         running = [future for future, _ in submitted if not future.cancel()]
         wait(running)
     for future in running:
@@ -80,4 +80,4 @@ def _in_pool(task: Task, language: str) -> None:
         with translation.override(language):
             task()
     finally:
-        connections.close_all()  # Django closes at the end of a request, which is not here.
+        connections.close_all()  # Django closes connections only in a request's own thread.

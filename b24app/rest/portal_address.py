@@ -1,7 +1,8 @@
-"""Parses the address of a portal: one check for every source that names one.
+"""Parses and checks the address of a portal, from every source.
 
-Sources: the OAuth server (openings, installations, renewals), incoming webhooks, and the domain
-that a person types to sign in. What comes out is ASCII, in lower case, and safe in a header.
+The sources are the OAuth server (openings, installations, renewals), incoming webhooks, and the
+domain that a person types to sign in. A parsed address is ASCII, in lower case, and safe in a
+header.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import idna
 from b24app.errors import AddressNotUnderstood
 from b24app.rest.addresses import check_url
 
-# The column that keeps an address.
+# The length of an address's column.
 MAX_LENGTH = 255
 # RFC 1035: 63 characters a label, 253 a name.
 _MAX_HOST = 253
@@ -23,20 +24,20 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 _PARTS = re.compile(r"(?P<scheme>https?)://(?P<place>[^/]+)(?P<path>/.*)", re.IGNORECASE)
 _PLACE = re.compile(r"(?P<host>[^:@\[\]]+)(?::(?P<port>[0-9]{1,5}))?")
-# Machines in a company's own network have names with underscores, although DNS calls them no hosts.
+# Machines in a company's own network have names with underscores, which DNS forbids in host names.
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
-# An on-premise site may live under a directory; no segment is empty or made of dots.
+# An on-premise site may be in a directory. No segment is empty or consists of dots.
 _PATH = re.compile(r"/(?:(?!\.+/)[0-9A-Za-z._~-]+/)*")
 
 
 @dataclass(frozen=True)
 class PortalAddress:
-    """`port` is None where it is the scheme's own; `path` begins and ends with a slash."""
+    """A portal's address, taken apart."""
 
     scheme: str
     host: str
-    port: int | None
-    path: str
+    port: int | None  # None for the scheme's default port
+    path: str  # begins and ends with a slash
 
     @property
     def netloc(self) -> str:
@@ -52,7 +53,7 @@ class PortalAddress:
 
 
 def parse(text: str) -> PortalAddress:
-    """Read scheme://host[:port]/path/. Raises AddressNotUnderstood; looks nothing up."""
+    """Parses scheme://host[:port]/path/, without a name lookup. Raises AddressNotUnderstood."""
     found = _PARTS.fullmatch(text) if len(text) <= MAX_LENGTH else None
     if found is None:
         raise AddressNotUnderstood("not scheme://host/path/")
@@ -68,14 +69,14 @@ def parse(text: str) -> PortalAddress:
 
 
 def parse_callable(text: str) -> PortalAddress:
-    """As `parse`; also raises AddressForbidden for an address that this app never calls."""
+    """Parses as `parse` does; also raises AddressForbidden if this app never calls the address."""
     address = parse(text)
     check_url(address.endpoint)
     return address
 
 
 def netloc_of(place: str) -> str:
-    """host[:port] as `PortalAddress.netloc` has it, without https's own port, as a person types it.
+    """Returns the `netloc` for host[:port] as a person types it; drops the default port of https.
 
     Raises AddressNotUnderstood.
     """
@@ -95,7 +96,7 @@ def _host_and_port(place: str) -> tuple[str, int | None]:
 
 
 def _ascii_host(host: str) -> str:
-    """The host in lower case, international names in punycode."""
+    """Returns the host in lower case, with an international name in punycode."""
     try:
         if not host.isascii():
             host = idna.uts46_remap(host, std3_rules=False)
@@ -111,6 +112,6 @@ def _ascii_host(host: str) -> str:
 def _ascii_label(label: str) -> str:
     if label.isascii():
         return label
-    # IDNA knows no underscore: the rest of the label is checked without it.
+    # IDNA forbids underscores, so the label is checked without them.
     idna.check_label(label.replace("_", ""))
     return f"xn--{label.encode('punycode').decode('ascii')}"

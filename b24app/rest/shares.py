@@ -1,15 +1,13 @@
-"""Each portal's share of this process: how many requests may wait for one portal at once.
+"""Limits how many requests of this process may wait for one portal at once: the portal's share.
 
-A request keeps its thread while it waits for a portal. Without a share, one slow portal takes every
-thread, and no other portal is served. The share counts requests: a request takes one place before
-its first call to a portal and keeps it to its end, so that no later call of it is refused. Work
-outside a request holds no thread that a person waits for: it takes a place for each call, and waits
-longer for it.
+A request keeps its thread while it waits for a portal. Without a limit, one slow portal takes every
+thread, and no other portal is served. A request takes one place before its first call to a portal
+and keeps it to its end, so none of its later calls is refused. Work outside a request holds no
+thread for which a person waits: it takes a place for each call, and waits longer for it.
 
-Portals are told apart by the host that is called, because who claims to be which portal is not
-proved before the first call. The OAuth server is shared by all portals. Its calls take a place of
-their own, on top of the portal's and for one call only, so that a slow OAuth server leaves threads
-to the portals whose tokens are good.
+Portals are told apart by the host that is called, because the member_id in a request is not proved
+before the first call. All portals share the OAuth server. A call to it takes a second place, for
+that call only, so a slow OAuth server leaves threads to the portals whose tokens are valid.
 """
 
 from __future__ import annotations
@@ -28,56 +26,55 @@ from b24app.errors import ExportBusy, OAuthBusy, PortalBusy
 
 logger = logging.getLogger(__name__)
 
-# How long a request waits for a place. A portal that answers has a place free well before.
+# How long a request waits for a place. A portal that answers frees a place much sooner.
 WAIT_SECONDS = 1.0
-# After a wait in vain no request waits for that portal for so long, or until a place was held for
-# less than a wait: without a place it is refused at once, and holds no thread.
+# After a request has waited in vain, requests that find no place are refused at once, without
+# holding a thread: for this long, or until a place was held for less than WAIT_SECONDS.
 SLOW_SECONDS = 10.0
 # How long work outside a request waits. A renewal waits for the OAuth server with a lock on its
-# row; with the call itself that stays below the 20 seconds that SQLite's other writers wait.
+# row: together with the call this must stay below the 20 seconds that other writers of SQLite wait.
 PATIENCE_SECONDS = 60.0
 PATIENCE_UNDER_LOCK_SECONDS = 4.0
 
 
 @dataclass(frozen=True)
 class Size:
-    """`places` that can be taken at once, and how many requests may wait for one."""
+    """The size of a share."""
 
-    places: int
-    waiting: int
+    places: int  # that can be taken at once
+    waiting: int  # requests that may wait for a place
 
 
-# Of a process with 16 threads, as the README starts it: a quarter serves one portal, and for a
-# second a quarter is left to all others. With three processes these are 12 places; a portal takes
-# two requests a second once its bucket of 50 is empty.
+# For a process with 16 threads, as the README starts it: one portal takes at most a quarter, and
+# those that wait for a second leave a quarter to all others. Three processes have 12 places; a
+# portal takes two requests a second once its bucket of 50 is empty.
 PORTAL = Size(places=4, waiting=8)
-# A posted token needs no proof to be asked about, so a flood of them must not hold many threads.
+# Any posted token causes a question, so a flood of them must not hold many threads.
 OAUTH_QUESTIONS = Size(places=3, waiting=3)
-# After a pause many tokens are renewed together; each takes a fraction of a second.
+# After a pause many tokens are renewed together; each renewal takes a fraction of a second.
 OAUTH_PAIRS = Size(places=4, waiting=8)
-
-
 # A file of a long history takes minutes.
 EXPORTS = Size(places=1, waiting=0)
 
 
 @dataclass
 class _Share:
-    taken: int = 0
-    turns: deque[threading.Event] = field(default_factory=deque)
-    refuses_until: float = 0.0
+    taken: int = 0  # places
+    turns: deque[threading.Event] = field(default_factory=deque)  # one for each that waits
+    refuses_until: float = 0.0  # of time.monotonic; see SLOW_SECONDS
 
 
 _lock = threading.Lock()
-# Of portals that are called at this moment.
+# The shares in which a place is taken now.
 _shares: dict[str, _Share] = {}
 
 
 def _take(key: str, size: Size, patience: float | None = None) -> float | None:
-    """Take a place, in the order of asking. Waits up to WAIT_SECONDS; up to `patience` seconds,
-    however many wait already, outside a request.
+    """Takes a place, first come, first served. Waits up to WAIT_SECONDS.
 
-    Returns the moment, for `_give_back`; None if no place became free.
+    With `patience`, for work outside a request, it waits that many seconds, even if more wait than
+    `size.waiting`. Returns the moment at which the place was taken, for `_give_back`; None if no
+    place became free.
     """
     with _lock:
         share = _shares.setdefault(key, _Share())
@@ -110,7 +107,7 @@ def _give_back(key: str, since: float) -> None:
         if time.monotonic() - since < WAIT_SECONDS:
             share.refuses_until = 0.0
         if share.turns:
-            # The place goes straight to the next in line.
+            # The place passes to the next that waits.
             share.turns.popleft().set()
             return
         share.taken -= 1
@@ -118,14 +115,15 @@ def _give_back(key: str, since: float) -> None:
             del _shares[key]
 
 
-class _Unit:
-    """The places that one request has taken. The threads that work for it share them."""
+class _RequestPlaces:
+    """The places that one request has taken, shared by the threads that work for it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._taken: dict[str, float] = {}
 
     def take(self, key: str) -> bool:
+        """Takes a place unless the request has it. Returns False if no place became free."""
         with self._lock:
             if key not in self._taken:
                 since = _take(key, PORTAL)
@@ -139,57 +137,59 @@ class _Unit:
             _give_back(key, since)
 
 
-_unit: ContextVar[_Unit | None] = ContextVar("b24app.shares", default=None)
+_places: ContextVar[_RequestPlaces | None] = ContextVar("b24app.shares", default=None)
 
 
 @contextmanager
 def one_request() -> Iterator[None]:
-    """Count all calls of this block as one: it keeps the places that it takes to its end."""
-    unit = _Unit()
-    token = _unit.set(unit)
+    """Makes this block one request, which keeps the places that it takes to its end."""
+    places = _RequestPlaces()
+    token = _places.set(places)
     try:
         yield
     finally:
-        _unit.reset(token)
-        unit.give_back()
+        _places.reset(token)
+        places.give_back()
 
 
 @contextmanager
 def of_portal(url: str) -> Iterator[None]:
-    """Take a place among the requests to this host: for the block, within a request to its end.
+    """Takes a place for a call to this host: in a request to its end, elsewhere for this block.
 
-    Raises PortalBusy if there is none.
+    Raises PortalBusy if no place is free.
     """
     key = host_of(url)
-    unit = _unit.get()
-    if unit is None:
+    places = _places.get()
+    if places is None:
         with _place(key, PORTAL, PortalBusy, PATIENCE_SECONDS):
             yield
-    elif unit.take(key):
+    elif places.take(key):
         yield
     else:
         raise _busy(key, PORTAL, PortalBusy)
 
 
 def admit(url: str) -> None:
-    """Take the place that the rest of this request needs, before it begins something. Raises
-    PortalBusy. Does nothing outside a request, whose calls take a place each."""
-    if _unit.get() is not None:
+    """Takes the place that the rest of this request needs, before it changes anything.
+
+    Raises PortalBusy. Does nothing outside a request, where each call takes its own place.
+    """
+    if _places.get() is not None:
         with of_portal(url):
             return
 
 
 @contextmanager
 def of_oauth_server(name: str, size: Size) -> Iterator[None]:
-    """Take a place among the calls of one kind to the OAuth server. Raises OAuthBusy."""
-    patience = PATIENCE_UNDER_LOCK_SECONDS if _unit.get() is None else None
+    """Takes a place for a call of the kind `name` to the OAuth server. Raises OAuthBusy."""
+    patience = PATIENCE_UNDER_LOCK_SECONDS if _places.get() is None else None
     with _place(f"OAuth server ({name})", size, OAuthBusy, patience):
         yield
 
 
 @contextmanager
 def of_export(portal_id: int) -> Iterator[None]:
-    """Take the place of the one file that this process makes of a portal. Raises ExportBusy."""
+    """Takes the place of the one file that this process makes for a portal. Raises ExportBusy."""
     with _place(f"export of portal {portal_id}", EXPORTS, ExportBusy, None):
         yield
 
@@ -210,7 +210,8 @@ def _busy(key: str, size: Size, error: type[PortalBusy]) -> PortalBusy:
 
 
 def host_of(url: str) -> str:
+    """Returns host[:port], which identifies a portal's share; "" for an invalid address."""
     try:
         return urlsplit(url).netloc.rpartition("@")[2].lower()
-    except ValueError:  # Refused as an address a moment later.
+    except ValueError:  # `check_url` refuses the address a moment later.
         return ""

@@ -1,4 +1,4 @@
-"""The only way out: one pool of connections, bounded time and size of answers, no redirects."""
+"""Sends every request to Bitrix24, with bounded time and size of answers and without redirects."""
 
 from __future__ import annotations
 
@@ -28,28 +28,30 @@ from b24app.untrusted.json_cost import values_at_most
 VERSION = "0.1.0"
 USER_AGENT = f"PayForBitrix24/{VERSION}"
 
-# Portals whose connections are kept; beyond it the ones not used for longest are closed.
+# Hosts whose connections are kept; with more, those of the host unused for longest are closed.
 HOSTS_KEPT = 200
-# Connections kept to one host: a busy portal is called by every thread of a worker at once.
+# Connections kept to one host: every thread of a worker may call a busy portal at once.
 CONNECTIONS_KEPT = 20
-# Bytes of an answer, unpacked. A list is a page of 50 rows: 250 KB where a row takes 5 KB. A batch
-# of 50 lists is under 2 MiB, since this app selects the fields that it reads.
+# Bytes of an answer after decompression. A list is a page of 50 rows: 250 KB if a row takes 5 KB.
+# A batch of 50 lists is under 2 MiB, because this app selects the fields that it reads.
 BODY_LIMIT = 2 * 1024 * 1024
 BATCH_BODY_LIMIT = 4 * 1024 * 1024
-# JSON values of an answer. Each costs up to 110 bytes of memory, where `{},` takes three in the
+# JSON values in an answer. Each costs up to 110 bytes of memory, while `{},` takes three bytes of
 # text. A list has 50 rows of up to 200 fields, so 10,000; a batch of 50 lists has 100,000.
 VALUES_LIMIT = 50_000
 BATCH_VALUES_LIMIT = 250_000
-# Received beside the body: headers, and what frames chunks.
+# Received besides the body: headers, and the frames of chunks.
 _HEAD_BYTES = 512 * 1024
 _CHUNK = 64 * 1024
-# Requested, and the only ones that are unpacked: packed in several layers, a few bytes cost more.
+# The encodings that are requested and accepted. Several layers of them are refused, because a few
+# bytes could then decompress to very many.
 _ENCODINGS = ("gzip", "deflate")
 
+# Errors that requests raises before it sends anything.
 _UNSENT = (
     requests.ConnectTimeout,
     requests.exceptions.InvalidURL,
-    requests.exceptions.InvalidHeader,  # A posted token may hold anything.
+    requests.exceptions.InvalidHeader,  # A posted token may contain any character.
     UnicodeError,
 )
 
@@ -60,9 +62,9 @@ logger = logging.getLogger(__name__)
 
 
 def shown(url: str) -> str:
-    """The address as logs and errors may have it; whoever writes one down passes it through here.
+    """Returns the address for a log line or an error, with the code of a webhook masked.
 
-    By its shape, wherever it comes from, so that no caller has to say that it holds a secret.
+    It recognises a webhook by the address itself, so no caller has to mark one as secret.
     """
     return _WEBHOOK_CODE.sub(r"\1***", url)
 
@@ -76,7 +78,7 @@ class _GuardedHTTPSPool(HTTPSConnectionPool):
 
 
 class _GuardedAdapter(HTTPAdapter):
-    """requests' own adapter, whose connections refuse addresses that are not to be called."""
+    """The adapter of requests, with connections that refuse forbidden addresses."""
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
@@ -86,7 +88,7 @@ class _GuardedAdapter(HTTPAdapter):
         }
 
 
-# Retries are decided in client.py, by someone who knows whether the call moves money.
+# No retries here: client.py decides about them, because it knows which calls are writes.
 ADAPTER = _GuardedAdapter(pool_connections=HOSTS_KEPT, pool_maxsize=CONNECTIONS_KEPT, max_retries=0)
 _mounted: BaseAdapter = ADAPTER
 
@@ -97,7 +99,7 @@ def mounted_adapter() -> BaseAdapter:
 
 @contextmanager
 def use_adapter(adapter: BaseAdapter) -> Iterator[None]:
-    """Send everything through another adapter meanwhile, in all threads."""
+    """Sends everything through another adapter in this block, in all threads."""
     global _mounted
     before, _mounted = _mounted, adapter
     try:
@@ -108,9 +110,9 @@ def use_adapter(adapter: BaseAdapter) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Reply:
-    """What a server sent back, whatever it means; `url` is fit to be shown."""
+    """What a server sent back: a success or an error."""
 
-    url: str
+    url: str  # masked by `shown`
     status: int
     body: bytes
     values_limit: int = VALUES_LIMIT
@@ -120,10 +122,11 @@ class Reply:
         return 300 <= self.status < 400
 
     def json(self) -> dict[str, Any]:
-        """Returns the JSON object. Raises what its `error` says; OutcomeUnknown for a body that is
-        no JSON object, or holds more values than an answer has.
+        """Returns the JSON object in the body.
 
-        `error` counts where it is there at all: Bitrix24 also sends 0 and "".
+        Raises the error that its `error` means: 0 and "" are errors too. Raises OutcomeUnknown if
+        the body is not a JSON object, has more values than `values_limit`, or has a status of 300
+        and above without an `error`.
         https://apidocs.bitrix24.com/error-codes.html
         """
         if values_at_most(self.body) > self.values_limit:
@@ -143,9 +146,9 @@ class Reply:
 
 
 def error_in(answer: Mapping[str, Any], status: int) -> B24Error | None:
-    """The exception an answer stands for; the commands of a batch have answers of their own.
+    """Returns the exception for an answer with an `error`, None for one without.
 
-    A description that is not text says nothing: it counts as none.
+    The answer is a body, or that of one command in a batch. Ignores a description that is not text.
     """
     code, description = answer.get("error"), answer.get("error_description")
     if code is None:
@@ -158,7 +161,7 @@ def error_in(answer: Mapping[str, Any], status: int) -> B24Error | None:
 def post_form(
     url: str, fields: Mapping[str, str], *, token: str = "", timeout: tuple[float, float]
 ) -> Reply:
-    """POST a form to the OAuth server; raises as `post_json` does, but never PortalBusy."""
+    """Posts a form to the OAuth server. Raises as `post_json` does, but never PortalBusy."""
     form = dict(fields)
     return _post(url, form, form, "application/x-www-form-urlencoded", token, timeout)
 
@@ -171,14 +174,14 @@ def post_json(
     timeout: tuple[float, float],
     is_batch: bool = False,
 ) -> Reply:
-    """POST a JSON object, once. `timeout`: seconds to connect, seconds for the answer after that.
+    """Posts a JSON object to a portal, once.
 
-    Both together are the deadline of the whole exchange, headers included. `is_batch` permits the
-    larger answer of a batch.
+    `timeout`: seconds to connect, then seconds for the answer; their sum is the deadline of the
+    whole exchange, headers included. `is_batch` allows the larger answer of a batch.
 
-    Raises NeverSent if no connection was made (AddressForbidden: nor will be; PortalBusy: its
-    portal has too many calls under way), OutcomeUnknown if one was made and no whole answer came
-    back in time and in size.
+    Raises NeverSent if nothing was sent (AddressForbidden if the address is never called,
+    PortalBusy if too many requests wait for the portal), OutcomeUnknown if no complete answer came
+    back in time and within the size limit.
     """
     body = json.dumps(params, default=_as_text).encode()
     with shares.of_portal(url):
@@ -188,7 +191,7 @@ def post_json(
 def _as_text(value: object) -> str:
     if isinstance(value, Decimal):
         return str(value)
-    raise TypeError(f"{type(value).__name__} has no place in a call")
+    raise TypeError(f"{type(value).__name__} cannot be sent in a call")
 
 
 def _post(
@@ -201,7 +204,7 @@ def _post(
     *,
     is_batch: bool = False,
 ) -> Reply:
-    """Send, and tell the receivers of `exchanged` what came of it."""
+    """Sends the request, then the signal `exchanged` with the outcome."""
     exchange = Exchange(url, asked)
     try:
         reply = _send(url, data, content_type, token, timeout, is_batch=is_batch)
@@ -211,7 +214,7 @@ def _post(
     else:
         exchange.answered(reply.status, reply.body)
     finally:
-        # Robust: a fault of theirs must not look like one of the call, which may have paid.
+        # Robust: an error of a receiver must not look like one of the call, which may have paid.
         exchanged.send_robust(sender=Exchange, exchange=exchange)
     return reply
 
@@ -228,8 +231,8 @@ def _send(
     check_url(url)
     body_limit = BATCH_BODY_LIMIT if is_batch else BODY_LIMIT
     values_limit = BATCH_VALUES_LIMIT if is_batch else VALUES_LIMIT
-    # A session for each call: cookies and tokens of one portal or person never meet another's.
-    # It is not closed, because closing it closes the shared adapter's connections.
+    # A new session for each call, so that portals and persons share no cookie and no token. It is
+    # not closed, because that would close the connections of the shared adapter.
     session = _Session(token={"access_token": token} if token else None)
     session.trust_env = False  # No proxy and no .netrc: they would see the token.
     session.headers["User-Agent"] = USER_AGENT
@@ -250,7 +253,7 @@ def _send(
                 body = _body(response, limits, body_limit)
         except (requests.RequestException, urllib3.exceptions.HTTPError, UnicodeError) as error:
             kind = NeverSent if _was_never_sent(error) else OutcomeUnknown
-            # The causes name the whole address, which a traceback would show.
+            # The cause contains the unmasked address, which a traceback would show.
             cause = error if shown(url) == url else None
             why = "the answer did not end in time" if limits.is_over else type(error).__name__
             raise kind(f"{shown(url)}: {why}") from cause
@@ -259,13 +262,16 @@ def _send(
 
 class _Session(OAuth2Session):
     def get_redirect_target(self, resp: requests.Response) -> None:
-        """None: requests looks at a redirect even where it does not follow it, and then reads the
-        whole body, however large."""
+        """Returns None: else requests reads the whole body of a redirect, however large, even if
+        it does not follow the redirect."""
 
 
 def _was_never_sent(error: Exception) -> bool:
-    """Whether the request could not be written or no connection was made. Connections of our own
-    adapter raise NeverSent themselves."""
+    """Whether requests failed before it sent anything.
+
+    Connections of `_GuardedAdapter` raise NeverSent themselves; this is for other adapters and for
+    requests that could not be built.
+    """
     if isinstance(error, _UNSENT):
         return True
     reason = getattr(error.args[0], "reason", None) if error.args else None
@@ -273,11 +279,11 @@ def _was_never_sent(error: Exception) -> bool:
 
 
 def _body(response: requests.Response, limits: deadline.Limits, body_limit: int) -> bytes:
-    """Returns the whole body, unpacked."""
+    """Returns the whole body, decompressed. Raises OutcomeUnknown at the limits."""
     url, body = shown(response.url), bytearray()
     encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
     if encoding not in ("", "identity", *_ENCODINGS):
-        raise OutcomeUnknown(f"{url}: packed in a way that was not requested")
+        raise OutcomeUnknown(f"{url}: an encoding that was not requested")
     while chunk := response.raw.read1(_CHUNK, decode_content=True):
         body += chunk
         if len(body) > body_limit:

@@ -26,7 +26,7 @@ from b24app.identity import session
 from b24app.localization import languages
 from b24app.models import Portal
 from b24app.monitoring import trace
-from b24app.monitoring.logs import note_refusal, security
+from b24app.monitoring.logs import mark_refusal_logged, security
 from b24app.rest import shares
 from b24app.tokens.proof import origin_of
 from b24app.web import admin_middleware, error_pages, unreadable
@@ -144,7 +144,7 @@ class ErrorMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         response = self.get_response(request)
         if isinstance(response, HttpResponseNotAllowed):
-            note_refusal(request)  # Django has, where it refused.
+            mark_refusal_logged(request)  # Django has, where it refused.
             return error_pages.method_not_allowed(request, response["Allow"])
         return response
 
@@ -158,7 +158,7 @@ class ErrorMiddleware:
 
 
 def _note(request: HttpRequest, error: B24Error) -> None:
-    note_refusal(request)
+    mark_refusal_logged(request)
     if isinstance(error, OpeningRefused | EventRefused):
         return
     view = request.resolver_match.view_name if request.resolver_match else "-"

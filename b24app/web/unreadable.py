@@ -22,7 +22,7 @@ from django.http.response import HttpResponseBase
 from django.urls import Resolver404, resolve
 from django.utils import translation
 
-from b24app.monitoring.logs import note_refusal, security
+from b24app.monitoring.logs import mark_refusal_logged, security
 from b24app.web import error_pages
 
 TOO_LARGE = 413
@@ -57,7 +57,7 @@ def refuse(request: HttpRequest, error: Exception) -> HttpResponse:
 
 
 def _refused(request: HttpRequest, response: HttpResponse, reason: str) -> HttpResponse:
-    note_refusal(request)
+    mark_refusal_logged(request)
     # Quoted: the text can be the client's own, and a line of the log is one line.
     security.warning("refused %s: %.200r (%s %.200r)", *_told(request, response, reason))
     return response

@@ -354,7 +354,7 @@ def test_a_sum_is_sent_as_text_and_what_is_no_json_not_at_all() -> None:
     with transport.use_adapter(server):
         url = "https://alpha.example.com/rest/crm.item.payment.update"
         transport.post_json(url, {"sum": Decimal("0.10")}, timeout=(1, 1))
-        with pytest.raises(TypeError, match="datetime has no place in a call"):
+        with pytest.raises(TypeError, match="datetime cannot be sent in a call"):
             transport.post_json(url, {"date": datetime.now(UTC)}, timeout=(1, 1))
     assert [json.loads(request.body or "") for request in server.requests] == [{"sum": "0.10"}]
 
