@@ -1,16 +1,18 @@
-"""Claims that the app was removed from a portal: kept, asked about, believed or refused.
+"""Checks claims that the app was removed from a portal, and removes it if they are true.
 
 Each person who opens the app can post the event of a removal, so the event alone changes nothing.
-A worker asks the portal and the OAuth server (`removal_evidence.py` has the table):
+A worker asks the portal and the OAuth server, and `evidence.py` decides by their answers:
 
-    REMOVED    tokens and sessions end at once; the data stay for B24_REMOVAL_GRACE_DAYS
-    INSTALLED  nothing changes; asked again after 1, 10 and 60 minutes and a day, because the OAuth
-               server may be behind the portal; then the claim is refused
-    UNKNOWN    asked again in the same way, then daily until the grace time has passed since the
-               claim; then refused, unless no pair is left to ask with: then the claim is believed,
-               because no one has opened the app in all that time
+    REMOVED    Tokens and sessions end at once; the data stay for B24_REMOVAL_GRACE_DAYS.
+    INSTALLED  Nothing changes. The worker asks again after 1, 10 and 60 minutes and a day, because
+               the OAuth server may learn of a removal later than the portal. Then it refuses the
+               claim.
+    UNKNOWN    The worker asks again at the same times, then daily until the grace time since the
+               claim is over. Then it refuses the claim; but if no pair is left to ask with, it
+               accepts the claim, because the app was not opened in all that time.
 
-A proved opening or an installation ends the claim at any moment.
+A proved opening or an installation ends the claim at any time.
+https://apidocs.bitrix24.com/settings/app-uninstallation.html
 """
 
 from __future__ import annotations
@@ -31,25 +33,25 @@ from b24app.removal.evidence import PortalSays, ServerSays, Verdict, ask, decide
 
 logger = logging.getLogger(__name__)
 
-# From the first question of a round to the others: the OAuth server may be behind the portal.
+# From the first question of a round to the others.
 ASKED_AFTER = (timedelta(minutes=1), timedelta(minutes=10), timedelta(hours=1), timedelta(days=1))
-# Between the later questions of a claim that no answer decides.
+# Between the later questions about a claim that is still undecided.
 ASKED_DAILY = timedelta(days=1)
-# From the last question of a refused claim to the first one of the next claim: a person who posts
-# the event all day causes some forty questions.
+# From the last question about a refused claim to the first about the next claim, so that a person
+# who posts the event all day causes some forty questions.
 QUIET = timedelta(hours=1)
-# A worker that took a claim up and did not finish within this is gone: longer than the calls with
-# three pairs, and all their retries, can take.
+# A worker that has not finished a claim after this time has died: the calls with three pairs, and
+# all their retries, take less.
 LEASE = timedelta(minutes=10)
 
 _State = RemovalClaim.State
 
 
 def claim(portal: Portal, *, clean: bool) -> None:
-    """Keep the claim; a worker asks about it. Calls no server.
+    """Stores the claim for a worker. Calls no server.
 
-    A claim that is open already is asked about once more when its round is over. `clean` counts
-    only if every event of the round said so: one that is forged must not delete what the
+    If a claim is open already, another round of questions follows its present round. `clean` counts
+    only if every event of the round has it: a forged event must not delete data that the
     administrator wanted to keep.
     """
     now = timezone.now()
@@ -75,13 +77,13 @@ def claim(portal: Portal, *, clean: bool) -> None:
 
 
 def open_claim(portal: Portal) -> RemovalClaim | None:
-    """The claim that is being asked about, if there is one; no query where it was read along."""
+    """Returns the portal's open claim, or None. Makes no query if `removal_claim` was joined."""
     found: RemovalClaim | None = getattr(portal, "removal_claim", None)
     return found if found is not None and found.state == _State.OPEN else None
 
 
 def refuse(portal: Portal) -> None:
-    """End the open claim: an opening or an event was proved, so the app is there."""
+    """Ends the open claim: an opening or an event was proved, so the app is installed."""
     rows = RemovalClaim.objects.filter(portal=portal, state=_State.OPEN)
     if rows.update(state=_State.REFUSED, next_ask_at=None):
         security.warning(
@@ -91,7 +93,7 @@ def refuse(portal: Portal) -> None:
 
 @transaction.atomic
 def take_up_again(portal: Portal) -> bool:
-    """End the grace time: the app was opened again. False where the data are erased by now."""
+    """Ends the grace time: the app was opened again. Returns False if the data are erased."""
     locked = Portal.objects.select_for_update().get(pk=portal.pk)
     claims = RemovalClaim.objects.filter(portal=portal, state=_State.REMOVED)
     if locked.uninstalled_at is not None and not claims.delete()[0]:
@@ -108,9 +110,9 @@ def due() -> QuerySet[RemovalClaim]:
 
 
 def work(*, stop: Callable[[], bool] = lambda: False) -> int:
-    """Ask about what is due; waits for the servers. Returns how many claims were asked about.
+    """Works on the due claims; waits for the servers. Returns how many claims it worked on.
 
-    Any number of processes may do this at once: one of them takes each claim up.
+    Any number of processes may do this at once: each claim is taken by one of them.
     """
     count = 0
     for found in due().select_related("portal").order_by("next_ask_at", "pk"):
@@ -120,47 +122,50 @@ def work(*, stop: Callable[[], bool] = lambda: False) -> int:
             continue
         count += 1
         try:
-            _carry_out(found)
-        except Exception:  # A mistake here must not stop the others; the lease ends by itself.
-            logger.exception("%s was not asked about", found)
+            _check(found)
+        except Exception:  # A bug in one claim must not stop the rest; the lease ends by itself.
+            logger.exception("%s was not checked", found)
     return count
 
 
 def _take(found: RemovalClaim) -> bool:
-    """Each worker that takes a claim up counts `asks` up, so the second of two changes no row."""
+    """Takes a claim. Returns False if another worker was faster.
+
+    Taking increments `asks`, so the UPDATE of the second worker matches no row.
+    """
     now = timezone.now()
-    if not _ours(found).update(asks=F("asks") + 1, asked_at=now, next_ask_at=now + LEASE):
+    if not _taken(found).update(asks=F("asks") + 1, asked_at=now, next_ask_at=now + LEASE):
         return False
     found.asks += 1
     return True
 
 
-def _ours(found: RemovalClaim) -> QuerySet[RemovalClaim]:
-    """The row, unless the claim has ended or another worker has taken it up since."""
+def _taken(found: RemovalClaim) -> QuerySet[RemovalClaim]:
+    """Returns the row; no row if the claim has ended or another worker has taken it since."""
     return RemovalClaim.objects.filter(pk=found.pk, state=_State.OPEN, asks=found.asks)
 
 
-def _carry_out(found: RemovalClaim) -> None:
+def _check(found: RemovalClaim) -> None:
     said_by_portal, said_by_server = ask(found.portal)
-    _ours(found).update(portal_said=said_by_portal, server_said=said_by_server)
+    _taken(found).update(portal_said=said_by_portal, server_said=said_by_server)
     verdict = decide(said_by_portal, said_by_server)
     now = timezone.now()
     grace = timedelta(days=settings.B24_REMOVAL_GRACE_DAYS)
     if verdict is Verdict.REMOVED:
         _remove(found, erase_after=now + grace)
         return
-    _note(found, verdict, said_by_portal, said_by_server)
+    _log(found, verdict, said_by_portal, said_by_server)
     next_at = _next_question(found, now, gives_up_at=found.claimed_at + grace, verdict=verdict)
     if next_at is not None:
-        _ours(found).update(next_ask_at=next_at)
+        _taken(found).update(next_ask_at=next_at)
     elif verdict is Verdict.UNKNOWN and said_by_server is ServerSays.CHAIN_SPENT:
-        # The grace time has passed already, and no opening brought a pair in it.
+        # The grace time is over already, and no opening has brought a pair in it.
         _remove(found, erase_after=now)
     else:
         _end_round(found, now)
 
 
-def _note(
+def _log(
     found: RemovalClaim, verdict: Verdict, portal_said: PortalSays, server_said: ServerSays
 ) -> None:
     security.warning(
@@ -175,7 +180,7 @@ def _note(
 def _next_question(
     found: RemovalClaim, now: datetime, *, gives_up_at: datetime, verdict: Verdict
 ) -> datetime | None:
-    """None where this round has no further question."""
+    """Returns when to ask again in this round; None if the round is over."""
     if found.asks <= len(ASKED_AFTER):
         return max(found.asked_from + ASKED_AFTER[found.asks - 1], now + ASKED_AFTER[0])
     if verdict is Verdict.UNKNOWN and now < gives_up_at:
@@ -184,28 +189,28 @@ def _next_question(
 
 
 def _end_round(found: RemovalClaim, now: datetime) -> None:
-    """Refuse the claim; where its event came again meanwhile, a new round begins."""
+    """Refuses the claim; begins a new round if its event came again meanwhile."""
     refused = {"state": _State.REFUSED, "next_ask_at": None}
-    if _ours(found).filter(heard_again=False).update(**refused):
+    if _taken(found).filter(heard_again=False).update(**refused):
         security.warning("claim of a removal refused (member_id %s)", found.portal.member_id)
         return
     begin = now + QUIET
-    _ours(found).update(
+    _taken(found).update(
         heard_again=False, asks=0, claimed_at=now, asked_from=begin, next_ask_at=begin
     )
 
 
 @transaction.atomic
 def _remove(found: RemovalClaim, *, erase_after: datetime) -> None:
-    """End the portal's tokens and sessions, and its proof of events; the data stay.
+    """Ends the portal's tokens, application_token and sessions; its data stay.
 
-    The portal's row is locked before the claim's and the pairs' rows, the serving pair before the
-    others: an opening and a renewal that are under way end first.
+    Locks the portal's row, then the claim's, then the serving pair's and the other pairs', so that
+    an opening or a renewal in progress ends first.
     """
     now = timezone.now()
     portal = Portal.objects.select_for_update(no_key=True).get(pk=found.portal_id)
     removed = {"removed_at": now, "erase_after": erase_after, "next_ask_at": None}
-    if not _ours(found).update(state=_State.REMOVED, **removed):
+    if not _taken(found).update(state=_State.REMOVED, **removed):
         return
     pairs = UserToken.objects.filter(portal=portal).order_by("-serves_portal", "pk")
     list(pairs.select_for_update().values_list("pk"))

@@ -1,4 +1,4 @@
-"""What is left of a portal that removed the app goes when its grace time is over.
+"""Erases the data of a portal that removed the app, after the grace time.
 
 https://apidocs.bitrix24.com/settings/app-uninstallation.html
 """
@@ -21,8 +21,11 @@ logger = logging.getLogger(__name__)
 
 @receiver(pruning)
 def erase_due(now: datetime | None = None, **kwargs: object) -> str:
-    """Erase what each such portal's administrator asked to have deleted. One that fails stays
-    whole, and the others go on; then RuntimeError is raised."""
+    """Erases the data of each portal whose grace time is over.
+
+    If a portal fails, its data stay whole and the others are still erased; then raises
+    RuntimeError.
+    """
     over = RemovalClaim.objects.filter(
         state=RemovalClaim.State.REMOVED, erase_after__lte=now or timezone.now()
     )
@@ -40,8 +43,10 @@ def erase_due(now: datetime | None = None, **kwargs: object) -> str:
 
 @transaction.atomic
 def _erase(pk: int, portal_id: int) -> bool:
-    """In one transaction, with the portal's row locked: an installation waits until it is over, and
-    then finds all of the data or none."""
+    """Erases the data of one portal. Returns False if the portal was taken up again.
+
+    Locks the portal's row, so an installation waits, and then finds all of the data or none.
+    """
     portal = Portal.objects.select_for_update().get(pk=portal_id)
     claim = RemovalClaim.objects.filter(pk=pk, state=RemovalClaim.State.REMOVED).first()
     if claim is None or portal.uninstalled_at is None:
@@ -59,8 +64,10 @@ def _erase(pk: int, portal_id: int) -> bool:
 
 @receiver(pruning)
 def forget_late_pairs(**kwargs: object) -> str:
-    """Delete pairs that an opening kept while its portal was being found removed; Bitrix24 takes
-    them no more."""
+    """Deletes the pairs that an opening stored while the removal of its portal was being found.
+
+    Bitrix24 no longer accepts them.
+    """
     gone = {"portal__uninstalled_at__isnull": False}
     count, _each = UserToken.objects.filter(**gone).delete()
     EventReceipt.objects.filter(is_proved=False, **gone).delete()

@@ -1,16 +1,17 @@
-"""Was the app removed from a portal? What the portal and the OAuth server say, and what it proves.
+"""Asks the portal and the OAuth server whether the app was removed, and decides by their answers.
 
     the portal \\ the server   installed   not installed   client refused   chain spent   nothing
     installed                 INSTALLED   REMOVED         INSTALLED        INSTALLED     INSTALLED
     application not found     INSTALLED   REMOVED         REMOVED          REMOVED       UNKNOWN
     nothing                   INSTALLED   REMOVED         UNKNOWN          UNKNOWN       UNKNOWN
 
-* The OAuth server issues the tokens, so its word about the installation is the truth. It can be
-  behind the portal for a while, which is why a claim is asked about several times.
-* "Client refused" (invalid_client, wrong_client) is documented for a removed app, and is also the
-  answer where our own client id or secret is wrong. So is, for another app's id, "chain spent"
-  (invalid_grant). Neither proves a removal unless the portal itself no longer finds the app.
-* The portal's own answer decides alone only where no pair can be renewed any more.
+* The OAuth server issues the tokens, so its answer about the installation decides. It may learn of
+  a removal later than the portal, so the servers are asked several times.
+* "Client refused" (invalid_client, wrong_client) is documented for a removed app, but the server
+  also sends it if our own client id or secret is wrong. In the same way it sends "chain spent"
+  (invalid_grant) for the client id of another app. So neither proves a removal unless the portal
+  itself no longer finds the app.
+* The portal's own answer decides alone only if no pair can be renewed any more.
 * expired_token, invalid_token, timeouts, statuses of 500 and QUERY_LIMIT_EXCEEDED prove nothing.
 
 https://apidocs.bitrix24.com/settings/oauth/error-codes.html
@@ -26,7 +27,7 @@ from b24app.rest.client import Client
 from b24app.tokens.proof import APP_INFO, PostedCredentials
 from b24app.tokens.store import PairGone, StoredCredentials
 
-# Pairs that are asked with, one after another, until one gets an answer: each can cost two calls.
+# The servers are asked with at most this many pairs, until one gets an answer: two calls for each.
 MOST_PAIRS = 3
 
 
@@ -40,7 +41,7 @@ class ServerSays(StrEnum):
     INSTALLED = "installed"
     NOT_INSTALLED = "not installed"
     CLIENT_REFUSED = "client refused"
-    CHAIN_SPENT = "chain spent"  # also where no pair is kept
+    CHAIN_SPENT = "chain spent"  # also if no pair is stored
     NOTHING = "nothing"
 
 
@@ -51,7 +52,7 @@ class Verdict(StrEnum):
 
 
 def decide(portal: PortalSays, server: ServerSays) -> Verdict:
-    """The table above."""
+    """Returns the verdict in the table above."""
     match portal, server:
         case _, ServerSays.NOT_INSTALLED:
             return Verdict.REMOVED
@@ -66,10 +67,10 @@ def decide(portal: PortalSays, server: ServerSays) -> Verdict:
 
 
 def ask(portal: Portal) -> tuple[PortalSays, ServerSays]:
-    """Ask both; waits for them. At most two calls for each of MOST_PAIRS pairs.
+    """Asks both servers; waits for them. Makes at most two calls for each of MOST_PAIRS pairs.
 
-    The serving pair is asked with first, then the newest ones. Only a chain that is spent leads on
-    to the next pair: it says nothing of the app.
+    Uses the serving pair first, then the newest ones. Goes on to the next pair only if a chain is
+    spent, which says nothing about the app.
     """
     rows = UserToken.objects.filter(portal=portal).order_by("-serves_portal", "-refreshed_at")
     answers = (PortalSays.NOTHING, ServerSays.CHAIN_SPENT)
@@ -85,8 +86,11 @@ def ask(portal: Portal) -> tuple[PortalSays, ServerSays]:
 
 
 def _ask_portal(portal: Portal, row: UserToken) -> PortalSays:
-    """One question with the stored access token, also where its hour is over: a portal looks for
-    the app before it looks at the token's age."""
+    """Calls `app.info` with the stored access token, even if it has expired: a portal looks for
+    the app before it checks the token's age.
+
+    https://apidocs.bitrix24.com/api-reference/common/system/app-info.html
+    """
     client = Client(portal.client_endpoint, PostedCredentials(row.access))
     try:
         client.read(APP_INFO)
@@ -98,8 +102,10 @@ def _ask_portal(portal: Portal, row: UserToken) -> PortalSays:
 
 
 def _is_not_found(error: Refused) -> bool:
-    """ERROR_OAUTH is what a portal passes on of any trouble with the OAuth server; its description
-    alone tells which."""
+    """Whether the portal no longer finds the app.
+
+    ERROR_OAUTH stands for any error of the OAuth server; only its description says which.
+    """
     code = error.code.upper()
     if code == "ERROR_OAUTH":
         return "not installed" in error.description.lower()
@@ -107,7 +113,10 @@ def _is_not_found(error: Refused) -> bool:
 
 
 def _ask_server(row: UserToken) -> ServerSays:
-    """One renewal; a new pair is kept."""
+    """Renews the pair, and stores the new one.
+
+    https://apidocs.bitrix24.com/settings/oauth/auto-renewal.html
+    """
     try:
         StoredCredentials(row).renew(row.access, ask_again=True)
     except PairGone:

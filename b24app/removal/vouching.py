@@ -1,9 +1,10 @@
-"""Events with an application_token that is not the stored one: does Bitrix24 vouch for them?
+"""Asks Bitrix24 to vouch for events whose application_token is not the stored one.
 
-Such an event brings an access token, and the OAuth server and the portal say whose it is. Each
-question is a call, and anyone can post an event, so a portal has one question in ASKED_EVERY, over
-all processes. Bitrix24 sends an event once: one that comes too early is kept with its tokens,
-encrypted, and a worker asks when its turn has come.
+Such an event has an access token, and the OAuth server and the portal say whose it is. Each
+question costs calls, and anyone can post an event, so all processes together ask one question in
+ASKED_EVERY for a portal. Bitrix24 sends an event once, so an event that must wait for its turn is
+stored with its encrypted tokens, and a worker asks later.
+https://apidocs.bitrix24.com/api-reference/events/safe-event-handlers.html
 """
 
 from __future__ import annotations
@@ -25,20 +26,20 @@ from b24app.rest import shares
 from b24app.rest.client import Client
 from b24app.tokens.proof import PROFILE, PostedCredentials, owner_of
 
-# Six questions a minute: a burst of forged events delays a genuine one by its number of turns.
+# Six questions a minute: each forged event delays a genuine one by one turn.
 ASKED_EVERY = timedelta(seconds=10)
-# An event is turned away where its turn would come later: sixty wait at the most. An access token
-# lives an hour, and the next administrator's opening brings the application_token as well.
+# An event is refused if its turn would come later, so at most sixty wait. An access token lives an
+# hour, and the next administrator's opening brings the application_token too.
 LONGEST_WAIT = timedelta(minutes=10)
-# What a queued event is still asked about; later its access token has expired.
+# An older queued event is refused, because its access token has expired.
 TOKENS_LIVE = timedelta(hours=1)
 
-# The events that bring a new application_token, because the old one ended with them.
+# The events that replace the application_token.
 BRING_TOKENS = frozenset({"ONAPPINSTALL", "ONAPPUPDATE"})
 
 
 class TooManyEvents(FrameError):
-    """More events of this portal wait than are worked soon."""
+    """Too many events of this portal are waiting."""
 
     status = 429
     sentence_by_default = "too_many_events"
@@ -52,15 +53,15 @@ class Proof:
     access_token: str = field(repr=False)
     server_endpoint: str | None
 
-    def packed(self) -> str:
+    def to_json(self) -> str:
         return json.dumps(asdict(self))
 
 
 @transaction.atomic
 def reserve_turn(portal: Portal) -> datetime:
-    """When the next question about this portal may be asked; that turn is taken by this call.
+    """Reserves the next turn for a question about this portal, and returns its time.
 
-    Raises TooManyEvents where that is later than LONGEST_WAIT from now.
+    Raises TooManyEvents if the turn is more than LONGEST_WAIT away.
     """
     now = timezone.now()
     rows = Portal.objects.select_for_update(no_key=True).filter(pk=portal.pk)
@@ -80,25 +81,25 @@ def keep(
     ids: Mapping[str, Any],
     ask_at: datetime,
 ) -> None:
-    """Keep an unproved event until its turn; one that is kept already stays as it is."""
+    """Stores an unproved event until its turn; does nothing if it is stored already."""
     receipt = EventReceipt(
         portal=portal,
         event=name,
         fingerprint=fingerprint,
         ids=dict(ids),
         is_proved=False,
-        proof=proof.packed(),
+        proof=proof.to_json(),
         next_try_at=ask_at,
     )
     EventReceipt.objects.bulk_create([receipt], ignore_conflicts=True)
 
 
 def is_vouched_for(portal: Portal, proof: Proof) -> bool:
-    """Whether the access token is this app's, of this portal, and an administrator's.
+    """Whether the access token is of this app, this portal and an administrator.
 
-    Each person of the portal holds a token of theirs in the browser: without the last condition
-    they could set an application_token that they made up, and forge every event from then on.
-    Raises a B24Error where either server did not say.
+    Each person of the portal has an access token in the browser. If any token were accepted, any
+    person could set an invented application_token and then forge every event.
+    Raises a B24Error if a server gave no answer.
     """
     shares.admit(portal.client_endpoint)
     try:
@@ -117,8 +118,10 @@ def is_vouched_for(portal: Portal, proof: Proof) -> bool:
 
 
 def accept(portal: Portal, name: str, application_token: str) -> None:
-    """Keep the application_token of a proved event. An update drops event bindings: the next
-    administrator who opens the app restores them."""
+    """Stores the application_token of a proved event.
+
+    An update drops event bindings; the next administrator who opens the app restores them.
+    """
     values: dict[str, Any] = {}
     if application_token != portal.application_token:
         values["application_token"] = application_token
@@ -131,7 +134,10 @@ def accept(portal: Portal, name: str, application_token: str) -> None:
 
 
 def accept_vouched(portal: Portal, name: str, application_token: str) -> None:
-    """The same for an event that Bitrix24 vouches for: a proof that the app is installed."""
+    """Does the same as `accept` for an event that Bitrix24 vouches for.
+
+    The event also proves that the app is installed, so it ends a claim of a removal.
+    """
     if name not in BRING_TOKENS:
         security.warning("a new application_token was taken (member_id %s)", portal.member_id)
     accept(portal, name, application_token)
@@ -139,8 +145,10 @@ def accept_vouched(portal: Portal, name: str, application_token: str) -> None:
 
 
 def prove_kept(receipt: EventReceipt) -> bool:
-    """Ask about a kept event; its tokens are forgotten with the answer. False where the event is
-    refused. Raises a B24Error where neither server said anything."""
+    """Asks about a stored event, and forgets its tokens with the answer.
+
+    Returns False if the event is refused. Raises a B24Error if the servers gave no answer.
+    """
     proof = Proof(**json.loads(receipt.proof))
     is_late = timezone.now() > receipt.received_at + TOKENS_LIVE
     if is_late or not is_vouched_for(receipt.portal, proof):

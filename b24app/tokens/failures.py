@@ -1,15 +1,17 @@
-"""Pairs that no longer do their work: which may come to life again, and when they are tried.
+"""Tells which token failures are final, and which are retried hourly.
 
-    INVALID_GRANT         never      the chain is spent, lost or 180 days old
-    NOT_INSTALLED         never      the app is gone, and comes back with new tokens
-    PAYMENT_REQUIRED      hourly     the subscription may have been renewed
-    AUTHORIZATION_ERROR   hourly     a dismissed person may come back
-    USER_ACCESS_ERROR     hourly     access to the app may be given again
-    ACCESS_DENIED         goes on    the person is no administrator any more; what they may do, they
-                                     may still do for the portal
+    code                  retry    reason
+    INVALID_GRANT         never    the chain is spent, lost or 180 days old
+    NOT_INSTALLED         never    the app was removed; a new installation brings new tokens
+    PAYMENT_REQUIRED      hourly   the subscription may be renewed
+    AUTHORIZATION_ERROR   hourly   a dismissed person may come back
+    USER_ACCESS_ERROR     hourly   the person may get access to the app again
+    ACCESS_DENIED         always   the person is no longer an administrator, but can still do for
+                                   the portal what their own rights allow
 
-Any of them ends with a new pair: a person's with their next opening; the portal's with that of the
-next administrator, whoever it is.
+A new pair ends each failure: a person's next opening replaces their own pair, and the next opening
+by any administrator replaces the pair that serves the portal.
+https://apidocs.bitrix24.com/settings/oauth/error-codes.html
 """
 
 from __future__ import annotations
@@ -21,17 +23,17 @@ from django.utils import timezone
 from b24app.errors import AccessDenied, Refused
 from b24app.models import UserToken
 
-# Soon enough for somebody who has just paid, and no burden to a server that keeps saying no.
+# Short enough after a subscription was paid, and long enough for a server that keeps refusing.
 TRIED_AGAIN_AFTER = timedelta(hours=1)
 
-# What a portal says of a token's person, as opposed to the token itself.
+# The codes with which a portal refuses a token's person, not the token.
 ABOUT_THE_PERSON = frozenset({"AUTHORIZATION_ERROR", "USER_ACCESS_ERROR"})
 _MAY_PASS = ABOUT_THE_PERSON | {"PAYMENT_REQUIRED"}
 _FOR_GOOD = frozenset({"INVALID_GRANT", "NOT_INSTALLED"})
 
 
 def is_out_of_use(row: UserToken) -> bool:
-    """Whether this pair is not even tried at the moment."""
+    """Whether this pair is not tried now."""
     code = row.broken_code.upper()
     if code in _MAY_PASS:
         since = row.broken_at
@@ -40,14 +42,14 @@ def is_out_of_use(row: UserToken) -> bool:
 
 
 def is_chain_spent(row: UserToken) -> bool:
-    """Whether the OAuth server refuses it for good, whatever becomes of the app."""
+    """Whether the OAuth server refuses this pair for ever, even if the app is installed again."""
     return row.broken_code.upper() == "INVALID_GRANT"
 
 
 def code_to_keep(error: Refused, *, administrators_only: bool) -> str:
-    """What to keep of a portal's refusal to the pair that serves it; "" if it can go on serving.
+    """Returns the code to store when a portal refuses the pair that serves it; "" to store none.
 
-    `administrators_only`: any of them may do what was refused, so this person is none.
+    `administrators_only`: every administrator may do what was refused, so this person is not one.
     """
     if isinstance(error, AccessDenied):
         # Its code differs between methods and builds.

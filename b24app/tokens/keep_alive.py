@@ -1,7 +1,7 @@
-"""Keeps the pairs that serve idle portals alive: a refresh token nobody uses dies on day 180.
+"""Renews the pairs that serve idle portals before they expire: a refresh token lives 180 days.
 
-Bitrix24 asks apps not to renew by the clock, so only pairs in their last days are, each once. The
-people's own pairs are left alone: whoever needs one brings a new one by opening the app.
+Bitrix24 asks apps not to renew tokens regularly, so each pair is renewed once, in its last days.
+People's own pairs are not renewed here: a person brings a new pair by opening the app.
 https://apidocs.bitrix24.com/settings/oauth/auto-renewal.html
 """
 
@@ -22,51 +22,50 @@ from b24app.models import UserToken
 from b24app.tokens.store import StoredCredentials
 
 LIFETIME = timedelta(days=180)
-# What is left of it when a pair is first renewed. Ten daily runs may fail before one is lost.
+# A pair is renewed in its last ten days, so ten daily runs may fail before it is lost.
 LAST_DAYS = timedelta(days=10)
-# Portals that installed the app on the same day are renewed on different ones.
+# Portals that installed the app on the same day are renewed on different days.
 SPREAD = timedelta(days=5)
-# For one run: some five minutes. In ten days that is 10,000 portals.
+# Renewals in one run, which take some five minutes. In ten days that is 10,000 portals.
 AT_MOST = 1000
-# Seconds between two renewals, on average: the OAuth server is everybody's.
+# Average seconds between two renewals: other apps use the OAuth server too.
 PAUSE = 0.2
-# So many failures in a row are no portal's: the server is down, or our own set-up is wrong.
+# After this many failures in a row the OAuth server is down or our own set-up is wrong.
 FAILURES_IN_A_ROW = 5
-# Rows looked at together. No cursor stays open meanwhile: SQLite could not write beside it.
+# Rows read together. No cursor stays open meanwhile, because SQLite could not write beside it.
 CHUNK = 200
 
-# Of a golden ratio's fraction of 2**32, whose multiples spread evenly over any interval.
+# The golden ratio's fraction of 2**32, whose multiples spread evenly over any interval.
 _SPREADING, _WHOLE = 2654435769, 2**32
 
 
 @dataclass(frozen=True)
 class Kept:
-    """What has become of one pair that was due: `error` is empty where it was renewed. `ours` are
-    failures that say nothing of the portal."""
+    """The outcome of one renewal."""
 
     domain: str
-    error: str = ""
-    ours: bool = False
+    error: str = ""  # "" for a success
+    is_general: bool = False  # whether the failure says nothing about this portal
 
 
 class NoAnswer(Exception):
-    """Renewal after renewal fails for a reason that is no portal's; what is due is due tomorrow."""
+    """FAILURES_IN_A_ROW renewals failed for a general reason; the next run retries them."""
 
 
 def keep(*, at_most: int = AT_MOST) -> Iterator[Kept]:
-    """Renew what is due, the oldest first, one after another; tell of each as it is done.
+    """Renews the due pairs one after another, the oldest first, and yields each outcome.
 
-    Waits for the OAuth server. Raises NoAnswer after FAILURES_IN_A_ROW.
+    Waits for the OAuth server. Raises NoAnswer after FAILURES_IN_A_ROW general failures.
     """
     in_a_row = 0
     for number, pk in enumerate(_due_pks(at_most)):
         if number:
-            pause(PAUSE * random.uniform(0.5, 1.5))  # noqa: S311 - nobody gains by guessing it
+            pause(PAUSE * random.uniform(0.5, 1.5))  # noqa: S311 - not a secret
         kept = _keep_one(pk)
         if kept is None:
             continue
         yield kept
-        in_a_row = in_a_row + 1 if kept.ours else 0
+        in_a_row = in_a_row + 1 if kept.is_general else 0
         if in_a_row >= FAILURES_IN_A_ROW:
             raise NoAnswer(kept.error)
 
@@ -88,7 +87,7 @@ def _last_days() -> QuerySet[UserToken]:
 
 
 def _due_pks(at_most: int) -> Iterator[int]:
-    """By the index on the age, chunk by chunk, each from where the last one ended."""
+    """Yields the ids of due pairs, the oldest first, and reads them in chunks by the age index."""
     rows = _last_days().order_by("refreshed_at", "pk").values_list("refreshed_at", "pk")
     given = 0
     chunk = list(rows[:CHUNK])
@@ -109,7 +108,7 @@ def _spread(pk: int) -> timedelta:
 
 
 def _keep_one(pk: int) -> Kept | None:
-    """None if somebody else has renewed the pair since, or there is no need any more."""
+    """Renews one pair. Returns None if it was renewed since, or need not be renewed any more."""
     row: UserToken | None = None
     try:
         row = _last_days().select_related("portal").filter(pk=pk).first()
@@ -119,7 +118,7 @@ def _keep_one(pk: int) -> Kept | None:
     except (ChainBroken, TokenRejected) as error:
         return Kept(_domain(pk), str(error))
     except (B24Error, WrongKey) as error:
-        return Kept(_domain(pk), str(error) or type(error).__name__, ours=True)
+        return Kept(_domain(pk), str(error) or type(error).__name__, is_general=True)
     return Kept(row.portal.domain)
 
 

@@ -1,7 +1,7 @@
-"""Encrypts what is stored anew under the first key, so that the older ones can be thrown away.
+"""Re-encrypts all stored secrets with the first key, so that the older keys can be removed.
 
-It can be stopped anywhere and started again: what is under the first key already is left alone.
-It can run beside the app: a row is locked only while it is written, as a renewal locks it.
+It can be stopped and started again: it skips rows that the first key already decrypts. It can run
+beside the app: it locks a row only while it writes it, as a renewal does.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ Rows = models.QuerySet[models.Model, dict[str, Any]]
 
 @dataclass
 class Rotation:
-    """What was done to one model's rows; `lost` are the keys of those that no key opens."""
+    """The outcome for one model."""
 
     model: type[models.Model]
-    rotated: int = 0
-    current: int = 0
-    lost: list[int] = field(default_factory=list)
+    rotated: int = 0  # rows encrypted again
+    current: int = 0  # rows that were under the first key before
+    lost: list[int] = field(default_factory=list)  # primary keys of rows that no key decrypts
 
 
 def rotate() -> Iterator[Rotation]:
-    """Bring every encrypted column of every model under the first key; a result for each model."""
+    """Re-encrypts all encrypted columns of all models; yields the outcome for each model."""
     for model in apps.get_models():
         columns = [
             column.name for column in model._meta.local_fields if isinstance(column, EncryptedField)
@@ -47,7 +47,7 @@ def rotate() -> Iterator[Rotation]:
 def _rotate_model(model: type[models.Model], columns: list[str]) -> Rotation:
     done = Rotation(model)
     last_pk = 0
-    while chunk := list(_sealed(model, columns).filter(pk__gt=last_pk).order_by("pk")[:CHUNK]):
+    while chunk := list(_encrypted(model, columns).filter(pk__gt=last_pk).order_by("pk")[:CHUNK]):
         for row in chunk:
             last_pk = row["pk"]
             if all(map(encryption.is_under_first_key, _values(row))):
@@ -61,24 +61,24 @@ def _rotate_model(model: type[models.Model], columns: list[str]) -> Rotation:
 
 
 def _rotate_row(model: type[models.Model], columns: list[str], pk: int) -> int:
-    """What was read before the lock may have been renewed since: read it again, under the lock."""
+    """Reads the row again under a lock, because a renewal may have changed it, and encrypts it."""
     with transaction.atomic():
         locked = model._default_manager.select_for_update().filter(pk=pk).values_list("pk")
         if not list(locked):
             return 0
-        row = _sealed(model, columns).get(pk=pk)
-        opened = {
-            column: encryption.decrypt(row[f"sealed_{column}"])
+        row = _encrypted(model, columns).get(pk=pk)
+        decrypted = {
+            column: encryption.decrypt(row[f"encrypted_{column}"])
             for column in columns
-            if row[f"sealed_{column}"]
+            if row[f"encrypted_{column}"]
         }
-        return model._default_manager.filter(pk=pk).update(**opened)
+        return model._default_manager.filter(pk=pk).update(**decrypted)
 
 
-def _sealed(model: type[models.Model], columns: list[str]) -> Rows:
-    """The columns as they are stored: read as plain text, they are not decrypted."""
-    sealed = {f"sealed_{column}": Cast(column, models.TextField()) for column in columns}
-    return model._default_manager.values("pk", **sealed)
+def _encrypted(model: type[models.Model], columns: list[str]) -> Rows:
+    """Returns the rows with `encrypted_<column>` as stored: a cast skips EncryptedField."""
+    stored = {f"encrypted_{column}": Cast(column, models.TextField()) for column in columns}
+    return model._default_manager.values("pk", **stored)
 
 
 def _values(row: dict[str, Any]) -> list[str]:

@@ -1,4 +1,4 @@
-"""The OAuth server: whose a token is, and new pairs. It sees neither the database nor a request.
+"""Calls the OAuth server: asks whose a token is, and gets new pairs. Does not use the database.
 
 https://apidocs.bitrix24.com/settings/oauth/index.html
 """
@@ -21,31 +21,31 @@ from b24app.rest import shares, transport
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
 
-# Seconds to connect and for the answer, together the deadline of the exchange. It is below the 20
-# seconds that SQLite's other writers wait, because a refresh holds a database lock meanwhile.
+# Seconds to connect and for the answer; their sum is the deadline of the exchange. It is below the
+# 20 seconds that other writers of SQLite wait, because a renewal holds a database lock meanwhile.
 TIMEOUT = (5.0, 10.0)
 
-# What a token lives where the answer does not say so, or says what cannot be, in seconds.
+# The life of an access token in seconds, if the answer has none, or one above the maximum.
 ACCESS_TOKEN_SECONDS = 3600
 MAX_ACCESS_TOKEN_SECONDS = 24 * 3600
-# Tokens are opaque: 32 to 70 characters have been seen, so this is only against nonsense.
+# Characters of a token. Tokens are opaque; those seen have 32 to 70.
 MAX_TOKEN = 2048
-# Ids are 32-bit in Bitrix24 and 64-bit in our database; both fit.
+# 18 digits: Bitrix24's ids have 32 bits and our columns 63.
 _ID = re.compile(r"[1-9][0-9]{0,17}")
 _TOKEN = re.compile(r"[\x21-\x7e]+")
 
-# The OAuth servers of Bitrix24 itself. A request that names any other is not followed there.
+# Bitrix24's own OAuth servers. The app calls no other server that a request names.
 SERVERS = frozenset({"oauth.bitrix.info", "oauth.bitrix24.tech"})
 
 
 @dataclass(frozen=True)
 class TokenPair:
-    """An access token, the refresh token that replaces it once, and whose they are.
+    """An access token and the refresh token that replaces both once.
 
-    What an answer leaves out is "" or None. Without `access` a pair can only be renewed.
+    A field that the answer does not have is "" or None.
     """
 
-    access: str = field(repr=False)
+    access: str = field(repr=False)  # if "", the pair can only be renewed
     refresh: str = field(repr=False)
     expires_at: datetime
     member_id: str
@@ -58,12 +58,12 @@ class TokenPair:
 
 @dataclass(frozen=True)
 class TokenOwner:
-    """What the OAuth server says of an access token: which app, which portal, which person."""
+    """The app, the portal and the person of an access token, by the OAuth server."""
 
     client_id: str
     member_id: str
     user_id: int
-    # As the server wrote it, "" if it did not: `portal_address` reads it.
+    # Not checked; "" if the answer has none. `portal_address` parses it.
     client_endpoint: str = ""
     domain: str = ""
     installed: bool = False
@@ -71,7 +71,7 @@ class TokenOwner:
 
 
 class CodeRefused(ChainBroken):
-    """The code is unknown, used, or older than its 30 seconds."""
+    """The code is unknown, was used before, or is older than its 30 seconds."""
 
     @property
     def sentence(self) -> StrOrPromise:
@@ -82,15 +82,20 @@ class CodeRefused(ChainBroken):
 
 
 def authorize_url(portal_origin: str, *, state: str) -> str:
-    """Where a person allows the app on their portal, to come back with a code and our state."""
+    """Returns the page of the portal where a person allows the app.
+
+    Bitrix24 then sends the person back with a code and `state`.
+    https://apidocs.bitrix24.com/settings/oauth/index.html
+    """
     query = urlencode({"client_id": settings.B24_CLIENT_ID, "state": state})
     return f"{portal_origin}/oauth/authorize/?{query}"
 
 
 def exchange_code(code: str) -> TokenPair:
-    """The first pair for a code, which lives 30 seconds and is good once.
+    """Returns the first pair for a code, which lives 30 seconds and can be used once.
 
-    Raises CodeRefused if that is over, else as `refresh` does.
+    Raises CodeRefused if the code is not valid, else what `refresh` raises.
+    https://apidocs.bitrix24.com/settings/oauth/index.html
     """
     try:
         return _pair({"grant_type": "authorization_code", "code": code})
@@ -101,10 +106,10 @@ def exchange_code(code: str) -> TokenPair:
 
 
 def refresh(refresh_token: str) -> TokenPair:
-    """A new pair; the one it came from is spent by this, so never ask twice for the same.
+    """Returns a new pair. The refresh token is spent by this, so never send the same one twice.
 
-    Raises ChainBroken if there will be no new pair, another Refused if our own set-up is wrong,
-    NeverSent or OutcomeUnknown if the server did not answer, OAuthBusy if too many others wait for
+    Raises ChainBroken if the pair can never be renewed, another Refused if our own set-up is wrong,
+    NeverSent or OutcomeUnknown if the server did not answer, OAuthBusy if too many calls wait for
     it.
     https://apidocs.bitrix24.com/settings/oauth/auto-renewal.html
     """
@@ -112,10 +117,12 @@ def refresh(refresh_token: str) -> TokenPair:
 
 
 def token_owner(access_token: str, *, server_endpoint: str | None = None) -> TokenOwner:
-    """Whose token this is, by the OAuth server's `app.info`; the portal itself could lie.
+    """Asks the OAuth server's `app.info` whose token this is; the portal itself could lie.
 
-    `server_endpoint` is what the opening or event named: followed to Bitrix24's own servers only.
-    Raises OutcomeUnknown for an answer that does not say which app, portal and person.
+    `server_endpoint` is the server that the opening or event names; it is called only if it is one
+    of SERVERS. Raises Refused if the server rejects the token, OutcomeUnknown if the answer lacks
+    the app, the portal or the person, NeverSent or OAuthBusy if the server was not called.
+    https://apidocs.bitrix24.com/settings/oauth/index.html
     """
     url = f"{_server(server_endpoint)}/rest/app.info"
     with shares.of_oauth_server("questions", shares.OAUTH_QUESTIONS):
@@ -137,13 +144,13 @@ def token_owner(access_token: str, *, server_endpoint: str | None = None) -> Tok
 def _server(server_endpoint: str | None) -> str:
     try:
         host = urlsplit(server_endpoint or "").hostname
-    except ValueError:  # Not an address at all.
+    except ValueError:  # Not a URL.
         host = None
     return f"https://{host}" if host in SERVERS else settings.B24_OAUTH_URL
 
 
 def _pair(grant: Mapping[str, str]) -> TokenPair:
-    # In the body: a secret in an address ends up in the logs of every machine on the way.
+    # In the body, because every machine on the way may log the address.
     fields = {
         "client_id": settings.B24_CLIENT_ID,
         "client_secret": settings.B24_CLIENT_SECRET,
@@ -156,13 +163,13 @@ def _pair(grant: Mapping[str, str]) -> TokenPair:
     lifetime = _lifetime(answer.get("expires_in")) if access else 0
     return TokenPair(
         access=access,
-        # The one field that the answer must have: the pair that it came for is spent now.
+        # The only field that the answer must have: the old pair is spent now.
         refresh=_needed_token(answer, "refresh_token"),
-        # By our own clock: theirs may differ from it.
+        # By our own clock, from which the server's may differ.
         expires_at=asked_at + timedelta(seconds=lifetime),
         member_id=_optional_text(answer, "member_id"),
         user_id=_id(answer.get("user_id")),
-        # `domain` beside it is the OAuth server's.
+        # Not `domain`, which is the OAuth server's own.
         client_endpoint=_optional_text(answer, "client_endpoint"),
         scope=_scope(answer.get("scope")),
         server_endpoint=_optional_text(answer, "server_endpoint"),
@@ -200,10 +207,10 @@ def _needed_token(answer: Mapping[str, Any], name: str) -> str:
 
 
 def _id(value: object) -> int | None:
-    """A positive id, sent as a number or as text; None for anything else."""
+    """Returns a positive id that was sent as a number or as text; None for anything else."""
     if isinstance(value, bool) or not isinstance(value, int | str):
         return None
-    # A number of thousands of digits cannot be made text.
+    # Python refuses to convert a number with thousands of digits to text.
     if isinstance(value, int) and not 0 < value < 10**18:
         return None
     return int(value) if _ID.fullmatch(str(value)) else None

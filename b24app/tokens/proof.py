@@ -1,4 +1,4 @@
-"""Whose token is this: what Bitrix24 is asked before anything posted to us is believed."""
+"""Asks Bitrix24 about a posted token, which proves who posted it: which app, portal and person."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from b24app.tokens import oauth
 from b24app.untrusted.numbers import whole
 from b24app.untrusted.text import cut
 
-# As long as its column; what is kept is compared with what is read, both cut.
+# The length of the column. The stored code is compared with later answers, so both are cut.
 APP_CODE_LENGTH = 255
 NAME_LENGTH = 100
 
 
 class PostedCredentials:
-    """A posted access token. It is not renewed: whoever posted it can post a newer one."""
+    """A posted access token. It is not renewed: the browser that posted it can post a newer one."""
 
     def __init__(self, access: str) -> None:
         self._access = access
@@ -46,22 +46,21 @@ class PostedCredentials:
 
 @dataclass(frozen=True)
 class AppInfo:
-    """This application as the portal knows it: its number there and its code."""
+    """This application in the portal's `app.info`."""
 
-    id: int
+    id: int  # of the application in this portal
     code: str
 
 
 @dataclass(frozen=True)
 class Profile:
-    """A person. `time_zone` is an IANA name, empty where the person has chosen none; `utc_offset`
-    is not theirs, but that of the portal's server, None where its answer did not show it."""
+    """A person, by the portal's `profile`."""
 
     user_id: int
     is_admin: bool
     name: str
-    time_zone: str = ""
-    utc_offset: timedelta | None = None
+    time_zone: str = ""  # an IANA name; "" if the person has chosen none
+    utc_offset: timedelta | None = None  # of the portal's server; None if the answer has none
 
 
 def _app_info(answer: Answer) -> AppInfo:
@@ -84,7 +83,7 @@ def _profile(answer: Answer) -> Profile:
                 zone if isinstance(zone, str) else "",
                 answer.offset,
             )
-        case dict() | list() as nobody if not nobody:
+        case dict() | list() as empty if not empty:
             raise TokenRejected("authorization_error", "the profile of a dismissed user", 200)
     raise OutcomeUnknown("profile: an unknown shape")
 
@@ -105,10 +104,10 @@ PROFILE = Query("profile", _profile)
 def owner_of(
     access: str, *, member_id: str, server_endpoint: str | None = None
 ) -> oauth.TokenOwner:
-    """Ask the OAuth server about a posted token, and demand that it is ours, for this portal.
+    """Asks the OAuth server whose a posted token is.
 
-    Raises OpeningRefused if it is not, or is unknown there; NeverSent, QueryLimit or OutcomeUnknown
-    if the server could not say, which proves nothing either way.
+    Raises OpeningRefused if the token is unknown, or is not of this app and this portal; NeverSent,
+    QueryLimit or OutcomeUnknown if the server gave no answer, which proves nothing.
     """
     try:
         owner = oauth.token_owner(access, server_endpoint=server_endpoint)
@@ -124,9 +123,9 @@ def owner_of(
 
 
 def address_of(owner: oauth.TokenOwner) -> PortalAddress:
-    """Where the OAuth server says the portal is.
+    """Returns the portal's address, by the OAuth server.
 
-    Raises AddressNotUnderstood, or AddressForbidden if this app never calls such an address.
+    Raises AddressNotUnderstood, or AddressForbidden if this app never calls the address.
     """
     try:
         return portal_address.parse_callable(owner.client_endpoint)
@@ -138,11 +137,11 @@ def address_of(owner: oauth.TokenOwner) -> PortalAddress:
 
 
 def refusal(reason: str, *, member_id: str) -> OpeningRefused:
-    """The error to raise; the reason is for the security log only."""
+    """Logs why an opening is refused, and returns the error to raise."""
     security.warning("opening refused: %s (member_id %s)", reason, member_id)
     return OpeningRefused(reason)
 
 
 def origin_of(client_endpoint: str) -> str:
-    """scheme://host[:port] of a portal's REST address. Raises AddressNotUnderstood."""
+    """Returns scheme://host[:port] of a portal's REST address. Raises AddressNotUnderstood."""
     return portal_address.parse(client_endpoint).origin

@@ -1,4 +1,4 @@
-"""The compromise drill: a portal's tokens, its proof of events and its sessions end at once."""
+"""Revokes a portal's secrets after a compromise: tokens, application_token and sessions."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from b24app.monitoring.logs import security
 
 @transaction.atomic
 def revoke(portal: Portal) -> int:
-    """Forget every secret of the portal and refuse every page that is open there; answers how many
-    pairs are gone.
+    """Deletes all secrets of the portal and ends its sessions. Returns the number of pairs deleted.
 
-    It stays installed: its next openings bring new tokens, an administrator's those that serve it
-    and the application_token. A renewal under way ends first; none can begin without its row.
+    The app stays installed. A person's next opening brings a new pair; an administrator's brings
+    the pair that serves the portal and the application_token. A renewal in progress ends first,
+    and no other can begin without its row.
     """
     Portal.objects.filter(pk=portal.pk).update(
         application_token="", session_generation=F("session_generation") + 1

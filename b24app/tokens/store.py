@@ -1,4 +1,4 @@
-"""Keeps pairs of tokens and renews them: each refresh token is spent once, whoever else waits."""
+"""Stores pairs of tokens and renews them, so that each refresh token is spent only once."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ from b24app.rest import portal_address, shares
 from b24app.rest.portal_address import PortalAddress
 from b24app.tokens import failures, oauth
 
-# A token is good for a call if it outlives the longest one: a write may wait 70 seconds.
+# A token is renewed before a call that it might not outlive: a write may take 70 seconds.
 MARGIN = timedelta(seconds=120)
-# When the OAuth server last left a renewal without an answer. Whoever waited for a lock meanwhile
-# is told so, instead of waiting for the server as well, one after another.
+# A cache key: when the OAuth server last left a renewal without an answer. Renewals that waited
+# for a lock meanwhile fail at once, instead of waiting for the server one after another.
 _UNANSWERED = "b24app.tokens.unanswered"
-_LONGEST_WAIT = 60  # seconds; nobody waits for a lock that long
+_LONGEST_WAIT = 60  # seconds; longer than any wait for a lock
 
 
 class PairGone(ChainBroken):
-    """The pair was deleted while it was in use; neither server said anything about it."""
+    """The pair was deleted while it was in use; neither server was asked."""
 
 
 class Pair(Protocol):
-    """Tokens to keep; a TokenPair is one."""
+    """Tokens to store, such as a TokenPair."""
 
     @property
     def access(self) -> str: ...
@@ -52,7 +52,7 @@ class Pair(Protocol):
 
 
 def store_user_pair(portal: Portal, pair: Pair) -> UserToken:
-    """Keep a person's own pair, in place of the one they had."""
+    """Stores a person's own pair, and replaces the one they had."""
     row, _ = UserToken.objects.update_or_create(
         portal=portal, user_id=pair.user_id, serves_portal=False, defaults=_columns(pair)
     )
@@ -60,9 +60,8 @@ def store_user_pair(portal: Portal, pair: Pair) -> UserToken:
 
 
 def replace_user_pair(portal: Portal, pair: Pair) -> None:
-    """As `store_user_pair`, in one statement where there is one to be replaced: every opening is
-    such a case but a person's first."""
-    # Whose it is was asked before: only a renewal's answer may leave it out.
+    """Does the same as `store_user_pair`, in one statement if the person has a pair already."""
+    # The pair of an opening always has a user: only the answer to a renewal may lack one.
     user_id = cast(int, pair.user_id)
     own = UserToken.objects.filter(portal=portal, user_id=user_id, serves_portal=False)
     if not own.update(**_columns(pair)):
@@ -70,7 +69,7 @@ def replace_user_pair(portal: Portal, pair: Pair) -> None:
 
 
 def store_portal_pair(portal: Portal, pair: Pair) -> UserToken:
-    """Keep the pair that serves the whole portal, in place of the one it had."""
+    """Stores the pair that serves the whole portal, and replaces the one it had."""
     row, _ = UserToken.objects.update_or_create(
         portal=portal, serves_portal=True, defaults={"user_id": pair.user_id, **_columns(pair)}
     )
@@ -78,9 +77,9 @@ def store_portal_pair(portal: Portal, pair: Pair) -> UserToken:
 
 
 def user_credentials(portal: Portal, user_id: int) -> StoredCredentials:
-    """The person's own token. Raises ChainBroken if they never opened the app.
+    """Returns the person's own token. Raises ChainBroken if none is kept.
 
-    Of an administrator the only pair may be that which serves the portal: a chain is kept once.
+    An administrator's only pair may be the one that serves the portal: a chain is stored once.
     """
     rows = UserToken.objects.filter(portal=portal, user_id=user_id)
     row = rows.order_by("serves_portal").first()
@@ -91,8 +90,11 @@ def user_credentials(portal: Portal, user_id: int) -> StoredCredentials:
 
 
 def portal_credentials(portal: Portal) -> StoredCredentials:
-    """The installer's token. Raises ChainBroken if none is kept, or it is known to be no good: then
-    nobody has to wait for the portal to say so again."""
+    """Returns the token that serves the portal.
+
+    Raises ChainBroken if none is kept, or if it is known not to work; then the portal is not asked
+    again.
+    """
     row = UserToken.objects.filter(portal=portal, serves_portal=True).first()
     if row is None:
         raise ChainBroken("NOT_INSTALLED", "no pair of this portal is kept")
@@ -103,7 +105,7 @@ def portal_credentials(portal: Portal) -> StoredCredentials:
 
 
 class StoredCredentials:
-    """The access token of one row, read when this is made; the database is asked to renew only."""
+    """The token pair of one row, read when this is made. Only a renewal reads the row again."""
 
     def __init__(self, row: UserToken) -> None:
         self._pk, self._user_id = row.pk, row.user_id
@@ -113,9 +115,10 @@ class StoredCredentials:
         self._refreshed_at = row.refreshed_at
 
     def access_token(self) -> str:
-        """A token that outlives the call it is for, renewed first if need be; raises as `renew`.
+        """Returns a token that outlives the next call, renewed first if needed.
 
-        While the old one lasts, it serves where no new one can be had.
+        If the renewal fails before the old token has expired, returns the old token. Raises what
+        `renew` raises.
         """
         if self._expires_at - timezone.now() > MARGIN:
             return self._access
@@ -127,50 +130,51 @@ class StoredCredentials:
             return self._access
 
     def renew(self, stale: str, *, ask_again: bool = False) -> str:
-        """A token other than `stale`: the one somebody else has fetched meanwhile, or a new one.
+        """Returns a token other than `stale`: one that another process has fetched, or a new one.
 
-        The row is locked from before the refresh token is read until the new pair is committed: the
-        server takes each refresh token once, and a second user of it would lose the chain.
+        The row is locked before its refresh token is read and until the new pair is committed. The
+        server accepts each refresh token once, so a second use of it would lose the chain.
 
-        What can be lost: between the server's answer and our commit the new pair is in this
-        process's memory alone, and the old refresh token is spent. A process that dies there, or an
-        answer that is lost on its way, leaves a row whose next renewal is answered invalid_grant,
-        which is kept. Nothing can bring that chain back, and nobody has to: the next opening brings
-        a new one, of a person their own, of an administrator that which serves the portal.
+        A pair can still be lost. Between the server's answer and the commit, the new pair is only
+        in the memory of this process, and the old refresh token is spent. If the process dies then,
+        or the answer is lost on its way, the next renewal gets invalid_grant, which is stored. That
+        chain cannot be restored. The person's next opening brings a new pair, and an
+        administrator's next opening brings one that serves the portal.
 
-        `ask_again`: the OAuth server is also asked about a pair that it refused before, unless its
-        chain is spent.
+        `ask_again`: also renews a pair that the OAuth server refused before, unless its chain is
+        spent.
 
-        Raises ChainBroken if there will be no new pair (kept on the row, so that nobody asks
-        again), PairGone if the row is deleted, another Refused if our own set-up is wrong,
+        Raises ChainBroken if the pair can never be renewed (stored on the row, so that it is not
+        tried again), PairGone if the row is deleted, another Refused if our own set-up is wrong,
         TokenRejected if the answer is another person's pair, NeverSent or OutcomeUnknown if the
-        OAuth server did not answer, PortalBusy if too many requests wait for the portal or for that
-        server.
+        OAuth server did not answer, PortalBusy if too many requests wait for the portal or for the
+        OAuth server.
+        https://apidocs.bitrix24.com/settings/oauth/auto-renewal.html
         """
-        # Before the lock: a refused renewal must not hold up others.
+        # Before the lock, so that a refused renewal does not delay others.
         with shares.of_portal(self._endpoint):
             return self._renew(stale, ask_again=ask_again)
 
     def _renew(self, stale: str, *, ask_again: bool) -> str:
         asked_at = time.time()
-        # durable: inside an outer transaction the new pair could still be rolled back, and lost.
+        # durable: an outer transaction could roll the new pair back, and lose it.
         with transaction.atomic(durable=True):
-            row = self._locked()
+            row = self._locked_row()
             found = _fetch(row, asked_at, ask_again) if row.access == stale else None
         if isinstance(found, ChainBroken):
             raise found
         if found is not None:
-            _note_address(row.portal, found.client_endpoint)
+            _update_address(row.portal, found.client_endpoint)
             if not found.access:
                 raise NeverSent("a renewal brought a refresh token and no access token")
         self._access, self._expires_at = row.access, row.expires_at
         self._refreshed_at = row.refreshed_at
         return row.access
 
-    def note_refusal(self, error: Refused, administrators_only: bool) -> None:
-        """Keep in mind that the portal refuses this pair's person what the portal's pair is for.
+    def record_refusal(self, error: Refused, administrators_only: bool) -> None:
+        """Records that the portal refuses this person something that the serving pair has to do.
 
-        Another pair that has come into the row since is not meant.
+        Does nothing if the row holds another pair by now.
         """
         code = failures.code_to_keep(error, administrators_only=administrators_only)
         if not code:
@@ -181,8 +185,11 @@ class StoredCredentials:
         if rows.exclude(**known).update(broken_code=code, broken_at=now):
             security.warning("the pair of user %s serves no longer: %s", self._user_id, error)
 
-    def _locked(self) -> UserToken:
-        """The row as it is now. SQLite locks by the transaction itself, which is IMMEDIATE."""
+    def _locked_row(self) -> UserToken:
+        """Returns the present row, locked. In SQLite the IMMEDIATE transaction itself locks.
+
+        Raises PairGone if it is deleted.
+        """
         rows = UserToken.objects.select_related("portal").select_for_update(of=("self",))
         row = rows.filter(pk=self._pk).first()
         if row is None:
@@ -191,12 +198,14 @@ class StoredCredentials:
 
 
 def _fetch(row: UserToken, asked_at: float, ask_again: bool) -> oauth.TokenPair | ChainBroken:
-    """Fetch a new pair into the locked row. A broken chain is returned, not raised: the caller's
-    transaction has to commit it."""
+    """Fetches a new pair into the locked row.
+
+    Returns ChainBroken instead of raising it, so that the caller's transaction commits the row.
+    """
     if failures.is_out_of_use(row) and not (ask_again and not failures.is_chain_spent(row)):
         return ChainBroken(row.broken_code, "known from an earlier call")
     if cache.get(_UNANSWERED, 0) > asked_at:
-        raise NeverSent("the OAuth server did not answer whoever came before")
+        raise NeverSent("the OAuth server did not answer the renewal before this one")
     try:
         pair = oauth.refresh(row.refresh)
     except ChainBroken as error:
@@ -208,7 +217,7 @@ def _fetch(row: UserToken, asked_at: float, ask_again: bool) -> oauth.TokenPair 
     except (NeverSent, OutcomeUnknown):
         cache.set(_UNANSWERED, time.time(), _LONGEST_WAIT)
         raise
-    # What the answer leaves out is as it was: the old pair is spent, so the new one is kept.
+    # Accepts an answer without a portal or a person: the old pair is spent.
     is_portals = pair.member_id in ("", row.portal.member_id)
     if not is_portals or pair.user_id not in (None, row.user_id):
         security.error(
@@ -219,7 +228,7 @@ def _fetch(row: UserToken, asked_at: float, ask_again: bool) -> oauth.TokenPair 
             pair.user_id,
             pair.member_id,
         )
-        raise TokenRejected("INVALID_TOKEN", "the new pair is somebody else's", 200)
+        raise TokenRejected("INVALID_TOKEN", "the new pair is another person's", 200)
     columns = _columns(pair)
     for name, value in columns.items():
         setattr(row, name, value)
@@ -227,8 +236,8 @@ def _fetch(row: UserToken, asked_at: float, ask_again: bool) -> oauth.TokenPair 
     return pair
 
 
-def _note_address(portal: Portal, client_endpoint: str) -> None:
-    """Keep the address of a portal that was renamed; one that cannot be used changes nothing."""
+def _update_address(portal: Portal, client_endpoint: str) -> None:
+    """Stores the new address of a portal that was renamed; ignores one that cannot be used."""
     if client_endpoint in ("", portal.client_endpoint):
         return
     try:
@@ -244,7 +253,7 @@ def _note_address(portal: Portal, client_endpoint: str) -> None:
 
 
 def keep_address(portal: Portal, address: PortalAddress) -> bool:
-    """Keep an address that the OAuth server named. Returns whether it is another than before."""
+    """Stores an address from the OAuth server. Returns whether it differs from the old one."""
     if portal.client_endpoint == address.endpoint:
         return False
     security.warning("portal moved to %s (member_id %s)", address.endpoint, portal.member_id)
