@@ -1,4 +1,4 @@
-"""The network address that a request comes from, as the nearest trusted proxy saw it."""
+"""Finds the network address that a request comes from, as the first trusted proxy saw it."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from ipaddress import IPv6Address, ip_address, ip_network
 from django.conf import settings
 from django.http import HttpRequest
 
-# Providers give a customer a whole /64: one machine can use any address in it.
+# The prefix length that providers give to a customer: one machine can use any address in it.
 _IPV6_NETWORK = 64
 
 
 def of_request(request: HttpRequest) -> str:
-    """The client's IP address; "" where the server passes none (a UNIX socket without a proxy).
+    """Returns the client's IP address; "" if the server has none (a UNIX socket without a proxy).
 
-    Each proxy appends the address that it saw to X-Forwarded-For, so of that list only the last
-    TRUSTED_PROXIES entries were written by our own proxies; the client may have made up the rest.
+    Each proxy appends the address that it saw to X-Forwarded-For. So our own proxies wrote the last
+    TRUSTED_PROXIES entries; the client may have invented the others.
     """
     peer = str(request.META.get("REMOTE_ADDR") or "")
     trusted = settings.TRUSTED_PROXIES
@@ -31,9 +31,8 @@ def of_request(request: HttpRequest) -> str:
 
 
 def network_of(request: HttpRequest) -> str:
-    """What counts as one sender: an IPv4 address, or the first address of an IPv6 one's /64.
-
-    "" where the address is not known.
+    """Returns the client's network, which counts as one sender: an IPv4 address, or the first
+    address of an IPv6 /64; "" if the address is not known.
     """
     text = of_request(request)
     try:

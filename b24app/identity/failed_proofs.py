@@ -1,8 +1,8 @@
-"""Remembers that openings of a portal failed their proof, and bounds what further ones may cost.
+"""Records failed proofs of openings, and limits the questions that further ones may cause.
 
-Anybody can post an opening with a portal's member_id, which is no secret. Usually a screen is read
-while the proof is under way, part of it with the portal's own token. While a proof of the portal
-has failed lately, an opening is proved first and read afterwards.
+Anyone can post an opening with a portal's member_id, which is no secret. Usually the app reads a
+screen at the same time as it proves the opening, in part with the portal's own token. For a while
+after a failed proof, it proves each opening of that portal first, and then reads the screen.
 """
 
 from __future__ import annotations
@@ -23,45 +23,45 @@ from b24app.models import FailedProof, Portal, QuestionPace
 from b24app.monitoring.logs import security
 from b24app.signals import pruning
 
-# How long after a failure openings are proved first. It costs each of them a round trip.
+# For this long after a failure openings are proved first, which costs each a round trip.
 LATELY = timedelta(minutes=5)
-# A flood writes the time of its last failure this often, not each time.
-NOTED_AGAIN_AFTER = timedelta(seconds=30)
+# During a flood, the time of the last failure is stored this often, not each time.
+RECORDED_AGAIN_AFTER = timedelta(seconds=30)
 
-# Questions to the OAuth server that one network may cause about one portal: so many at once, then
-# one in each interval. Questions about genuine tokens do not count.
+# Questions to the OAuth server that one network may cause about one portal: BURST at once, then one
+# in each INTERVAL. Questions about genuine tokens do not count.
 BURST = 120
 INTERVAL = timedelta(seconds=0.5)
-# A person waits so long for their turn behind a flood from their own network.
+# A person waits at most this long for a turn during a flood from their own network.
 LONGEST_WAIT = timedelta(seconds=3)
-# Unused for so long, a row says the same as no row.
+# A row that was not used for this long has no effect any more, and is deleted.
 KEPT_FOR = timedelta(hours=1)
 
 _SALT = "b24app.failed_proofs"
 
 
-def lately(portal: Portal) -> bool:
+def failed_lately(portal: Portal) -> bool:
     """Whether a proof of this portal has failed lately, in any process.
 
-    Costs no statement if the portal was read with `failed_proof` joined.
+    Makes no query if the portal was read with `failed_proof` joined.
     """
     found: FailedProof | None = getattr(portal, "failed_proof", None)
     return found is not None and found.last_at > timezone.now() - LATELY
 
 
-def note(portal: Portal) -> None:
-    """Remember that a proof of this portal has failed just now."""
+def record(portal: Portal) -> None:
+    """Records that a proof of this portal has failed now."""
     now = timezone.now()
     row, is_new = FailedProof.objects.get_or_create(portal=portal, defaults={"last_at": now})
-    if not is_new and row.last_at < now - NOTED_AGAIN_AFTER:
+    if not is_new and row.last_at < now - RECORDED_AGAIN_AFTER:
         FailedProof.objects.filter(pk=row.pk).update(last_at=now)
 
 
 def take_turn(request: HttpRequest, about: str) -> str:
-    """Wait for this network's turn to have a question asked; returns what `give_back` takes.
+    """Waits for this network's turn for a question to the OAuth server.
 
-    `about` names what is asked: questions about different things have turns of their own. Raises
-    TooManyOpenings where the turn is too far off.
+    `about` is what the question is about, such as a member_id; each has its own turns. Returns a
+    key for `give_back`. Raises TooManyOpenings if the turn is more than LONGEST_WAIT away.
     """
     text = f"{about} {client_address.network_of(request)}"
     key = salted_hmac(_SALT, text, algorithm="sha256").hexdigest()
@@ -83,7 +83,7 @@ def take_turn(request: HttpRequest, about: str) -> str:
 
 
 def give_back(key: str) -> None:
-    """The question was about a genuine token, so it does not count."""
+    """Gives a turn back after a question about a genuine token, which does not count."""
     QuestionPace.objects.filter(key=key).update(free_at=F("free_at") - INTERVAL)
 
 

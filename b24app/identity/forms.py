@@ -1,4 +1,4 @@
-"""What a portal posts into a frame, checked before anything is done with it."""
+"""Parses and checks what a portal posts when it opens the app in a frame."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from django.utils import timezone
 from b24app.errors import BadInput
 from b24app.tokens.oauth import ACCESS_TOKEN_SECONDS, MAX_ACCESS_TOKEN_SECONDS, MAX_TOKEN, TokenPair
 
-# The largest genuine opening is about 2 KB: two tokens, a scope list and a page's parameters.
+# The largest genuine opening has about 2 KB: two tokens, a list of scopes and the parameters.
 MAX_BODY = 64 * 1024
 MAX_OPTIONS = 16 * 1024
-# Ids are 32-bit in Bitrix24 and 64-bit in our database; both fit.
+# 18 digits: Bitrix24's ids have 32 bits and our columns 63.
 _POSITIVE_ID = re.compile(r"[1-9][0-9]{0,17}")
 _LANGUAGE = re.compile(r"[a-z]{2}(?:[_-][a-zA-Z]{2,4})?")
 
 
 def positive_id(value: object) -> int:
-    """An id from a portal, which sends numbers or text; raises BadInput for anything else."""
+    """Returns an id that a portal sent as a number or text. Raises BadInput for anything else."""
     if isinstance(value, bool) or not isinstance(value, int | str):
         raise BadInput("an id is neither a number nor text")
     if not _POSITIVE_ID.fullmatch(str(value)):
@@ -33,7 +33,7 @@ def positive_id(value: object) -> int:
 
 
 class OptionalText(forms.RegexField):
-    """A field that nothing depends on: "" where it is absent, or has not the form of `regex`."""
+    """A field that is not needed: "" if it is absent or does not match `regex`."""
 
     def __init__(self, regex: str, *, max_length: int) -> None:
         super().__init__(regex, max_length=max_length, required=False, strip=False)
@@ -49,31 +49,31 @@ _OPAQUE = r"\A[\x21-\x7e]+\Z"
 
 
 def opaque(*, required: bool = True) -> forms.RegexField:
-    """A token or a code: printable ASCII without spaces, nothing known of its length."""
+    """Returns a field for a token or a code: printable ASCII without spaces."""
     return forms.RegexField(_OPAQUE, max_length=MAX_TOKEN, required=required, strip=False)
 
 
 def optional_token() -> OptionalText:
-    """A token that an opening or an event can do without; "" for one that is no token."""
+    """Returns a field for a token that may be missing; "" for an invalid one too."""
     return OptionalText(_OPAQUE, max_length=MAX_TOKEN)
 
 
 def member() -> forms.RegexField:
-    """member_id: a portal's name that never changes, an MD5 in hex so far."""
+    """Returns a field for member_id, the portal's permanent id: so far an MD5 in hex."""
     return forms.RegexField(r"\A[0-9A-Za-z]{1,64}\Z")
 
 
 def endpoint() -> forms.RegexField:
-    """An address that names its OAuth server; only `oauth.py` decides whether to follow it."""
+    """Returns a field for the address of an OAuth server; `oauth.py` decides whether to call it."""
     return OptionalText(_OPAQUE, max_length=255)
 
 
 class BodyTooLarge(BadInput):
-    """The body is larger than any form of the app or of Bitrix24."""
+    """The body is larger than any form that Bitrix24 or the app sends."""
 
 
 def check_body_size(request: HttpRequest) -> None:
-    """Raise BodyTooLarge before a body is read that is larger than anything Bitrix24 sends."""
+    """Raises BodyTooLarge, before the body is read, if it is larger than MAX_BODY."""
     try:
         length = int(request.META.get("CONTENT_LENGTH") or 0)
     except ValueError as error:
@@ -83,7 +83,10 @@ def check_body_size(request: HttpRequest) -> None:
 
 
 class FrameForm(forms.Form):
-    """https://apidocs.bitrix24.com/settings/oauth/simple-way.html"""
+    """The fields that a portal posts when it opens the app.
+
+    https://apidocs.bitrix24.com/settings/oauth/simple-way.html
+    """
 
     AUTH_ID = opaque()
     REFRESH_ID = opaque()
@@ -96,16 +99,18 @@ class FrameForm(forms.Form):
     SERVER_ENDPOINT = endpoint()
 
     def clean_AUTH_EXPIRES(self) -> int:  # noqa: N802 - Django's name for it
-        """Seconds; a token's usual life where the portal sends no such number."""
+        """Returns seconds; an hour if the portal sends no valid number."""
         seconds = int(self.cleaned_data["AUTH_EXPIRES"] or ACCESS_TOKEN_SECONDS)
         return seconds if 0 < seconds <= MAX_ACCESS_TOKEN_SECONDS else ACCESS_TOKEN_SECONDS
 
     def clean_PLACEMENT_OPTIONS(self) -> dict[str, Any]:  # noqa: N802 - Django's name for it
-        """The JSON object; an empty one for anything else. A screen that needs one of its values
-        refuses for itself."""
+        """Returns the JSON object; an empty one for anything else.
+
+        A screen that needs a value of it checks for the value.
+        """
         try:
             options = json.loads(self.cleaned_data["PLACEMENT_OPTIONS"] or "{}")
-            # Half a surrogate pair can be written in JSON, but neither shown nor stored.
+            # JSON can contain half a surrogate pair, which can be neither shown nor stored.
             json.dumps(options, ensure_ascii=False).encode()
         except (ValueError, RecursionError):
             return {}
@@ -114,7 +119,7 @@ class FrameForm(forms.Form):
 
 @dataclass(frozen=True)
 class Posted:
-    """The fields of an opening, unproved. DOMAIN is left out, because nothing ever proves it."""
+    """The fields of an opening, unproved. DOMAIN is ignored, because nothing proves it."""
 
     member_id: str
     access: str = field(repr=False)
@@ -128,7 +133,7 @@ class Posted:
     language: str
 
     def pair(self, *, user_id: int, client_endpoint: str) -> TokenPair:
-        """The posted tokens as ones to keep; only proof makes them this user's."""
+        """Returns the posted tokens as a pair to store. The caller must have proved the user."""
         return TokenPair(
             access=self.access,
             refresh=self.refresh,
@@ -140,7 +145,7 @@ class Posted:
 
 
 def read_posted(request: HttpRequest) -> Posted:
-    """The fields of an opening or an installation; raises BadInput, and calls nobody."""
+    """Returns the fields of an opening or an installation. Calls no server. Raises BadInput."""
     check_body_size(request)
     form = FrameForm(request.POST)
     if not form.is_valid():
@@ -162,7 +167,10 @@ def read_posted(request: HttpRequest) -> Posted:
 
 
 class CallbackForm(forms.Form):
-    """https://apidocs.bitrix24.com/settings/oauth/index.html"""
+    """The parameters with which Bitrix24 sends a person back after the sign-in.
+
+    https://apidocs.bitrix24.com/settings/oauth/index.html
+    """
 
     code = opaque()
     state = opaque()

@@ -1,4 +1,7 @@
-"""A portal opens the app in a frame: who is it, says Bitrix24, before anything is shown or kept."""
+"""Proves who opens the app in a portal's frame, before anything is shown or stored.
+
+https://apidocs.bitrix24.com/settings/oauth/simple-way.html
+"""
 
 from __future__ import annotations
 
@@ -48,8 +51,7 @@ __all__ = ["APP_INFO", "PROFILE", "Opening", "Profile", "read_opening"]
 
 
 class Reading(Protocol):
-    """What a screen asks its portal; the proof goes along in `user_batch`, which is one of
-    `batches`."""
+    """The queries of a screen. The proof is added to `user_batch`, which is one of `batches`."""
 
     @property
     def user_batch(self) -> Batch: ...
@@ -62,7 +64,7 @@ R = TypeVar("R", bound=Reading)
 
 @dataclass
 class Opening:
-    """An opening that a portal of ours may have sent; nothing is known until `prove()`."""
+    """An opening that an installed portal may have sent; nothing is proved before `prove()`."""
 
     portal: Portal
     client: Client = field(repr=False)
@@ -79,18 +81,17 @@ class Opening:
     _owner: TokenOwner | None = field(default=None, repr=False)
 
     def enter(self, make: Callable[[], R]) -> tuple[R, Person]:
-        """Read what a screen needs and prove who opened it, usually in the same round trip.
+        """Reads what a screen needs and proves who opened it, usually in the same round trip.
 
-        While proofs of this portal have failed lately, the OAuth server is asked about the posted
-        token before anything else is; the portal's own token is not used for an opening that may
-        be forged. Where the portal turns out to have moved, the reading is made and run once more,
-        at the new address.
+        If a proof of this portal has failed lately, asks the OAuth server about the posted token
+        first, so that the portal's own token is not used for a forged opening. If the portal has
+        moved, makes and runs the reading once more, at the new address.
 
-        `make` makes the reading for `portal` and `client` as they are then, and calls nobody.
-        Raises what it raises, and as `prove`.
+        `make` makes the reading for the present `portal` and `client`, without a call. Raises what
+        `make` raises and what `prove` raises.
         """
         reading = make()
-        if failed_proofs.lately(self.portal) and self._prove_first():
+        if failed_proofs.failed_lately(self.portal) and self._prove_first():
             reading = make()
         before = self.portal.client_endpoint
         try:
@@ -107,9 +108,9 @@ class Opening:
         return self.prove()
 
     def _prove_first(self) -> bool:
-        """Ask about the posted token alone. Returns whether the portal has moved.
+        """Proves the posted token before the screen is read. Returns whether the portal has moved.
 
-        Where the OAuth server gives no answer, the portal is asked instead, with that token.
+        Asks the OAuth server; if it gives no answer, asks the portal with that token.
         """
         try:
             owner = self._ask_owner()
@@ -117,84 +118,89 @@ class Opening:
             batch = self.client.batch()
             self.add_proof(batch)
             batch.run()
-            if not self._is_ours(self._answers()[0]):
+            if not self._is_this_app(self._proof_answers()[0]):
                 raise
             return False
         try:
             return self._keep_address(owner)
         except (AddressForbidden, AddressNotUnderstood):
-            return False  # The stored address is there to be tried.
+            return False  # The stored address may still work.
 
     def add_proof(self, batch: Batch) -> None:
-        """Add the two questions of the proof to a batch of this opening's client."""
+        """Adds the two queries of the proof to a batch of this opening's client.
+
+        https://apidocs.bitrix24.com/api-reference/common/system/app-info.html
+        https://apidocs.bitrix24.com/api-reference/common/users/profile.html
+        """
         self._app_info = batch.add(APP_INFO)
         self._profile = batch.add(PROFILE)
 
     def prove(self) -> Person:
-        """Who opened the app, once the batch with the proof has run; their token pair is kept.
+        """Returns the person who opened the app, and stores their tokens.
 
-        The portal's stored address has answered with this token, so the user is the portal's; that
-        the token is our application's is seen by the ID and CODE kept at installation, and asked at
-        the OAuth server (the one call that this may make) where they differ or are not known.
+        The batch with the proof must have run. The portal, at its stored address, accepted the
+        token, so the token is a user's of this portal. It is this application's if ID and CODE
+        equal those stored at installation; if they differ or are not known, this asks the OAuth
+        server, in the only call that it may make.
 
         Raises OpeningRefused if the token is not proved, TokenRejected if the portal does not let
-        this person in, PortalMoved after noting the portal's new address, TooManyOpenings, and
-        whatever kept the portal from answering.
+        this person in, PortalMoved after it stored the portal's new address, TooManyOpenings, and
+        the error for which the portal did not answer.
         """
-        app, profile = self._answers()
+        app, profile = self._proof_answers()
         is_gone = self.portal.uninstalled_at is not None
-        if self._owner is not None or is_gone or not self._is_ours(app):
+        if self._owner is not None or is_gone or not self._is_this_app(app):
             self._compare_owner(app, profile)
         self.is_admin, self.user_name = profile.is_admin, profile.name
         return self._admit(profile)
 
-    def _answers(self) -> tuple[AppInfo, Profile]:
-        """The portal's answers to the two questions of the proof; raises as `prove`."""
+    def _proof_answers(self) -> tuple[AppInfo, Profile]:
+        """Returns the portal's answers to the two queries of the proof. Raises as `prove` does."""
         if self._app_info is None or self._profile is None:
             raise RuntimeError("prove() comes after add_proof() and the run of that batch")
         try:
             return self._app_info.get(), self._profile.get()
         except PortalMoved:
-            self._look_for_address()
+            self._update_address()
             raise
         except PortalBusy:
             raise
         except NeverSent as error:
-            # The former name of a renamed portal does not redirect for ever.
-            if self._look_for_address():
-                raise PortalMoved("nobody answers at the address it had") from error
+            # The old name of a renamed portal does not redirect for ever.
+            if self._update_address():
+                raise PortalMoved("the old address does not answer") from error
             raise
         except TokenRejected as error:
-            failed_proofs.note(self.portal)
+            failed_proofs.record(self.portal)
             if error.code.upper() in ABOUT_THE_PERSON:
                 security.warning(
-                    "opening turned away: %s (member_id %s)", error.code, self.portal.member_id
+                    "opening refused: %s (member_id %s)", error.code, self.portal.member_id
                 )
                 raise
             raise self._refused(f"the portal: {error.code}") from error
         except Refused:
-            # Too many requests, too: while a flood fills the portal's bucket, nothing more goes in.
-            failed_proofs.note(self.portal)
+            # QueryLimit too: a flood may have emptied the portal's bucket of requests.
+            failed_proofs.record(self.portal)
             raise
 
-    def _is_ours(self, app: AppInfo) -> bool:
+    def _is_this_app(self, app: AppInfo) -> bool:
         same_code = constant_time_compare(app.code, self.portal.app_code)
         return same_code and app.id == self.portal.app_id
 
     def _compare_owner(self, app: AppInfo, profile: Profile) -> None:
-        """Hold the portal's word against the OAuth server's."""
+        """Compares the portal's answers with the OAuth server's; stores a new ID and CODE."""
         owner = self._ask_owner()
         if owner.user_id != profile.user_id:
-            failed_proofs.note(self.portal)
+            failed_proofs.record(self.portal)
             raise self._refused("a token of another user")
-        if self._is_ours(app):
+        if self._is_this_app(app):
             return
-        # Installed anew without our installer: remember how the portal calls us now.
+        # The app was installed again without our installer, so its ID and CODE have changed.
         self.portal.app_id, self.portal.app_code = app.id, app.code
         self.portal.save(update_fields=["app_id", "app_code"])
 
     def _ask_owner(self) -> TokenOwner:
-        """What the OAuth server says of the posted token; it is asked once an opening."""
+        """Asks the OAuth server whose the posted token is, once for each opening."""
         if self._owner is not None:
             return self._owner
         member_id = self.portal.member_id
@@ -206,18 +212,18 @@ class Opening:
                 server_endpoint=self._posted.server_endpoint,
             )
         except OpeningRefused:
-            failed_proofs.note(self.portal)
+            failed_proofs.record(self.portal)
             raise
         failed_proofs.give_back(turn)
         self._owner = owner
         return owner
 
-    def _look_for_address(self) -> bool:
-        """The stored address redirects or is gone: the OAuth server alone says where the portal is
-        now. Returns whether that is somewhere else."""
+    def _update_address(self) -> bool:
+        """Asks the OAuth server for the portal's address. Returns whether it has changed."""
         return self._keep_address(self._ask_owner())
 
     def _keep_address(self, owner: TokenOwner) -> bool:
+        """Stores the portal's address. Returns whether it has changed."""
         if not store.keep_address(self.portal, address_of(owner)):
             return False
         self.client = self._client_of(self.portal)
@@ -231,8 +237,8 @@ class Opening:
         self._end_removal()
         pair = posted.pair(user_id=profile.user_id, client_endpoint=portal.client_endpoint)
         posted_tokens.keep_pair(portal, pair, profile, serving=self._serving)
-        # The value comes through a browser, whose owner could change it: an administrator's own
-        # portal is theirs to harm, an ordinary user's is not.
+        # The value comes from the browser, so the person could change it. An administrator may
+        # harm their own portal; another user may not.
         if profile.is_admin and posted.application_token:
             posted_tokens.keep_application_token(portal, posted.application_token)
         learned = time_zone.learn(portal, profile)
@@ -246,11 +252,11 @@ class Opening:
         return person
 
     def _end_removal(self) -> None:
-        """A person has opened the app, so it is not removed, whatever an event said."""
+        """Ends a claim that the app was removed, or the grace time: a person has opened the app."""
         portal = self.portal
         if portal.uninstalled_at is not None:
             if not claims.take_up_again(portal):
-                raise self._refused("its data are erased since the removal")
+                raise self._refused("its data were erased after the removal")
         elif claims.open_claim(portal) is not None:
             claims.refuse(portal)
 
@@ -259,10 +265,10 @@ class Opening:
 
 
 def read_opening(request: HttpRequest) -> Opening:
-    """The opening in a POST request, unproved: no call has been made and nothing stored.
+    """Returns the opening in a POST request, unproved. Makes no call and stores nothing.
 
-    Its calls will go to the address stored for the portal. Raises BadInput for fields that no
-    portal sends, OpeningRefused for a portal in which this app is not installed.
+    Its client calls the stored address of the portal. Raises BadInput for fields that no portal
+    sends, OpeningRefused for a portal in which the app is not installed.
     """
     posted = read_posted(request)
     portal, serving = _installed(posted.member_id)
@@ -282,9 +288,9 @@ def read_opening(request: HttpRequest) -> Opening:
 
 
 def _installed(member_id: str) -> tuple[Portal | None, UserToken | None]:
-    """The portal and the pair that serves it, in one statement where there is one.
+    """Returns the portal and the pair that serves it, in one query if such a pair exists.
 
-    A portal that removed the app is among them until its grace time is over.
+    Also finds a portal that removed the app, until its grace time is over.
     """
     pairs = UserToken.objects.select_related("portal__removal_claim", "portal__failed_proof")
     is_it = {"portal__member_id": member_id, "portal__installed_at__isnull": False}

@@ -1,4 +1,4 @@
-"""Keeps the tokens that a proved opening brought."""
+"""Stores the tokens of a proved opening."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from b24app.tokens.proof import Profile
 def keep_pair(
     portal: Portal, pair: TokenPair, profile: Profile, *, serving: UserToken | None
 ) -> None:
-    """Keep a person's pair in one row, because a chain that is renewed from two breaks.
+    """Stores a person's pair in one row only: a chain that is renewed from two rows is lost.
 
-    Where the pair that serves the portal is lost, or its person is, an administrator's pair takes
-    its place. `serving` is the pair that served the portal when the opening came.
+    If the pair that serves the portal no longer works, an administrator's pair replaces it.
+    `serving` is the pair that served the portal when the opening came.
     """
     if profile.is_admin:
-        # What was asked meanwhile may have shown that the serving person is lost.
+        # A call meanwhile may have shown that the serving pair no longer works.
         serving = UserToken.objects.filter(portal=portal, serves_portal=True).first()
     if serving is not None and constant_time_compare(serving.refresh, pair.refresh):
         return
@@ -37,8 +37,10 @@ def keep_pair(
 
 
 def keep_application_token(portal: Portal, value: str) -> None:
-    """Keep the token that proves the portal's events; a new one means that bindings were dropped,
-    by an update or a new installation."""
+    """Stores the token that proves the portal's events.
+
+    A new token means an update or a new installation, which drop bindings.
+    """
     if constant_time_compare(value, portal.application_token):
         return
     portal.application_token = value

@@ -1,4 +1,4 @@
-"""The signed identity that a frame carries instead of a cookie: issue it, read it, demand it."""
+"""Issues, reads and requires the signed session value that a frame sends instead of a cookie."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ HEADER = "X-Frame-Session"
 FIELD = "frame_session"
 
 LIFETIME = timedelta(hours=1)
-# Old enough that a busy page does not sign a value for every request, young enough that a page in
-# use never runs out.
+# Late enough that a busy page does not get a new value with every request, and early enough that
+# the session of a page in use never expires.
 RENEW_AFTER = timedelta(minutes=10)
-# However busy the page is, then Bitrix24 is asked again who is there: people and rights change.
+# After this time a page must be opened again, because people and rights change.
 ABSOLUTE_LIFETIME = timedelta(hours=12)
-# Three times the longest value that we sign; what is longer is not worth the arithmetic.
+# Three times the longest value that the app signs; the signature of a longer one is not checked.
 MAX_LENGTH = 512
 
 _SALT = "b24app.session"
@@ -37,7 +37,7 @@ _PARTS = 6
 
 
 class Caller(Protocol):
-    """A person who calls Bitrix24 with their own rights: a frame's Person, or a webhook's owner."""
+    """A person who calls Bitrix24 with their own rights: a Person or a WebhookOwner."""
 
     @property
     def portal(self) -> Portal: ...
@@ -51,7 +51,7 @@ class Caller(Protocol):
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody whom Bitrix24 has confirmed: the portal, the user there, and when."""
+    """A person whom Bitrix24 has confirmed."""
 
     portal: Portal
     user_id: int
@@ -59,9 +59,9 @@ class Person:
 
     @cached_property
     def client(self) -> Client:
-        """Calls with this person's own token, so that Bitrix24's rights are theirs.
+        """A client with this person's own token, so that Bitrix24 applies their rights.
 
-        Raises ChainBroken if none is kept.
+        Raises ChainBroken if no token of theirs is kept.
         """
         return user_client(self.portal, self.user_id)
 
@@ -71,7 +71,7 @@ class PortalRequest(HttpRequest):
 
     person: Person
     session_issued_at: datetime
-    # The page that answers this opening has the app's bindings looked after.
+    # Whether the page of this opening asks the app to check its bindings.
     looks_after_bindings: bool
 
 
@@ -80,7 +80,7 @@ PortalView = Callable[Concatenate[PortalRequest, Parameters], HttpResponseBase]
 
 
 def issue(person: Person) -> str:
-    """A new value for this person, good for LIFETIME, that goes on in the present language."""
+    """Returns a new value for this person and the present language, valid for LIFETIME."""
     return sign(person, issued_at=timezone.now())
 
 
@@ -97,11 +97,11 @@ def sign(person: Person, *, issued_at: datetime) -> str:
     )
 
 
-def carried(request: HttpRequest) -> str:
-    """Who may carry the identity, and where: a header, or a field of a posted form.
+def value_in(request: HttpRequest) -> str:
+    """Returns the session value in a header or in a field of a posted form; "" for none.
 
-    Never a cookie, which the browser would send for somebody else's page, and never the address,
-    which ends in histories and logs.
+    Not from a cookie, which the browser would also send for another site's page, and not from the
+    address, which ends up in histories and logs.
     """
     value = request.headers.get(HEADER, "")
     if not value and request.method == "POST":
@@ -110,25 +110,25 @@ def carried(request: HttpRequest) -> str:
 
 
 def read(request: HttpRequest) -> Person:
-    """The person whose session this request carries; also notes on the request how old it is.
+    """Returns the person of the session in this request.
 
-    From here on everything is said in the session's language. Raises SessionExpired if it is
-    missing, not ours, over, or of a portal that ended its sessions.
+    Activates the session's language, and sets `request.session_issued_at`. Raises SessionExpired if
+    the session is missing, not signed by this app, expired, or of a portal that ended its sessions.
     """
-    value = carried(request)
+    value = value_in(request)
     if not 0 < len(value) <= MAX_LENGTH:
         raise SessionExpired("no session")
     content = _opened(value)
     if content is None:
         raise SessionExpired("not our signature")
     portal_pk, user_id, proved, issued, generation, language = content
-    # Before anything is refused, so that a refusal is understood.
+    # Before any refusal, so that the person can read it.
     translation.activate(language)
     proved_at = datetime.fromtimestamp(proved, UTC)
     issued_at = datetime.fromtimestamp(issued, UTC)
     now = timezone.now()
     if now >= issued_at + LIFETIME or now >= proved_at + ABSOLUTE_LIFETIME:
-        raise SessionExpired("over")
+        raise SessionExpired("too old")
     portal = Portal.objects.filter(
         pk=portal_pk, session_generation=generation, uninstalled_at=None
     ).first()
@@ -140,14 +140,13 @@ def read(request: HttpRequest) -> Person:
 
 
 def identify(request: HttpRequest, person: Person) -> None:
-    """From here on the request is this person's, and every time that is written for them is in
-    their portal's time zone, until the request is over."""
+    """Sets `request.person`, and activates the portal's time zone until the request ends."""
     cast(PortalRequest, request).person = person
     timezone.activate(person.portal.zone)
 
 
 def language_in(value: str) -> str | None:
-    """The language of a session, also of one that is over; None where the value is not ours."""
+    """Returns the language of a session, even of an expired one; None if the signature is wrong."""
     content = _opened(value) if 0 < len(value) <= MAX_LENGTH else None
     return None if content is None else str(content[-1])
 
@@ -157,12 +156,12 @@ def _opened(value: str) -> list[Any] | None:
         content: list[Any] = signing.Signer(salt=_SALT).unsign_object(value)
     except signing.BadSignature:
         return None
-    # One of an older version of the app says less; its tab is asked to reopen.
+    # A value from an older version of the app is shorter; its tab must reopen.
     return content if len(content) == _PARTS else None
 
 
 def renewed(request: HttpRequest) -> str | None:
-    """A new value for the response, if the one that the request came with is getting old."""
+    """Returns a new value for the response if the request's value is older than RENEW_AFTER."""
     person: Person | None = getattr(request, "person", None)
     issued_at: datetime | None = getattr(request, "session_issued_at", None)
     if person is None or issued_at is None or timezone.now() < issued_at + RENEW_AFTER:
@@ -173,10 +172,10 @@ def renewed(request: HttpRequest) -> str | None:
 def portal_required(
     view: PortalView[Parameters],
 ) -> Callable[Concatenate[HttpRequest, Parameters], HttpResponseBase]:
-    """Run the view for a person with a session only, as `request.person`.
+    """Makes a view that requires a session, and has its person as `request.person`.
 
-    Exempt from Django's CSRF check: the session value is no ambient credential, so another site
-    cannot make a browser send it.
+    The view is exempt from Django's CSRF check: a browser does not send the session value by
+    itself, so another site cannot make it do so.
     """
 
     @csrf_exempt

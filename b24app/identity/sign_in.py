@@ -1,4 +1,7 @@
-"""Signing in outside the frame: to the person's Bitrix24 and back, with a code for their tokens."""
+"""Signs a person in outside of a frame: sends them to their Bitrix24, and takes the code back.
+
+https://apidocs.bitrix24.com/settings/oauth/index.html
+"""
 
 from __future__ import annotations
 
@@ -25,13 +28,13 @@ from b24app.rest import portal_address, shares
 from b24app.tokens import oauth, store
 from b24app.tokens.proof import origin_of, owner_of
 
-STATE_LIFETIME = timedelta(minutes=10)  # to type a password, and perhaps a second factor
+STATE_LIFETIME = timedelta(minutes=10)  # time to type a password and perhaps a second factor
 COOKIE = "oauth_state"
 _SALT = "b24app.views.oauth"
 
 
 class PortalUnknown(OpeningRefused):
-    """Nobody installed the app in that portal."""
+    """The app is not installed in that portal."""
 
     sentence_by_default = _(
         "The app is not installed in this Bitrix24. "
@@ -40,7 +43,7 @@ class PortalUnknown(OpeningRefused):
 
 
 class StateRefused(OpeningRefused):
-    """The answer belongs to no question of this browser, or was used before."""
+    """This browser did not start the sign-in, or its state was used before."""
 
     sentence_by_default = _(
         "This sign-in was not started in this browser, took longer than ten minutes, or has been "
@@ -50,13 +53,13 @@ class StateRefused(OpeningRefused):
 
 @require_GET
 def start(request: HttpRequest) -> HttpResponse:
-    """Send the person to their portal, named by `domain`, to allow the app there.
+    """Redirects the person to their portal, given by `domain`, to allow the app there.
 
-    Only to a portal that has the app, at the address stored for it: sent anywhere a link says,
-    people would trust what they find there because they came from us.
+    Redirects only to the stored address of a portal that has the app: people would trust any other
+    page too, because they come from this app.
 
-    The state is remembered in a signed cookie, which binds it to this browser. This page is not in
-    a frame, so the cookie is a first-party one.
+    A signed cookie holds the state and binds it to this browser. The page is not in a frame, so the
+    cookie is a first-party one.
     """
     try:
         domain = portal_address.netloc_of(request.GET.get("domain", "").strip())
@@ -84,7 +87,7 @@ def start(request: HttpRequest) -> HttpResponse:
 
 @require_GET
 def callback(request: HttpRequest) -> HttpResponse:
-    """Take the code that the person came back with, and keep their tokens.
+    """Exchanges the code with which the person came back, and stores their tokens.
 
     Renders b24app/identity/signed_in.html, without a context of its own.
     """
@@ -105,7 +108,7 @@ def callback(request: HttpRequest) -> HttpResponse:
 
 
 def _completed(pair: oauth.TokenPair, portal: Portal) -> oauth.TokenPair:
-    """The pair with its portal and person, asked where the answer to the code did not name them."""
+    """Returns the pair with its portal and person; asks the OAuth server for the missing ones."""
     if not pair.access:
         raise OutcomeUnknown("a code was answered with a pair of no person")
     owner = owner_of(pair.access, member_id=pair.member_id or portal.member_id)
@@ -113,23 +116,23 @@ def _completed(pair: oauth.TokenPair, portal: Portal) -> oauth.TokenPair:
 
 
 def _portal_of_state(request: HttpRequest, state: str) -> Portal:
-    """The portal for which this browser started the sign-in; spends the state.
+    """Returns the portal for which this browser started the sign-in, and spends the state.
 
-    A cookie can be sent twice, and workers share no memory, so what spends it is a row in the
-    database with a unique column: of two answers with one state, the second finds the row.
+    A row with a unique column spends the state, because a cookie can be sent twice and processes
+    share no memory: the second request with the same state finds the row.
     """
     try:
         asked: dict[str, Any] = signing.loads(
             request.COOKIES.get(COOKIE, ""), salt=_SALT, max_age=STATE_LIFETIME
         )
     except signing.BadSignature as error:
-        raise _refused("no cookie of ours") from error
+        raise _refused("no valid cookie") from error
     if not constant_time_compare(asked["state"], state):
         raise _refused("the state of another browser")
     portal = Portal.objects.filter(pk=asked["portal"], uninstalled_at=None).first()
     if portal is None:
         raise PortalUnknown("uninstalled meanwhile")
-    # Before the state is spent: a refused person can send it again.
+    # Before the state is spent, so that a person who is refused can retry.
     shares.admit(portal.client_endpoint)
     _receipt, is_first = EventReceipt.objects.get_or_create(
         fingerprint=salted_hmac(_SALT, state, algorithm="sha256").hexdigest(),

@@ -15,8 +15,10 @@ _MINUTE = timedelta(minutes=1)
 
 
 def learn(portal: Portal, profile: Profile) -> list[str]:
-    """Sets the fields of `portal` that an answer to `profile` tells; returns the names of those
-    that changed, for the caller to save."""
+    """Sets `time_zone_found` and `utc_offset` of the portal from a profile.
+
+    Returns the names of the fields that changed, which the caller saves.
+    """
     offset = profile.utc_offset
     if offset is None:
         return []

@@ -1,4 +1,4 @@
-"""A page past its hour gets a new session in place, so that nothing chosen in it is lost."""
+"""Renews an expired session in place, so that the page keeps what the person has chosen."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from b24app.identity.opening import read_opening
 from b24app.rest.client import Batch
 
 
-@csrf_exempt  # Its proof is the posted token, which no other site has.
+@csrf_exempt  # The posted token is the proof; another site does not have it.
 @require_POST
 def reopen(request: HttpRequest) -> HttpResponse:
-    """Prove AUTH_ID, REFRESH_ID, AUTH_EXPIRES and member_id as an opening; answers {"session"}."""
+    """Proves AUTH_ID, REFRESH_ID, AUTH_EXPIRES and member_id as an opening; sends {"session"}."""
     opening = read_opening(request)
-    _reading, person = opening.enter(lambda: _ProofAlone(opening.client.batch()))
+    _reading, person = opening.enter(lambda: _ProofOnly(opening.client.batch()))
     return JsonResponse({"session": session.issue(person)})
 
 
-class _ProofAlone:
-    """Asks the portal for nothing but the proof."""
+class _ProofOnly:
+    """A reading with no queries but the proof."""
 
     def __init__(self, batch: Batch) -> None:
         self.user_batch = batch

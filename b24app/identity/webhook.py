@@ -1,4 +1,4 @@
-"""An incoming webhook: a third way to call a portal, in which the address itself is the proof.
+"""Parses an incoming webhook and identifies its owner; the address itself is the proof.
 
 https://apidocs.bitrix24.com/local-integrations/local-webhooks.html
 """
@@ -18,11 +18,11 @@ from b24app.rest.client import Client
 from b24app.rest.transport import shown as shown
 from b24app.tokens.proof import PROFILE
 
-# https://host[:port]/rest/<user>/<code>/ ; an on-premise site may stand under a directory.
+# https://host[:port]/rest/<user>/<code>/ ; an on-premise site may be in a directory.
 _WEBHOOK = re.compile(
     r"(?P<root>.+/rest/)(?P<user>[1-9][0-9]{0,17})/(?P<code>[0-9A-Za-z]{1,100})/", re.DOTALL
 )
-# Marks rows that are no installation: the member_id of a portal has no dot.
+# Begins the member_id of rows that are not installations; that of a portal has no dot.
 _MEMBER_ID = "webhook."
 _DIGEST_KEPT = 40
 
@@ -35,7 +35,7 @@ class NotAWebhook(BadInput):
 
 
 class _NoToken:
-    """Nothing is sent beside the address, and nothing can be renewed."""
+    """Credentials without a token: the address itself is the credential, and is never renewed."""
 
     def access_token(self) -> str:
         return ""
@@ -46,7 +46,7 @@ class _NoToken:
 
 @dataclass(frozen=True)
 class Webhook:
-    """A webhook's address, taken apart; its code is in the client alone."""
+    """A webhook's address, taken apart; only the client contains its secret code."""
 
     root: str  # https://host/rest/
     host: str
@@ -56,7 +56,7 @@ class Webhook:
 
 @dataclass(frozen=True)
 class WebhookOwner:
-    """The person as whom a webhook acts: what `session.Person` is to a frame."""
+    """The person as whom a webhook acts; `session.Person` is the person of a frame."""
 
     portal: Portal
     user_id: int
@@ -64,8 +64,11 @@ class WebhookOwner:
 
 
 def parse(address: str) -> Webhook:
-    """Raises NotAWebhook, or AddressForbidden for an address that is never called; neither repeats
-    the address, which is the secret. Calls nobody."""
+    """Parses the address of a webhook. Makes no call.
+
+    Raises NotAWebhook, or AddressForbidden if this app never calls the address. The errors do not
+    contain the address, which is a secret.
+    """
     found = _WEBHOOK.fullmatch(address.strip().removesuffix("/") + "/")
     if found is None:
         raise NotAWebhook("not a webhook's address")
@@ -82,20 +85,21 @@ def parse(address: str) -> Webhook:
 
 
 def identify(webhook: Webhook) -> WebhookOwner:
-    """Ask the portal as whom the webhook acts; raises what it answers, TokenRejected first of all.
+    """Asks the portal as whom the webhook acts. Raises the portal's error, often TokenRejected.
 
-    Only then is a portal remembered, so that a mistyped address leaves nothing behind.
+    Stores a row for the portal only after the answer, so a mistyped address leaves none.
+    https://apidocs.bitrix24.com/api-reference/common/users/profile.html
     """
     profile = webhook.client.read(PROFILE)
     return WebhookOwner(_portal_of(webhook), profile.user_id, webhook.client)
 
 
 def _portal_of(webhook: Webhook) -> Portal:
-    """The portal where the app is installed at this host, so that frames and scripts share their
-    claims on payments; else a row of the host's own, which holds a ledger and nothing else.
+    """Returns the portal at this host in which the app is installed; else a row for the webhook.
 
-    That one was never installed, its member_id is none that a portal can post, and its domain is no
-    host: no frame, event or sign-in ever opens it, and it is never taken for the portal itself.
+    So frames and scripts share their claims on payments. The row for the webhook only owns a
+    ledger: it has no installation, its member_id is one that no portal can post, and its domain is
+    not a host. So no frame, event or sign-in finds it, and it is never mistaken for the portal.
     """
     installed = Portal.objects.filter(
         domain__iexact=webhook.host, installed_at__isnull=False, uninstalled_at=None

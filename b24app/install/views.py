@@ -8,8 +8,8 @@ from django.urls import reverse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_POST
 
-from b24app.identity.plain import where_to_open
 from b24app.identity.session import PortalRequest, portal_required
+from b24app.identity.where_to_open import where_to_open
 from b24app.install import installation
 
 

@@ -8,7 +8,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
 from b24app.identity.opening import Opening, read_opening
-from b24app.identity.plain import where_to_open
+from b24app.identity.where_to_open import where_to_open
 from payments.forms import read_item_id
 from payments.listing import status
 from payments.listing.places import TABS

@@ -168,7 +168,7 @@ def test_each_way_to_fail_a_proof_closes_the_parallel_way(
 def test_an_opening_that_cannot_be_read_is_refused_before_any_question(
     client: Client, sandbox: Sandbox, alpha: Portal, portal: models.Portal
 ) -> None:
-    failed_proofs.note(portal)
+    failed_proofs.record(portal)
     sandbox.log.clear()
     fields = opening_fields(sandbox, alpha, seed.ADMIN, **{**DEAL_TAB, "PLACEMENT_OPTIONS": "[]"})
     assert post(client, "/", fields).status_code == 400
@@ -179,7 +179,7 @@ def test_an_opening_that_cannot_be_read_is_refused_before_any_question(
 def test_without_the_oauth_server_people_get_in_and_forgeries_use_no_stored_token(
     client: Client, sandbox: Sandbox, alpha: Portal, portal: models.Portal, kind: str
 ) -> None:
-    failed_proofs.note(portal)
+    failed_proofs.record(portal)
     if kind == "unreachable":
         adapter = transport.mounted_adapter()
         assert isinstance(adapter, SandboxAdapter)
@@ -195,7 +195,7 @@ def test_without_the_oauth_server_people_get_in_and_forgeries_use_no_stored_toke
 def test_without_the_oauth_server_another_apps_token_is_no_proof(
     client: Client, sandbox: Sandbox, alpha: Portal, portal: models.Portal
 ) -> None:
-    failed_proofs.note(portal)
+    failed_proofs.record(portal)
     sandbox.faults.add(Fault("html502", host=OAUTH, times=None))
     sandbox.log.clear()
     fields = opening_fields(sandbox, alpha, seed.READER, client_id=seed.OTHER_CLIENT_ID)
@@ -208,7 +208,7 @@ def test_a_throttled_oauth_server_is_too_many_requests(
     client: Client, sandbox: Sandbox, alpha: Portal, portal: models.Portal, path: str
 ) -> None:
     """That proves nothing of the token, so it must not read like a refusal."""
-    failed_proofs.note(portal)
+    failed_proofs.record(portal)
     sandbox.faults.add(Fault("query_limit", method="app.info", host=OAUTH, times=None))
     answer = post(client, path, opening_fields(sandbox, alpha, seed.ADMIN))
     assert answer.status_code == 429
@@ -218,7 +218,7 @@ def test_a_throttled_oauth_server_is_too_many_requests(
 def test_the_person_whom_the_portal_names_must_be_the_tokens(
     client: Client, sandbox: Sandbox, alpha: Portal, portal: models.Portal, monkeypatch: Any
 ) -> None:
-    failed_proofs.note(portal)
+    failed_proofs.record(portal)
     admin = {"ID": str(seed.ADMIN), "ADMIN": True, "NAME": "Ada", "LAST_NAME": "Admin"}
     monkeypatch.setitem(METHODS, "profile", Method("profile", None, lambda call: admin))
     answer = post(client, "/session/", opening_fields(sandbox, alpha, seed.READER))
@@ -228,7 +228,7 @@ def test_the_person_whom_the_portal_names_must_be_the_tokens(
 def test_a_portal_that_moved_is_found_by_the_first_question(
     client: Client, sandbox: Sandbox, alpha: Portal, portal: models.Portal
 ) -> None:
-    failed_proofs.note(portal)
+    failed_proofs.record(portal)
     alpha.url = "https://renamed.example.com"
     sandbox.log.clear()
     assert post(client, "/", opening_fields(sandbox, alpha, seed.MANAGER)).status_code == 200
@@ -258,7 +258,7 @@ def test_a_network_causes_a_bounded_number_of_questions(
     waited: list[float],
     path: str,
 ) -> None:
-    failed_proofs.note(portal)
+    failed_proofs.record(portal)
     sandbox.log.clear()
     statuses = flood(client, sandbox, alpha, path, "192.0.2.7")
     assert hosts(sandbox) == [OAUTH] * statuses.count(403)
@@ -276,7 +276,7 @@ def test_a_network_causes_a_bounded_number_of_questions(
 def test_people_of_the_same_network_get_their_turn_soon(
     client: Client, sandbox: Sandbox, alpha: Portal, portal: models.Portal
 ) -> None:
-    failed_proofs.note(portal)
+    failed_proofs.record(portal)
     flood(client, sandbox, alpha, "/session/", "192.0.2.7")
     headers = {"x-forwarded-for": "192.0.2.7"}
     fields = opening_fields(sandbox, alpha, seed.MANAGER)
@@ -291,7 +291,7 @@ def test_people_of_the_same_network_get_their_turn_soon(
 def test_genuine_openings_do_not_count(
     client: Client, sandbox: Sandbox, alpha: Portal, portal: models.Portal
 ) -> None:
-    failed_proofs.note(portal)
+    failed_proofs.record(portal)
     before = timezone.now()
     for _ in range(5):
         fields = opening_fields(sandbox, alpha, seed.MANAGER)
@@ -303,7 +303,7 @@ def test_genuine_openings_do_not_count(
 def test_counters_are_pruned_and_hold_no_address(
     client: Client, sandbox: Sandbox, alpha: Portal, portal: models.Portal
 ) -> None:
-    failed_proofs.note(portal)
+    failed_proofs.record(portal)
     headers = {"x-forwarded-for": "192.0.2.7"}
     client.post("/session/", forged(sandbox, alpha, 1), headers=headers)
     assert "192.0.2.7" not in str(list(QuestionPace.objects.values()))
