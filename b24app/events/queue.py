@@ -1,10 +1,11 @@
-"""Events that are worked after they were answered: kept in the database, taken up one by one.
+"""Queues events in the database, and handles them in threads of this process or in a command.
 
-Bitrix24 sends an event once and slows down for handlers that keep it waiting. So the view stores
-it and answers; threads of the same process do the work. Not the request's own thread, when its
-response is closed: a burst would hold every thread that people's pages need. Not a pool with a
-queue of its own: that would grow with the burst and be lost with the process. The database is the
-queue, and a few threads empty it; what they leave behind is taken up by `manage.py work_events`.
+Bitrix24 sends an event once, and slows down for handlers that keep it waiting. So the view stores
+the event and responds, and a few threads of the same process handle it. The request's own thread
+does not, because a burst of events would take every thread that people's pages need. The queue is
+not in memory, because it would grow with the burst and be lost with the process. `manage.py
+work_events` handles what the threads leave behind.
+https://apidocs.bitrix24.com/api-reference/events/index.html
 """
 
 from __future__ import annotations
@@ -33,43 +34,44 @@ from b24app.signals import Later, payment_saved, pruning
 
 logger = logging.getLogger(__name__)
 
-# Whoever took an event up and did not finish within this is gone: longer than two calls of 70
-# seconds each with a renewal between them, and all their retries.
+# A worker that has not finished an event after this time has died: two calls of 70 seconds each, a
+# renewal between them and all retries take less.
 LEASE = timedelta(minutes=10)
-# The delays below add up to a day: a portal that is down longer has an administrator on it.
+# The delays before all tries add up to a day; an administrator looks after a longer outage.
 MAX_TRIES = 9
 FIRST_DELAY = timedelta(seconds=30)
 LONGEST_DELAY = timedelta(hours=6)
-# Looked up at once, claimed one by one.
+# Events read at once; each is claimed by itself.
 _PAGE = 20
-# Each person who opens the app can post events with invented ids, so a portal has this many an
-# hour: two saves for each payment of a run of 500. A payment whose event is turned away is settled
-# by `manage.py reconcile`.
+# Each person who opens the app can post events with invented ids, so a portal may send this many an
+# hour: two for each payment of a bulk run of 500. `manage.py reconcile` settles a payment whose
+# event was refused.
 EVENTS_AN_HOUR = 1_000
 HOUR = timedelta(hours=1)
-# Events about one payment that wait at the same time: one may be in work and have read the payment
-# before it was saved again; the other one reads it after that.
+# Events about one payment that may wait at the same time. A worker may have read the payment for
+# the first event before it was saved again; the second event makes it read once more.
 MOST_ON_ONE = 2
-# Nobody delivers an event again after this; those of the app's own life are few, and stay.
+# Receipts of queued events are kept this long: later no event is delivered again. Those of other
+# events are few, and `prune` keeps them longer.
 RECEIPTS_KEPT = timedelta(days=30)
-# Long after the access token in it has expired.
+# Unproved events are kept this long, because their access token expires after an hour.
 UNPROVED_KEPT = timedelta(days=1)
 
 
-def _tell_of_payment(portal: Portal, ids: Mapping[str, Any]) -> None:
+def _send_payment_saved(portal: Portal, ids: Mapping[str, Any]) -> None:
     payment_saved.send(sender=Portal, portal=portal, payment_id=ids["ID"])
 
 
 _HANDLERS: dict[str, Callable[[Portal, Mapping[str, Any]], None]] = {
-    "ONPAYMENTENTITYSAVED": _tell_of_payment,
+    "ONPAYMENTENTITYSAVED": _send_payment_saved,
 }
 NAMES = frozenset(_HANDLERS)
 
 
 def ids_of(name: str, data: Mapping[str, Any]) -> dict[str, Any]:
-    """What a queued event is about, by the portal's own names; {} for an event that is not queued.
+    """Returns the ids in a queued event, such as {"ID": 7}; {} for an event that is not queued.
 
-    Raises BadInput for an event that does not say what it is about.
+    Raises BadInput if a queued event has no valid id.
     """
     if name not in NAMES:
         return {}
@@ -80,10 +82,10 @@ def ids_of(name: str, data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def put(portal: Portal, name: str, *, fingerprint: str, data: Mapping[str, Any]) -> None:
-    """Keep a proved event and have it worked soon; one that is kept already stays as it is.
+    """Queues a proved event, and starts a worker; does nothing if the event is stored already.
 
-    Raises BadInput for an event that does not say what it is about, TooManyEvents where the portal
-    has sent more than EVENTS_AN_HOUR.
+    Raises BadInput if the event has no valid id, TooManyEvents if the portal has sent
+    EVENTS_AN_HOUR in the last hour.
     """
     ids = ids_of(name, data)
     now = timezone.now()
@@ -101,18 +103,18 @@ def put(portal: Portal, name: str, *, fingerprint: str, data: Mapping[str, Any])
         received_at=now,
         next_try_at=now,
     )
-    # One statement, with no transaction around it: a burst passes as fast as rows are added.
+    # One statement without a transaction, so that a burst of events is stored fast.
     EventReceipt.objects.bulk_create([receipt], ignore_conflicts=True)
     call_workers()
 
 
 def call_workers() -> None:
-    """Have this process's threads look at what is due, where it has any."""
+    """Starts a worker thread of this process, or makes a running one look for due events again."""
     _workers.call()
 
 
 def waiting() -> QuerySet[EventReceipt]:
-    """All that is not worked yet, due or not."""
+    """Returns the events that still have to be handled, now or later."""
     return EventReceipt.objects.filter(next_try_at__isnull=False)
 
 
@@ -120,12 +122,12 @@ metrics.add_gauge("pay_events_waiting", "Events not worked yet", lambda: waiting
 
 
 def work(*, stop: Callable[[], bool] = lambda: False, worked_on: set[int] | None = None) -> int:
-    """Work what is due until nothing is or `stop` returns true; returns how many events that were.
+    """Handles due events until none is left or `stop` returns True; returns their number.
 
-    Claims of removals come first: they are few, one a portal. A portal whose events take long gets
-    its next turn after the other portals. Any number of threads, processes and machines may do this
-    at once: each event is claimed by one of them. Threads that share `worked_on`, ids of portals,
-    never work on one portal together.
+    Checks the claims of removals first: they are few, one for each portal. A portal whose events
+    take long gets its next turn after the other portals. Any number of threads, processes and
+    machines may do this at once: each event is claimed by one of them. Threads that share
+    `worked_on`, the ids of portals in work, never work on one portal together.
     """
     count = claims.work(stop=stop)
     turns = PortalTurns(worked_on)
@@ -142,10 +144,10 @@ def _work_pass(turns: PortalTurns, stop: Callable[[], bool]) -> int:
     count = 0
     while page := _due(turns):
         for receipt in page:
-            with turns.take(receipt.portal_id) as may:
-                if not (may and _claim(receipt)):
+            with turns.take(receipt.portal_id) as may_work:
+                if not (may_work and _claim(receipt)):
                     continue
-                _carry_out(receipt)
+                _handle(receipt)
             count += 1
             if stop():
                 return count
@@ -153,7 +155,10 @@ def _work_pass(turns: PortalTurns, stop: Callable[[], bool]) -> int:
 
 
 def _due(turns: PortalTurns) -> list[EventReceipt]:
-    """The first of each portal, then the second of each: many of one do not delay the others'."""
+    """Returns a page of due events: the first of each portal, then the second of each, and so on.
+
+    So many events of one portal do not delay those of the others.
+    """
     due = waiting().filter(next_try_at__lte=timezone.now()).exclude(portal_id__in=turns.skipped())
     place = Window(
         RowNumber(), partition_by="portal_id", order_by=[F("next_try_at").asc(), F("pk").asc()]
@@ -163,7 +168,10 @@ def _due(turns: PortalTurns) -> list[EventReceipt]:
 
 
 def _claim(receipt: EventReceipt) -> bool:
-    """Every claim counts up `tries`, so of two that saw the same number one comes too late."""
+    """Claims an event. Returns False if another worker was faster.
+
+    Each claim increments `tries`, so the UPDATE of the second worker matches no row.
+    """
     seen = waiting().filter(pk=receipt.pk, tries=receipt.tries)
     if not seen.update(tries=F("tries") + 1, next_try_at=timezone.now() + LEASE):
         return False
@@ -171,10 +179,10 @@ def _claim(receipt: EventReceipt) -> bool:
     return True
 
 
-def _carry_out(receipt: EventReceipt) -> None:
+def _handle(receipt: EventReceipt) -> None:
     portal = receipt.portal
     try:
-        # Without the app there are no tokens, and nothing to find out.
+        # An event of a portal that removed the app is not handled: the app has no tokens there.
         if portal.uninstalled_at is None:
             if not receipt.is_proved and not vouching.prove_kept(receipt):
                 receipt.delete()
@@ -194,11 +202,11 @@ def _carry_out(receipt: EventReceipt) -> None:
             MAX_TRIES,
         )
         _try_again(receipt, at=_after(receipt.tries), failure=type(error).__name__)
-    except Exception as error:  # A mistake of ours must not stop the others' events.
-        logger.exception("%s of %s was not worked", receipt.event, portal.member_id)
+    except Exception as error:  # A bug in one event must not stop the rest.
+        logger.exception("%s of %s was not handled", receipt.event, portal.member_id)
         _try_again(receipt, at=_after(receipt.tries), failure=type(error).__name__)
     else:
-        _note(receipt, handled_at=timezone.now(), next_try_at=None, failure="")
+        _update(receipt, handled_at=timezone.now(), next_try_at=None, failure="")
 
 
 def _after(tries: int) -> datetime:
@@ -209,29 +217,29 @@ def _after(tries: int) -> datetime:
 def _try_again(receipt: EventReceipt, *, at: datetime, failure: str) -> None:
     if receipt.tries >= MAX_TRIES:
         logger.error("%s of %s was given up", receipt.event, receipt.portal.member_id)
-        _note(receipt, next_try_at=None, failure=failure[:64] or "Later")
+        _update(receipt, next_try_at=None, failure=failure[:64] or "Later")
         return
-    _note(receipt, next_try_at=at, failure=failure[:64])
+    _update(receipt, next_try_at=at, failure=failure[:64])
 
 
-def _note(receipt: EventReceipt, **values: Any) -> None:
-    """Unless somebody else has taken it up meanwhile, after our time was over."""
+def _update(receipt: EventReceipt, **values: Any) -> None:
+    """Updates the row, unless another worker has claimed it after this worker's lease ended."""
     EventReceipt.objects.filter(pk=receipt.pk, tries=receipt.tries).update(**values)
 
 
 class _Workers:
-    """At most B24_EVENT_THREADS threads of this process, each there while there is work.
+    """At most B24_EVENT_THREADS threads of this process, which end when no event is due.
 
-    They are daemons: a process that ends does not wait for a backlog, and what it was doing is
-    taken up again when the lease is over.
+    They are daemons: a process that ends does not wait for them. Another worker takes an unfinished
+    event again after its lease.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._running = 0
-        # Counts calls, so that one that comes while a thread finds nothing more is not missed.
+        # The number of calls, so that a call is not missed while a thread finds nothing more.
         self._calls = 0
-        # Portals: a slow one holds one of the threads, and the others' events go on.
+        # Ids of portals, so that a slow portal holds only one of the threads.
         self._worked_on: set[int] = set()
 
     def call(self) -> None:
@@ -248,10 +256,10 @@ class _Workers:
             seen = self._calls
             try:
                 work(worked_on=self._worked_on)
-            except Exception:  # The database is away: whoever calls next tries again.
-                logger.exception("events are not worked")
+            except Exception:  # The database is down; the next call tries again.
+                logger.exception("events are not handled")
             finally:
-                # Django closes them at the end of a request, which is not here.
+                # Django closes connections only in a request's own thread.
                 connections.close_all()
 
     def _goes_on(self, seen: int) -> bool:
@@ -272,8 +280,8 @@ _workers = _Workers()
 
 @receiver(pruning)
 def _prune(**kwargs: object) -> str:
-    """Delete receipts too old for a second delivery of the same event, and unproved events that no
-    worker asked about in time."""
+    """Deletes receipts too old for a second delivery, and unproved events that no worker asked
+    about in time."""
     receipts, now = EventReceipt.objects.all(), timezone.now()
     over = receipts.filter(event__in=NAMES, next_try_at=None, received_at__lt=now - RECEIPTS_KEPT)
     unproved = receipts.filter(is_proved=False, received_at__lt=now - UNPROVED_KEPT)

@@ -1,4 +1,4 @@
-"""Events of the portals: compared with the installation's token, kept, then worked or queued.
+"""Receives an event: proves it, stores it, then handles it at once or queues it.
 
 https://apidocs.bitrix24.com/api-reference/events/safe-event-handlers.html
 """
@@ -39,7 +39,7 @@ class _EventForm(forms.Form):
 
 class _AuthForm(forms.Form):
     member_id = member()
-    # Events without a person behind them carry no access token.
+    # An event that no person caused has no access token.
     access_token = optional_token()
     application_token = opaque(required=False)
     server_endpoint = endpoint()
@@ -47,28 +47,28 @@ class _AuthForm(forms.Form):
 
 @dataclass(frozen=True)
 class Event:
-    """What was posted; everything in it is text, and unproved."""
+    """A posted event, unproved; all values in it are text."""
 
-    name: str
+    name: str  # in capitals
     member_id: str
     proof: vouching.Proof
     data: dict[str, Any]
-    fingerprint: str
+    fingerprint: str  # the same for a second delivery
 
 
 def read_event(request: HttpRequest) -> Event:
-    """The event in a posted form; raises BadInput for what is none, and calls nobody."""
+    """Returns the event in a posted form. Calls no server. Raises BadInput for another form."""
     check_body_size(request)
     tree = nested((name, str(value)) for name, value in request.POST.items())
     auth, data = tree.get("auth"), tree.get("data") or {}
     if not isinstance(auth, dict) or not isinstance(data, dict):
-        raise BadInput("an event without auth, or with odd data")
+        raise BadInput("an event without auth, or with invalid data")
     head, proof = _EventForm(tree), _AuthForm(auth)
     if not (head.is_valid() and proof.is_valid()):
         raise BadInput(f"bad fields: {', '.join(sorted([*head.errors, *proof.errors]))}")
     name, member_id = head.cleaned_data["event"].upper(), proof.cleaned_data["member_id"]
     application_token = proof.cleaned_data["application_token"]
-    told = json.dumps([name, member_id, application_token, head.cleaned_data["ts"], data])
+    content = json.dumps([name, member_id, application_token, head.cleaned_data["ts"], data])
     return Event(
         name=name,
         member_id=member_id,
@@ -78,18 +78,19 @@ def read_event(request: HttpRequest) -> Event:
             server_endpoint=proof.cleaned_data["server_endpoint"] or None,
         ),
         data=data,
-        # Keyed, because a token is part of what is digested.
-        fingerprint=salted_hmac("b24app.events", told, algorithm="sha256").hexdigest(),
+        # Keyed, because the digested text contains a token.
+        fingerprint=salted_hmac("b24app.events", content, algorithm="sha256").hexdigest(),
     )
 
 
 def receive(request: HttpRequest) -> None:
-    """Take in one event: prove it, keep it, and have it worked after the answer.
+    """Receives one event: proves it, stores it, and lets a worker handle it after the response.
 
-    A second delivery does nothing. The event of a removal proves nothing, because each person who
-    opens the app knows the application_token: it is kept as a claim, and Bitrix24 is asked about
-    it. Raises BadInput for what is no event, EventRefused if its application_token is not the one
-    of this installation and Bitrix24 does not vouch for it, TooManyEvents.
+    A second delivery does nothing. The event of a removal is stored as a claim about which Bitrix24
+    is asked, because each person who opens the app knows the application_token.
+
+    Raises BadInput if it is not an event, EventRefused if its application_token is not the one of
+    this installation and Bitrix24 does not vouch for it, TooManyEvents.
     """
     event = read_event(request)
     portal = Portal.objects.filter(member_id=event.member_id).first()
@@ -97,9 +98,9 @@ def receive(request: HttpRequest) -> None:
         raise _refused(event, "the app was never installed there")
     trace.about(member_id=portal.member_id, portal_pk=portal.pk)
     if _is_proved(event, portal):
-        _take_in(event, portal)
+        _accept(event, portal)
     elif EventReceipt.objects.filter(fingerprint=event.fingerprint).exists():
-        # Proved or kept before. After a removal no token is left to compare it with.
+        # A second delivery. After a removal no stored token can prove it any more.
         return
     elif _may_be_vouched_for(event, portal):
         _ask_or_keep(event, portal)
@@ -116,12 +117,16 @@ def _is_proved(event: Event, portal: Portal) -> bool:
 
 
 def _may_be_vouched_for(event: Event, portal: Portal) -> bool:
-    """An installation and an update bring a new application_token. Any queued event may bring the
-    one that those two, or the frame, failed to bring. A removal comes without an access token."""
+    """Whether Bitrix24 may be asked to vouch for an event with another application_token.
+
+    An installation and an update bring a new application_token. A queued event may be the first
+    with the new token, if their event and an opening failed to bring it. The event of a removal
+    has no access token.
+    """
     if portal.uninstalled_at is not None:
         return False
-    is_named = event.name in vouching.BRING_TOKENS or event.name in queue.NAMES
-    return is_named and bool(event.proof.application_token and event.proof.access_token)
+    is_known = event.name in vouching.BRING_TOKENS or event.name in queue.NAMES
+    return is_known and bool(event.proof.application_token and event.proof.access_token)
 
 
 def _ask_or_keep(event: Event, portal: Portal) -> None:
@@ -131,13 +136,13 @@ def _ask_or_keep(event: Event, portal: Portal) -> None:
         try:
             is_vouched_for = vouching.is_vouched_for(portal, event.proof)
         except B24Error:
-            # The servers do not answer: Bitrix24 sends no event twice, so this one is kept.
+            # The servers do not answer. Bitrix24 sends no event twice, so this one is stored.
             turn += vouching.ASKED_EVERY
         else:
             if not is_vouched_for:
                 raise _refused(event, "a wrong application_token")
             vouching.accept_vouched(portal, event.name, event.proof.application_token)
-            _take_in(event, portal)
+            _accept(event, portal)
             return
     vouching.keep(
         portal, event.name, event.proof, fingerprint=event.fingerprint, ids=ids, ask_at=turn
@@ -145,7 +150,8 @@ def _ask_or_keep(event: Event, portal: Portal) -> None:
     queue.call_workers()
 
 
-def _take_in(event: Event, portal: Portal) -> None:
+def _accept(event: Event, portal: Portal) -> None:
+    """Queues a proved event, or handles it at once if it is about the app itself."""
     if event.name in queue.NAMES:
         queue.put(portal, event.name, fingerprint=event.fingerprint, data=event.data)
         return

@@ -1,4 +1,4 @@
-"""The address that portals post events to."""
+"""The address to which portals post events."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ from django.views.decorators.http import require_POST
 from b24app.events import receive as events
 
 
-@csrf_exempt  # Its proof is the application_token.
+@csrf_exempt  # The application_token is the proof.
 @require_POST
 def receive(request: HttpRequest) -> HttpResponse:
-    """2xx: done, now or before. 4xx: not from a portal of ours. 5xx: our own fault."""
+    """Responds 2xx if the event was accepted, now or before; 4xx if it is refused.
+
+    https://apidocs.bitrix24.com/api-reference/events/safe-event-handlers.html
+    """
     events.receive(request)
     return JsonResponse({"ok": True})

@@ -16,8 +16,8 @@ _CALLBACK_PARAMETERS = ("code", "state")
 def where_to_open(request: HttpRequest) -> HttpResponseBase:
     """Responds to GET and HEAD at the frame's addresses: says where to open the app.
 
-    Renders b24app/identity/plain.html, without a context of its own. The page has no action, so any page may
-    frame it: a portal that opens the app by GET shows a text instead of an empty frame.
+    Renders b24app/identity/plain.html, without a context of its own. The page has no action, so any
+    page may frame it: a portal that opens the app by GET shows a text instead of an empty frame.
 
     A local application has only one address, so Bitrix24 also sends people there who come back from
     /oauth/start/; those are redirected to /oauth/callback/.

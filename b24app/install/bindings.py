@@ -1,4 +1,4 @@
-"""Where the app stands in a portal: its places and its events, each bound exactly once."""
+"""Binds the app's places and events in a portal, each exactly once."""
 
 from __future__ import annotations
 
@@ -22,11 +22,12 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Place:
-    """What stands in a place of the portal's, and what the portal says about it. A `required` one
-    is there in every portal that this app works in; another is bound where the portal offers it."""
+    """A place in the portal where the app appears, with the texts that the portal shows there."""
 
     title: StrOrPromise
     description: StrOrPromise
+    # Every portal that this app supports offers a required place; the others are bound only where
+    # the portal offers them.
     required: bool = False
 
 
@@ -44,35 +45,37 @@ EVENTS = ("ONAPPINSTALL", "ONAPPUPDATE", "ONAPPUNINSTALL", "ONPAYMENTENTITYSAVED
 
 @dataclass(frozen=True)
 class Binding:
-    """A placement or an event, and the address of ours that serves it."""
+    """A placement or an event, and the address of the app that handles it."""
 
-    kind: str  # "placement" or "event", as the methods are called
+    kind: str  # "placement" or "event", as in the names of the methods
     code: str
     handler: str
 
 
 @dataclass(frozen=True)
 class Bound:
-    """The bindings of a list; `is_whole` is false where a row of it could not be read."""
+    """The bindings in a portal's list."""
 
     all: frozenset[Binding]
-    is_whole: bool
+    is_whole: bool  # False if a row of the list could not be read
 
 
 def bind_all(client: Client) -> None:
-    """Bind what is not bound yet, and remove what points to an old address of this app.
+    """Binds what is not bound yet, and unbinds what points to an old address of the app.
 
-    Takes an administrator's client. Both lists are this application's own, so a handler in them
-    that is not the present one is one that we had before. Raises what the portal answers; a second
-    call takes up where the first one stopped.
+    Needs an administrator's client. The portal lists only this application's bindings, so each
+    handler that is not the present one is an old one. Raises the portal's error; a second call
+    goes on where the first one stopped.
+    https://apidocs.bitrix24.com/api-reference/widgets/placement-bind.html
+    https://apidocs.bitrix24.com/api-reference/events/event-bind.html
     """
     wanted, bound = _wanted_and_bound(client)
     if missing := wanted - bound.all:
-        # First the new, then the old: a tab is never missing in between.
+        # Binds the new ones before it unbinds the old ones, so that no tab is missing in between.
         refusals = [error for binding in missing if (error := _bind(client, binding))]
         _, bound = _wanted_and_bound(client)
-        # Binding twice is refused: another click of the installer's may have been faster. Where a
-        # row of the list cannot be read, that may be the one that is missing.
+        # A refusal does not matter if the binding is in the list: another click of the installer
+        # may have been faster. If a row cannot be read, it may be the missing one.
         if wanted - bound.all and bound.is_whole:
             raise refusals[0] if refusals else OutcomeUnknown("bound, but not in the list")
     for binding in _old(bound.all):
@@ -80,19 +83,26 @@ def bind_all(client: Client) -> None:
 
 
 def compare(client: Client) -> tuple[frozenset[Binding], frozenset[Binding]]:
-    """What is not bound and should be, and what is and points to an old address of this app."""
+    """Returns the missing bindings, and those that point to an old address of the app."""
     wanted, bound = _wanted_and_bound(client)
     return wanted - bound.all, _old(bound.all)
 
 
 def _old(bound: frozenset[Binding]) -> frozenset[Binding]:
-    """A place that the portal does not offer at the moment is none that points elsewhere."""
+    """Returns the bindings to an old address.
+
+    A binding to the present address is not old, even if the portal no longer offers its place.
+    """
     return bound - _wanted(frozenset(PLACEMENTS))
 
 
 def _wanted_and_bound(client: Client) -> tuple[frozenset[Binding], Bound]:
-    """The handlers of our placements and events as they should be and as they are, in one
-    request."""
+    """Returns the bindings that the app needs and those that the portal has, in one request.
+
+    https://apidocs.bitrix24.com/api-reference/widgets/placement-list.html
+    https://apidocs.bitrix24.com/api-reference/widgets/placement-get.html
+    https://apidocs.bitrix24.com/api-reference/events/event-get.html
+    """
     batch = client.batch()
     offered, tabs, events = (
         batch.add(_PLACEMENT_LIST),
@@ -112,7 +122,10 @@ def _wanted_and_bound(client: Client) -> tuple[frozenset[Binding], Bound]:
 
 
 def _codes_offered(offered: Pending[frozenset[str]]) -> frozenset[str]:
-    """None of them where the portal does not say: then what is not required has to wait."""
+    """Returns the codes of the places that the portal offers; empty if it does not answer.
+
+    Then only the required places are bound.
+    """
     try:
         return offered.get()
     except B24Error as error:
@@ -139,7 +152,7 @@ def _placements(answer: Answer) -> Bound:
 
 
 def _events(answer: Answer) -> Bound:
-    # An offline subscription has no handler, and is none of ours.
+    # An offline subscription has no handler; the app makes none.
     online = (row for row in _listed(answer) if not isinstance(row, dict) or "handler" in row)
     return _bound("event", online)
 
@@ -172,7 +185,11 @@ _EVENT_GET = Query("event.get", _events)
 
 
 def _bind(client: Client, binding: Binding) -> Refused | None:
-    """Returns a refusal, for the list to tell whether it matters."""
+    """Binds one; returns a refusal, which does not matter if the portal's list has the binding.
+
+    https://apidocs.bitrix24.com/api-reference/widgets/placement-bind.html
+    https://apidocs.bitrix24.com/api-reference/events/event-bind.html
+    """
     params: dict[str, Any] = _address(binding)
     if binding.kind == "placement":
         place = PLACEMENTS[binding.code]
@@ -189,7 +206,7 @@ def _titles(place: Place) -> dict[str, Any]:
 
 
 def _titles_by_language(place: Place) -> dict[str, Any]:
-    """Each person reads a place's name in the language of their own Bitrix24."""
+    """Returns the texts of a place by language: each person sees them in their own language."""
     titles = {}
     for code, language in languages.BY_PORTALS_CODE.items():
         with translation.override(language):
@@ -198,6 +215,11 @@ def _titles_by_language(place: Place) -> dict[str, Any]:
 
 
 def _unbind(client: Client, binding: Binding) -> None:
+    """Unbinds one.
+
+    https://apidocs.bitrix24.com/api-reference/widgets/placement-unbind.html
+    https://apidocs.bitrix24.com/api-reference/events/event-unbind.html
+    """
     client.write(f"{binding.kind}.unbind", _address(binding))
 
 

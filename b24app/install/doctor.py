@@ -1,4 +1,4 @@
-"""Looks a portal over: what is set up, what is not, and who can mend it."""
+"""Checks the set-up of the app in a portal: what works, what does not, and who can fix it."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ from b24app.tokens.proof import PROFILE
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
 
-# The OAuth server keeps a refresh token for 180 days; the daily run renews it before this.
+# A refresh token lives 180 days, and `keep_tokens`, run daily, renews it before this age.
 TOKEN_IS_OLD = timedelta(days=178)
 
 
 @dataclass(frozen=True)
 class Line:
-    """One thing that was looked at. `advice` and `repair` are for what is not in order."""
+    """The result of one check."""
 
     name: StrOrPromise
     is_ok: bool
     found: StrOrPromise
-    advice: StrOrPromise = ""
-    repair: Repair | None = None
+    advice: StrOrPromise = ""  # what to do; "" if all is well
+    repair: Repair | None = None  # what the app can do itself
 
 
 @dataclass(frozen=True)
@@ -69,11 +69,10 @@ _SERVER_TIME = Query("server.time", _moment)
 
 
 def examine(portal: Portal, *, administrator: Client | None = None) -> list[Line]:
-    """All lines, in the order in which things have to work; waits for the portal, raises nothing of
-    what it answers: that is what is being looked for.
+    """Returns a line for each check, in the order in which the parts depend on each other.
 
-    `administrator` asks where there is one; else the serving token has to, and where that is broken
-    little can be found out.
+    Waits for the portal; an error of the portal becomes a line. Calls it with `administrator` if
+    given, else with the token that serves the portal; without a working token few checks can run.
     """
     if portal.uninstalled_at is not None:
         return [
@@ -87,7 +86,7 @@ def examine(portal: Portal, *, administrator: Client | None = None) -> list[Line
     claimed = claims.open_claim(portal)
     serving = portal.tokens.filter(serves_portal=True).first()
     client = administrator or _client_of(portal)
-    lines = [*_asked(portal, client)] if client else [_finished(portal)]
+    lines = [*_lines_from(portal, client)] if client else [_finished(portal)]
     lines.append(_serving(portal, serving))
     if claimed is not None:
         lines.append(_claimed(claimed))
@@ -103,7 +102,13 @@ def _client_of(portal: Portal) -> Client | None:
         return None
 
 
-def _asked(portal: Portal, client: Client) -> Iterator[Line]:
+def _lines_from(portal: Portal, client: Client) -> Iterator[Line]:
+    """Yields the lines for which the portal is asked.
+
+    https://apidocs.bitrix24.com/api-reference/common/system/app-info.html
+    https://apidocs.bitrix24.com/api-reference/common/system/scope.html
+    https://apidocs.bitrix24.com/api-reference/common/system/server-time.html
+    """
     batch = client.batch()
     app, scopes = batch.add(_APP_INFO), batch.add(SCOPE)
     clock = batch.add(_SERVER_TIME)
@@ -216,7 +221,7 @@ def _serving(portal: Portal, row: UserToken | None) -> Line:
     if not profile.is_admin:
         found = _("User %(user)s is no administrator any more.") % {"user": row.user_id}
         return problem(found)
-    # That read may have renewed the pair, and another repair may have replaced it.
+    # The read above may have renewed the pair, and another repair may have replaced it.
     row = portal.tokens.filter(serves_portal=True).first() or row
     age = timezone.now() - row.refreshed_at
     words: dict[str, Any] = {"user": row.user_id, "days": age.days}
@@ -285,8 +290,11 @@ def _clock(asked: Pending[datetime], ours: datetime) -> Line:
 
 
 def _time_zone(portal: Portal, asked: Pending[datetime]) -> Line:
-    """A server may keep another time than the company does, so an administrator's choice is in
-    order whatever the server shows; a zone that the app found by itself has to fit."""
+    """Compares the portal's time zone with the offset in its answers.
+
+    The server may be in another zone than the company, so a zone that an administrator chose is
+    always in order; a zone that the app found must have the server's offset.
+    """
     name = _("Time zone")
     try:
         seen = asked.get().utcoffset()

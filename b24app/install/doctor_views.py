@@ -1,4 +1,4 @@
-"""A page for a portal's administrator: how the app is set up there, and buttons to mend it."""
+"""The doctor's page for a portal's administrator: the checks, and buttons for repairs."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ class RepairForm(forms.Form):
 @require_POST
 @portal_required
 def page(request: PortalRequest) -> HttpResponse:
-    """Renders b24app/install/doctor.html with `lines`, for the portal's administrators."""
+    """Renders b24app/install/doctor.html with `lines`. Raises AdministratorsOnly."""
     repairs.require_administrator(request.person)
-    return _looked_over(request)
+    return _render(request)
 
 
 @require_POST
 @portal_required
 def repair(request: PortalRequest) -> HttpResponse:
-    """Do one `repair`, then look the portal over again; the same page."""
+    """Does one `repair`, then checks the portal again and renders the same page."""
     form = RepairForm(request.POST)
     if not form.is_valid():
         raise BadInput("no such repair")
     repairs.require_administrator(request.person)
     which = Repair(form.cleaned_data["repair"])
     repairs.repair(request.person.portal, which, by=request.person)
-    return _looked_over(request)
+    return _render(request)
 
 
-def _looked_over(request: PortalRequest) -> HttpResponse:
+def _render(request: PortalRequest) -> HttpResponse:
     person = request.person
     lines = doctor.examine(person.portal, administrator=person.client)
     return render(request, "b24app/install/doctor.html", {"lines": lines})

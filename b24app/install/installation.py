@@ -1,4 +1,4 @@
-"""Installation: prove the installer's token, remember the portal, then bind what we need there."""
+"""Installs the app: proves the installer's token, stores the portal, binds places and events."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ from b24app.tokens.proof import (
 
 logger = logging.getLogger(__name__)
 
-# Each with its reason in the README; nothing that no feature needs.
+# The README has the reason for each.
 NEEDED_SCOPES = ("crm", "sale", "pay_system", "placement", "user_brief")
 
-# As long as its column; Bitrix24 has some sixty scopes, of ten letters each.
+# The length of the column. Bitrix24 has some sixty scopes of ten letters each.
 SCOPES_LENGTH = 1000
 _SCOPE_NAME = re.compile(r"[0-9A-Za-z_.:-]{1,60}")
 
 
 class AdministratorNeeded(OpeningRefused):
-    """The installer is known, and is not an administrator of the portal."""
+    """The installer is not an administrator of the portal."""
 
     sentence_by_default = _(
         "Only an administrator of this Bitrix24 can install the app. "
@@ -53,7 +53,7 @@ class AdministratorNeeded(OpeningRefused):
 
 
 class PermissionsMissing(ScopeMissing):
-    """The app's registration in this portal lacks a scope; the description names the missing."""
+    """The app's registration in this portal lacks scopes; the description lists them."""
 
     @property
     def sentence(self) -> str:
@@ -76,16 +76,18 @@ SCOPE = Query("scope", _scopes)
 
 
 def begin(request: HttpRequest) -> Person:
-    """Prove who installs the app, and where; remember the portal and its tokens.
+    """Proves who installs the app, and in which portal; stores the portal and its tokens.
 
-    The OAuth server is asked first, and the address it names is the only one that is called then:
-    the posted DOMAIN never is. Raises BadInput, OpeningRefused if the token is not proved or that
-    address is not understood, TooManyOpenings,
-    AdministratorNeeded, PermissionsMissing, and whatever kept either server from answering; in all
-    of these cases nothing has been stored. A second installation repeats the first one.
+    Asks the OAuth server first, and then calls only the address that it names, never the posted
+    DOMAIN. A second installation repeats the first one.
+
+    Raises BadInput, OpeningRefused if the token is not proved or the address is not understood,
+    TooManyOpenings, AdministratorNeeded, PermissionsMissing, and the error of a server that did not
+    answer; in all these cases nothing has been stored.
+    https://apidocs.bitrix24.com/settings/app-installation/installation-finish.html
     """
     posted = read_posted(request)
-    # Of all portals together: anybody can make up a member_id for each installation they forge.
+    # One limit for all portals, because each forged installation can have a new member_id.
     turn = failed_proofs.take_turn(request, "installations")
     owner = owner_of(
         posted.access, member_id=posted.member_id, server_endpoint=posted.server_endpoint
@@ -105,7 +107,7 @@ def begin(request: HttpRequest) -> Person:
     missing = [name for name in NEEDED_SCOPES if name not in scopes]
     if missing:
         raise PermissionsMissing("insufficient_scope", ", ".join(missing))
-    portal = _remember(posted, owner, address, app, scopes, profile)
+    portal = _store_portal(posted, owner, address, app, scopes, profile)
     trace.about(member_id=portal.member_id, portal_pk=portal.pk, user_id=owner.user_id)
     person = Person(portal, owner.user_id, proved_at=timezone.now())
     identify(request, person)
@@ -113,7 +115,7 @@ def begin(request: HttpRequest) -> Person:
 
 
 @transaction.atomic
-def _remember(
+def _store_portal(
     posted: Posted,
     owner: TokenOwner,
     address: PortalAddress,
@@ -122,16 +124,16 @@ def _remember(
     profile: Profile,
 ) -> Portal:
     portal, _created = Portal.objects.select_for_update().get_or_create(member_id=owner.member_id)
-    # Whatever an event said, the app is there; in the grace time its data are taken up again.
+    # The app is installed, so a claim of a removal is wrong; in the grace time its data are kept.
     RemovalClaim.objects.filter(portal=portal).delete()
     if portal.uninstalled_at is not None:
         portal.installed_at, portal.uninstalled_at = None, None
     if portal.app_id != app.id:
-        # Installed anew, and we were not told of the removal: the old token proves nothing now.
+        # A new installation without an event of the removal: the old token proves nothing now.
         portal.application_token = ""
     portal.client_endpoint, portal.domain = address.endpoint, address.netloc
     portal.app_id, portal.app_code = app.id, app.code
-    portal.scope = _kept(scopes)
+    portal.scope = _scope_text(scopes)
     portal.status, portal.language = posted.status, posted.language
     portal.bindings_checked_at = None
     time_zone.learn(portal, profile)
@@ -143,22 +145,22 @@ def _remember(
     return portal
 
 
-def _kept(scopes: frozenset[str]) -> str:
-    """The scopes as one text, the needed ones first; those for which its column has no room go."""
-    kept = ""
+def _scope_text(scopes: frozenset[str]) -> str:
+    """Returns the scopes as one text, the needed ones first; drops those that exceed the column."""
+    text = ""
     for name in sorted(scopes, key=lambda name: (name not in NEEDED_SCOPES, name)):
-        longer = f"{kept},{name}" if kept else name
+        longer = f"{text},{name}" if text else name
         if len(longer) > SCOPES_LENGTH:
             break
-        kept = longer
-    return kept
+        text = longer
+    return text
 
 
 def finish(person: Person) -> None:
-    """Bind the app's places in the portal, then call it installed; a repeated call is harmless.
+    """Binds the app's places and events, then marks it as installed. A repeated call is harmless.
 
-    With the installer's own token, which is the portal's from now on. Raises AdministratorNeeded
-    for anybody else, and what the portal answers.
+    Uses the installer's token, which serves the portal from now on. Raises AdministratorNeeded for
+    another person, and the portal's error.
     """
     serving = UserToken.objects.filter(portal=person.portal, serves_portal=True)
     if not serving.filter(user_id=person.user_id).exists():
@@ -170,19 +172,19 @@ def finish(person: Person) -> None:
 
 
 def restore_bindings(person: Person) -> None:
-    """Bind again what the portal has dropped, as an update of the app does; by any administrator.
+    """Binds again what the portal has dropped, for example when the app was updated.
 
-    Called by the page that such a person opens, so that the opening itself waits for nothing, and
-    with their own token. Does nothing where the bindings were looked at a short while ago. A
-    failure is only logged, since nobody asked for this: the next opening tries again. Raises
-    AdministratorNeeded for anybody else.
+    The page that an administrator opens calls this, so that the opening itself does not wait. Uses
+    the administrator's own token. Does nothing if the bindings were checked lately. Only logs a
+    failure, because the person did not ask for this; the next opening retries. Raises
+    AdministratorNeeded for other people.
     """
     if not person.portal.bindings_are_due:
         return
     profile = person.client.read(PROFILE)
     if not profile.is_admin:
         raise AdministratorNeeded(f"user {profile.user_id} is no administrator")
-    # Taken before the work, so that two tabs opened at once do it once.
+    # Stored before the work, so that of two tabs opened at once only one does it.
     portal = Portal.objects.filter(pk=person.portal.pk)
     seen = portal.filter(bindings_checked_at=person.portal.bindings_checked_at)
     if not seen.update(bindings_checked_at=timezone.now()):

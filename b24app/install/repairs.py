@@ -1,4 +1,4 @@
-"""What the app can mend in a portal by itself, once an administrator or the operator says so."""
+"""Repairs the app's set-up in a portal, when an administrator or the operator asks for it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from b24app.models import Portal, UserToken
 from b24app.tokens.clients import portal_client
 from b24app.tokens.proof import PROFILE
 
-# Sign-ins looked through for an administrator's, newest first: each costs a call.
+# Stored pairs that are tried to find an administrator's, newest first; each costs a call.
 PEOPLE_TRIED = 5
 
 
@@ -27,16 +27,20 @@ class AdministratorsOnly(OpeningRefused):
 
 
 def require_administrator(person: Person) -> None:
-    """Ask the portal, now: what a page once knew may be over. Raises AdministratorsOnly."""
+    """Asks the portal whether the person is an administrator now. Raises AdministratorsOnly.
+
+    https://apidocs.bitrix24.com/api-reference/common/users/profile.html
+    """
     if not person.client.read(PROFILE).is_admin:
         raise AdministratorsOnly(f"user {person.user_id} is no administrator")
 
 
 def repair(portal: Portal, which: Repair, *, by: Person | None) -> None:
-    """Raises what the portal answers, and AdministratorsOnly where nobody is there to do it.
+    """Does one repair.
 
-    `by` is an administrator, of whom the caller has made sure. Without one, the serving token binds
-    and a stored sign-in of an administrator is looked for to take over.
+    `by` is an administrator, checked by the caller. Without one, BIND uses the token that serves
+    the portal, and SERVE looks for a stored pair of an administrator. Raises the portal's error,
+    and AdministratorsOnly if no such pair is found.
     """
     match which:
         case Repair.BIND:
@@ -50,15 +54,15 @@ def repair(portal: Portal, which: Repair, *, by: Person | None) -> None:
 
 @transaction.atomic
 def take_over(person: Person) -> None:
-    """This person's own pair serves the portal from now on; it moves, because it is one chain."""
-    # Of two administrators who press at the same time the second waits here for the first.
+    """Makes this person's own pair serve the portal. Moves it, because a chain has one row."""
+    # If two administrators do this at the same time, the second waits here for the first.
     Portal.objects.select_for_update(no_key=True).filter(pk=person.portal.pk).values_list(
         "pk"
     ).get()
     rows = UserToken.objects.select_for_update().filter(portal=person.portal)
     own = rows.filter(user_id=person.user_id, serves_portal=False).first()
     if own is None:
-        return  # They serve it already.
+        return  # Their pair serves the portal already.
     rows.filter(serves_portal=True).delete()
     own.serves_portal = True
     own.save(update_fields=["serves_portal"])

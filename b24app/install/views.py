@@ -1,4 +1,4 @@
-"""The installer: a page that shows its progress, the step it waits for, and the same step later."""
+"""The installer's page, the step that it waits for, and the later check of the bindings."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from b24app.identity.where_to_open import where_to_open
 from b24app.install import installation
 
 
-@csrf_exempt  # Its proof is the posted token, which no other site has.
+@csrf_exempt  # The posted token is the proof; another site does not have it.
 @require_http_methods(["GET", "HEAD", "POST"])
 def page(request: HttpRequest) -> HttpResponseBase:
-    """Prove and remember the installer, then show a page whose script finishes the job.
+    """Proves and stores the installer, then renders a page whose script finishes the installation.
 
-    Renders b24app/install/install.html with `finish_url`, to be posted to once with the
-    session in its header, and `app_url`, where the app is.
+    Renders b24app/install/install.html with `finish_url`, to which the script posts once with the
+    session in a header, and `app_url`, the address of the app.
     """
     if request.method != "POST":
         return where_to_open(request)
@@ -31,7 +31,10 @@ def page(request: HttpRequest) -> HttpResponseBase:
 @require_POST
 @portal_required
 def finish(request: PortalRequest) -> HttpResponse:
-    """Bind the tabs and events; {"ok": true} means that installFinish may be called now."""
+    """Binds places and events; responds {"ok": true}, after which the page may call installFinish.
+
+    https://apidocs.bitrix24.com/settings/app-installation/installation-finish.html
+    """
     installation.finish(request.person)
     return JsonResponse({"ok": True})
 
@@ -39,6 +42,6 @@ def finish(request: PortalRequest) -> HttpResponse:
 @require_POST
 @portal_required
 def bindings(request: PortalRequest) -> HttpResponse:
-    """What an administrator's page asks for by itself, with nothing to show for it."""
+    """Checks the bindings; an administrator's page requests this by itself, and shows nothing."""
     installation.restore_bindings(request.person)
     return HttpResponse(status=204)

@@ -1,4 +1,4 @@
-"""A portal as an operator names it on the command line."""
+"""Finds the portal that the operator names on the command line."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ class NoSuchPortal(Missing):
     )
 
 
-def portals_named(name: str) -> list[Portal]:
-    """By member_id or by host, whatever has become of them. Of several that had one host, those
-    that have the app come first, then those that had it last.
+def find_portals(name: str) -> list[Portal]:
+    """Returns the portals with this member_id or host, also those that removed the app.
 
-    The secret of events is not read: a portal can be named also where the keys are lost.
+    Of several with one host, those that have the app come first, then the latest. Does not read
+    `application_token`, which cannot be decrypted if the keys are lost.
     """
     portals = Portal.objects.defer("application_token")
     return list(
@@ -29,9 +29,9 @@ def portals_named(name: str) -> list[Portal]:
     )
 
 
-def portal_named(name: str) -> Portal:
-    """The first of them; raises NoSuchPortal."""
-    portals = portals_named(name)
+def find_portal(name: str) -> Portal:
+    """Returns the first of `find_portals`. Raises NoSuchPortal."""
+    portals = find_portals(name)
     if not portals:
         raise NoSuchPortal(name)
     return portals[0]

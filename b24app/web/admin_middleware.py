@@ -1,6 +1,6 @@
-"""What Django's admin needs and nothing else may have: cookies, a login, CSRF; at its address only.
+"""Django's middleware for cookies, login and CSRF, limited to the admin's address.
 
-A frame's pages carry no cookie, so none of these may touch them.
+The pages in a frame have no cookies, so these must not act on them.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def is_for(request: HttpRequest) -> bool:
 
 
 class _AdminOnly(MiddlewareMixin):
-    """Stands before a middleware of Django's, and lets all other requests pass it by."""
+    """A mixin that runs a middleware of Django only for requests to the admin."""
 
     def __call__(self, request: HttpRequest) -> Any:
         if not is_for(request):
@@ -38,8 +38,8 @@ class _AdminOnly(MiddlewareMixin):
 
 
 class AdminFrames(_AdminOnly, XFrameOptionsMiddleware):
-    """Also lets the admin's own pages name themselves to each other: without a referrer a browser
-    posts a form with the origin `null`, which the CSRF check refuses."""
+    """Also allows referrers between the admin's own pages: without one, a browser posts a form with
+    the origin `null`, which the CSRF check refuses."""
 
     def process_response(self, request: HttpRequest, response: HttpResponse) -> Any:
         response.headers.setdefault("Referrer-Policy", "same-origin")
@@ -54,7 +54,7 @@ class AdminCsrf(_AdminOnly, CsrfViewMiddleware):
     def process_view(
         self, request: HttpRequest, callback: Any, callback_args: Any, callback_kwargs: Any
     ) -> HttpResponseForbidden | None:
-        # Django calls this for every request, whatever __call__ did.
+        # Django calls this for every request, also for those that __call__ passes on.
         if not is_for(request):
             return None
         return super().process_view(request, callback, callback_args, callback_kwargs)
@@ -69,14 +69,14 @@ class AdminMessages(_AdminOnly, MessageMiddleware):
 
 
 def address_of(request: HttpRequest) -> str | None:
-    """The address that wrong passwords are counted for; named in the settings of django-axes."""
+    """Returns the network by which django-axes counts wrong passwords; see settings.py."""
     return client_address.network_of(request) or None
 
 
 def locked_out(
     request: HttpRequest, response: HttpResponse | None, credentials: dict[str, Any] | None
 ) -> HttpResponse:
-    """The page in place of the sign-in while no password is tried; named in the settings."""
+    """Returns the page that django-axes shows during a lockout; see settings.py."""
     locked_for: timedelta = settings.AXES_COOLOFF_TIME
     page = error_pages.respond(
         request,

@@ -1,9 +1,9 @@
-"""Room on the interpreter's stack, so that a page's deepest loops do not ask for memory each time.
+"""Reserves room on the interpreter's stack, so that loops deep in a page do not allocate memory.
 
 CPython keeps Python frames in chunks of 16 KiB. A call that does not fit into the last chunk maps a
-new one, and its return gives that back: where a chunk ends inside the loop that renders a list,
-every call in that loop is two system calls and some page faults. Where it ends depends on how deep
-the server and the middleware are, so it cannot be kept away by chance.
+new chunk, and its return unmaps it. If a chunk ends inside the loop that renders a list, each call
+in that loop costs two system calls and some page faults. Where a chunk ends depends on the depth of
+the server and the middleware.
 """
 
 from __future__ import annotations
@@ -12,9 +12,8 @@ from collections.abc import Callable
 from types import FunctionType
 from typing import ParamSpec, TypeVar
 
-# Slots of eight bytes. A chunk is made large enough for the frame that asks for it, doubled from
-# 16 KiB: for this one 256 KiB, of which half is left for all that is called from there. Untouched
-# pages of it cost nothing.
+# Slots of eight bytes. CPython doubles the 16 KiB of a new chunk until the frame fits: for this
+# frame 256 KiB, of which half is left for all calls below it. Unused pages of it cost nothing.
 SLOTS = 17_000
 
 P = ParamSpec("P")
@@ -22,9 +21,9 @@ R = TypeVar("R")
 
 
 def with_room(function: Callable[P, R]) -> Callable[P, R]:
-    """The function, whose frame claims so much that what it calls shares one large chunk with it.
+    """Makes the function's frame so large that it and all its calls share one large chunk.
 
-    To be put around the outermost function of a request. Raises TypeError for what is not written
+    Decorates the outermost function of a request. Raises TypeError if the function is not written
     in Python.
     """
     if not isinstance(function, FunctionType):

@@ -1,4 +1,4 @@
-"""What every template may need of the frame around it."""
+"""The context processor that gives all templates the session and the portal."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from b24app.identity import session
 
 
 def frame(request: HttpRequest) -> dict[str, Any]:
-    """`frame_session` for the page's body, `portal`, `bx24_script_url`, and whether the
-    page `looks_after_bindings`.
+    """Returns `frame_session`, `portal`, `bx24_script_url` and `looks_after_bindings`.
 
-    The first is empty and the second None until a person is known.
+    `frame_session` is "" and `portal` None before the person is known. With `looks_after_bindings`
+    the page asks the app to check its bindings.
     """
     person: session.Person | None = getattr(request, "person", None)
     return {

@@ -1,4 +1,4 @@
-"""An error in the form that its reader understands: a page, a fragment for htmx, or JSON."""
+"""Renders errors: as a page, as a fragment for htmx, or as JSON for programs."""
 
 from __future__ import annotations
 
@@ -32,12 +32,13 @@ GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
 # Views whose callers are programs.
 JSON_VIEWS = frozenset({"session", "install-finish", "event", "healthz", "readyz"})
-# Codes are the server's text: long enough for all that are known, short enough for a page.
+# Characters of a server's code on a page; all known codes are shorter.
 MAX_CODE = 60
 _WORD_START = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 
 def from_error(request: HttpRequest, error: B24Error) -> HttpResponse:
+    """Returns the response for an error."""
     response = respond(
         request,
         status=error.status,
@@ -51,11 +52,11 @@ def from_error(request: HttpRequest, error: B24Error) -> HttpResponse:
 
 
 def code_of(error: B24Error) -> str:
-    """Bitrix24's code, or the name of our own error: what a person can quote to support."""
+    """Returns Bitrix24's code, or the name of the app's error, for a person to quote to support."""
     if isinstance(error, Refused) and error.code:
         return error.code[:MAX_CODE]
     if isinstance(error, EventRefused):
-        return "invalid_application_token"  # the name in Bitrix24's rules for publishing
+        return "invalid_application_token"  # the code in Bitrix24's rules for publishing
     return _WORD_START.sub("_", type(error).__name__).lower()
 
 
@@ -68,10 +69,10 @@ def _may_help_to_retry(error: B24Error) -> bool:
 def respond(
     request: HttpRequest, *, status: int, code: str, sentence: StrOrPromise, retry: bool = False
 ) -> HttpResponse:
-    """The answer, with the templates b24app/web/error.html and b24app/web/error_message.html.
+    """Returns the response, rendered with b24app/web/error.html or b24app/web/error_message.html.
 
-    Their context: `sentence`, `code`, `status`, `retry` (whether opening the same again may help:
-    a page that a portal has posted can be posted anew).
+    Their context is `sentence`, `code`, `status` and `retry`: whether repeating the request may
+    help. Only a POST is repeated, because a portal opens the app by POST.
     """
     retry = retry and request.method == "POST"
     resolved = request.resolver_match

@@ -1,4 +1,4 @@
-"""The licence agreement and the privacy policy: their languages, and which one to show."""
+"""Chooses the language of the licence agreement and the privacy policy."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ DEFAULT = "en"
 
 @dataclass(frozen=True)
 class Language:
-    """A language by its own name, and what the two texts are called in it."""
+    """A language of the two texts."""
 
     code: str
-    name: str
-    license: str
-    privacy: str
+    name: str  # in the language itself
+    license: str  # the title of the licence agreement
+    privacy: str  # the title of the privacy policy
 
     def title(self, kind: str) -> str:
         return self.license if kind == LICENSE else self.privacy
@@ -38,7 +38,7 @@ LANGUAGES = {
         Language("tr", "Türkçe", "Lisans sözleşmesi", "Gizlilik politikası"),
     )
 }
-# What Bitrix24 calls some of them.
+# Bitrix24's own codes for some of them.
 _PORTALS_NAMES = {"la": "es", "br": "pt-br"}
 
 
@@ -54,8 +54,8 @@ def publisher() -> Publisher:
 
 
 def language_for(*, asked: str = "", accepted: str = "") -> Language:
-    """The language asked for by name, else the first that the browser accepts (the value of its
-    Accept-Language), else English."""
+    """Returns the language with the code `asked`, else the first known one in `accepted` (the value
+    of Accept-Language), else English."""
     wanted = [asked, *(code for code, _ in parse_accept_lang_header(accepted))]
     for code in wanted:
         found = _known(code.lower())

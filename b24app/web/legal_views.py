@@ -1,4 +1,4 @@
-"""The licence agreement and the privacy policy, for anybody with a browser."""
+"""The public pages of the licence agreement and the privacy policy."""
 
 from __future__ import annotations
 
@@ -15,9 +15,12 @@ from b24app.web.middleware import framed_by
 
 @require_safe
 def page(request: HttpRequest, kind: str) -> HttpResponse:
-    """Renders b24app/web/legal/<kind>/<language>.html with `publisher`, `title`, `kind`,
-    `others` (the same text's other languages), `beside` and `beside_title` (the other text), and
-    for how many days what is kept: `history_days`, `ledger_days`, `grace_days`, `call_days`."""
+    """Renders b24app/web/legal/<kind>/<language>.html.
+
+    Its context is `kind`, `language`, `title`, `publisher`, `others` (the other languages),
+    `beside` and `beside_title` (the other text), and the days for which data are kept:
+    `history_days`, `ledger_days`, `grace_days`, `call_days`.
+    """
     if kind not in legal.KINDS:
         raise Http404(kind)
     language = legal.language_for(
@@ -39,7 +42,7 @@ def page(request: HttpRequest, kind: str) -> HttpResponse:
     }
     with translation.override(language.code):
         response = render(request, f"b24app/web/legal/{kind}/{language.code}.html", context)
-    # It holds no action and nobody's data, and a portal may show it beside the app.
+    # A portal may show this page beside the app; it has no action and no personal data.
     framed_by(response, request, "*")
     response["Content-Language"] = language.code
     patch_vary_headers(response, ["Accept-Language"])

@@ -1,4 +1,4 @@
-"""Around every view: who may frame its answer, and what an error looks like."""
+"""The app's own middleware: request ids, languages, time zones, framing and error responses."""
 
 from __future__ import annotations
 
@@ -35,19 +35,19 @@ from b24app.web.error_pages import GetResponse
 
 logger = logging.getLogger(__name__)
 
-# What whoever watches over the app wants to see in the security log. OpeningRefused and
-# EventRefused are there already, with their reasons.
+# Errors that go to the security log. OpeningRefused and EventRefused are there already, with their
+# reasons.
 _FOR_SECURITY = (AccessDenied, QueryLimit, ScopeMissing, SessionExpired, TokenRejected)
 
 
-# For whoever runs the app, who has no portal around them.
+# Pages for the operator, which are opened outside of a portal.
 NEVER_FRAMED = (admin_middleware.ADDRESS, "/metrics")
 
 
 class TraceMiddleware:
-    """Gives a request its id, in the logs and in the response, and ends its shares of portals.
+    """Gives a request its id, in the logs and in the response, and frees its places in shares.
 
-    Outermost, so that every line of the log has the id.
+    It is the outermost middleware, so that every line of the log has the id.
     """
 
     def __init__(self, get_response: GetResponse) -> None:
@@ -63,8 +63,10 @@ class TraceMiddleware:
 
 
 class LanguageMiddleware:
-    """Has everything of a request said in one language, errors too, and leaves none behind for the
-    thread's next request. A session in a posted form brings its own when it is read."""
+    """Activates a request's language, for errors too, and deactivates it at the end.
+
+    `session.read` activates the language of a session in a posted form.
+    """
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
@@ -80,8 +82,10 @@ class LanguageMiddleware:
 
 
 class TimeZoneMiddleware:
-    """Begins each request in UTC, as the publisher's admin stays, and leaves no portal's time zone
-    behind for the thread's next request. `session.identify` switches to the portal's."""
+    """Starts each request in UTC, and leaves no portal's time zone active at its end.
+
+    `session.identify` activates the portal's zone; the publisher's admin stays in UTC.
+    """
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
@@ -92,11 +96,11 @@ class TimeZoneMiddleware:
 
 
 class FrameMiddleware:
-    """Lets the person's own portal frame the answer, and renews their session silently.
+    """Lets the person's own portal frame the response, and renews their session in a header.
 
-    An error that names nobody may be framed by anybody: it holds no data and no action but opening
-    the app anew, and has to be readable inside whichever portal it appears in. All else stays as
-    CONTENT_SECURITY_POLICY says: not framed.
+    Any page may frame an error without a person: it has no data and no action but opening the app
+    again, and must be readable in an unknown portal. By CONTENT_SECURITY_POLICY no page may frame
+    other responses.
     """
 
     def __init__(self, get_response: GetResponse) -> None:
@@ -104,7 +108,7 @@ class FrameMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         response = self.get_response(request)
-        # Pages and fragments hold a session and a person's data: no cache may keep them.
+        # No cache may keep pages and fragments, which contain a session and a person's data.
         patch_cache_control(response, no_store=True)
         person: session.Person | None = getattr(request, "person", None)
         if person is not None:
@@ -118,7 +122,7 @@ class FrameMiddleware:
 
 
 def _frame_ancestor(portal: Portal) -> str:
-    """The portal's origin, made of its parsed host and port: nothing else may reach the header."""
+    """Returns the portal's origin, from its parsed host and port: the header gets nothing else."""
     try:
         return origin_of(portal.client_endpoint)
     except AddressNotUnderstood:
@@ -126,16 +130,16 @@ def _frame_ancestor(portal: Portal) -> str:
 
 
 def framed_by(response: HttpResponseBase, request: HttpRequest, source: str) -> None:
-    """Name who may frame a response, by django-csp's own way of changing one."""
+    """Sets which origin may frame a response, by django-csp's decorator."""
     csp_replace({"frame-ancestors": [source]})(lambda _: response)(request)
 
 
 class ErrorMiddleware:
-    """Turns a B24Error into an answer, the only place that does; and an empty 405 into a page.
+    """Turns each B24Error into a response, and an empty 405 into a page.
 
-    Pages, fragments (for htmx) and JSON carry the error's `status`, so that the page's script tells
-    them by that: 401 from a session that is over opens the tab anew, 409 and 5xx are shown in
-    place. JSON is {"error": code, "sentence": text}.
+    Pages, fragments (for htmx) and JSON have the error's `status`, by which the page's script
+    decides: 401 means an expired session, and the script opens the tab again; it shows 409 and 5xx
+    in place. JSON is {"error": code, "sentence": text}.
     """
 
     def __init__(self, get_response: GetResponse) -> None:
@@ -144,7 +148,7 @@ class ErrorMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         response = self.get_response(request)
         if isinstance(response, HttpResponseNotAllowed):
-            mark_refusal_logged(request)  # Django has, where it refused.
+            mark_refusal_logged(request)  # Django has logged it.
             return error_pages.method_not_allowed(request, response["Allow"])
         return response
 
@@ -153,11 +157,11 @@ class ErrorMiddleware:
             return unreadable.refuse(request, exception)
         if not isinstance(exception, B24Error):
             return None
-        _note(request, exception)
+        _log(request, exception)
         return error_pages.from_error(request, exception)
 
 
-def _note(request: HttpRequest, error: B24Error) -> None:
+def _log(request: HttpRequest, error: B24Error) -> None:
     mark_refusal_logged(request)
     if isinstance(error, OpeningRefused | EventRefused):
         return
@@ -165,13 +169,16 @@ def _note(request: HttpRequest, error: B24Error) -> None:
     person: session.Person | None = getattr(request, "person", None)
     who = f"{person.portal.member_id}/{person.user_id}" if person else "-"
     log = security if isinstance(error, _FOR_SECURITY) else logger
-    # Quoted: the text can be a server's own, and a line of the log is one line.
+    # Quoted, because a server's text could contain line breaks.
     log.warning("%s %r in %s for %s", type(error).__name__, str(error), view, who)
 
 
 def language_of(request: HttpRequest) -> str:
-    """Whoever runs the app reads English. In a frame it is what the portal said when it opened the
-    app, kept in the session, also in one that is over; elsewhere it is the browser's."""
+    """Returns the language of a request.
+
+    The admin is in English. A frame has the language with which the portal opened the app; the
+    session contains it, even after it has expired. Other pages have the browser's language.
+    """
     if admin_middleware.is_for(request):
         return settings.LANGUAGE_CODE
     if (code := request.GET.get("LANG")) is not None:

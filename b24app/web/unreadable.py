@@ -1,7 +1,7 @@
-"""Requests that cannot be read: each is refused with a page, and with one line in the log.
+"""Refuses requests that cannot be read, with a page and one line in the log.
 
-Django raises its errors for them wherever a middleware or a view first touches the request, and
-logs each with a traceback. Here the request is read once, before the others.
+Django raises its errors for such a request where a middleware or a view first reads it, and logs
+each with a traceback. `ReadRequest` reads the request before all of them.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from b24app.web import error_pages
 
 TOO_LARGE = 413
 
-# What Django raises while it reads a request, and for what a view was sent. Codecs raise the last
-# two, for charsets and encodings that a part of a form names.
+# Errors that Django raises while it reads a request. Codecs raise the last two, for an unknown
+# charset or encoding of a part of a form.
 _WHILE_READING = (
     BadRequest,
     MultiPartParserError,
@@ -38,6 +38,7 @@ _WHILE_READING = (
     LookupError,
     ValueError,
 )
+# Errors that Django raises in a view for a request at fault.
 CLIENTS_FAULTS = (
     BadRequest,
     MultiPartParserError,
@@ -50,7 +51,7 @@ View = TypeVar("View", bound=Callable[..., HttpResponseBase])
 
 
 def refuse(request: HttpRequest, error: Exception) -> HttpResponse:
-    """The page for a request at fault; writes its line."""
+    """Logs a request at fault, and returns its error page."""
     is_allowed = not isinstance(error, PermissionDenied)
     page = error_pages.bad_request if is_allowed else error_pages.forbidden
     return _refused(request, page(request, error), f"{type(error).__name__} {error}")
@@ -58,20 +59,22 @@ def refuse(request: HttpRequest, error: Exception) -> HttpResponse:
 
 def _refused(request: HttpRequest, response: HttpResponse, reason: str) -> HttpResponse:
     mark_refusal_logged(request)
-    # Quoted: the text can be the client's own, and a line of the log is one line.
-    security.warning("refused %s: %.200r (%s %.200r)", *_told(request, response, reason))
+    # Quoted, because the client's text could contain line breaks.
+    security.warning(
+        "refused %s: %.200r (%s %.200r)",
+        response.status_code,
+        reason,
+        request.method,
+        request.path,
+    )
     return response
 
 
-def _told(request: HttpRequest, response: HttpResponse, reason: str) -> tuple[object, ...]:
-    return response.status_code, reason, request.method, request.path
-
-
 class ReadRequest:
-    """Reads host, query and form of a request before anything else does.
+    """Reads host, query and form of a request before other middleware does.
 
-    Answers 413 for a body beyond DATA_UPLOAD_MAX_MEMORY_SIZE before any of it is read, 400 for what
-    cannot be read.
+    Responds 413 to a body above DATA_UPLOAD_MAX_MEMORY_SIZE, without reading it, and 400 to a
+    request that cannot be read.
     """
 
     def __init__(self, get_response: error_pages.GetResponse) -> None:
@@ -81,7 +84,7 @@ class ReadRequest:
         try:
             request.get_host()
             _ = request.GET
-            if _view_tells_sizes(request):
+            if _view_explains_sizes(request):
                 return self.get_response(request)
             if _length_of(request) > (settings.DATA_UPLOAD_MAX_MEMORY_SIZE or 0):
                 return self._too_large(request)
@@ -98,7 +101,7 @@ class ReadRequest:
         return _refused(request, page, f"a body of {request.META['CONTENT_LENGTH']} bytes")
 
     def _prepare(self, request: HttpRequest) -> None:
-        """What an error page needs and a later middleware would have brought."""
+        """Sets what an error page needs and a later middleware would have set."""
         translation.activate(translation.get_language_from_request(request))
         try:
             request.resolver_match = resolve(request.path_info)
@@ -106,15 +109,15 @@ class ReadRequest:
             request.resolver_match = None
 
 
-def tells_sizes(view: View) -> View:
-    """Marks a view that has words of its own for a form that is too long; Django's bounds hold."""
-    view.tells_sizes = True  # type: ignore[attr-defined]
+def explains_sizes(view: View) -> View:
+    """Marks a view with its own message for too large a form; Django's limits still apply."""
+    view.explains_sizes = True  # type: ignore[attr-defined]
     return view
 
 
-def _view_tells_sizes(request: HttpRequest) -> bool:
+def _view_explains_sizes(request: HttpRequest) -> bool:
     try:
-        return hasattr(resolve(request.path_info).func, "tells_sizes")
+        return hasattr(resolve(request.path_info).func, "explains_sizes")
     except Resolver404:
         return False
 

@@ -9,7 +9,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_GET, require_POST
 
 from b24app.identity.session import PortalRequest, portal_required
-from b24app.web.unreadable import tells_sizes
+from b24app.web.unreadable import explains_sizes
 from payments.bulk import dry_run as drafting
 from payments.bulk import lines, progress, runs
 from payments.bulk import step as stepping
@@ -31,7 +31,7 @@ def shown(request: PortalRequest, run_id: int) -> HttpResponse:
     return _screen(request, runs.run_of(request.person, run_id))
 
 
-@tells_sizes
+@explains_sizes
 @require_POST
 @portal_required
 def dry_run(request: PortalRequest) -> HttpResponse:

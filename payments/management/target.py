@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from b24app.errors import BadInput, ChainBroken
 from b24app.identity import webhook
 from b24app.identity.session import Caller, Person
-from b24app.management.portals import NoSuchPortal, portal_named
+from b24app.management.portals import NoSuchPortal, find_portal
 
 # Not a setting: a webhook is somebody's own key, and the app itself has no use for it.
 WEBHOOK_VARIABLE = "B24_WEBHOOK"
@@ -84,7 +84,7 @@ def named(options: dict[str, Any]) -> Caller:
 
 
 def _person(name: str, user_id: int | None) -> Person:
-    portal = portal_named(name)
+    portal = find_portal(name)
     if portal.installed_at is None or portal.uninstalled_at is not None:
         raise NoSuchPortal(name)
     if user_id is None:

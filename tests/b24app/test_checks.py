@@ -188,4 +188,4 @@ def test_a_server_does_not_start_with_a_key_that_opens_nothing(tmp_path: Path) -
     run = started(**environment, B24_TOKEN_KEYS=OTHER_KEY)
     assert run.returncode != 0
     assert "b24app.E010" in run.stderr
-    assert "B24_TOKEN_KEYS does not open the tokens in the database" in run.stderr
+    assert "B24_TOKEN_KEYS does not decrypt the tokens in the database" in run.stderr

@@ -54,8 +54,8 @@ def columns() -> dict[str, str]:
 def test_afterwards_the_old_key_is_not_needed(row: models.UserToken, settings: Settings) -> None:
     told = rotate_keys()
 
-    assert "b24app.UserToken: 1 encrypted anew, 0 were already." in told
-    assert "b24app.Portal: 1 encrypted anew, 0 were already." in told
+    assert "b24app.UserToken: 1 encrypted again, 0 were already." in told
+    assert "b24app.Portal: 1 encrypted again, 0 were already." in told
     settings.B24_TOKEN_KEYS = [NEW]
     kept = models.UserToken.objects.select_related("portal").get()
     assert (kept.access, kept.refresh) == (row.access, row.refresh)
@@ -76,7 +76,7 @@ def test_nothing_else_of_a_row_changes(row: models.UserToken) -> None:
 def test_a_second_run_writes_nothing(row: models.UserToken) -> None:
     rotate_keys()
     before = columns()
-    assert "b24app.UserToken: 0 encrypted anew, 1 were already." in rotate_keys()
+    assert "b24app.UserToken: 0 encrypted again, 1 were already." in rotate_keys()
     assert columns() == before
 
 
@@ -106,7 +106,7 @@ def test_a_run_that_was_stopped_goes_on_where_it_was(
         with pytest.raises(KeyboardInterrupt):
             rotate_keys()
 
-    assert "b24app.UserToken: 6 encrypted anew, 5 were already." in rotate_keys()
+    assert "b24app.UserToken: 6 encrypted again, 5 were already." in rotate_keys()
     settings.B24_TOKEN_KEYS = [LOST]
     assert len([row.access for row in models.UserToken.objects.all()]) == 11
 
@@ -121,9 +121,9 @@ def test_a_value_that_no_key_opens_is_told_and_left(
     settings.B24_TOKEN_KEYS = [NEW, OLD]
 
     output = StringIO()
-    with pytest.raises(CommandError, match="1 rows stay as they are"):
+    with pytest.raises(CommandError, match="1 rows were not changed"):
         call_command("rotate_keys", stdout=output, stderr=output)
-    assert "no key in B24_TOKEN_KEYS opens it" in output.getvalue()
+    assert "no key in B24_TOKEN_KEYS decrypts it" in output.getvalue()
     # The others were brought under the new key all the same.
     settings.B24_TOKEN_KEYS = [LOST, NEW]
     assert models.UserToken.objects.get(serves_portal=True).access == row.access

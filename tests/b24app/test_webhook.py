@@ -19,7 +19,7 @@ from b24app.errors import (
     TokenRejected,
 )
 from b24app.identity import webhook
-from b24app.management.portals import NoSuchPortal, portal_named
+from b24app.management.portals import NoSuchPortal, find_portal
 from b24app.models import Portal as PortalRow
 from b24app.rest import transport
 from b24app.rest.client import Query
@@ -128,9 +128,9 @@ def test_a_portal_without_the_app_gets_a_row_that_no_frame_can_open(
     assert not row.member_id.isalnum()
     # Nor does it stand in the way of the portal itself, if the app is installed there later.
     with pytest.raises(NoSuchPortal):
-        portal_named("alpha.example.com")
+        find_portal("alpha.example.com")
     later = installed(sandbox, alpha)
-    assert portal_named("alpha.example.com") == later
+    assert find_portal("alpha.example.com") == later
     assert webhook.identify(webhook.parse(ADDRESS)).portal == later
     assert seed.WEBHOOK_CODE not in str(vars(row))
 

@@ -1,4 +1,4 @@
-"""Look a portal over from the shell: the same lines that its administrator reads."""
+"""`manage.py doctor PORTAL`: checks the set-up of a portal, as its administrator's page does."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from b24app.errors import B24Error
 from b24app.install import doctor, repairs
 from b24app.install.doctor import Line
-from b24app.management.portals import NoSuchPortal, portal_named
+from b24app.management.portals import NoSuchPortal, find_portal
 from b24app.models import Portal
 
 
 class Command(BaseCommand):
     help = (
-        "Look over how the app is set up in a portal. Exit codes: 0 all is in order, "
-        "1 something is not, 2 there is no such portal."
+        "Checks how the app is set up in a portal. Exit codes: 0 all is in order, "
+        "1 something is not, 2 no such portal."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("portal", help="host or member_id")
         parser.add_argument(
-            "--repair", action="store_true", help="mend what the app can mend, then look again"
+            "--repair", action="store_true", help="repair what the app can repair, then check again"
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            portal = portal_named(options["portal"])
+            portal = find_portal(options["portal"])
         except NoSuchPortal as error:
             raise CommandError(str(error.sentence), returncode=2) from error
         lines = doctor.examine(portal)
@@ -42,7 +42,10 @@ class Command(BaseCommand):
             sys.exit(1)
 
     def _repair(self, portal: Portal, lines: list[Line]) -> bool:
-        """Whether anything was tried. The serving sign-in comes first: the others go by it."""
+        """Does the repairs that the lines offer; returns whether any was tried.
+
+        SERVE comes first, because BIND uses the pair that serves the portal.
+        """
         wanted = {line.repair for line in lines if line.repair}
         for which in (repairs.Repair.SERVE, repairs.Repair.BIND):
             if which not in wanted:

@@ -1,4 +1,4 @@
-"""`manage.py keep_tokens`, once a day: portals that nobody opens keep their tokens."""
+"""`manage.py keep_tokens`: renews the tokens of idle portals; run it once a day."""
 
 from __future__ import annotations
 

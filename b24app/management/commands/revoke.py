@@ -1,4 +1,4 @@
-"""`manage.py revoke PORTAL`: what to do first when a portal's tokens may be known to others."""
+"""`manage.py revoke PORTAL`: deletes the secrets of a portal, the first step after a leak."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from b24app.management.portals import portals_named
+from b24app.management.portals import find_portals
 from b24app.tokens import revoke
 
 
@@ -20,7 +20,7 @@ class Command(BaseCommand):
         parser.add_argument("portal", metavar="PORTAL", help="its domain or its member_id")
 
     def handle(self, *args: Any, portal: str, **options: Any) -> None:
-        portals = portals_named(portal)
+        portals = find_portals(portal)
         if not portals:
             raise CommandError(f"No portal has the member_id or the domain {portal}.")
         if len(portals) > 1:
@@ -30,8 +30,8 @@ class Command(BaseCommand):
         pairs = revoke.revoke(found)
         self.stdout.write(
             f"{found.domain}: {pairs} pairs of tokens deleted, sessions ended.\n"
-            "Copies in other hands stay good at Bitrix24, access tokens for up to an hour, refresh "
-            "tokens for whoever also has the client secret: if that is known too, change it in "
-            "Bitrix24 and in B24_CLIENT_SECRET.\n"
+            "Bitrix24 still accepts leaked copies: access tokens for up to an hour, refresh tokens "
+            "together with the client secret. If that leaked too, change it in Bitrix24 and in "
+            "B24_CLIENT_SECRET.\n"
             "An administrator of the portal opens the app once to make it work again."
         )

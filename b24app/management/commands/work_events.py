@@ -1,4 +1,4 @@
-"""`manage.py work_events`: works the events that are due, once or for ever."""
+"""`manage.py work_events`: handles the due events, once or for ever."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from django.db import close_old_connections
 
 from b24app.events import queue
 
-# Between two looks at the queue; a look that finds nothing is one indexed query.
+# Seconds between two queries for due events; one that finds none uses an index.
 SECONDS = 5.0
 
 
 class Command(BaseCommand):
     help = (
-        "Work the events of portals that wait for it, or have to be tried again. "
+        "Handles the queued events of portals, and retries those that failed. "
         "Any number of these may run at the same time."
     )
 
@@ -32,11 +32,11 @@ class Command(BaseCommand):
 
     def handle(self, *, forever: bool, **options: Any) -> None:
         if forever:
-            self._go_on()
+            self._work_forever()
         else:
-            self._work()
+            self._work_once()
 
-    def _go_on(self) -> None:
+    def _work_forever(self) -> None:
         stop = threading.Event()
 
         def ask_to_stop(number: int, frame: FrameType | None) -> None:
@@ -52,7 +52,7 @@ class Command(BaseCommand):
             close_old_connections()
             stop.wait(SECONDS)
 
-    def _work(self) -> None:
+    def _work_once(self) -> None:
         worked = queue.work()
         left = queue.waiting().count()
         self.stdout.write(f"Events worked: {worked}; to be tried again later: {left}.")

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from b24app.management.portals import NoSuchPortal, portal_named
+from b24app.management.portals import NoSuchPortal, find_portal
 from b24app.models import Portal
 from payments.ledger.verify import verify
 
@@ -54,7 +54,7 @@ class Command(BaseCommand):
             portals = Portal.objects.defer("application_token").order_by("pk")
             return portals.iterator(chunk_size=100)
         try:
-            return [portal_named(name)]
+            return [find_portal(name)]
         except NoSuchPortal as error:
             raise CommandError(str(error.sentence)) from error
 
