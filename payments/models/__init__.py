@@ -1,4 +1,4 @@
-"""What we keep of payments: the working rows here, what is proved of them in the ledger."""
+"""The tables: attempts, approvals, ledger entries, comments, bulk runs, policies and erasures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A second person's word on one payment: asked for, given or refused, and used up by paying."""
+"""The table of approvals: a second person allows or declines one payment above the limit."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from payments.models.attempt import Kind
 
 NOTE_LENGTH = 255
 
-# A request waits so long for an answer, and an approval so long for its payment: over a weekend.
-# After that, whoever approved no longer knows what the deal looks like now.
+# A request expires this long after it was made, and an approval this long after it was given. That
+# spans a weekend; after it, the person who approved no longer knows the deal as it is now.
 APPROVAL_LASTS = timedelta(hours=72)
 
 
@@ -34,11 +34,12 @@ LIVE_STATES = (ApprovalState.WAITING, ApprovalState.APPROVED)
 
 class ApprovalQuerySet(models.QuerySet["Approval"]):
     def live(self, now: datetime) -> ApprovalQuerySet:
-        """Asked for or given, and not too old."""
+        """Returns requests and approvals that have not expired."""
         return self.filter(state__in=LIVE_STATES, expires_at__gt=now)
 
     def waiting_for(self, user_id: int, *, portal_id: int, now: datetime) -> ApprovalQuerySet:
-        """Other people's requests; whether this person may see the payments is not known here."""
+        """Returns other people's open requests. The caller checks which payments this person may
+        see."""
         return self.filter(
             portal_id=portal_id, state=ApprovalState.WAITING, expires_at__gt=now
         ).exclude(requested_by=user_id)
@@ -56,16 +57,19 @@ class ApprovalQuerySet(models.QuerySet["Approval"]):
         )
 
     def use(self, approval_id: int, *, now: datetime) -> bool:
-        """Use it up, before the payment is sent. False: it is no longer good, so nothing may be.
+        """Marks the approval as used, before the payment is sent.
 
-        One statement, so that of two at the same time one is told False.
+        Returns False if it is no longer valid; nothing may be sent then. One UPDATE decides, so of
+        two concurrent calls one gets False.
         """
-        good = self.filter(pk=approval_id, state=ApprovalState.APPROVED, expires_at__gt=now)
-        return bool(good.update(state=ApprovalState.USED))
+        valid = self.filter(pk=approval_id, state=ApprovalState.APPROVED, expires_at__gt=now)
+        return bool(valid.update(state=ApprovalState.USED))
 
     def give_back(self, approval_id: int) -> None:
-        """It was used for a payment that never left us. Where the requester has asked for another
-        one meanwhile, that one counts."""
+        """Makes an approval valid again after its payment was not sent.
+
+        Does nothing if the requester has a newer request: the database allows one live row.
+        """
         with suppress(IntegrityError), transaction.atomic():
             self.filter(pk=approval_id, state=ApprovalState.USED).update(
                 state=ApprovalState.APPROVED
@@ -73,9 +77,9 @@ class ApprovalQuerySet(models.QuerySet["Approval"]):
 
 
 class Approval(models.Model):
-    """One person's request to pay one payment above the limit, and what another made of it.
+    """One person's request to pay one payment above the limit, and another person's decision.
 
-    It is bound to all that the person who decided was shown, and is good for one payment.
+    It keeps everything that the deciding person was shown, and allows one payment.
     """
 
     portal = models.ForeignKey("b24app.Portal", on_delete=models.PROTECT, related_name="+")
@@ -89,7 +93,7 @@ class Approval(models.Model):
     currency = models.CharField(max_length=10)
     pay_system_id = models.PositiveBigIntegerField()
     pay_system_name = models.CharField(max_length=255, blank=True)
-    # What the payment itself was set to when it was asked for.
+    # The pay system that the payment itself had when the request was made.
     bound_pay_system_id = models.PositiveBigIntegerField()
     requested_by = models.PositiveBigIntegerField()
     requested_at = models.DateTimeField(default=timezone.now)
@@ -101,7 +105,7 @@ class Approval(models.Model):
     note = models.CharField(max_length=NOTE_LENGTH, blank=True)  # why it was declined
     expires_at = models.DateTimeField()
 
-    # Of this request alone, not of the row: as the person who decides may read it.
+    # Not a column: the title as the deciding person may read it, filled in for one page.
     owner_title: str = ""
 
     objects = ApprovalQuerySet.as_manager()
@@ -116,9 +120,8 @@ class Approval(models.Model):
             models.CheckConstraint(
                 condition=models.Q(decided_by__isnull=True)
                 | ~models.Q(decided_by=models.F("requested_by")),
-                name="nobody_approves_their_own",
+                name="requester_does_not_decide",
             ),
-            # An approval that pays names who gave it.
             models.CheckConstraint(
                 condition=~models.Q(state__in=["approved", "declined", "used"])
                 | models.Q(decided_by__isnull=False, decided_at__isnull=False),
@@ -149,11 +152,11 @@ class Approval(models.Model):
         return self.state in LIVE_STATES and self.expires_at > now
 
     def is_over(self, now: datetime) -> bool:
-        """Too old, whether or not that has been written down yet."""
+        """Returns whether it has expired, also where `expire` has not run yet."""
         return self.state in LIVE_STATES and self.expires_at <= now
 
     def binds(self, *, sum: Decimal, currency: str, pay_system_id: int, kind: str) -> bool:
-        """Is this what was approved?"""
+        """Returns whether these values are the ones that were approved."""
         return (self.sum, self.currency, self.pay_system_id, self.kind) == (
             sum,
             currency,

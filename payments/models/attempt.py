@@ -1,4 +1,4 @@
-"""Every try to change whether a payment is paid, written down before Bitrix24 is asked for it."""
+"""The table of attempts: each try to pay, mark or undo, stored before Bitrix24 is called."""
 
 from __future__ import annotations
 
@@ -17,33 +17,32 @@ if TYPE_CHECKING:
 # ACCOUNT_NUMBER has 100 characters in Bitrix24.
 NUMBER_LENGTH = 100
 
-# A claim that was never sent is given up after this: longer than the reads before a payment can
-# take with all their retries, so that only a process that died leaves one behind.
+# A claim that was never sent is released after this. The reads before a payment take less time even
+# with all their retries, so only a process that died leaves such a claim.
 STALE_CLAIM = timedelta(minutes=5)
 
-# The cloud cuts a request at 60 seconds; twice that leaves room for two clocks and a slow commit.
-# A payment still unpaid this long after it was sent has not been carried out.
+# Bitrix24's cloud cuts a request at 60 seconds; twice that allows for two clocks and a slow commit.
+# A payment that is still unpaid this long after it was sent was not carried out.
 SETTLE_AFTER = timedelta(seconds=120)
 
 
 class Kind(models.TextChoices):
-    """What was tried: to pay through the pay system; to mark as paid, with no money moved by it; to
-    take either back."""
+    """The kind of an attempt."""
 
-    PAY = "pay", _("Payment")
-    MARK = "mark", _("Marked as paid")
-    UNDO = "undo", _("Undone")
+    PAY = "pay", _("Payment")  # pay through the pay system
+    MARK = "mark", _("Marked as paid")  # set the paid flag; no money moves
+    UNDO = "undo", _("Undone")  # take a payment or a mark back
 
 
 class State(models.TextChoices):
-    """PAID ends a payment or a mark, UNDONE ends an undoing. CLOSED was never confirmed: a person
-    looked at the facts and let the payment go."""
+    """The state of an attempt. PAYING and UNKNOWN are open, the others are final."""
 
     PAYING = "paying", _("Being paid")
-    PAID = "paid", _("Paid")
+    PAID = "paid", _("Paid")  # a payment or a mark is done
     REFUSED = "refused", _("Refused")
     UNKNOWN = "unknown", _("Not confirmed")
-    UNDONE = "undone", _("Undone")
+    UNDONE = "undone", _("Undone")  # an undo is done
+    # Never confirmed: a person looked at the evidence and closed the attempt.
     CLOSED = "closed", _("Closed by hand")
 
 
@@ -51,12 +50,12 @@ OPEN_STATES = (State.PAYING, State.UNKNOWN)
 
 
 def folded(account_number: str) -> str:
-    """Returns the number as it is compared: `INV-7` and `inv-7` are one."""
+    """Returns the number in the form that is compared: `INV-7` and `inv-7` are equal."""
     return account_number.casefold()[:NUMBER_LENGTH]
 
 
 class FoldedNumberField(models.CharField):  # type: ignore[type-arg]
-    """Keeps `account_number` folded beside it, by `save` and by `bulk_create` alike."""
+    """A copy of `account_number` in folded form, written by `save` and by `bulk_create`."""
 
     def pre_save(self, model_instance: models.Model, add: bool) -> str:
         value = folded(str(model_instance.serializable_value("account_number")))
@@ -75,24 +74,27 @@ class AttemptQuerySet(models.QuerySet["Attempt"]):
         return self.on(payment_id, portal_id=portal_id).order_by("-pk").first()
 
     def paid_by_person(self, user_id: int, *, portal_id: int) -> AttemptQuerySet:
-        """What they have paid through the app themselves, the last first: what was paid otherwise
-        meanwhile, or marked by hand, was no choice of theirs."""
+        """Returns the payments that this person made through the app, newest first.
+
+        Without marks, and without payments that were paid elsewhere meanwhile: there the person did
+        not choose the pay system.
+        """
         return self.filter(
             portal_id=portal_id, user_id=user_id, kind=Kind.PAY, state=State.PAID, reason=""
         ).order_by("-created_at", "-id")
 
 
 class Attempt(models.Model):
-    """One try to pay one payment, to mark it as paid or to undo that, by one person.
+    """One person's try to pay one payment, to mark it as paid, or to undo that.
 
-    The database allows one open attempt a payment: it is the claim that keeps a second click, a
-    second person or a second process from paying again.
+    The database allows one open attempt a payment. That attempt is the claim: a second click, a
+    second person or a second process cannot pay while it is open.
     """
 
     portal = models.ForeignKey("b24app.Portal", on_delete=models.PROTECT, related_name="+")
     kind = models.CharField(max_length=10, choices=Kind.choices, default=Kind.PAY)
-    # The paid attempt that this one takes back; empty where it was paid outside the app.
-    # Together with it alone can it be deleted.
+    # The paid attempt that this one takes back; null if the payment was paid outside the app.
+    # RESTRICT: the paid attempt can be deleted only together with this one.
     undoes = models.ForeignKey(
         "self", on_delete=models.RESTRICT, null=True, related_name="undoings"
     )
@@ -104,31 +106,32 @@ class Attempt(models.Model):
     owner_id = models.PositiveBigIntegerField(null=True)
     pay_system_id = models.PositiveBigIntegerField()
     pay_system_name = models.CharField(max_length=255, blank=True)
-    # What the payment was bound to on the page the person looked at.
+    # The pay system that the payment had on the page where the person pressed the button.
     bound_pay_system_id = models.PositiveBigIntegerField()
     sum = models.DecimalField(max_digits=20, decimal_places=4)
     currency = models.CharField(max_length=10)
     user_id = models.PositiveBigIntegerField()
-    # The second person's word it went by; empty where the rules demand none.
+    # The approval that this attempt used; null if the rules demand no approval.
     approval = models.ForeignKey(
         "payments.Approval", on_delete=models.PROTECT, null=True, related_name="attempts"
     )
     state = models.CharField(max_length=10, choices=State.choices, default=State.PAYING)
     created_at = models.DateTimeField(default=timezone.now)
-    # Committed before the payment leaves us: without it, nothing was ever sent.
+    # Committed before the call is sent: if it is null, nothing was sent.
     sent_at = models.DateTimeField(null=True)
     settled_at = models.DateTimeField(null=True)
-    # While it is open: when `manage.py reconcile` is to look at it, and how often it has.
+    # While the attempt is open: when `manage.py reconcile` reads the payment next, and how often it
+    # has done so.
     due_at = models.DateTimeField(null=True)
     looks = models.PositiveSmallIntegerField(default=0)
-    # Since when it waits for a person, because looking brought no answer for too long.
+    # Since when it waits for a person, because `reconcile` got no answer for too long.
     handed_over_at = models.DateTimeField(null=True)
-    # What a person wrote to it: why it was undone, or why it was closed by hand.
+    # A person's text: why it was undone, or why it was closed by hand.
     note = models.CharField(max_length=255, blank=True)
     reason = models.CharField(max_length=40, blank=True)  # a code of reasons.py
-    evidence = models.JSONField(default=dict)  # what the portal said
+    evidence = models.JSONField(default=dict)  # what the portal returned
 
-    # Of this request alone, not of the row: the portal's rules by which it was sent.
+    # Not a column: the portal's rules by which this request sent the attempt.
     rules_read: Policy | None = None
 
     objects = AttemptQuerySet.as_manager()
@@ -153,7 +156,7 @@ class Attempt(models.Model):
                 condition=models.Q(state="paid"),
                 name="attempts_paid_lately",
             ),
-            # The history, newest first: all of a portal, and by whom, through what, how it ended.
+            # The history, newest first: of a portal, a person, a pay system, an outcome.
             models.Index(fields=["portal", "-created_at", "-id"], name="attempts_in_time"),
             models.Index(
                 fields=["portal", "user_id", "-created_at", "-id"], name="history_of_a_person"
@@ -165,7 +168,8 @@ class Attempt(models.Model):
             models.Index(
                 fields=["portal", "state", "-created_at", "-id"], name="history_of_an_outcome"
             ),
-            # For what a number begins with, in whatever language the database sorts.
+            # For a search by the beginning of a number: `varchar_pattern_ops` makes the index work
+            # in every collation of the database.
             models.Index(
                 fields=["portal", "number_key"],
                 opclasses=["", "varchar_pattern_ops"],
@@ -199,12 +203,12 @@ class Attempt(models.Model):
 
     @property
     def overdue_at(self) -> datetime | None:
-        """When it can be told for certain what has become of it; None where it was never sent."""
-        # A second more, because a strict comparison decides.
+        """Returns when the outcome can be read for certain; None if it was never sent."""
+        # One second more, because `is_overdue` compares with `<`.
         return self.sent_at and self.sent_at + SETTLE_AFTER + timedelta(seconds=1)
 
     def is_abandoned(self, now: datetime) -> bool:
-        """Claimed long ago and never sent: whoever claimed it is gone, and nothing was paid."""
+        """Returns whether the claim is old and was never sent: its process died before paying."""
         return (
             self.state == State.PAYING
             and self.sent_at is None
@@ -212,15 +216,15 @@ class Attempt(models.Model):
         )
 
     def is_overdue(self, now: datetime) -> bool:
-        """Sent so long ago that it is either carried out by now or never will be."""
+        """Returns whether it was sent so long ago that Bitrix24 cannot carry it out any more."""
         return self.is_open and self.sent_at is not None and self.sent_at < now - SETTLE_AFTER
 
     @property
     def done_at(self) -> datetime | None:
-        """When what was tried was done; None where it was not.
+        """Returns when the payment, mark or undo was done; None if it was not.
 
-        Of a payment it is what Bitrix24 says, which a list shows too: a payment must not change its
-        day when the page is opened again.
+        For a payment this is the date that Bitrix24 keeps: a list shows that date too, so the
+        payment has the same day on every page.
         """
         if self.state == State.UNDONE:
             return self.settled_at

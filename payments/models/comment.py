@@ -1,4 +1,4 @@
-"""A comment owed to the timeline of a deal or invoice, until it stands there."""
+"""The table of comments to be written to the timeline of a deal or invoice."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from django.db import models
 
 
 class Comment(models.Model):
-    """Made by the first worker that finds the paid attempt without one."""
+    """A comment on one paid attempt; the first worker that finds none creates it."""
 
     attempt = models.OneToOneField(
         "payments.Attempt", on_delete=models.CASCADE, related_name="comment"
     )
-    # Nobody takes it up before; empty once there is nothing left to do.
+    # The earliest time of the next try; null once the comment is written or given up.
     due_at = models.DateTimeField(null=True)
     tries = models.PositiveSmallIntegerField(default=0)
-    # When it last left us without a clear answer: it is looked for before it is sent again.
+    # When it was last sent without a clear answer: the timeline is read before it is sent again.
     sent_at = models.DateTimeField(null=True)
     done_at = models.DateTimeField(null=True)
     given_up = models.BooleanField(default=False)

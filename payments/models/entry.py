@@ -1,4 +1,4 @@
-"""The ledger's entries: appended, never changed, each sealed together with the one before it."""
+"""The table of ledger entries: appended, never changed, each hashed with the entry before it."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from django.db import models
 
 
 class AppendOnly(TypeError):
-    """Somebody tried to change or delete what was written down; only `ledger.py` removes entries,
-    and then says so in the chain."""
+    """Raised on a change or deletion of entries. Only `ledger/chain.py` removes entries, and it
+    records that in the chain."""
 
 
 class EntryQuerySet(models.QuerySet["Entry"]):
@@ -28,17 +28,18 @@ class EntryQuerySet(models.QuerySet["Entry"]):
 
 
 class Entry(models.Model):
-    """One thing that happened to money in a portal. People and objects stand in it as ids."""
+    """One event that concerns money in a portal. People and CRM items are kept as ids."""
 
     portal = models.ForeignKey("b24app.Portal", on_delete=models.PROTECT, related_name="+")
     number = models.PositiveBigIntegerField()  # 1, 2, 3 ... in each portal
     at = models.DateTimeField()
     event = models.CharField(max_length=40)
-    # No foreign key: an entry stands whatever becomes of the working row.
+    # No foreign key: the entry stays when the attempt is deleted.
     attempt_id = models.PositiveBigIntegerField(null=True, db_index=True)
     actor_id = models.PositiveBigIntegerField(null=True)
     facts = models.JSONField()
-    # What may name people. Erased, it leaves its digest, so that the chain can still be checked.
+    # Texts that may name people. When they are erased, the digest stays, so that the chain can
+    # still be verified.
     texts = models.JSONField(null=True)
     texts_digest = models.CharField(max_length=64, blank=True)
     previous = models.CharField(max_length=64)
@@ -66,6 +67,6 @@ class Entry(models.Model):
 
 
 def unguarded(entries: Iterable[int] | None = None, *, portal_id: int) -> models.QuerySet[Entry]:
-    """A portal's entries without the guard against changing them: for `ledger.py` alone."""
+    """Returns a portal's entries without the guard against changes: for `ledger/chain.py` alone."""
     rows: models.QuerySet[Entry] = models.QuerySet(Entry).filter(portal_id=portal_id)
     return rows if entries is None else rows.filter(number__in=list(entries))

@@ -1,4 +1,4 @@
-"""What was erased when a portal left: kept without anything that names a person."""
+"""The table of erasures: what was erased after a portal removed the app. Names no person."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from django.utils import timezone
 
 
 class Erasure(models.Model):
-    """How far a portal's ledger reached when it was erased; appended once for each erasure.
+    """The size and the head of a portal's ledger before an erasure; one row an erasure.
 
-    The portal is named by its member_id, which no person has.
+    The portal is identified by its member_id, which belongs to no person.
     """
 
     class What(models.TextChoices):
@@ -21,10 +21,10 @@ class Erasure(models.Model):
     at = models.DateTimeField(default=timezone.now)
     removed_at = models.DateTimeField(null=True)
     attempts = models.PositiveIntegerField()
-    # Those of them that were sent and never confirmed.
+    # How many of the attempts were sent and never confirmed.
     open_attempts = models.PositiveIntegerField()
     entries = models.PositiveIntegerField()
-    # Number and hash of the chain's last entry; 0 and empty where there was none.
+    # Number and hash of the chain's last entry; 0 and "" if the chain was empty.
     last_number = models.PositiveBigIntegerField()
     last_hash = models.CharField(max_length=64, blank=True)
 

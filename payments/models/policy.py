@@ -1,4 +1,4 @@
-"""What a portal's administrator allows: through what, up to which sum, and by whom."""
+"""The table of policies: the pay systems, limits and people that an administrator allows."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-# A payment can be taken back for a month at the most: by then the month's books are closed.
+# A payment can be undone for a month at most: by then the month's books are closed.
 MAX_UNDO_HOURS = 720
 DEFAULT_UNDO_HOURS = 24
 
 
 class Who(models.TextChoices):
-    """To whom something is allowed, beside what Bitrix24 itself demands of them."""
+    """The people whom a rule allows something, if Bitrix24 allows it to them too."""
 
     EVERYBODY = "everybody", _("Everybody who may pay orders")
     ADMINISTRATORS = "administrators", _("Portal administrators")
@@ -33,15 +33,15 @@ class Limit:
 
 
 class Policy(models.Model):
-    """One portal's rules. A portal without a row has the defaults: everything is allowed that
+    """One portal's rules. A portal without a row has the defaults, which allow everything that
     Bitrix24 allows."""
 
     portal = models.OneToOneField(
         "b24app.Portal", on_delete=models.CASCADE, related_name="payment_policy"
     )
-    # Ids of the pay systems that may be used; empty where all may.
+    # Ids of the pay systems that may be used; null allows all.
     systems = models.JSONField(null=True, default=None)
-    # {"EUR": "10000"}: in the row itself, so that reading the rules is one statement.
+    # {"EUR": "10000"}: in the row itself, so that one SELECT reads all rules.
     limits = models.JSONField(default=dict)
     undo_hours = models.PositiveSmallIntegerField(default=DEFAULT_UNDO_HOURS)  # 0 forbids undoing
     undo_by = models.CharField(max_length=20, choices=Who.choices, default=Who.EVERYBODY)
@@ -49,7 +49,8 @@ class Policy(models.Model):
     bulk_by = models.CharField(max_length=20, choices=Who.choices, default=Who.EVERYBODY)
     bulk_people = models.JSONField(default=list)
     timeline_comment = models.BooleanField(default=True)
-    # Raised by each change: whoever saves says which one they looked at.
+    # Raised by each change. A form sends the version that it showed, so that two people do not
+    # overwrite each other's changes.
     version = models.PositiveIntegerField(default=0)
     changed_by = models.PositiveBigIntegerField(null=True)
     changed_at = models.DateTimeField(default=timezone.now)
@@ -71,12 +72,12 @@ class Policy(models.Model):
         return [Limit(currency, Decimal(text)) for currency, text in sorted(self.limits.items())]
 
     def needs_approval(self, sum: Decimal, currency: str) -> bool:
-        """Is it above the limit? In a currency without one nothing is."""
+        """Returns whether the sum is above its currency's limit; a currency may have no limit."""
         limit = self.limits.get(currency)
         return limit is not None and sum > Decimal(limit)
 
     def may_undo(self, person_id: int, *, is_admin: bool) -> bool:
-        """Whether the rules let this person undo at all; for how long, `undo_hours` says."""
+        """Returns whether the rules let this person undo; `undo_hours` limits for how long."""
         return self.undo_hours > 0 and _is_among(
             self.undo_by, self.undo_people, person_id, is_admin=is_admin
         )
@@ -85,7 +86,7 @@ class Policy(models.Model):
         return _is_among(self.bulk_by, self.bulk_people, person_id, is_admin=is_admin)
 
     def as_facts(self) -> dict[str, Any]:
-        """The rules themselves, for the ledger."""
+        """Returns the rules as the ledger records them."""
         return {
             "systems": self.systems,
             "limits": self.limits,

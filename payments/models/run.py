@@ -1,4 +1,4 @@
-"""Several payments made or marked one after another: the run, and its rows with their outcomes."""
+"""The tables of bulk runs: a run pays or marks several payments, one row a payment."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from django.utils.translation import gettext_lazy as _
 
 from payments.models.attempt import Attempt, Kind
 
-# In one run. At the portal's pace these take more than twenty minutes; a person watches no longer.
+# Payments in one run. They take more than twenty minutes at the portal's pace; a person does not
+# watch longer.
 MOST_PAYMENTS = 500
 
 
 class RunState(models.TextChoices):
-    """READY was shown and not started. STOPPED and FINISHED end a run for good."""
+    """The state of a run. STOPPED and FINISHED are final."""
 
-    READY = "ready", _("Not started")
+    READY = "ready", _("Not started")  # shown to the person, not started
     RUNNING = "running", _("Running")
     PAUSED = "paused", _("Paused")
     STOPPED = "stopped", _("Stopped")
@@ -29,12 +30,13 @@ OVER_STATES = (RunState.STOPPED, RunState.FINISHED)
 
 
 class RowState(models.TextChoices):
-    """TRYING is written before anything is asked for the row, so that a process that dies leaves it
-    behind: such a row is looked at and never simply tried again. TRIED ended as its attempt did."""
+    """The state of a row."""
 
     WAITING = "waiting", _("Waiting")
+    # Committed before the first call for the row. A process that dies leaves the row in this state;
+    # its attempt is checked then, and the row is not simply tried again.
     TRYING = "trying", _("Being paid")
-    TRIED = "tried", _("Tried")
+    TRIED = "tried", _("Tried")  # the row's attempt has the outcome
     SKIPPED = "skipped", _("Left out")
 
 
@@ -44,18 +46,18 @@ class Run(models.Model):
     portal = models.ForeignKey("b24app.Portal", on_delete=models.CASCADE, related_name="+")
     user_id = models.PositiveBigIntegerField()
     state = models.CharField(max_length=10, choices=RunState.choices, default=RunState.READY)
-    reason = models.CharField(max_length=40, blank=True)  # why it paused: a code of bulk/words.py
-    # Payments that were asked for and are not there for this person.
+    reason = models.CharField(max_length=40, blank=True)  # why it paused: a code of bulk.messages
+    # How many selected payments do not exist for this person.
     missing = models.PositiveIntegerField(default=0)
-    # There were more than a run may have, or than were looked through.
+    # True if the selection had more payments than a run may have, or than were read.
     is_cut = models.BooleanField(default=False)
-    # Payments left out because they cannot be read: [{"id": 7, "number": "163/1"}]; null and "" are
-    # what is not known of one.
+    # Payments left out because they cannot be read: [{"id": 7, "number": "163/1"}], with null or ""
+    # for an unknown value.
     unreadable = models.JSONField(default=list)
     created_at = models.DateTimeField(default=timezone.now)
     started_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
-    # Until then, one process is taking a step; after it, another one may.
+    # The end of the lease of the process that takes a step; after it, another process may.
     stepping_until = models.DateTimeField(null=True)
     next_step_at = models.DateTimeField(null=True)
     unconfirmed_in_a_row = models.PositiveSmallIntegerField(default=0)
@@ -86,10 +88,10 @@ class Run(models.Model):
 
 
 class RunRow(models.Model):
-    """One payment of a run. `offer` is what the person was shown of it, sealed. `kind` is PAY or
-    MARK, as the person saw it before the run started; it never changes."""
+    """One payment of a run."""
 
     run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="rows")
+    # PAY or MARK, as the person saw it before the run started; it never changes.
     kind = models.CharField(max_length=10, choices=Kind.choices, default=Kind.PAY)
     position = models.PositiveIntegerField()
     payment_id = models.PositiveBigIntegerField()
@@ -101,10 +103,11 @@ class RunRow(models.Model):
     pay_system_name = models.CharField(max_length=255, blank=True)
     sum = models.DecimalField(max_digits=20, decimal_places=4)
     currency = models.CharField(max_length=10)
-    offer = models.TextField()
+    offer = models.TextField()  # sealed: the payment as it was shown to the person
     state = models.CharField(max_length=10, choices=RowState.choices, default=RowState.WAITING)
     reason = models.CharField(max_length=40, blank=True)  # why it was left out
-    # The last attempt on the payment, by any person, when the step began: a newer one is the row's.
+    # The id of the payment's last attempt, by any person, when the step began: a newer attempt
+    # belongs to this row.
     after_attempt = models.PositiveBigIntegerField(default=0)
     attempt = models.ForeignKey(Attempt, on_delete=models.SET_NULL, null=True, related_name="+")
 
