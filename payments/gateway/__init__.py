@@ -1,43 +1,43 @@
-"""The only package that knows Bitrix24's sale.* and crm.* methods, and what their answers mean.
-
-Reads are Query values, to be put together into one request; writes take the Client of the person
-who acts. Nothing here sees the database or an HttpRequest.
-"""
+"""Calls Bitrix24's sale.* and crm.* methods and parses their answers into typed values."""
 
 from __future__ import annotations
 
-from payments.gateway.items import deals_of
-from payments.gateway.orders import bindings_of, order_bound
-from payments.gateway.payments import (
-    NUMBER_SEPARATOR,
-    PAGE,
-    BindingsPage,
-    bindings,
-    cards,
-    customers,
-    may_read_order_of,
+from payments.gateway.items import cards, customers, deals_of, readable_items
+from payments.gateway.orders import (
+    OrderLinksPage,
+    linked_order,
     order,
-    order_right,
+    order_links,
+    order_links_of,
     orders,
     orders_numbered,
-    pay_systems,
+)
+from payments.gateway.parsing import PAGE
+from payments.gateway.pay_systems import pay_systems, rest_handlers
+from payments.gateway.payments import (
+    NUMBER_SEPARATOR,
+    change_pay_system,
+    mark_payment,
+    may_read_order_of,
+    order_right,
+    pay_payment,
     payment,
     payments_of_item,
-    readable_items,
-    rest_handlers,
+    payments_of_order,
+    payments_with_ids,
     unpaid_payments,
     unpaid_payments_numbered,
+    unpay_payment,
 )
-from payments.gateway.selected import payments_of_order, payments_with_ids
 from payments.gateway.timeline import CommentsPage, TimelineComment, add_comment, comments_of
 from payments.gateway.types import (
     COMPANY,
     CONTACT,
     DEAL,
     SMART_INVOICE,
-    Binding,
     CrmCard,
     Order,
+    OrderLink,
     OrderWithPayments,
     Owner,
     Payment,
@@ -45,13 +45,7 @@ from payments.gateway.types import (
     Rows,
     UnreadableRow,
 )
-from payments.gateway.users import people
-from payments.gateway.writes import (
-    change_pay_system,
-    mark_payment,
-    pay_payment,
-    unpay_payment,
-)
+from payments.gateway.users import user_names
 
 __all__ = [
     "COMPANY",
@@ -60,11 +54,11 @@ __all__ = [
     "NUMBER_SEPARATOR",
     "PAGE",
     "SMART_INVOICE",
-    "Binding",
-    "BindingsPage",
     "CommentsPage",
     "CrmCard",
     "Order",
+    "OrderLink",
+    "OrderLinksPage",
     "OrderWithPayments",
     "Owner",
     "PaySystem",
@@ -73,17 +67,17 @@ __all__ = [
     "TimelineComment",
     "UnreadableRow",
     "add_comment",
-    "bindings",
-    "bindings_of",
     "cards",
     "change_pay_system",
     "comments_of",
     "customers",
     "deals_of",
+    "linked_order",
     "mark_payment",
     "may_read_order_of",
     "order",
-    "order_bound",
+    "order_links",
+    "order_links_of",
     "order_right",
     "orders",
     "orders_numbered",
@@ -93,10 +87,10 @@ __all__ = [
     "payments_of_item",
     "payments_of_order",
     "payments_with_ids",
-    "people",
     "readable_items",
     "rest_handlers",
     "unpaid_payments",
     "unpaid_payments_numbered",
     "unpay_payment",
+    "user_names",
 ]

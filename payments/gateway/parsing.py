@@ -1,7 +1,7 @@
 """Parses Bitrix24's loose JSON into strict values; raises OutcomeUnknown for an unknown shape.
 
-Ids arrive as numbers here and as text there, flags as "Y" and "N", sums as numbers or text, and an
-empty object as `[]`. A list is read row by row: one row that cannot be read spoils no other.
+Ids arrive as numbers or text, flags as "Y" and "N", sums as numbers or text, and an empty object as
+`[]`. A list is parsed row by row, so that one unreadable row does not lose the others.
 """
 
 from __future__ import annotations
@@ -22,13 +22,19 @@ from payments.gateway.types import Rows, UnreadableRow
 
 T = TypeVar("T")
 
-# As many places as the portal's own columns have; compared and kept in this form.
+# The rows of a page; the server has no setting for it.
+PAGE = 50
+
+# As `start`: the server then neither counts the rows nor returns `next`, which is cheaper.
+UNCOUNTED = -1
+
+# Four decimal places, as the portal's columns have; sums are compared and stored in this form.
 MONEY_STEP = Decimal("0.0001")
-# As many digits in all as our columns for sums have; no portal can hold a longer sum.
+# The digits of this app's columns for sums; no portal can hold a longer sum.
 _MONEY = Context(prec=20)
-# As PHP writes a sum into text: no exponent, no separators, no digits of other alphabets.
+# A sum as PHP writes it: no exponent, no separators, no digits of other alphabets.
 _WRITTEN_SUM = re.compile(r"-?[0-9]{1,20}(\.[0-9]{1,20})?")
-# The server's currencies have three letters; ours has room for ten characters.
+# The server's currencies have three letters; this app's column has room for ten characters.
 _CURRENCY = re.compile(r"[0-9A-Za-z_]{1,10}")
 
 Row = Mapping[str, Any]
@@ -37,8 +43,8 @@ logger = logging.getLogger(__name__)
 
 
 def expect_true(answer: Answer) -> None:
-    """Raises OutcomeUnknown unless the answer is `true`, which every understood write returns and
-    which proves nothing."""
+    """Raises OutcomeUnknown unless the answer is `true`. Every accepted write returns that; it does
+    not prove that anything was changed."""
     if answer.result is not True:
         raise OutcomeUnknown("true was expected")
 
@@ -59,12 +65,12 @@ def rows(
     parse: Callable[[Row], T],
     *,
     key: str | None = None,
-    known: Callable[[Row], UnreadableRow] | None = None,
+    parse_unreadable: Callable[[Row], UnreadableRow] | None = None,
 ) -> Rows[T]:
-    """Parses the rows of a list answer, under one key or bare, each by itself.
+    """Parses each row of a list, which is the whole result or the value of `key` in it.
 
-    `known` tells what can be read of a row that `parse` has refused. Raises OutcomeUnknown where
-    the answer is no list.
+    `parse_unreadable` gets a row that `parse` could not read, and returns the part that can be
+    read. Raises OutcomeUnknown if the result is not a list.
     """
     if key is not None and result != []:
         result = mapping(result).get(key)
@@ -77,13 +83,15 @@ def rows(
             read.append(parse(mapping(row)))
         except OutcomeUnknown as error:
             logger.warning("a row of %d cannot be read: %s", len(result), error)
-            is_known = known is not None and isinstance(row, Mapping)
-            unreadable.append(known(row) if known and is_known else UnreadableRow())
+            is_partial = parse_unreadable is not None and isinstance(row, Mapping)
+            unreadable.append(
+                parse_unreadable(row) if parse_unreadable and is_partial else UnreadableRow()
+            )
     return Rows(tuple(read), tuple(unreadable))
 
 
 def integer(value: object, *, most: int = LARGEST_ID) -> int:
-    """An id: a whole number from 1 on."""
+    """Returns an id: a whole number from 1 to `most`."""
     found = whole(value, least=1, most=most)
     if found is None:
         raise OutcomeUnknown(f"an id was expected, not this {type(value).__name__}")
@@ -91,14 +99,14 @@ def integer(value: object, *, most: int = LARGEST_ID) -> int:
 
 
 def identifier(value: object) -> int | None:
-    """An id that may be missing; the server sends null, 0 or an empty string then."""
+    """Returns an id, or None for null, 0 and "", which the server sends for a missing id."""
     if value is None or value in ("", "0") or (type(value) is int and value == 0):
         return None
     return integer(value)
 
 
-def place(value: object) -> int:
-    """A place in an order of sorting: 0 where it is missing or cannot be read."""
+def sort_order(value: object) -> int:
+    """Returns a sort position; 0 if it is missing or cannot be read."""
     return whole(value) or 0
 
 
@@ -111,7 +119,7 @@ def flag(value: object) -> bool:
 
 
 def money(value: object) -> Decimal:
-    """A sum with four places, in our columns' range, never a negative zero."""
+    """Returns a sum with four decimal places that fits this app's columns."""
     if isinstance(value, str) and _WRITTEN_SUM.fullmatch(value):
         value = Decimal(value)
     if isinstance(value, bool) or not isinstance(value, Decimal | int):
@@ -122,18 +130,18 @@ def money(value: object) -> Decimal:
         raise OutcomeUnknown("a sum that fits was expected") from error
     if not sum_.is_finite():
         raise OutcomeUnknown("a finite sum was expected")
-    return sum_ or abs(sum_)  # JSON has a zero with a minus, and nobody owes that.
+    return sum_ or abs(sum_)  # JSON allows -0, which is shown as a negative sum.
 
 
 def currency(value: object) -> str:
-    """The code of a currency; a sum without one is no sum of money."""
+    """Returns the currency's code. Without it a sum has no meaning, so it must not be missing."""
     if isinstance(value, str) and _CURRENCY.fullmatch(value):
         return value
     raise OutcomeUnknown("a currency was expected")
 
 
 def moment(value: object) -> datetime | None:
-    """ISO 8601 with its offset, or nothing."""
+    """Returns an ISO 8601 date with its offset; None for null and ""."""
     if value is None or value == "":
         return None
     found = parsed_moment(value)
@@ -143,18 +151,18 @@ def moment(value: object) -> datetime | None:
 
 
 def text(value: object, longest: int) -> str:
-    """Text for a column of that length; what is longer is cut."""
+    """Returns the text, cut to the length of its column; "" for null."""
     if value is None:
         return ""
     if isinstance(value, str):
         return cut(value, longest)
     if isinstance(value, int) and not isinstance(value, bool):
-        return cut(str(value), longest)  # An order's number that looks like one.
+        return cut(str(value), longest)  # The server may send an order's number as a number.
     raise OutcomeUnknown(f"text was expected, not {type(value).__name__}")
 
 
-def text_if_known(value: object, longest: int) -> str:
-    """As `text`, empty where it cannot be read: for what a row can do without."""
+def text_if_readable(value: object, longest: int) -> str:
+    """Like `text`, but returns "" for a value that cannot be read: for optional fields."""
     try:
         return text(value, longest)
     except OutcomeUnknown:
@@ -162,8 +170,11 @@ def text_if_known(value: object, longest: int) -> str:
 
 
 def next_page(answer: Answer, *, start: int, page: int) -> int | None:
-    """Where the next page begins. An answer that names one, but not readably, goes on a page
-    further: what comes there must not be taken for missing."""
+    """Returns where the next page begins; None after the last page.
+
+    If the answer has a `next` that cannot be read, this is one page after `start`: rows on that
+    page must not count as missing.
+    """
     if answer.has_more and answer.next is None:
         return start + page
     return answer.next

@@ -1,4 +1,7 @@
-"""Parses one row of each list into its shape; raises OutcomeUnknown for a row it cannot read."""
+"""Parses the rows of payments, orders, links and pay systems into typed values.
+
+Raises OutcomeUnknown for a row that cannot be read.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,8 @@ from payments.gateway.types import (
     LARGEST_TYPE,
     NAME_LENGTH,
     NUMBER_LENGTH,
-    Binding,
     Order,
+    OrderLink,
     Owner,
     Payment,
     PaySystem,
@@ -25,11 +28,11 @@ _DATES = {"date_bill": "dateBill", "date_paid": "datePaid", "response_at": "psRe
 
 
 def payments(result: object, *, key: str | None = None) -> Rows[Payment]:
-    return parsing.rows(result, payment, key=key, known=_unreadable_payment)
+    return parsing.rows(result, payment, key=key, parse_unreadable=_unreadable_payment)
 
 
 def pay_systems(result: object) -> Rows[PaySystem]:
-    return parsing.rows(result, _pay_system, known=_unreadable_system)
+    return parsing.rows(result, _pay_system, parse_unreadable=_unreadable_system)
 
 
 def payment(row: parsing.Row) -> Payment:
@@ -52,17 +55,17 @@ def payment(row: parsing.Row) -> Payment:
 
 
 def _unreadable_payment(row: parsing.Row) -> UnreadableRow:
-    """Returns what can be read of a payment that as a whole cannot."""
+    """Returns the readable part of a payment that cannot be parsed."""
     return UnreadableRow(
         id=whole(row.get("id"), least=1),
-        name=parsing.text_if_known(row.get("accountNumber"), NUMBER_LENGTH),
+        name=parsing.text_if_readable(row.get("accountNumber"), NUMBER_LENGTH),
         order_id=whole(row.get("orderId"), least=1),
         is_paid=row.get("paid") == "Y",
     )
 
 
 def _dates(row: parsing.Row) -> tuple[dict[str, datetime | None], frozenset[str]]:
-    """The dates by our names, and which of them are there and cannot be read."""
+    """Returns the dates by the field names of Payment, and the names of unreadable dates."""
     found: dict[str, datetime | None] = {}
     unread: set[str] = set()
     for name, servers_name in _DATES.items():
@@ -83,9 +86,9 @@ def order(row: parsing.Row) -> Order:
     )
 
 
-def binding(row: parsing.Row) -> Binding:
+def order_link(row: parsing.Row) -> OrderLink:
     type_id = parsing.integer(row.get("ownerTypeId"), most=LARGEST_TYPE)
-    return Binding(
+    return OrderLink(
         parsing.integer(row.get("orderId")), Owner(type_id, parsing.integer(row.get("ownerId")))
     )
 
@@ -99,10 +102,10 @@ def _pay_system(row: parsing.Row) -> PaySystem:
         person_type_id=parsing.identifier(row.get("PERSON_TYPE_ID")),
         action_file=parsing.text(row.get("ACTION_FILE"), NAME_LENGTH),
         is_cash=row.get("IS_CASH") == "Y",
-        sort=parsing.place(row.get("SORT")),
+        sort=parsing.sort_order(row.get("SORT")),
     )
 
 
 def _unreadable_system(row: parsing.Row) -> UnreadableRow:
-    name = parsing.text_if_known(row.get("NAME"), NAME_LENGTH)
+    name = parsing.text_if_readable(row.get("NAME"), NAME_LENGTH)
     return UnreadableRow(whole(row.get("ID"), least=1), name)

@@ -1,5 +1,7 @@
-"""What an administrator may read of pay systems; all but the last need the right to change CRM
-settings."""
+"""Reads pay systems, handlers and settings for the screens that set them up.
+
+All queries but `settings_of_payment` need the right to change CRM settings.
+"""
 
 from __future__ import annotations
 
@@ -18,11 +20,12 @@ from payments.gateway.types import NAME_LENGTH, Rows, UnreadableRow
 
 T = TypeVar("T")
 
-# As long as its column: it goes back to the server with other changes, so it is not shortened.
+# The length of the server's column: the description is sent back with other changes, so it must not
+# be cut.
 _DESCRIPTION_LENGTH = 65_535
-# Of a value that is only looked at.
+# For a value that is only shown.
 _VALUE_LENGTH = 4000
-# SETTINGS of a handler nest five deep.
+# SETTINGS of a handler have five levels.
 _DEEPEST = 20
 
 _DETAILS = [
@@ -40,30 +43,30 @@ _DETAILS = [
 
 
 def pay_systems_in_detail() -> Query[Rows[PaySystemDetails]]:
-    """All of the portal, whatever their registry and whoever made them.
+    """All pay systems of the portal, of every registry and every application.
 
     https://apidocs.bitrix24.com/api-reference/pay-system/sale-pay-system-list.html
     """
     return Query(
         "sale.paysystem.list",
-        lambda answer: parsing.rows(answer.result, _details, known=_unreadable),
+        lambda answer: parsing.rows(answer.result, _details, parse_unreadable=_unreadable),
         {"SELECT": _DETAILS, "ORDER": {"SORT": "ASC"}},
     )
 
 
 def handlers() -> Query[Rows[Handler]]:
-    """Those of every application: none of them says whose it is.
+    """The handlers of every application; a handler does not name its application.
 
     https://apidocs.bitrix24.com/api-reference/pay-system/sale-pay-system-handler-list.html
     """
     return Query(
         "sale.paysystem.handler.list",
-        lambda answer: parsing.rows(answer.result, _handler, known=_unreadable),
+        lambda answer: parsing.rows(answer.result, _handler, parse_unreadable=_unreadable),
     )
 
 
 def may_set_up() -> Query[bool]:
-    """May this person change the CRM's settings, which setting up pay systems needs?
+    """Whether this person may change CRM settings, the right that setting up pay systems needs.
 
     https://apidocs.bitrix24.com/api-reference/pay-system/sale-pay-system-handler-list.html
     """
@@ -77,7 +80,7 @@ def may_set_up() -> Query[bool]:
 
 
 def person_types(registry: Registry) -> Query[tuple[PersonType, ...]]:
-    """For whom a pay system of this registry can be. For quotes there is no list: none is offered.
+    """The payer types that a pay system of this registry can have. Bitrix24 has no list for quotes.
 
     https://apidocs.bitrix24.com/api-reference/sale/person-type/sale-person-type-list.html
     https://apidocs.bitrix24.com/api-reference/crm/outdated/invoice/crm-person-type-list.html
@@ -104,11 +107,12 @@ def person_types(registry: Registry) -> Query[tuple[PersonType, ...]]:
     )
 
 
-def is_within_reach(pay_system_id: int) -> Query[bool]:
-    """May this application change the pay system? Not one that is built in or another's.
+def may_change(pay_system_id: int) -> Query[bool]:
+    """Whether this application may change the pay system. It may not change a built-in one or
+    another application's.
 
-    Asks for the settings of a payment that cannot exist, which gets as far as that check and reads
-    no secret. Tells nothing to whom may not pay orders: they are refused before.
+    The query asks for the settings of a payment that cannot exist: the server makes that check
+    first, and no secret is read. A person without the right to pay orders is refused before it.
     https://apidocs.bitrix24.com/api-reference/pay-system/sale-pay-system-settings-payment-get.html
     """
 
@@ -130,19 +134,19 @@ def is_within_reach(pay_system_id: int) -> Query[bool]:
     )
 
 
-def unpaid_bound_to(pay_system_id: int) -> Query[int | None]:
-    """How many unpaid payments are set to this pay system; None where a row shows that the server
-    did not understand the condition, or cannot be read.
+def count_unpaid_with(pay_system_id: int) -> Query[int | None]:
+    """How many unpaid payments have this pay system; None if a row cannot be read, or shows that
+    the server ignored the filter.
 
     https://apidocs.bitrix24.com/api-reference/sale/payment/sale-payment-list.html
     """
 
     def parse(answer: Answer) -> int | None:
-        def is_asked_for(row: parsing.Row) -> bool:
-            bound_to = parsing.identifier(row.get("paySystemId"))
-            return row.get("paid") == "N" and bound_to == pay_system_id
+        def matches(row: parsing.Row) -> bool:
+            own_id = parsing.identifier(row.get("paySystemId"))
+            return row.get("paid") == "N" and own_id == pay_system_id
 
-        rows = parsing.rows(answer.result, is_asked_for, key="payments")
+        rows = parsing.rows(answer.result, matches, key="payments")
         if rows.unreadable or not all(rows.read):
             return None
         return len(rows) if answer.total is None else answer.total
@@ -158,9 +162,10 @@ def unpaid_bound_to(pay_system_id: int) -> Query[int | None]:
 
 
 def settings(pay_system_id: int, *, person_type_id: int) -> Query[Mapping[str, Setting]]:
-    """A pay system's settings by their codes, secrets in plain text; `person_type_id` 0 asks for
-    those that hold where a payer type has none of its own. Refused with 403 for a pay system that
-    is built in or another application's.
+    """A pay system's settings by their codes, with secrets in plain text.
+
+    `person_type_id` 0 asks for the defaults, which apply to payer types without their own settings.
+    Refused with 403 for a built-in pay system or another application's.
 
     https://apidocs.bitrix24.com/api-reference/pay-system/sale-pay-system-settings-get.html
     """
@@ -172,8 +177,9 @@ def settings(pay_system_id: int, *, person_type_id: int) -> Query[Mapping[str, S
 
 
 def settings_of_payment(payment_id: int, *, pay_system_id: int) -> Query[Mapping[str, str]]:
-    """What one payment would be paid with, secrets in plain text. Needs the right to orders; 403
-    also means that the pay system is built in or another application's.
+    """The settings that one payment would be paid with, with secrets in plain text.
+
+    Needs the right to orders. 403 can also mean a built-in pay system or another application's.
 
     https://apidocs.bitrix24.com/api-reference/pay-system/sale-pay-system-settings-payment-get.html
     """
@@ -199,7 +205,7 @@ def _details(row: parsing.Row) -> PaySystemDetails:
         active=parsing.flag(row.get("ACTIVE")),
         new_window=row.get("NEW_WINDOW") == "Y",
         xml_id=parsing.text(row.get("XML_ID"), NAME_LENGTH),
-        sort=parsing.place(row.get("SORT")),
+        sort=parsing.sort_order(row.get("SORT")),
     )
 
 
@@ -208,18 +214,18 @@ def _handler(row: parsing.Row) -> Handler:
         id=parsing.integer(row.get("ID")),
         name=parsing.text(row.get("NAME"), NAME_LENGTH),
         code=parsing.text(row.get("CODE"), NAME_LENGTH),
-        sort=parsing.place(row.get("SORT")),
+        sort=parsing.sort_order(row.get("SORT")),
         settings=_returnable(_object(row.get("SETTINGS"))),
     )
 
 
 def _unreadable(row: parsing.Row) -> UnreadableRow:
-    name = parsing.text_if_known(row.get("NAME"), NAME_LENGTH)
+    name = parsing.text_if_readable(row.get("NAME"), NAME_LENGTH)
     return UnreadableRow(whole(row.get("ID"), least=1), name)
 
 
 def _person_type(id_: object, name: object) -> PersonType:
-    return PersonType(parsing.integer(id_), parsing.text_if_known(name, NAME_LENGTH))
+    return PersonType(parsing.integer(id_), parsing.text_if_readable(name, NAME_LENGTH))
 
 
 def _settings(answer: Answer) -> Mapping[str, Setting]:
@@ -237,8 +243,10 @@ def _setting(value: object) -> Setting:
 
 
 def _returnable(value: T, depth: int = 0) -> T:
-    """The value, if it can go back to the server as it came. Raises OutcomeUnknown where a number
-    was too long to be read, or where its nesting is too deep to be written."""
+    """Returns the value if it can be sent back to the server unchanged.
+
+    Raises OutcomeUnknown if it has a number that was too long to read, or too many levels.
+    """
     if depth > _DEEPEST or isinstance(value, OversizedNumber):
         raise OutcomeUnknown("settings that cannot be kept as they are")
     for inner in value.values() if isinstance(value, Mapping) else ():
@@ -256,12 +264,12 @@ def _shown(value: object) -> str:
 
 
 def _object(value: object) -> Mapping[str, Any]:
-    """An object that may be empty: the server writes `[]` or null then."""
+    """Returns an object; the server writes an empty one as `[]` or null."""
     return {} if value in (None, []) else parsing.mapping(value)
 
 
 def _loose(value: object) -> str:
-    """A setting's value in whatever scalar type its handler keeps it."""
+    """Returns a setting's value as text; its type depends on the handler."""
     if value is None:
         return ""
     if isinstance(value, str | int | Decimal):

@@ -1,4 +1,4 @@
-"""Pay systems, their handlers and their settings, as an administrator sets them up."""
+"""Pay systems, handlers and settings, as the screens that set them up use them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 
 class Registry(StrEnum):
-    """Which table a pay system's payments are kept in; set once, when it is made."""
+    """The table of a pay system's payments; set when the pay system is created, and final."""
 
     ORDER = "ORDER"
     OLD_INVOICE = "CRM_INVOICE"
@@ -17,7 +17,7 @@ class Registry(StrEnum):
 
 
 class Mode(StrEnum):
-    """How a buyer gets to the provider: named as the part of SETTINGS that says it."""
+    """How a buyer gets to the provider; the value is the key in SETTINGS that configures it."""
 
     FORM = "FORM_DATA"
     CHECKOUT = "CHECKOUT_DATA"
@@ -26,13 +26,13 @@ class Mode(StrEnum):
 
 @dataclass(frozen=True)
 class PaySystemDetails:
-    """A pay system as it is set up; `registry` is the server's text, which may be none of ours."""
+    """A pay system with the fields that an administrator changes."""
 
     id: int
     name: str
     description: str
     action_file: str
-    registry: str
+    registry: str  # the server's text; may be a value that Registry does not have
     person_type_id: int | None
     active: bool
     new_window: bool
@@ -42,18 +42,18 @@ class PaySystemDetails:
 
 @dataclass(frozen=True)
 class Handler:
-    """A REST handler of any application. `settings` is all that the server keeps of it: what no
-    screen of ours shows has to go back to it unchanged."""
+    """A REST handler of any application."""
 
     id: int
     name: str
     code: str
     sort: int
+    # The server's SETTINGS as a whole. Parts that no screen shows are sent back unchanged.
     settings: Mapping[str, Any] = field(repr=False)
 
     @property
     def mode(self) -> Mode | None:
-        """None where the handler has none that is known."""
+        """Returns None if the settings have no known mode."""
         return next((mode for mode in Mode if self.settings.get(mode)), None)
 
     @property
@@ -74,9 +74,8 @@ class PersonType:
 
 @dataclass(frozen=True)
 class Setting:
-    """Where a setting's value comes from ("VALUE": it is the value itself; "PAYMENT", "ORDER",
-    "USER": a field of that), and the value. It may be a merchant's secret."""
+    """One setting of a pay system. The value may be a merchant's secret."""
 
-    type: str
+    type: str  # "VALUE": `value` itself; "PAYMENT", "ORDER" or "USER": the field `value` of it
     value: str = field(repr=False)
     is_readable: bool = True

@@ -1,8 +1,7 @@
-"""The calls that change pay systems, their handlers and settings, each sent once as the
-administrator who acts.
+"""Changes pay systems, handlers and settings. Each call is sent once, as the acting administrator.
 
-All raise NeverSent, Refused, or OutcomeUnknown where it may have been carried out: then the lists
-say what has become of it.
+All functions raise NeverSent, Refused, or OutcomeUnknown if the call may have been carried out: the
+caller then reads the lists to find out.
 """
 
 from __future__ import annotations
@@ -18,8 +17,8 @@ from payments.gateway.setup_types import Registry, Setting
 def add_handler(
     client: Client, *, name: str, code: str, sort: int, settings: Mapping[str, Any]
 ) -> int:
-    """The new handler's id. `settings` has CODES, one Mode with its ACTION_URI, CLIENT_TYPE and
-    CURRENCY.
+    """Creates a handler and returns its id. `settings` has CODES, one Mode with its ACTION_URI,
+    CLIENT_TYPE and CURRENCY.
 
     https://apidocs.bitrix24.com/api-reference/pay-system/sale-pay-system-handler-add.html
     """
@@ -31,7 +30,8 @@ def add_handler(
 
 
 def update_handler(client: Client, handler_id: int, fields: Mapping[str, Any]) -> None:
-    """`fields` are NAME, CODE, SORT and SETTINGS; SETTINGS replaces all of them.
+    """Changes a handler. `fields` are NAME, CODE, SORT and SETTINGS; SETTINGS replaces all old
+    settings.
 
     https://apidocs.bitrix24.com/api-reference/pay-system/sale-pay-system-handler-update.html
     """
@@ -41,7 +41,7 @@ def update_handler(client: Client, handler_id: int, fields: Mapping[str, Any]) -
 
 
 def delete_handler(client: Client, handler_id: int) -> None:
-    """Refused as ERROR_PAY_SYSTEM_DELETE while a pay system uses it.
+    """Deletes a handler. Refused as ERROR_PAY_SYSTEM_DELETE while a pay system uses it.
 
     https://apidocs.bitrix24.com/api-reference/pay-system/sale-pay-system-handler-delete.html
     """
@@ -61,8 +61,10 @@ def add_pay_system(
     xml_id: str = "",
     settings: Mapping[str, Setting] | None = None,
 ) -> int:
-    """The new pay system's id. The registry is always named: the method's own default would hide
-    the pay system from deals and new invoices.
+    """Creates a pay system and returns its id.
+
+    The registry is always sent: with the method's default, deals and new invoices would not show
+    the pay system.
 
     https://apidocs.bitrix24.com/api-reference/pay-system/sale-pay-system-add.html
     """
@@ -84,8 +86,10 @@ def add_pay_system(
 
 
 def update_pay_system(client: Client, pay_system_id: int, fields: Mapping[str, Any]) -> None:
-    """`fields` in the server's names. An older build demands BX_REST_HANDLER and PERSON_TYPE_ID
-    among them, so whoever changes something sends these along.
+    """Changes a pay system. `fields` has the server's names.
+
+    An older build demands BX_REST_HANDLER and PERSON_TYPE_ID in every change, so callers always
+    send both.
 
     https://apidocs.bitrix24.com/api-reference/pay-system/sale-pay-system-update.html
     """
@@ -102,8 +106,9 @@ def delete_pay_system(client: Client, pay_system_id: int) -> None:
 def update_settings(
     client: Client, pay_system_id: int, *, person_type_id: int, settings: Mapping[str, Setting]
 ) -> None:
-    """Change these settings of one payer type (0: of all that have none of their own); others stay.
-    An empty mapping is refused, under the code ERROR_HANDLER_NOT_FOUND.
+    """Changes these settings of one payer type (0: the defaults); other settings stay.
+
+    Bitrix24 refuses an empty mapping with the code ERROR_HANDLER_NOT_FOUND.
 
     https://apidocs.bitrix24.com/api-reference/pay-system/sale-pay-system-settings-update.html
     """

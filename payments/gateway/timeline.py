@@ -1,4 +1,4 @@
-"""Comments on the timeline of a deal, a new invoice or an item of a smart process."""
+"""Reads and writes comments in the timeline of a deal, a new invoice or a smart-process item."""
 
 from __future__ import annotations
 
@@ -8,37 +8,33 @@ from datetime import datetime
 from b24app.rest.client import Answer, Client, Query
 from b24app.rest.clock import parsed_moment
 from payments.gateway import parsing
-from payments.gateway.payments import PAGE
+from payments.gateway.parsing import PAGE
 from payments.gateway.types import DEAL, SMART_INVOICE, Owner
 
-# Types with a name of their own; those of smart processes are named by their number.
+# Types with their own name in the timeline's methods; other types have `dynamic_<type id>`.
 _TYPE_NAMES = {DEAL: "deal", SMART_INVOICE: "smart_invoice"}
 
 
-# A comment of ours is some hundred characters long and names its attempt at its end. Others can be
-# as long as their column, which is all that is looked through.
+# The length of the server's column. This app's own comments are short and end with their attempt's
+# mark, so no mark is cut off.
 _TEXT_LENGTH = 65_535
 
 
 @dataclass(frozen=True)
 class TimelineComment:
-    """`created_at` is None where it cannot be read."""
-
     text: str
-    created_at: datetime | None
+    created_at: datetime | None  # None if it cannot be read
 
 
 @dataclass(frozen=True)
 class CommentsPage:
-    """`is_whole` is false where the text of a comment could not be read: it may be any."""
-
     comments: tuple[TimelineComment, ...]
-    next: int | None
-    is_whole: bool = True
+    next: int | None  # where the next page begins
+    is_whole: bool = True  # False if a comment could not be read: it may have any text
 
 
 def comments_of(owner: Owner, *, start: int = 0) -> Query[CommentsPage]:
-    """A page of the object's comments, the newest first; needs the right to read the object.
+    """A page of the item's comments, newest first; needs the right to read the item.
 
     https://apidocs.bitrix24.com/api-reference/crm/timeline/comments/crm-timeline-comment-list.html
     """
@@ -53,7 +49,7 @@ def comments_of(owner: Owner, *, start: int = 0) -> Query[CommentsPage]:
         parse,
         {
             "select": ["ID", "CREATED", "COMMENT"],
-            "filter": _named(owner),
+            "filter": _item(owner),
             "order": {"ID": "DESC"},
             "start": start,
         },
@@ -61,16 +57,16 @@ def comments_of(owner: Owner, *, start: int = 0) -> Query[CommentsPage]:
 
 
 def add_comment(client: Client, owner: Owner, text: str) -> int:
-    """Write a comment as this person, and answer its id. Twice is two comments.
+    """Writes a comment as this person and returns its id. A second call writes a second comment.
 
-    Raises NeverSent, Refused, or OutcomeUnknown where it may stand there all the same.
+    Raises NeverSent, Refused, or OutcomeUnknown if the comment may have been written.
     https://apidocs.bitrix24.com/api-reference/crm/timeline/comments/crm-timeline-comment-add.html
     """
-    fields = {**_named(owner), "COMMENT": text}
+    fields = {**_item(owner), "COMMENT": text}
     return parsing.integer(client.write("crm.timeline.comment.add", {"fields": fields}).result)
 
 
-def _named(owner: Owner) -> dict[str, object]:
+def _item(owner: Owner) -> dict[str, object]:
     name = _TYPE_NAMES.get(owner.type_id, f"dynamic_{owner.type_id}")
     return {"ENTITY_TYPE": name, "ENTITY_ID": owner.id}
 

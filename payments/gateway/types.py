@@ -1,4 +1,4 @@
-"""What Bitrix24 tells us about payments, as frozen values; its JSON goes no further than here."""
+"""Bitrix24's payments, orders, CRM items and pay systems as frozen values."""
 
 from __future__ import annotations
 
@@ -14,44 +14,42 @@ SMART_INVOICE = 31
 CONTACT = 3
 COMPANY = 4
 
-# What is kept of a text. Bitrix24's own columns are no longer, nor are ours shorter.
+# Longer texts are cut. Bitrix24's columns are not longer, and this app's are not shorter.
 NUMBER_LENGTH = 100
 NAME_LENGTH = 255
 TITLE_LENGTH = 255
-# A type of CRM objects is kept in a column of 31 bits.
+# The type of a CRM item is stored in a column of 31 bits.
 LARGEST_TYPE = 2**31 - 1
 
 
 @dataclass(frozen=True)
 class UnreadableRow:
-    """A row of a list that could not be read, with what could: its id, its number or name, and of a
-    payment its order and whether it is surely paid."""
+    """The readable part of a row that could not be parsed."""
 
     id: int | None = None
-    name: str = ""
-    order_id: int | None = None
-    is_paid: bool = False
+    name: str = ""  # a payment's number, else a name
+    order_id: int | None = None  # of a payment
+    is_paid: bool = False  # of a payment: True only if it is surely paid
 
 
 @dataclass(frozen=True)
 class Rows(Generic[T]):
-    """The rows of a list answer: those that could be read, in their order, and those that could
-    not."""
+    """The rows of a list."""
 
-    read: tuple[T, ...] = ()
+    read: tuple[T, ...] = ()  # in the order of the answer
     unreadable: tuple[UnreadableRow, ...] = ()
 
     def __len__(self) -> int:
         return len(self.read) + len(self.unreadable)
 
     def may_hide(self, id_: int) -> bool:
-        """Whether one of the unreadable rows has this id, or may have it."""
+        """Returns whether an unreadable row has this id, or has no readable id."""
         return any(row.id in (None, id_) for row in self.unreadable)
 
 
 @dataclass(frozen=True)
 class Owner:
-    """The CRM object an order belongs to: a deal, a new invoice or an item of a smart process."""
+    """The CRM item that an order belongs to: a deal, a new invoice or a smart-process item."""
 
     type_id: int
     id: int
@@ -59,7 +57,7 @@ class Owner:
 
     @classmethod
     def of(cls, type_id: int | None, id_: int | None, title: str = "") -> Owner | None:
-        """As rows of the database have it, in two columns that may be empty."""
+        """Returns the owner in two nullable columns of a row; None if one of them is null."""
         return None if type_id is None or id_ is None else cls(type_id, id_, title)
 
     @property
@@ -69,23 +67,15 @@ class Owner:
 
 @dataclass(frozen=True)
 class CrmCard:
-    """A deal or an invoice with its customer: the company, else the contact. Neither has a title
-    here."""
+    """A deal or an invoice with its customer."""
 
     owner: Owner
-    customer: Owner | None
+    customer: Owner | None  # the company, else the contact; without a title
 
 
 @dataclass(frozen=True)
 class Payment:
-    """One payment of an order. The short rows of a CRM object name neither order nor bill date.
-
-    Being paid back takes away `paid` and nothing else: `date_paid` stays as it was, and so does
-    `response_at`, when a pay system last reported money, which is read of a payment by its id only.
-
-    `unread` names the dates that the portal sent in a form that cannot be read; they are None, and
-    unknown. Paying needs none of them.
-    """
+    """One payment of an order."""
 
     id: int
     account_number: str
@@ -94,11 +84,15 @@ class Payment:
     paid: bool
     pay_system_id: int
     pay_system_name: str
+    # None also in the short rows of a CRM item's payments, as is `date_bill`.
     order_id: int | None = None
     date_bill: datetime | None = None
+    # Returning the money resets `paid` only: `date_paid` and `response_at` keep their values.
     date_paid: datetime | None = None
     emp_paid_id: int | None = None
+    # When a pay system last reported money; only read when one payment is read by its id.
     response_at: datetime | None = None
+    # The names of dates that the portal sent and that cannot be read; these fields are None.
     unread: frozenset[str] = frozenset()
 
 
@@ -117,8 +111,9 @@ class OrderWithPayments:
 
 
 @dataclass(frozen=True)
-class Binding:
-    """One order belongs to one CRM object; either side may have several."""
+class OrderLink:
+    """One order belongs to one CRM item. An order may have several items, an item several
+    orders."""
 
     order_id: int
     owner: Owner
@@ -126,14 +121,13 @@ class Binding:
 
 @dataclass(frozen=True)
 class PaySystem:
-    """A payment system of the portal. `action_file` is its handler: a REST handler's code, or a
-    built-in one's name. `registry` says which table its payments are looked up in."""
+    """A payment system of the portal."""
 
     id: int
     name: str
     active: bool
-    registry: str
-    person_type_id: int | None
-    action_file: str
+    registry: str  # the table in which Bitrix24 looks up its payments
+    person_type_id: int | None  # the type of buyer; None if it takes all
+    action_file: str  # the code of its REST handler, or the name of its built-in handler
     is_cash: bool
     sort: int

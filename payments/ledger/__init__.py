@@ -1,0 +1,1 @@
+"""Keeps the ledger: appends entries, chains them by hashes, verifies and removes them."""

@@ -1,7 +1,7 @@
-"""The ledger proper: what happened to money, appended, never changed, each entry sealing the last.
+"""Appends entries to a portal's ledger. Each entry contains the hash of the entry before it.
 
-`record` is called inside the transaction that changes the working row, so that both are written or
-neither is. What is removed, past its time or with names in it, is said in the chain itself.
+Call `record` inside the transaction that changes the attempt, so that both are written or neither.
+A removal of old entries or of texts appends an entry that records it.
 """
 
 from __future__ import annotations
@@ -19,17 +19,16 @@ from payments.ledger import hashing
 from payments.models import Attempt, Entry
 from payments.models.entry import unguarded
 
-# What the ledger says of itself.
+# Events of the ledger itself.
 REMOVED, TEXTS_ERASED = "removed", "texts_erased"
 
-# Whoever loses a number has waited for somebody who won it, so this many rounds are this many
-# writers in one portal who all came first.
-_ROUNDS = 200
+# Each retry means that another writer of this portal appended first.
+_MOST_TRIES = 200
 # Entries changed or removed in one transaction.
 _AT_ONCE = 500
-# Four places, as the working row has.
+# Four decimal places, as the attempt's column has.
 _SUM = "{:.4f}"
-# What the portal said that is known to name nobody; all other text of it can be erased.
+# Keys of the evidence that name no person; all other text of the evidence can be erased.
 _EVIDENCE_KEPT = frozenset(
     {"answer", "failure", "paid", "datePaid", "code", "readIn", "askedBy", "object", "order"}
 )
@@ -44,13 +43,15 @@ def record(
     facts: Mapping[str, Any] | None = None,
     texts: Mapping[str, Any] | None = None,
 ) -> None:
-    """Append one entry. `event` is what happened ("paid", "refused", "unknown", "undone", "closed",
-    "handed_over", "approval_asked", "approved", "declined"); `actor_id` the person of the portal
-    who caused it, None for the app itself; `facts` what the attempt does not say; `texts` what
-    names people, to be erased one day.
+    """Appends one entry.
 
-    Takes part in the caller's transaction, as its last statements: until that ends, other writers
-    of this portal wait. One SELECT and one INSERT, and again for each writer who came first.
+    `event` is "paid", "refused", "unknown", "undone", "closed", "handed_over", "approval_asked",
+    "approved" or "declined". `actor_id` is the person of the portal who caused it, None for the app
+    itself. `facts` are added to those of the attempt. `texts` may name people and can be erased.
+
+    Call it last in the caller's transaction: other writers of this portal wait until that ends. One
+    SELECT and one INSERT, and again for each writer who appended first. Raises B24Error after
+    `_MOST_TRIES`.
     """
     all_facts, all_texts = _of_attempt(attempt) if attempt is not None else ({}, {})
     all_facts |= hashing.plain(facts or {})
@@ -68,7 +69,7 @@ def _append(
     texts: dict[str, Any] | None,
 ) -> Entry:
     last = _head(portal)
-    for _ in range(_ROUNDS):
+    for _ in range(_MOST_TRIES):
         number, previous = last
         entry = Entry(
             portal=portal,
@@ -84,8 +85,8 @@ def _append(
         )
         entry.hash = seal(entry, portal.member_id)
         try:
-            # PostgreSQL lets this wait for a writer with the same number, and fails it when that
-            # one commits; the savepoint keeps the caller's transaction alive.
+            # PostgreSQL makes this wait for a writer with the same number, and raises when that one
+            # commits; the savepoint keeps the caller's transaction usable.
             with transaction.atomic():
                 entry.save(force_insert=True)
         except IntegrityError:
@@ -99,7 +100,7 @@ def _append(
 
 
 def seal(entry: Entry, member_id: str) -> str:
-    """Returns the hash that this entry must have."""
+    """Returns the hash of this entry's content."""
     return hashing.seal(
         member_id=member_id,
         number=entry.number,
@@ -124,8 +125,8 @@ def _head(portal: Portal) -> tuple[int, str]:
 
 
 def _of_attempt(attempt: Attempt) -> tuple[dict[str, Any], dict[str, Any]]:
-    """All that the working row says, parted into facts and what may name people."""
-    evidence, said = _parted(attempt.evidence)
+    """Returns the attempt's values as facts, and as texts that may name people."""
+    evidence, evidence_texts = _facts_and_texts(attempt.evidence)
     owner = None if attempt.owner_id is None else [attempt.owner_type, attempt.owner_id]
     facts: dict[str, Any] = {
         "kind": attempt.kind,
@@ -148,16 +149,20 @@ def _of_attempt(attempt: Attempt) -> tuple[dict[str, Any], dict[str, Any]]:
         value = getattr(attempt, name, None)
         if value is not None:
             facts[name] = value
-    texts = {"pay_system_name": attempt.pay_system_name, "note": attempt.note, "evidence": said}
+    texts = {
+        "pay_system_name": attempt.pay_system_name,
+        "note": attempt.note,
+        "evidence": evidence_texts,
+    }
     return hashing.plain(facts), {name: text for name, text in texts.items() if text}
 
 
-def _parted(evidence: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+def _facts_and_texts(evidence: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     facts: dict[str, Any] = {}
     texts: dict[str, Any] = {}
     for name, value in evidence.items():
         if isinstance(value, Mapping):
-            inner_facts, inner_texts = _parted(value)
+            inner_facts, inner_texts = _facts_and_texts(value)
             facts[name] = inner_facts
             if inner_texts:
                 texts[name] = inner_texts
@@ -169,21 +174,26 @@ def _parted(evidence: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]
 
 
 def cut(portal: Portal, *, up_to: int, before: datetime) -> int:
-    """Remove the entries 1 to `up_to` and say so at the end of the chain, in one transaction: the
-    rest can still be checked. `before` is the age they were past. Answers how many they were."""
+    """Removes the entries 1 to `up_to`, which are older than `before`, and returns their number.
+
+    Appends an entry that records the removal, in the same transaction, so that the rest of the
+    chain can still be verified.
+    """
     with transaction.atomic():
         old = unguarded(portal_id=portal.pk).filter(number__lte=up_to)
         last = old.filter(number=up_to).values_list("hash", flat=True).get()
         facts = {"up_to": up_to, "hash": last, "count": old.count(), "before": before}
-        # First of all: the chain would begin anew where it is all removed.
+        # Before the deletion: an empty chain would start again at number 1.
         _append(portal, REMOVED, None, None, hashing.plain(facts), None)
         count, _each = old.delete()
     return count
 
 
 def erase_texts(portal: Portal) -> int:
-    """Remove what may name people from all entries, and say so in the chain, some at a time.
-    Answers how many had something to erase."""
+    """Erases the texts of all entries and returns how many entries had texts.
+
+    Works in chunks; each transaction appends an entry that records the erasure.
+    """
     erased = 0
     while True:
         with_texts = unguarded(portal_id=portal.pk).filter(texts__isnull=False)
@@ -197,7 +207,7 @@ def erase_texts(portal: Portal) -> int:
 
 
 def forget(portal: Portal) -> int:
-    """Delete the whole chain of a portal that leaves with its data; answers how long it was."""
+    """Deletes the whole chain of a portal and returns how many entries it had."""
     count = 0
     entries = unguarded(portal_id=portal.pk).order_by("number")
     while numbers := list(entries.values_list("number", flat=True)[:_AT_ONCE]):

@@ -1,6 +1,6 @@
-"""What seals an entry of the ledger: one way to write facts down, and the hash over it.
+"""Computes the hash of a ledger entry over a canonical form of its content.
 
-Nothing here sees the database, so whoever holds a copy of the chain can check it by these rules.
+Uses no database: a copy of the chain can be verified by this module alone.
 """
 
 from __future__ import annotations
@@ -13,16 +13,19 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
-# Before the first entry of a portal there is none.
+# The `previous` of a portal's first entry.
 GENESIS = "0" * 64
 
-# As many random bytes as the digest has: nobody finds out an erased name by trying names.
+# As many random bytes as the digest has, so that an erased name cannot be found by trying names.
 _SALT_BYTES = 32
 
 
 def plain(value: Any) -> Any:
-    """The value as it is kept: sums and moments as text, so that what comes back from any database
-    is what was sealed. A float is text too, for no two programs need write it alike."""
+    """Returns the value in the form that is stored and hashed.
+
+    Sums and dates become text, so that every database returns exactly what was hashed. So do
+    floats, which two programs may write differently.
+    """
     match value:
         case bool() | int() | None:
             return value
@@ -43,8 +46,8 @@ def plain(value: Any) -> Any:
 
 
 def _storable(text: str) -> str:
-    """Without what PostgreSQL's JSON or UTF-8 has no place for, and a portal may send all the same:
-    an outcome must not be lost for a letter."""
+    """Replaces characters that PostgreSQL's JSON or UTF-8 cannot store. A portal may send them, and
+    an outcome must not be lost because of one character."""
     return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
 
 
@@ -53,7 +56,7 @@ def moment(at: datetime) -> str:
 
 
 def canonical(value: Any) -> bytes:
-    """JSON with sorted keys, no space and no escapes, in UTF-8."""
+    """Returns JSON with sorted keys, no spaces and no escapes, in UTF-8."""
     text = json.dumps(
         value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
     )
@@ -65,7 +68,7 @@ def salted(texts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def digest_of(texts: Mapping[str, Any] | None) -> str:
-    """Empty where there are no texts."""
+    """Returns the SHA-256 of the texts in hexadecimal; "" if there are no texts."""
     return "" if texts is None else hashlib.sha256(canonical(texts)).hexdigest()
 
 
@@ -81,7 +84,7 @@ def seal(
     texts_digest: str,
     previous: str,
 ) -> str:
-    """SHA-256, in hexadecimal, over all of an entry but its texts, which stand in it by digest."""
+    """Returns the SHA-256, in hexadecimal, of an entry with the digest of its texts."""
     sealed = {
         "portal": member_id,
         "number": number,

@@ -1,4 +1,4 @@
-"""Which deals and invoices orders belong to: the portal's answer, remembered for some minutes."""
+"""Looks up the deals and invoices that orders belong to, and caches them."""
 
 from __future__ import annotations
 
@@ -9,18 +9,21 @@ from django.core.cache import cache
 from b24app.models import Portal
 from b24app.rest.client import Batch, Client, Pending
 from payments import gateway
-from payments.gateway import PAGE, BindingsPage, Owner
+from payments.gateway import PAGE, OrderLinksPage, Owner
 
-# An order is bound when it is made and stays there. Where it is moved all the same, the list shows
-# it in its old place for so long; paying asks the deal itself.
+# Orders rarely move to another deal. A list shows a moved order at its old deal for this long;
+# paying reads the deal itself.
 CACHE_SECONDS = 300
 
-# More pages than the first of a list of fifty orders: enough for ten objects an order.
+# Pages after the first one for fifty orders: enough for ten deals an order.
 FURTHER_PAGES = 9
 
 
 class OrderOwners:
-    """Make it, `ask` where `is_known` is false, and after that batch has run, `collect`."""
+    """The owners of some orders.
+
+    If `is_known` is False, call `ask` with a batch, run the batch, then call `collect`.
+    """
 
     def __init__(self, portal: Portal, order_ids: Collection[int]) -> None:
         self._keys = {
@@ -33,7 +36,7 @@ class OrderOwners:
             if key in cached
         }
         self._missing = [order_id for order_id in self._keys if order_id not in self._owners]
-        self._asked: list[tuple[list[int], Pending[BindingsPage]]] = []
+        self._asked: list[tuple[list[int], Pending[OrderLinksPage]]] = []
 
     @property
     def is_known(self) -> bool:
@@ -42,27 +45,29 @@ class OrderOwners:
     def ask(self, batch: Batch) -> None:
         for first in range(0, len(self._missing), PAGE):
             chunk = self._missing[first : first + PAGE]
-            self._asked.append((chunk, batch.add(gateway.bindings(chunk))))
+            self._asked.append((chunk, batch.add(gateway.order_links(chunk))))
 
     def collect(self, client: Client) -> None:
-        """Takes the answers; `client` reads on where an order belongs to so many objects that its
-        page was too short. Raises the B24Error of what could not be read."""
+        """Stores the answers. `client` reads the further pages of orders with many owners.
+
+        Raises the B24Error of an answer that could not be read.
+        """
         found: dict[int, list[Owner]] = {order_id: [] for order_id in self._missing}
         is_whole = True
         for chunk, pending in self._asked:
             page = pending.get()
             for _ in range(FURTHER_PAGES):
-                _sort_in(page, found)
+                _add_owners(page, found)
                 is_whole &= page.is_whole
                 if page.next is None:
                     break
-                page = client.read(gateway.bindings(chunk, start=page.next))
+                page = client.read(gateway.order_links(chunk, start=page.next))
             else:
-                _sort_in(page, found)
+                _add_owners(page, found)
                 is_whole &= page.is_whole
         self._owners.update({order_id: tuple(owners) for order_id, owners in found.items()})
         self._missing = []
-        if is_whole:  # A row that cannot be read now may be readable the next time.
+        if is_whole:  # Else a row that is unreadable now may be readable next time.
             cache.set_many(
                 {
                     self._keys[order_id]: [owner.key for owner in owners]
@@ -78,8 +83,8 @@ class OrderOwners:
         return {owner for owners in self._owners.values() for owner in owners}
 
 
-def _sort_in(page: BindingsPage, found: dict[int, list[Owner]]) -> None:
-    """Rows of other orders are not ours: a filter that was not understood brings them."""
-    for binding in page.bindings:
-        if binding.order_id in found:
-            found[binding.order_id].append(binding.owner)
+def _add_owners(page: OrderLinksPage, found: dict[int, list[Owner]]) -> None:
+    """Adds the owners of the orders in `found`; a server that ignores the filter sends others."""
+    for link in page.links:
+        if link.order_id in found:
+            found[link.order_id].append(link.owner)

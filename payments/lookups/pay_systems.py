@@ -1,4 +1,7 @@
-"""The pay systems of a portal, which ordinary people may not list: the portal's own token may."""
+"""Looks up the portal's pay systems by the portal's own token, and caches them.
+
+Only administrators may list pay systems, so a manager's token cannot read them.
+"""
 
 from __future__ import annotations
 
@@ -16,30 +19,30 @@ from b24app.tokens.clients import portal_client
 from payments import gateway
 from payments.gateway import PaySystem, Rows, UnreadableRow
 
-# They change when an administrator sets one up; a choice that is five minutes old is good enough
-# to be shown. What is paid through is read anew.
+# Pay systems change only when an administrator changes them, so a list may show a choice that is
+# five minutes old. Paying reads them again.
 CACHE_SECONDS = 300
 
-# Payments are looked up in the orders' table, so pay systems of old invoices never find theirs.
+# Payments of orders are looked up in this table; a pay system of old invoices does not find them.
 _REGISTRY = "ORDER"
 
-# Where the list of REST handlers cannot be had: built-in ones that answer `true` and do not pay.
+# Built-in handlers that return `true` and do not pay.
 _SILENT = {"cash", "cashondelivery", "inner", "orderdocument"}
 _INTERNAL_ACCOUNT = "inner"
 _SILENT_PREFIX = "bill"  # Each country has its own form of the printed bill.
 
 
 class SystemKind(StrEnum):
-    """What becomes of a payment through a pay system that is called from an app."""
+    """What Bitrix24 does when an app pays through a pay system of this kind."""
 
-    APP = "app"  # A REST handler of any app: it is paid.
-    SILENT = "builtin silent"  # Bitrix24 answers `true` and does nothing.
-    ACQUIRER = "acquirer"  # Built in as well; it takes money from the buyer only, and refuses ours.
-    OTHER_REGISTRY = "other registry"  # Of old invoices: it never finds an order's payment.
+    APP = "app"  # A REST handler of any app: Bitrix24 pays.
+    SILENT = "builtin silent"  # Built in: Bitrix24 returns `true` and does nothing.
+    ACQUIRER = "acquirer"  # Built in: takes money from the buyer only, and refuses the app's call.
+    OTHER_REGISTRY = "other registry"  # Of old invoices: does not find an order's payment.
     INACTIVE = "inactive"
 
 
-# An order's payment can be marked as paid by hand whatever these do.
+# Their payments can be marked as paid by hand.
 _NEEDS_MARK = frozenset({SystemKind.SILENT, SystemKind.ACQUIRER})
 
 logger = logging.getLogger(__name__)
@@ -47,25 +50,30 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Systems:
-    """`rest_handlers` is None where it is not known; `unreadable` are those of the list of which no
-    more can be told than their id and name."""
+    """The pay systems of a portal."""
 
     all: tuple[PaySystem, ...]
-    rest_handlers: frozenset[str] | None
-    unreadable: tuple[UnreadableRow, ...] = ()
+    rest_handlers: frozenset[str] | None  # codes; None if they could not be read
+    unreadable: tuple[UnreadableRow, ...] = ()  # only an id and a name are known, or not even those
 
     def find(self, pay_system_id: int) -> PaySystem | None:
         return next((system for system in self.all if system.id == pay_system_id), None)
 
     def may_hide(self, pay_system_id: int) -> bool:
-        """Whether nothing is known of this pay system because its row cannot be read: it is used
-        where a payment is set to it, as where no pay system is known, and not chosen anew."""
+        """Returns whether this pay system may be one of the unreadable rows.
+
+        Then nothing is known about it: a payment that has it can be paid, as when no pay systems
+        could be read, but no other payment can be changed to it.
+        """
         is_known = self.find(pay_system_id) is not None
         return not is_known and Rows((), self.unreadable).may_hide(pay_system_id)
 
     def kind(self, system: PaySystem) -> SystemKind:
-        """Where the REST handlers are not known, a built-in acquirer cannot be told from one of
-        those: it counts as an app's, and its own refusal is told afterwards."""
+        """Returns the pay system's kind.
+
+        If the REST handlers could not be read, a built-in acquirer looks like a REST handler and
+        counts as APP; Bitrix24 then refuses the payment.
+        """
         if not system.active:
             return SystemKind.INACTIVE
         if system.registry != _REGISTRY:
@@ -78,18 +86,19 @@ class Systems:
         return SystemKind.APP if self.rest_handlers is None else SystemKind.ACQUIRER
 
     def can_be_paid(self, system: PaySystem) -> bool:
-        """Would a call from an app really pay through it?"""
+        """Returns whether an app's call pays through it."""
         return self.kind(system) is SystemKind.APP
 
     def needs_mark(self, system: PaySystem) -> bool:
-        """In use for orders, and not to be paid through from here: what has come in by it can only
-        be marked as paid by hand. Not so the buyer's internal account: marking would take the money
-        out of that."""
+        """Returns whether a payment with it can only be marked as paid by hand.
+
+        Excludes the buyer's internal account: marking takes the money out of that account.
+        """
         is_account = system.action_file.lower() == _INTERNAL_ACCOUNT
         return self.kind(system) in _NEEDS_MARK and not is_account
 
     def fitting(self, person_type_id: int | None) -> list[PaySystem]:
-        """Those that a payment of an order for such a buyer may be bound to, in the portal's
+        """Returns the pay systems that a payment for such a buyer may have, in the portal's
         order."""
         fitting = [
             system
@@ -100,7 +109,7 @@ class Systems:
 
 
 def forget(portal: Portal) -> None:
-    """They have been changed: the next screen asks for them anew, whichever process it is of."""
+    """Drops the cached pay systems of every process, after they were changed."""
     Portal.objects.filter(pk=portal.pk).update(cache_generation=F("cache_generation") + 1)
     portal.refresh_from_db(fields=["cache_generation"])
 
@@ -110,15 +119,15 @@ def _cache_key(portal: Portal) -> str:
 
 
 def takes_buyer(system: PaySystem, person_type_id: int | None) -> bool:
-    """A pay system without a buyer type takes all; so does, to us, an order whose type we do not
-    know."""
+    """Returns whether the pay system takes this type of buyer. One without a type takes all; an
+    unknown type fits all."""
     return person_type_id is None or system.person_type_id in (None, person_type_id)
 
 
 class SystemsReading:
-    """From the cache, or asked for beside whatever else is asked at the same time.
+    """Reads pay systems from the cache, or in a batch together with other queries.
 
-    `fresh` asks in any case, and falls back on the cache where no answer comes.
+    `fresh` reads them from the portal in any case, and uses the cache only if that fails.
     """
 
     def __init__(self, portal: Portal, *, fresh: bool = False) -> None:
@@ -134,7 +143,8 @@ class SystemsReading:
         return self._fresh or self._known is None
 
     def own_batches(self) -> list[Batch]:
-        """A request for them alone; none where they are cached or nobody serves the portal."""
+        """Returns a batch of the portal's token, or an empty list if the pay systems are cached or
+        the portal has no working token."""
         if not self.is_needed:
             return []
         try:
@@ -146,15 +156,17 @@ class SystemsReading:
         return [batch]
 
     def ask(self, batch: Batch) -> None:
-        """Add the questions to a batch of the portal's token, unless the answers are cached."""
+        """Adds the queries to a batch of the portal's token, unless the answers are cached."""
         if not self.is_needed:
             return
         self._systems = batch.add(gateway.pay_systems())
         self._handlers = batch.add(gateway.rest_handlers())
 
     def result_for_admin(self, client: Client) -> Systems | None:
-        """As `result`; where the portal's token may not read them any more, this administrator's
-        may: the opening that mends the portal already shows them."""
+        """Returns `result()`; if the portal's token failed, reads by this administrator's client.
+
+        The request that repairs the portal's token therefore shows the pay systems already.
+        """
         found = self.result()
         if found is not None:
             return found
@@ -165,7 +177,7 @@ class SystemsReading:
         return self.result()
 
     def result(self) -> Systems | None:
-        """None where they were not asked for, or the portal's token may not read them."""
+        """Returns the pay systems; None if they are neither cached nor readable by the token."""
         if self._systems is None or self._handlers is None:
             return self._known
         try:

@@ -1,5 +1,4 @@
-"""Who reads what belongs to the portal as a whole: its own token or, where that is no good, the
-person's."""
+"""Chooses the token that reads the portal's data: the portal's own, else the person's."""
 
 from __future__ import annotations
 
@@ -15,8 +14,10 @@ T = TypeVar("T")
 
 
 class Reader:
-    """Managers may often, but not everywhere, list payments and orders themselves. `batch` is the
-    portal's, or the person's own where nobody serves the portal."""
+    """Reads by the portal's token, or by the person's if the portal has no working token.
+
+    Most portals, but not all, let managers list payments and orders themselves.
+    """
 
     def __init__(self, portal: Portal, person_client: Client, person_batch: Batch) -> None:
         self._person_client = person_client
@@ -32,8 +33,11 @@ class Reader:
         return self.client is not self._person_client
 
     def read(self, first: Callable[[], T], *, again: Callable[[Client], T]) -> T:
-        """What `first` answers; where the installer's pair or rights are gone, the person's client
-        reads from now on, by `again`. Raises the B24Error of what nobody could read."""
+        """Returns `first()`. If the portal's token or its rights are gone, switches to the person's
+        client and returns `again(client)`.
+
+        Raises the B24Error of the last of them.
+        """
         try:
             return first()
         except (ChainBroken, TokenRejected, AccessDenied):

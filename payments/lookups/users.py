@@ -1,4 +1,4 @@
-"""What people are called: kept as ids, and asked from their portal when they are shown."""
+"""Looks up users' names in the portal by their ids, and caches them."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ from b24app.tokens.clients import portal_client
 from payments import gateway
 from payments.gateway import PAGE
 
-# People marry, and leave; a name that is ten minutes old is good enough to be shown.
+# Names change rarely; a list may show one that is ten minutes old.
 CACHE_SECONDS = 600
 
-# Ten requests of a portal's bucket of fifty, or a fifth of one batch.
+# Ten requests of the fifty that a portal allows at once, or a fifth of one batch.
 MOST_ASKED = 10 * PAGE
 
-# In the cache: asked for, and not to be had.
+# In the cache: the portal returned no name for this user.
 _UNNAMED = ""
 
 logger = logging.getLogger(__name__)
 
 
 class NamesReading:
-    """Names out of the cache, or asked for beside whatever else is asked at the same time.
+    """Reads names from the cache, or in a batch together with other queries.
 
-    What one person may see of others another may not, so that the answers are kept for the one who
-    asked. Nothing of it fails: who cannot be named is "User 7".
+    People may see different users, so each person's client has its own cached names. Never fails: a
+    user without a known name is "User 7".
     """
 
     def __init__(self, portal: Portal, ids: Iterable[int], *, asker_id: int | None) -> None:
-        """`asker_id` is the person whose client asks, None for the portal's own token."""
+        """`asker_id` is the person whose client reads, None for the portal's own token."""
         self._prefix = f"payments.people.{portal.pk}.{asker_id or 'portal'}"
         self._wanted = sorted(set(ids))
         keys = {self._key(user_id): user_id for user_id in self._wanted}
@@ -50,21 +50,21 @@ class NamesReading:
         return [user_id for user_id in self._wanted if user_id not in self._known][:MOST_ASKED]
 
     def ask(self, batch: Batch) -> None:
-        """Add the questions to a batch of the asker, unless all answers are cached."""
+        """Adds the queries to a batch of the asker, unless all names are cached."""
         missing = self.missing
         for first in range(0, len(missing), PAGE):
             chunk = missing[first : first + PAGE]
-            self._asked.append((chunk, batch.add(gateway.people(chunk))))
+            self._asked.append((chunk, batch.add(gateway.user_names(chunk))))
 
     def result(self) -> dict[int, str]:
-        """A name for each of the ids, once the batch has run."""
+        """Returns a name for each id; call it after the batch has run."""
         for chunk, pending in self._asked:
             try:
-                named = pending.get()
+                found_names = pending.get()
             except B24Error as error:
                 logger.warning("names of people could not be read: %s", error)
                 continue
-            found = {user_id: named.get(user_id, _UNNAMED) for user_id in chunk}
+            found = {user_id: found_names.get(user_id, _UNNAMED) for user_id in chunk}
             cache.set_many(
                 {self._key(user_id): name for user_id, name in found.items()}, CACHE_SECONDS
             )
@@ -77,11 +77,10 @@ class NamesReading:
 
 
 def names(asker: Caller | Portal, ids: Iterable[int]) -> dict[int, str]:
-    """What these people are called, as the asker sees them; waits for the portal where not all of
-    them are cached.
+    """Returns the users' names as the asker sees them; calls the portal if not all are cached.
 
-    Raises nothing: "User 7" stands where a name cannot be had, because nobody answers or the asker
-    may not see them, and for ids beyond MOST_ASKED.
+    Raises nothing. The name is "User 7" if the portal does not answer, if the asker may not see the
+    user, and for ids beyond MOST_ASKED.
     """
     portal, asker_id = (asker, None) if isinstance(asker, Portal) else (asker.portal, asker.user_id)
     reading = NamesReading(portal, ids, asker_id=asker_id)
@@ -89,7 +88,7 @@ def names(asker: Caller | Portal, ids: Iterable[int]) -> dict[int, str]:
         try:
             batch = _client_of(asker).batch()
         except B24Error as error:
-            logger.warning("nobody can ask for names: %s", error)
+            logger.warning("no token can read names of people: %s", error)
         else:
             reading.ask(batch)
             batch.run()

@@ -23,7 +23,7 @@ class Dependents:
 def dependents(client: Client, portal: Portal, pay_system_ids: Collection[int]) -> Dependents:
     """Waits for the portal once."""
     batch = client.batch()
-    asked = [batch.add(setup_reads.unpaid_bound_to(one)) for one in pay_system_ids]
+    asked = [batch.add(setup_reads.count_unpaid_with(one)) for one in pay_system_ids]
     batch.run()
     counts = [pending.get() for pending in asked]
     filters = {"portal": portal, "pay_system_id__in": pay_system_ids}

@@ -197,7 +197,7 @@ def _whose(
         return found
     batch = client.batch()
     reach = {
-        number: batch.add(setup_reads.is_within_reach(number))
+        number: batch.add(setup_reads.may_change(number))
         for number, whose in found.items()
         if whose == Whose.AN_APPS
     }

@@ -16,7 +16,7 @@ from b24app.models import Portal
 from b24app.rest.client import Batch, Client, Pending
 from b24app.tokens.clients import portal_client
 from payments import gateway
-from payments.gateway import BindingsPage, Order, OrderWithPayments, Owner, Payment
+from payments.gateway import Order, OrderLinksPage, OrderWithPayments, Owner, Payment
 
 logger = logging.getLogger(__name__)
 
@@ -71,15 +71,15 @@ class _Asked:
 
     def __init__(self, batch: Batch, owner: Owner) -> None:
         self._client: Client = batch.client
-        bindings = gateway.bindings_of(owner)
-        self._bindings: Pending[BindingsPage] = batch.add(bindings)
+        bindings = gateway.order_links_of(owner)
+        self._bindings: Pending[OrderLinksPage] = batch.add(bindings)
         self._first: list[Pending[OrderWithPayments]] = [
-            batch.add(gateway.order_bound(bindings, place)) for place in range(READ_AT_ONCE)
+            batch.add(gateway.linked_order(bindings, place)) for place in range(READ_AT_ONCE)
         ]
 
     def matched(self, payments: Sequence[Payment]) -> dict[int, Order]:
         """Raises the B24Error of the list of bindings."""
-        bound = {binding.order_id for binding in self._bindings.get().bindings}
+        bound = {link.order_id for link in self._bindings.get().links}
         by_payment: dict[int, Order] = {}
         by_number: dict[str, Order] = {}
         for pending in self._first[: len(bound)]:

@@ -14,7 +14,7 @@ from b24app.identity.session import Person
 from b24app.rest.client import Answer
 from payments import gateway
 from payments.attempts.pay import pay
-from payments.gateway import Binding, Order, Owner, Rows, UnreadableRow, parsing
+from payments.gateway import Order, OrderLink, Owner, Rows, UnreadableRow, parsing
 from payments.models import Approval, Attempt, RunRow, State
 from sandbox.api.faults import Fault
 from sandbox.server.app import Sandbox
@@ -200,16 +200,16 @@ def test_an_answer_that_is_no_payment_is_not_believed(result: object) -> None:
 
 def test_an_empty_object_may_come_as_a_list() -> None:
     assert gateway.unpaid_payments(before=None).parse(Answer([])) == Rows()
-    assert gateway.bindings([1]).parse(Answer([])).bindings == ()
+    assert gateway.order_links([1]).parse(Answer([])).links == ()
 
 
 def test_an_order_and_what_it_belongs_to() -> None:
     row = {"id": "163", "accountNumber": 163, "canceled": "Y", "personTypeId": None}
     assert gateway.order(163).parse(Answer({"order": row})) == Order(163, "163", True, None)
-    page = gateway.bindings([163]).parse(
+    page = gateway.order_links([163]).parse(
         Answer({"orderEntity": [{"orderId": 163, "ownerTypeId": "2", "ownerId": "8061"}]}, next=50)
     )
-    assert page.bindings == (Binding(163, Owner(2, 8061)),)
+    assert page.links == (OrderLink(163, Owner(2, 8061)),)
     assert page.next == 50
 
 

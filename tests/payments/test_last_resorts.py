@@ -172,7 +172,7 @@ def test_no_outcome_is_kept_without_its_entry(
     attempt, _ = transitions.claim(
         manager, stage.offer_of(manager), kind=Kind.PAY, pay_system_id=seed.ACME_PAY
     )
-    monkeypatch.setattr(chain, "_ROUNDS", 2)
+    monkeypatch.setattr(chain, "_MOST_TRIES", 2)
     heads = iter(range(100))
     monkeypatch.setattr(chain, "_head", lambda portal: (next(heads), hashing.GENESIS))
 
