@@ -1,4 +1,4 @@
-"""The ledger, the approvals and the rules, for the publisher to read."""
+"""Shows attempts, ledger entries, approvals, rules and erasures to the publisher, read-only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The payments application: what we do with the payments of a portal."""
+"""Configures the payments application and connects its signal receivers."""
 
 from __future__ import annotations
 
@@ -9,6 +9,6 @@ class PaymentsConfig(AppConfig):
     name = "payments"
 
     def ready(self) -> None:
-        from payments import receivers  # noqa: F401 - connecting is its whole effect
-        from payments.bulk import pacing, retention  # noqa: F401 - as above
-        from payments.listing import places  # noqa: F401 - adds them to the bindings
+        from payments import receivers  # noqa: F401 - the import connects it
+        from payments.bulk import pacing, retention  # noqa: F401 - the import connects them
+        from payments.listing import places  # noqa: F401 - the import adds them to the bindings

@@ -1,4 +1,4 @@
-"""What the payment screens send us, checked before anything is done with it."""
+"""Reads and checks the fields that the payment screens send."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from b24app.identity.forms import check_body_size, positive_id
 from payments.note import clean_note
 from payments.number_search import NumberSearch, read_number_search
 
-# The alphabet of Django's signatures. In a sealed offer 610 characters of other texts can be kept,
-# each as twelve of JSON, which base64 makes a third longer; usual ones have 300.
+# The alphabet of Django's signatures. An offer has at most 610 characters of texts, each of which
+# can take 12 characters of JSON; base64 adds a third. A typical one has 300 characters.
 _OFFER = re.compile(r"[A-Za-z0-9_.:-]{1,12000}")
 
 
@@ -29,10 +29,10 @@ class Choice:
 
 @dataclass(frozen=True)
 class Search:
-    """`before` is where the page above ended; None asks for the newest."""
+    """A page of the list of unpaid payments."""
 
     number: NumberSearch
-    before: int | None
+    before: int | None  # the last id of the page before; None for the first page
 
 
 def read_offer(request: HttpRequest) -> str:
@@ -48,7 +48,7 @@ def read_choice(request: HttpRequest) -> Choice:
 
 
 def read_note(request: HttpRequest) -> str:
-    """Why a person does this. Raises NoteNeeded where it cannot be kept."""
+    """Returns the person's note. Raises NoteNeeded."""
     return clean_note(request.POST.get("note", ""))
 
 
@@ -59,5 +59,5 @@ def read_search(request: HttpRequest) -> Search:
 
 
 def read_item_id(options: Mapping[str, Any]) -> int:
-    """The deal or invoice that a tab was opened on, out of PLACEMENT_OPTIONS."""
+    """Returns the id of the deal or invoice of a tab, from PLACEMENT_OPTIONS."""
     return positive_id(options.get("ID"))

@@ -1,4 +1,4 @@
-"""Sums as people read them in their language: 12 500.00 EUR, 12.500,00 EUR, never broken."""
+"""Formats sums in the reader's language: 12 500.00 EUR or 12.500,00 EUR, with no-break spaces."""
 
 from __future__ import annotations
 
@@ -9,16 +9,19 @@ from django.utils.translation import get_language, to_locale
 
 NO_BREAK_SPACE = "\N{NO-BREAK SPACE}"
 LEAST_DECIMALS = 2
-# English is also what everybody reads whose language the app does not speak: a comma in a sum would
-# be thousands to some of them and decimals to others, so there is none.
+# People whose language the app does not have see English. A comma separates thousands for some of
+# them and decimals for others, so English sums have no comma.
 _INTERNATIONAL = "en"
 
 
 def figures(amount: Decimal, currency: str = "") -> str:
-    """The number alone: thousands apart, no fewer decimals than the currency has, and no fewer than
-    the amount has: nothing is rounded."""
+    """Returns the number without its currency, with separated thousands and all decimals of the
+    amount, but at least as many as the currency has. Nothing is rounded.
+
+    Raises TypeError if the amount is not a Decimal.
+    """
     if not isinstance(amount, Decimal):
-        raise TypeError(f"{amount!r} is not a Decimal, and money is nothing else")
+        raise TypeError(f"{amount!r} is not a Decimal")
     amount = amount or abs(amount)  # never "-0.00"
     exponent = amount.normalize().as_tuple().exponent
     least = get_currency_precision(currency) if currency else LEAST_DECIMALS
@@ -27,13 +30,16 @@ def figures(amount: Decimal, currency: str = "") -> str:
     if language == _INTERNATIONAL:
         return f"{amount:,.{decimals}f}".replace(",", NO_BREAK_SPACE)
     pattern = f"#,##0.{'0' * decimals}" if decimals else "#,##0"
-    # The amount goes as text does: as it is, whatever the precision of the arithmetic.
+    # Without quantization: it would round to the precision of the decimal context.
     return format_decimal(
         amount, format=pattern, locale=to_locale(language), decimal_quantization=False
     )
 
 
 def money(amount: Decimal, currency: str) -> str:
-    """The sum with its currency's code, for a sentence: a symbol can be that of several, and the
-    code stands behind the sum in every language, as it does in the lists."""
+    """Returns the sum and its currency's code, for a sentence.
+
+    Several currencies have the same symbol, so the code is used. It comes after the sum in every
+    language, as in the lists.
+    """
     return f"{figures(amount, currency)}{NO_BREAK_SPACE}{currency}"

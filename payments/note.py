@@ -1,4 +1,4 @@
-"""What a person has to write where they overrule what is known of a payment."""
+"""Checks the note that a person must write to undo a payment or to close an attempt."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ class NoteNeeded(BadInput):
 
 
 def clean_note(text: str) -> str:
-    """In one line, without blanks around it. Raises NoteNeeded where nothing is left, it is too
-    long, or it holds characters that are none."""
+    """Returns the note on one line, without spaces around it.
+
+    Raises NoteNeeded if it is empty, too long, or has control characters.
+    """
     note = " ".join(text.split())
     if not 0 < len(note) <= NOTE_LENGTH:
         raise NoteNeeded(f"a note of {len(note)} characters")

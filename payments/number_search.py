@@ -1,4 +1,4 @@
-"""Finds payments by a number as a person types it: an order's number or a payment's."""
+"""Searches payments by a number that a person typed: an order's number or a payment's."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from b24app.errors import BadInput
 from payments.gateway import NUMBER_SEPARATOR
 from payments.models import folded
 
-# ACCOUNT_NUMBER has 100 characters in Bitrix24, in a pattern that each portal chooses for itself.
+# The length of ACCOUNT_NUMBER in Bitrix24; each portal chooses its own pattern of numbers.
 LONGEST = 100
-# People write these before a number. A portal's own numbers can begin with them as well, so both
-# spellings are searched for.
+# People write these before a number. A portal's numbers can begin with them too, so the search uses
+# both spellings.
 _NUMBER_SIGN = re.compile(r"(?:№|#|n[°º])\s*", re.IGNORECASE)
 # Control characters, lone surrogates and unassigned code points.
 _UNPRINTABLE = frozenset({"Cc", "Cs", "Cn"})
 
 
 class BadOrderNumber(BadInput):
-    """The search is too long or has unprintable characters."""
+    """Raised for a search that is too long or has unprintable characters."""
 
     sentence_by_default = _(
         "An order or payment number has at most 100 characters, on one line. "
@@ -45,21 +45,21 @@ class NumberSearch:
 
     @property
     def spellings(self) -> tuple[str, ...]:
-        """The numbers that the person may mean: `№ 163/` is `163` as well."""
+        """Returns the numbers that the person may mean: `№ 163/` may also mean `163`."""
         found = _NUMBER_SIGN.match(self.text)
         plain = self.text[found.end() :] if found else self.text
         candidates = [self.text, plain, plain.rstrip(NUMBER_SEPARATOR).rstrip()]
         return tuple(dict.fromkeys(text for text in candidates if text))
 
     def matches(self, account_number: str) -> bool:
-        """Whether a payment has this number, or its order has: a payment is numbered after its
-        order, 163/1."""
+        """Returns whether the payment or its order has this number. A payment's number begins with
+        its order's: 163/1."""
         number = folded(account_number)
         keys = [folded(spelling) for spelling in self.spellings]
         return any(number == key or number.startswith(key + NUMBER_SEPARATOR) for key in keys)
 
     def conditions(self) -> Q:
-        """The same as `matches`, for attempts in the database."""
+        """Returns the condition of `matches` for attempts in the database."""
         found = Q()
         for spelling in self.spellings:
             key = folded(spelling)

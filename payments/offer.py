@@ -1,4 +1,4 @@
-"""What a page offered one person to pay, signed, so that Pay speaks of nothing else."""
+"""Signs the payment that a page shows to a person, and reads it back when they press a button."""
 
 from __future__ import annotations
 
@@ -13,14 +13,13 @@ from b24app.identity.session import Person
 from payments.gateway import Owner
 
 SALT = "payments.offer"
-# A tab stays open over a working day; what changed meanwhile is found by reading before paying.
+# A tab stays open over a working day. Changes since then are found by the reads before paying.
 MAX_AGE_SECONDS = 24 * 3600
 
 
 @dataclass(frozen=True)
 class Offer:
-    """One payment as one person saw it; `pay_system_id` is the one it is bound to. `made_at` is
-    when it was read for the page, by our clock."""
+    """One payment as one person saw it."""
 
     portal_id: int
     user_id: int
@@ -30,12 +29,13 @@ class Offer:
     owner: Owner | None
     sum: Decimal
     currency: str
-    pay_system_id: int
+    pay_system_id: int  # the pay system that the payment has in Bitrix24
     pay_system_name: str
-    made_at: datetime
+    made_at: datetime  # when it was read for the page, by this app's clock
 
 
 def seal(offer: Offer) -> str:
+    """Returns the offer as signed text."""
     owner = offer.owner
     return signing.dumps(
         {
@@ -57,14 +57,17 @@ def seal(offer: Offer) -> str:
 
 
 def open_offer(sealed: str, person: Person) -> Offer:
-    """The offer that `seal` closed; raises Missing where it is not ours, too old, or made for
-    another person or portal: to this person such a payment does not exist."""
+    """Returns the offer that `seal` signed.
+
+    Raises Missing if the signature is wrong, the offer is too old, or it was made for another
+    person or portal.
+    """
     try:
         content = signing.loads(sealed, salt=SALT, max_age=MAX_AGE_SECONDS)
     except signing.BadSignature as error:
         raise Missing("the offer is forged or too old") from error
     if (content["portal"], content["user"]) != (person.portal.pk, person.user_id):
-        raise Missing("the offer was made to somebody else")
+        raise Missing("the offer was made for another person")
     return Offer(
         portal_id=content["portal"],
         user_id=content["user"],

@@ -1,6 +1,8 @@
-"""Why something cannot be done, or how an attempt ended: short codes, as the ledger keeps them.
+"""The codes of reasons: why something cannot be done, or why an attempt ended.
 
-`reason_messages` has the words for each; here are those that have no code."""
+The ledger keeps these codes. `attempts/reason_messages.py` has their messages; this module has the
+messages without a code.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,7 @@ PAY_SYSTEM_BUILT_IN = "pay_system_built_in"
 PAY_SYSTEM_GONE = "pay_system_gone"
 PAY_SYSTEM_OF_OTHER_BUYERS = "pay_system_of_other_buyers"
 PAY_SYSTEMS_UNREAD = "pay_systems_unread"
-# One of these, where it is not known which.
+# One of the PAY_SYSTEM reasons above; it is not known which.
 PAY_SYSTEM_UNFIT = "pay_system_unfit"
 NO_ORDER_RIGHT = "no_order_right"
 NOT_READABLE = "not_readable"
@@ -38,7 +40,7 @@ READ_FAILED = "read_failed"
 PORTAL_MOVED = "portal_moved"
 REBIND_FAILED = "rebind_failed"
 REBIND_UNKNOWN = "rebind_unknown"
-# Bitrix24 asks for the right to read this order and to edit it.
+# The person may not read and edit this order; Bitrix24 requires both.
 NO_ORDER_UPDATE = "no_order_update"
 ABANDONED = "abandoned"
 APP_REMOVED = "app_removed"
@@ -56,7 +58,7 @@ NOT_PAID_ANY_MORE = "not_paid_any_more"
 PAID_ANEW = "paid_anew"
 BULK_NOT_ALLOWED = "bulk_not_allowed"
 RULES_UNSETTLED = "rules_unsettled"
-# Refused although it was, or was to be, sent.
+# Refused when it was sent, or at that moment.
 NOT_REACHED = "not_reached"
 TRUE_WITHOUT_PAYMENT = "true_without_payment"
 REFUSED_BY_BITRIX24 = "refused_by_bitrix24"
@@ -71,10 +73,10 @@ PAID_EARLIER = "paid_earlier"
 # Undone.
 PAID_AGAIN = "paid_again"
 DELETED_UNPAID = "deleted_unpaid"
-# Nobody knows, and a person has let it go.
+# The outcome is unknown, and a person closed the attempt.
 CLOSED_BY_HAND = "closed_by_hand"
 
-# Beside the reason, where the payment was bound to another pay system before it failed.
+# Shown with the reason if the payment's pay system was changed before the attempt failed.
 REBOUND = _("The payment system of this payment was changed as you chose, but nothing was paid.")
 
 NOT_POSSIBLE = _("This cannot be done. Nothing was done.")
@@ -84,7 +86,7 @@ NO_FITTING_SYSTEM = _(
 )
 OPEN_ATTEMPT = _("An earlier try is not confirmed yet. Check it before you pay again.")
 
-# Beside a payment above the limit, while it cannot be paid.
+# Shown with a payment above the limit while it cannot be paid.
 ABOVE_LIMIT = _("A payment of this sum needs a second person's approval.")
 WAITS_FOR_APPROVAL = _("You have asked for approval. Nobody has decided yet.")
 APPROVED_TO_MARK = _("It is approved to be marked as paid, not to be paid from here.")
@@ -109,7 +111,7 @@ RULES_CHANGED = _(
     "Open the rules again to see what holds now."
 )
 
-# In the choice of payment systems, after the name of one that cannot be paid through.
+# In the choice of payment systems, after the name of one that cannot be used.
 IN_CHOICE: dict[str, StrOrPromise] = {
     PAY_SYSTEM_INACTIVE: _("switched off"),
     PAY_SYSTEM_OF_INVOICES: _("for old invoices only"),
@@ -121,17 +123,18 @@ IN_CHOICE: dict[str, StrOrPromise] = {
 }
 
 
-# Handlers put whole messages of their own into a description; its beginning is enough.
+# Handlers put long messages into a description; its beginning is enough.
 _DESCRIPTION_KEPT = 200
 
 
 def is_denied(error: B24Error) -> bool:
-    """The person's own rights do not allow it; not so where no app may, on this tariff plan."""
+    """Returns whether the person lacks a right. A tariff plan that forbids the call to all apps
+    does not count."""
     return isinstance(error, AccessDenied) and not error.is_about_plan
 
 
 def evidence_of(error: B24Error) -> dict[str, Any]:
-    """What is kept of an error: of a refusal enough to tell its sentence again, else its kind."""
+    """Returns the evidence of an error: what a refusal's message needs, else the error's class."""
     if not isinstance(error, Refused):
         return {"failure": type(error).__name__}
     kept = {
@@ -143,7 +146,7 @@ def evidence_of(error: B24Error) -> dict[str, Any]:
 
 
 class Stopped(Exception):
-    """Nothing is to be sent; `reason` is a code of reasons.py."""
+    """Raised by a check: nothing may be sent. `reason` is a code of this module."""
 
     def __init__(self, reason: str, evidence: dict[str, Any] | None = None) -> None:
         super().__init__(reason)

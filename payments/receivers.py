@@ -1,4 +1,4 @@
-"""What happens here when a portal removes the app, saves a payment, is looked over, or in time."""
+"""Receives b24app's signals: app removed, payment saved, portal examined, daily pruning."""
 
 from __future__ import annotations
 
@@ -23,17 +23,19 @@ from payments.models import SETTLE_AFTER, Attempt, AttemptQuerySet, State
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
 
-# What failed longer ago has been seen by whoever it failed for.
-_LOOKED_BACK = timedelta(days=7)
+# Older failures were seen by the people who tried.
+_REFUSALS_SHOWN_FOR = timedelta(days=7)
 _NUMBERS_SHOWN = 5
 
 
 @receiver(portal_uninstalled)
 def forget(*, portal: Portal, clean: bool, **kwargs: object) -> None:
-    """The ledger goes with the portal's data, where its administrator asked for that; else ids and
-    sums stay for a new installation. They also stay while a payment that was sent is not confirmed:
-    then until B24_LEDGER_RETENTION_DAYS have passed."""
-    if clean and not retention.has_money_under_way(portal):
+    """Erases the portal's payments.
+
+    Everything is deleted if its administrator chose that (`clean`) and no payment is unconfirmed.
+    Else ids and sums stay for B24_LEDGER_RETENTION_DAYS, for a new installation.
+    """
+    if clean and not retention.has_unconfirmed(portal):
         retention.forget(portal)
     else:
         with transaction.atomic():
@@ -44,7 +46,7 @@ def forget(*, portal: Portal, clean: bool, **kwargs: object) -> None:
 @receiver(payment_saved)
 def settle(*, portal: Portal, payment_id: int, **kwargs: object) -> None:
     settle_saved(portal, payment_id)
-    timeline.post_of(portal, payment_id)
+    timeline.post_for(portal, payment_id)
 
 
 @receiver(pruning)
@@ -59,7 +61,7 @@ def prune(**kwargs: object) -> str:
 
 @receiver(portal_examined)
 def examine(*, portal: Portal, **kwargs: object) -> list[Line]:
-    """What has become of payments lately: those in doubt, and why the last one failed."""
+    """Returns the doctor's lines: unconfirmed payments, and why the last refused one failed."""
     attempts, now = Attempt.objects.filter(portal=portal), timezone.now()
     doubtful = attempts.still_open().filter(sent_at__lt=now - SETTLE_AFTER)
     lines = [
@@ -74,7 +76,7 @@ def examine(*, portal: Portal, **kwargs: object) -> list[Line]:
             _("An administrator decides on each of them, at the top of the history."),
         ),
     ]
-    refused = attempts.filter(state=State.REFUSED, created_at__gt=now - _LOOKED_BACK)
+    refused = attempts.filter(state=State.REFUSED, created_at__gt=now - _REFUSALS_SHOWN_FOR)
     last = refused.order_by("-pk").first()
     if last is not None:
         words = {"number": last.account_number, "why": " ".join(map(str, messages_of(last)))}
@@ -88,9 +90,9 @@ def _in_doubt(name: StrOrPromise, attempts: AttemptQuerySet, advice: StrOrPromis
     if not numbers:
         return Line(name, True, _("None."))
     words = {"count": attempts.count(), "numbers": ", ".join(numbers)}
-    said = ngettext_lazy(
+    message = ngettext_lazy(
         "%(count)s not confirmed: %(numbers)s.",
         "%(count)s not confirmed, the last ones: %(numbers)s.",
         "count",
     )
-    return Line(name, False, said % words, advice)
+    return Line(name, False, message % words, advice)

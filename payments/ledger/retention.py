@@ -1,4 +1,4 @@
-"""What stays of the ledger after a portal's removal of the app, and how long it stays elsewhere."""
+"""Erases ledgers: after a portal removed the app, and entries that are past their time."""
 
 from __future__ import annotations
 
@@ -30,10 +30,11 @@ _CHUNK = 500
 
 @transaction.atomic
 def keep_ids_and_sums(portal: Portal) -> None:
-    """Remove the texts that came from the portal and its people, which may name somebody: what its
-    pay systems are called and said, and why something was undone, closed or declined. A portal that
-    comes back finds which payment was paid, and how an attempt that is still open has to be
-    settled."""
+    """Erases texts that may name people: pay systems' names and messages, and people's notes.
+
+    Ids and sums stay, so that a portal that installs the app again knows which payments were paid,
+    and open attempts can still be settled.
+    """
     approvals = Approval.objects.filter(portal=portal)
     approvals.exclude(pay_system_name="", note="").update(pay_system_name="", note="")
     attempts = Attempt.objects.filter(portal=portal)
@@ -43,7 +44,7 @@ def keep_ids_and_sums(portal: Portal) -> None:
         Q(evidence__has_key="error") | Q(evidence__has_key="noteBefore")
     ).only("evidence")
     changed = []
-    # Held until this is committed: one that is settled meanwhile must not lose what settled it.
+    # Locked until the commit: an attempt that is settled meanwhile must keep its new evidence.
     for attempt in with_text.select_for_update().iterator(chunk_size=_CHUNK):
         attempt.evidence.pop("noteBefore", None)
         if "error" in attempt.evidence:
@@ -51,23 +52,23 @@ def keep_ids_and_sums(portal: Portal) -> None:
         changed.append(attempt)
     Attempt.objects.bulk_update(changed, ["evidence"], batch_size=_CHUNK)
     ledger.erase_texts(portal)
-    _note_erasure(portal, Erasure.What.TEXTS)
+    _record_erasure(portal, Erasure.What.TEXTS)
 
 
-def has_money_under_way(portal: Portal) -> bool:
-    """Whether a payment, mark or undoing was sent of which it is not known how it ended."""
-    return _under_way(portal).exists()
+def has_unconfirmed(portal: Portal) -> bool:
+    """Returns whether an attempt was sent and has no outcome yet."""
+    return _unconfirmed(portal).exists()
 
 
 @transaction.atomic
 def forget(portal: Portal) -> int:
-    """Delete all that is kept of a portal's payments; returns how many attempts that were."""
+    """Deletes a portal's attempts, approvals, rules and ledger; returns the number of attempts."""
     attempts = Attempt.objects.filter(portal=portal)
-    _note_erasure(portal, Erasure.What.ALL)
-    # What undoes another one goes with it: neither can hold the other.
+    _record_erasure(portal, Erasure.What.ALL)
+    # `undoes` would keep the attempts it points to from being deleted.
     attempts.filter(undoes__isnull=False).update(undoes=None)
     count = _delete(attempts)
-    # After the attempts that went by them.
+    # After the attempts: these point to approvals.
     Approval.objects.filter(portal=portal).delete()
     Policy.objects.filter(portal=portal).delete()
     ledger.forget(portal)
@@ -75,8 +76,8 @@ def forget(portal: Portal) -> int:
 
 
 def forget_uninstalled() -> int:
-    """Delete the ledgers of portals that have stayed away for B24_LEDGER_RETENTION_DAYS, and for
-    B24_REMOVAL_GRACE_DAYS at least; returns how many attempts that were."""
+    """Deletes the payments' data of portals that removed the app B24_LEDGER_RETENTION_DAYS ago or
+    longer, and at least B24_REMOVAL_GRACE_DAYS ago. Returns the number of attempts."""
     days = max(settings.B24_LEDGER_RETENTION_DAYS, settings.B24_REMOVAL_GRACE_DAYS)
     gone = Portal.objects.filter(uninstalled_at__lt=timezone.now() - timedelta(days=days))
     left = Exists(Attempt.objects.filter(portal=OuterRef("pk"))) | Exists(
@@ -89,18 +90,18 @@ def forget_uninstalled() -> int:
 
 @transaction.atomic
 def _forget_if_gone(pk: int, gone: QuerySet[Portal]) -> int:
-    """With the portal's row locked: an installation waits, and then finds all of it or none."""
+    """Locks the portal's row, so that a new installation sees all of the data or nothing."""
     locked = gone.defer("application_token").select_for_update()
     portal = locked.filter(pk=pk).first()
     return forget(portal) if portal is not None else 0
 
 
-def _under_way(portal: Portal) -> AttemptQuerySet:
+def _unconfirmed(portal: Portal) -> AttemptQuerySet:
     return Attempt.objects.filter(portal=portal, sent_at__isnull=False).still_open()
 
 
-def _note_erasure(portal: Portal, what: Erasure.What) -> None:
-    """Before everything goes: what there is, and how far the chain reaches."""
+def _record_erasure(portal: Portal, what: Erasure.What) -> None:
+    """Stores how much there is, and where the chain ends, before anything is deleted."""
     chain = Entry.objects.of(portal.pk).values_list("number", "hash")
     last_number, last_hash = chain.last() or (0, "")
     attempts, entries = (model.objects.filter(portal=portal).count() for model in (Attempt, Entry))
@@ -111,7 +112,7 @@ def _note_erasure(portal: Portal, what: Erasure.What) -> None:
         what=what,
         removed_at=portal.uninstalled_at,
         attempts=attempts,
-        open_attempts=_under_way(portal).count(),
+        open_attempts=_unconfirmed(portal).count(),
         entries=entries,
         last_number=last_number,
         last_hash=last_hash,
@@ -130,11 +131,11 @@ def _note_erasure(portal: Portal, what: Erasure.What) -> None:
 
 
 def forget_history(now: datetime | None = None) -> tuple[int, int]:
-    """Remove what is older than B24_HISTORY_DAYS; answers how many entries and attempts that were.
+    """Removes what is older than B24_HISTORY_DAYS; returns the numbers of entries and attempts.
 
-    Entries go as the beginning of their chain, so that the rest can be checked, and an attempt
-    after its entries. One that is open, or that has a newer entry or an undoing that stays, keeps
-    all of its own, and thereby what comes after them in the chain.
+    Entries are removed from the beginning of their chain, so that the rest can be verified;
+    attempts are removed after their entries. An attempt stays if it is open, has a newer entry, or
+    was undone by an attempt that stays. Its entries, and all entries after them, stay too.
     """
     if not settings.B24_HISTORY_DAYS:
         return 0, 0
@@ -144,13 +145,13 @@ def forget_history(now: datetime | None = None) -> tuple[int, int]:
     for portal in Portal.objects.defer("application_token").filter(with_history):
         entries += _cut(portal, before)
     for portal_id in Attempt.objects.values_list("portal_id", flat=True).order_by().distinct():
-        attempts += _sweep(portal_id, before)
+        attempts += _delete_without_entries(portal_id, before)
     return entries, attempts
 
 
 def _cut(portal: Portal, before: datetime) -> int:
     count = 0
-    last = _last_to_go(portal, before)
+    last = _last_to_remove(portal, before)
     while last:
         chunk = Entry.objects.of(portal.pk).filter(number__lte=last)
         up_to = max(chunk.values_list("number", flat=True)[:_CHUNK], default=None)
@@ -160,8 +161,9 @@ def _cut(portal: Portal, before: datetime) -> int:
     return count
 
 
-def _last_to_go(portal: Portal, before: datetime) -> int:
-    """The number up to which all entries are old and nothing that stays has one; 0 if none is."""
+def _last_to_remove(portal: Portal, before: datetime) -> int:
+    """Returns the number up to which entries can be removed: all are old, and none belongs to an
+    attempt that stays. Returns 0 if no entry can be removed."""
     entries = Entry.objects.filter(portal=portal)
     newer = Entry.objects.filter(portal=portal, at__gte=before)
     attempts = Attempt.objects.filter(portal=portal)
@@ -181,8 +183,8 @@ def _last_to_go(portal: Portal, before: datetime) -> int:
     return last or 0
 
 
-def _sweep(portal_id: int, before: datetime) -> int:
-    """Attempts whose entries are gone; an undoing before what it undid."""
+def _delete_without_entries(portal_id: int, before: datetime) -> int:
+    """Deletes old attempts whose entries are removed; an undo before the attempt that it undid."""
     old = Attempt.objects.filter(portal_id=portal_id, settled_at__lt=before)
     settled = old.exclude(state__in=OPEN_STATES)
     return _delete(
@@ -194,7 +196,7 @@ def _sweep(portal_id: int, before: datetime) -> int:
 
 
 def _delete(attempts: QuerySet[Attempt]) -> int:
-    """In transactions of their own size, until none is left; answers how many they were."""
+    """Deletes these attempts in chunks, each in a transaction; returns their number."""
     count = 0
     while chunk := list(attempts.order_by("pk").values_list("pk", flat=True)[:_CHUNK]):
         with transaction.atomic():

@@ -1,4 +1,4 @@
-"""Checks a portal's chain, entry by entry, and the working rows against it."""
+"""Verifies a portal's chain entry by entry, and compares the attempts with it."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from payments.ledger import chain, hashing
 from payments.ledger.chain import REMOVED, TEXTS_ERASED
 from payments.models import OPEN_STATES, Attempt, Entry
 
-# Entries and attempts in memory at once.
+# Entries and attempts in memory at the same time.
 _CHUNK = 500
-# What the last entry of an attempt and its working row both say.
+# Values that an attempt and its last entry both have.
 _COMPARED = ("kind", "state", "payment_id", "sum", "currency", "user_id", "pay_system_id")
 
 
 @dataclass
 class Report:
-    """How many entries there are, how many findings, and number and hash of the last entry."""
+    """The result of a verification."""
 
     findings: int = 0
-    count: int = 0
-    head: tuple[int, str] = (0, hashing.GENESIS)
+    count: int = 0  # of entries
+    head: tuple[int, str] = (0, hashing.GENESIS)  # number and hash of the last entry
 
 
 @dataclass(frozen=True)
 class _Cut:
-    """What the chain itself says was removed from it or erased in it."""
+    """The removals and erasures that the chain itself records."""
 
-    removed: dict[int, str]  # hashes by the number up to which entries were removed
-    removed_before: str
-    erased_up_to: int
+    removed: dict[int, str]  # hash of the last removed entry by its number
+    removed_before: str  # removed entries are older than this; "" if none was removed
+    erased_up_to: int  # the texts up to this number were erased
 
     @property
     def last_removed(self) -> int:
@@ -43,32 +43,32 @@ class _Cut:
 
 
 def verify(
-    portal: Portal, *, tell: Callable[[str], object], noted: tuple[int, str] | None = None
+    portal: Portal, *, tell: Callable[[str], object], known_head: tuple[int, str] | None = None
 ) -> Report:
-    """Look the whole chain over and `tell` each finding as a sentence, in constant memory. `noted`
-    is a head that was read earlier and kept elsewhere: a chain that was cut off or written anew
-    does not hold it.
+    """Verifies the whole chain, in constant memory, and calls `tell` with a sentence for each
+    finding.
 
-    Only reads; entries that are appended meanwhile are looked at too.
+    `known_head` is the number and hash of an entry from an earlier report: with it, a chain that
+    was cut off or rewritten is found. Only reads; entries appended meanwhile are verified too.
     """
     report = Report()
-    for finding in _findings(portal, report, noted):
+    for finding in _findings(portal, report, known_head):
         report.findings += 1
         tell(f"{portal.member_id}: {finding}")
     return report
 
 
-def _findings(portal: Portal, report: Report, noted: tuple[int, str] | None) -> Iterator[str]:
+def _findings(portal: Portal, report: Report, known_head: tuple[int, str] | None) -> Iterator[str]:
     cut = _cut(portal)
     for entries in _chunks(portal):
         for entry in entries:
-            yield from _faults_of(entry, portal, cut, *report.head, noted=noted)
+            yield from _faults_of(entry, portal, cut, *report.head, known_head=known_head)
             report.head = (entry.number, entry.hash)
             report.count += 1
         yield from _faults_of_attempts(portal, entries)
     yield from _attempts_without_entry(portal, cut)
-    if noted is not None:
-        yield from _faults_of_head(noted, report.head, cut)
+    if known_head is not None:
+        yield from _faults_of_head(known_head, report.head, cut)
 
 
 def _chunks(portal: Portal) -> Iterator[list[Entry]]:
@@ -79,15 +79,15 @@ def _chunks(portal: Portal) -> Iterator[list[Entry]]:
 
 
 def _cut(portal: Portal) -> _Cut:
-    told = Entry.objects.of(portal.pk).filter(event__in=[REMOVED, TEXTS_ERASED])
+    entries = Entry.objects.of(portal.pk).filter(event__in=[REMOVED, TEXTS_ERASED])
     removed: dict[int, str] = {}
     before, erased = "", 0
-    for event, facts in told.values_list("event", "facts").iterator(chunk_size=_CHUNK):
+    for event, facts in entries.values_list("event", "facts").iterator(chunk_size=_CHUNK):
         up_to = _number(facts, "up_to")
         if event == TEXTS_ERASED:
             erased = max(erased, up_to)
         elif up_to > max(removed, default=0):
-            # A later cut holds what an earlier one did: the last one counts.
+            # A later removal includes the earlier ones, so the last one counts.
             removed, before = {up_to: str(facts.get("hash"))}, str(facts.get("before"))
     return _Cut(removed, before, erased)
 
@@ -104,7 +104,7 @@ def _faults_of(
     last_number: int,
     last_hash: str,
     *,
-    noted: tuple[int, str] | None,
+    known_head: tuple[int, str] | None,
 ) -> Iterator[str]:
     here = f"entry {entry.number}"
     if last_number == 0 and entry.number > 1:
@@ -120,8 +120,8 @@ def _faults_of(
             yield f"the texts of {here} were changed"
     elif entry.texts_digest and entry.number > cut.erased_up_to:
         yield f"the texts of {here} were erased, and no entry says so"
-    if noted is not None and entry.number == noted[0] and entry.hash != noted[1]:
-        yield f"{here} is not the one that was noted: the chain was written anew"
+    if known_head is not None and entry.number == known_head[0] and entry.hash != known_head[1]:
+        yield f"{here} does not have the given hash: the chain was rewritten"
 
 
 def _faults_of_beginning(entry: Entry, cut: _Cut) -> Iterator[str]:
@@ -135,13 +135,16 @@ def _faults_of_beginning(entry: Entry, cut: _Cut) -> Iterator[str]:
 def _is_sealed(entry: Entry, portal: Portal) -> bool:
     try:
         return chain.seal(entry, portal.member_id) == entry.hash
-    except (TypeError, ValueError):  # Something that no entry is ever made of.
+    except (TypeError, ValueError):  # Values that `record` never writes.
         return False
 
 
 def _faults_of_attempts(portal: Portal, entries: Sequence[Entry]) -> Iterator[str]:
-    """Two queries a chunk. The attempts are read before it is asked which entries are the last
-    ones: what has happened in between is compared at its own entry."""
+    """Compares attempts with their last entries; two queries a chunk.
+
+    The attempts are read first. If an attempt changes between the queries, its last entry is in a
+    later chunk, and the attempt is compared there.
+    """
     ids = {entry.attempt_id for entry in entries if entry.attempt_id is not None}
     attempts = Attempt.objects.filter(portal=portal).in_bulk(ids)
     of_these = Entry.objects.filter(portal=portal, attempt_id__in=ids).order_by()
@@ -160,29 +163,29 @@ def _differences(entry: Entry, attempt: Attempt) -> Iterator[str]:
     facts = entry.facts if isinstance(entry.facts, dict) else {}
     for name in _COMPARED:
         value = getattr(attempt, name)
-        says = f"{value:.4f}" if name == "sum" else value
-        if facts.get(name) != says:
+        expected = f"{value:.4f}" if name == "sum" else value
+        if facts.get(name) != expected:
             yield (
-                f"attempt {attempt.pk} says {name} {says}, "
+                f"attempt {attempt.pk} says {name} {expected}, "
                 f"but entry {entry.number} says {facts.get(name)}"
             )
 
 
 def _attempts_without_entry(portal: Portal, cut: _Cut) -> Iterator[str]:
     settled = Attempt.objects.filter(portal=portal).exclude(state__in=OPEN_STATES)
-    unheard = settled.filter(~Exists(Entry.objects.filter(attempt_id=OuterRef("pk"))))
+    without_entry = settled.filter(~Exists(Entry.objects.filter(attempt_id=OuterRef("pk"))))
     before = parse_datetime(cut.removed_before) if cut.removed_before else None
     if before is not None:
-        # Their entries were removed, and they will be.
-        unheard = unheard.exclude(settled_at__lt=before)
-    rows = unheard.order_by("pk").values_list("pk", "state", "payment_id")
+        # Their entries were removed; the attempts are deleted later.
+        without_entry = without_entry.exclude(settled_at__lt=before)
+    rows = without_entry.order_by("pk").values_list("pk", "state", "payment_id")
     for pk, state, payment_id in rows.iterator(chunk_size=_CHUNK):
         yield f"attempt {pk} on payment {payment_id} is {state}, and no entry says so"
 
 
-def _faults_of_head(noted: tuple[int, str], head: tuple[int, str], cut: _Cut) -> Iterator[str]:
-    number, hash_ = noted
+def _faults_of_head(known: tuple[int, str], head: tuple[int, str], cut: _Cut) -> Iterator[str]:
+    number, hash_ = known
     if number > head[0]:
-        yield f"entry {number} was noted, but the chain ends at {head[0]}: its end is missing"
+        yield f"entry {number} was given, but the chain ends at {head[0]}: its end is missing"
     elif number <= cut.last_removed and cut.removed.get(number) != hash_:
-        yield f"entry {number} was noted, and cannot be checked: it was removed past its time"
+        yield f"entry {number} was given and cannot be verified: it was removed past its time"

@@ -1,4 +1,4 @@
-"""The rules as an administrator edits them: what is shown, and what was posted, checked whole."""
+"""The form of the rules: shows the stored rules, and checks the posted ones."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from payments.models import MAX_UNDO_HOURS, Policy, Who
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
 
-# Bitrix24 has some dozens of currencies, and nobody sells in all of them.
+# Bitrix24 has dozens of currencies; no portal sells in more than this.
 MAX_LIMITS = 30
-# Empty rows below those in use; saving brings new ones.
+# Empty rows below the stored limits; after saving there are new ones.
 BLANK_ROWS = 2
 
 _CURRENCY = re.compile(r"[A-Z]{3}")
-# A comma and a point both separate decimals. Before three digits each of them separates thousands
-# in some country: 1,000 and 1.000 are refused, because one person's thousand is another's one.
+# A comma or a point separates decimals. With three digits after it the sum is refused: 1,000 and
+# 1.000 are a thousand in some countries and one in others.
 _SUM = re.compile(r"[0-9]{1,15}(?:[.,](?:[0-9]{1,2}|[0-9]{4}))?")
 
 _ZONE_LENGTH = 64  # of the column
@@ -47,7 +47,7 @@ class Option:
 
 @dataclass(frozen=True)
 class LimitRow:
-    """As it was typed, and what is wrong with it."""
+    """One limit as it was typed, and its error message."""
 
     currency: str = ""
     sum: str = ""
@@ -55,10 +55,10 @@ class LimitRow:
 
 
 class RulesForm(forms.Form):
-    """Made from the stored rules, or from what was posted; then `values` are fields of Policy.
+    """The form of the rules, filled from the stored rules or from a POST.
 
-    Pay systems and people that are stored stay choosable, even where the portal does not name them
-    any more. Where the portal's pay systems are not known, those stored are kept.
+    Stored pay systems and people stay in the choices even if the portal no longer lists them. If
+    the portal's pay systems could not be read, the stored ones are kept.
     """
 
     version = forms.IntegerField(min_value=0)
@@ -79,7 +79,7 @@ class RulesForm(forms.Form):
     bulk_by = forms.ChoiceField(choices=Who.choices)
     bulk_people = forms.TypedMultipleChoiceField(coerce=int, required=False)
     timeline_comment = forms.BooleanField(required=False)
-    # Empty: as the app finds it out.
+    # Empty: the app detects the time zone.
     time_zone = forms.CharField(
         required=False,
         max_length=_ZONE_LENGTH,
@@ -100,8 +100,8 @@ class RulesForm(forms.Form):
         self._stored = stored
         self.systems_known = systems is not None
         self._names = {one.id: one.name for one in systems or ()}
-        for lost in stored.systems or ():
-            self._names.setdefault(lost, f"{lost}")
+        for unlisted in stored.systems or ():
+            self._names.setdefault(unlisted, f"{unlisted}")
         self._people = people
         self._field("systems").choices = list(self._names.items())
         for name in ("undo_people", "bulk_people"):
@@ -112,13 +112,13 @@ class RulesForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
         if not self.systems_known:
-            # Nothing was shown to choose from.
+            # The page had no choice of pay systems.
             self.errors.pop("which_systems", None)
         elif cleaned.get("which_systems") == CHOSEN and not cleaned.get("systems"):
-            self._complain("systems", _("Choose at least one payment system, or allow all."))
+            self._add_error_once("systems", _("Choose at least one payment system, or allow all."))
         for who, people in (("undo_by", "undo_people"), ("bulk_by", "bulk_people")):
             if cleaned.get(who) == Who.PEOPLE and not cleaned.get(people):
-                self._complain(people, _("Choose at least one person."))
+                self._add_error_once(people, _("Choose at least one person."))
         if any(row.error for row in self.limit_rows):
             self.add_error(None, "limits")
         return cleaned
@@ -127,7 +127,7 @@ class RulesForm(forms.Form):
         name: str = self.cleaned_data["time_zone"]
         if name and zones.find(name) is None:
             raise forms.ValidationError(_NO_SUCH_ZONE)
-        # A page that was opened before there was this field does not send it.
+        # A page of an older version of the app does not send this field.
         return name if "time_zone" in self.data else self._portal.time_zone
 
     @property
@@ -137,14 +137,16 @@ class RulesForm(forms.Form):
         return [("", automatic), *zones.choices(self._portal.time_zone)]
 
     def values(self) -> dict[str, Any]:
-        """Of valid rules: the fields of Policy."""
+        """Returns the values of Policy's fields; call it after the form is valid."""
         fields = self.cleaned_data
         systems = self._stored.systems
         if self.systems_known:
             systems = sorted(fields["systems"]) if fields["which_systems"] == CHOSEN else None
         return {
             "systems": systems,
-            "limits": {row.currency: _plain(row.sum) for row in self.limit_rows if row.currency},
+            "limits": {
+                row.currency: f"{_amount(row.sum):f}" for row in self.limit_rows if row.currency
+            },
             "undo_hours": fields["undo_hours"],
             "undo_by": fields["undo_by"],
             "undo_people": sorted(fields["undo_people"]),
@@ -175,7 +177,7 @@ class RulesForm(forms.Form):
             raise TypeError(name)
         return field
 
-    def _complain(self, name: str, sentence: StrOrPromise) -> None:
+    def _add_error_once(self, name: str, sentence: StrOrPromise) -> None:
         if name not in self.errors:
             self.add_error(name, str(sentence))
 
@@ -184,13 +186,14 @@ class RulesForm(forms.Form):
         typed = list(zip(currencies, sums, strict=False))[: MAX_LIMITS + BLANK_ROWS]
         rows: list[LimitRow] = []
         for currency, sum_ in typed:
-            row = _checked(currency.strip().upper(), sum_, taken=[one.currency for one in rows])
+            row = _checked_row(currency.strip().upper(), sum_, taken=[one.currency for one in rows])
             if row is not None:
                 rows.append(row)
         return rows
 
 
-def _checked(currency: str, typed: str, *, taken: Collection[str]) -> LimitRow | None:
+def _checked_row(currency: str, typed: str, *, taken: Collection[str]) -> LimitRow | None:
+    """Returns the row with its error, or None for an empty row."""
     sum_ = re.sub(r"\s", "", typed)
     if not currency and not sum_:
         return None
@@ -217,15 +220,11 @@ def _amount(typed: str) -> Decimal:
 
 
 def _typed(amount: Decimal) -> str:
-    """Returns a sum as the form takes it back, with the language's own decimal sign."""
+    """Returns a sum in the form that `_SUM` accepts, with the language's decimal sign."""
     plain = f"{amount:f}"
     if len(plain.rpartition(".")[2]) == 3 and "." in plain:
         plain = f"{amount:.4f}"
     return plain.replace(".", get_format("DECIMAL_SEPARATOR"))
-
-
-def _plain(sum_: str) -> str:
-    return f"{_amount(sum_):f}"
 
 
 def _initial(stored: Policy) -> dict[str, Any]:

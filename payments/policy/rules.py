@@ -1,4 +1,4 @@
-"""The rules of a portal: read anew each time they decide, for they are about money and rights."""
+"""Reads, checks and changes a portal's rules. They are never cached: each check reads them."""
 
 from __future__ import annotations
 
@@ -20,20 +20,23 @@ from payments.reasons import Stopped
 
 
 class ChangedMeanwhile(FrameError):
-    """Somebody else has saved rules since this person looked at them."""
+    """Raised if another person saved rules after this person opened them."""
 
     status = 409
     sentence_by_default = reasons.RULES_CHANGED
 
 
 def policy_of(portal: Portal) -> Policy:
-    """The portal's rules, the defaults where it has none. One statement, never cached."""
+    """Returns the portal's rules, or the defaults if it has none; one SELECT."""
     return next(iter(Policy.objects.filter(portal=portal)), None) or Policy(portal=portal)
 
 
 def allows(person: Caller, may: Callable[[bool], bool]) -> bool:
-    """What `may` answers for this person, told whether they are portal admin: Bitrix24 is asked
-    that only where it makes a difference, and then always anew. Raises what it answers."""
+    """Returns `may(is_admin)` for this person.
+
+    Asks Bitrix24 whether they are an administrator only if that can change the result. Raises the
+    B24Error of that call.
+    """
     if may(False):
         return True
     return may(True) and person.client.read(PROFILE).is_admin
@@ -46,9 +49,11 @@ def apply(
     *,
     also: Callable[[Policy], None] | None = None,
 ) -> None:
-    """`check` for an attempt that is to be sent: the approval that it goes by is kept on it, and so
-    are the rules, which have to be the same when it is sent. `also` is one more thing that the
-    rules have to allow. Raises Stopped."""
+    """Checks an attempt by the rules before it is sent, and stores the rules and the approval on
+    it: `mark_sent` sends it only if the rules are still the same.
+
+    `also` is one more check by the same rules. Raises Stopped if the rules forbid the attempt.
+    """
     attempt.rules_read = policy_of(person.portal)
     if also is not None:
         also(attempt.rules_read)
@@ -64,10 +69,10 @@ def apply(
 def check(
     person: Caller, offer: Offer, *, pay_system_id: int, kind: str, rules: Policy | None = None
 ) -> Approval | None:
-    """May this person pay what was offered, by this pay system, as far as the rules go?
+    """Checks by the rules whether this person may pay what was offered through this pay system.
 
-    Called before anything is sent. Answers the approval that the payment goes by, to be kept on its
-    attempt; None where it needs none. Raises Stopped where the rules forbid it.
+    Returns the approval that allows the payment, or None if it needs no approval. Raises Stopped if
+    the rules forbid it.
     """
     policy = rules or policy_of(person.portal)
     if not policy.allows_system(pay_system_id):
@@ -99,16 +104,16 @@ def change(
     values: dict[str, Any],
     time_zone: str | None = None,
 ) -> Policy:
-    """Store new rules, and in the ledger what they were and are. `values` are fields of Policy;
-    `time_zone` is the administrator's choice for the portal, empty for the zone that was found,
-    None to leave it.
+    """Stores new rules, and records the old and the new ones in the ledger.
 
-    Raises ChangedMeanwhile where `version` is not the stored one: then nothing is stored.
+    `values` are fields of Policy. `time_zone` is the portal's time zone, "" for the detected one,
+    None to leave it unchanged. Raises ChangedMeanwhile, and stores nothing, if `version` is not the
+    stored version.
     """
     with transaction.atomic():
         before = policy_of(portal)
         if before.version != version:
-            raise ChangedMeanwhile(f"version {before.version} is stored, {version} was seen")
+            raise ChangedMeanwhile(f"version {before.version} is stored, {version} was shown")
         is_first = before._state.adding
         zone_before = portal.time_zone
         zone_after = zone_before if time_zone is None else time_zone
@@ -120,7 +125,7 @@ def change(
             changed_at=timezone.now(),
             **values,
         )
-        _store(after, is_first=is_first, seen_version=version)
+        _store(after, is_first=is_first, shown_version=version)
         Portal.objects.filter(pk=portal.pk).update(time_zone=zone_after)
         chain.record(
             portal,
@@ -135,8 +140,9 @@ def change(
     return after
 
 
-def _store(policy: Policy, *, is_first: bool, seen_version: int) -> None:
-    """By the database's own comparison: two people may have read the same version just now."""
+def _store(policy: Policy, *, is_first: bool, shown_version: int) -> None:
+    """Stores the rules if the stored version is still the shown one; the database compares, since
+    two requests may have read the same version."""
     if is_first:
         try:
             with transaction.atomic():
@@ -146,5 +152,5 @@ def _store(policy: Policy, *, is_first: bool, seen_version: int) -> None:
         return
     fields = [field for field in Policy._meta.concrete_fields if field.name not in ("id", "portal")]
     values = {field.name: getattr(policy, field.attname) for field in fields}
-    if not Policy.objects.filter(pk=policy.pk, version=seen_version).update(**values):
+    if not Policy.objects.filter(pk=policy.pk, version=shown_version).update(**values):
         raise ChangedMeanwhile("other rules were stored just now")

@@ -1,4 +1,4 @@
-"""The portal's rules, for its administrators: shown, and changed."""
+"""The screen of the rules, for the portal's administrators."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from payments.models import Policy
 from payments.policy.forms import RulesForm
 from payments.policy.rules import change, policy_of
 
-# To choose from, those who used the app last; a portal with more lets everybody or nobody.
+# The choices of people: those who used the app last.
 PEOPLE_SHOWN = 200
 
 
 @require_http_methods(["GET", "POST"])
 @portal_required
 def policy(request: PortalRequest) -> HttpResponse:
-    """Fields that are wrong come back with a word beside each, and nothing is stored."""
+    """Shows the rules; a POST stores them, or shows an error beside each wrong field."""
     check_body_size(request)
     person = request.person
     repairs.require_administrator(person)
     stored = policy_of(person.portal)
-    systems, known = _systems(person), _people(person, stored)
+    systems, people = _systems(person), _people(person, stored)
     form = RulesForm(
         stored,
         portal=person.portal,
         systems=systems,
-        people=known,
+        people=people,
         posted=request.POST if request.method == "POST" else None,
     )
     is_saved = form.is_bound and form.is_valid()
@@ -46,16 +46,17 @@ def policy(request: PortalRequest) -> HttpResponse:
             values=form.values(),
             time_zone=form.cleaned_data["time_zone"],
         )
-        identify(request, person)  # The answer is in the new time zone already.
-        form = RulesForm(stored, portal=person.portal, systems=systems, people=known)
+        identify(request, person)  # This response already uses the new time zone.
+        form = RulesForm(stored, portal=person.portal, systems=systems, people=people)
     context = {"form": form, "stored": stored, "is_saved": is_saved}
     if stored.changed_by is not None:
-        context["changed_by"] = known.get(stored.changed_by, "")
+        context["changed_by"] = people.get(stored.changed_by, "")
     return render(request, "payments/policy/policy.html", context)
 
 
 def _systems(person: Person) -> list[PaySystem] | None:
-    """What payments of orders go through, in the portal's order; None where it cannot be read."""
+    """Returns the active pay systems of orders, in the portal's order; None if they cannot be
+    read."""
     reading = SystemsReading(person.portal)
     run_batches(*reading.own_batches())
     systems = reading.result_for_admin(person.client)
@@ -66,7 +67,7 @@ def _systems(person: Person) -> list[PaySystem] | None:
 
 
 def _people(person: Person, stored: Policy) -> dict[int, str]:
-    """Whoever has opened the app, beside those who are named in the rules."""
+    """Returns the names of people who opened the app, and of people in the rules, by their ids."""
     rows = person.portal.tokens.order_by("-refreshed_at").values_list("user_id", flat=True)
     ids = {*rows[:PEOPLE_SHOWN], *stored.undo_people, *stored.bulk_people}
     if stored.changed_by is not None:

@@ -75,5 +75,5 @@ def reseal(portal: models.Portal, *, since: int = 1) -> None:
 
 def findings(portal: models.Portal, noted: tuple[int, str] | None = None) -> list[str]:
     told: list[str] = []
-    verify(portal, tell=told.append, noted=noted)
+    verify(portal, tell=told.append, known_head=noted)
     return [line.split(": ", 1)[1] for line in told]

@@ -196,13 +196,13 @@ def test_a_head_that_was_noted_finds_an_end_that_is_gone(portal: models.Portal) 
     assert "its end is missing" in finding
 
 
-def test_a_head_that_was_noted_finds_a_chain_that_was_written_anew(portal: models.Portal) -> None:
+def test_a_known_head_finds_a_chain_that_was_rewritten(portal: models.Portal) -> None:
     noted = (5, ledgers.entries(portal)[-1].hash)
     ledgers.open_to_change(portal, 4).update(actor_id=1)
     ledgers.reseal(portal)
     assert ledgers.findings(portal) == []
     (finding,) = ledgers.findings(portal, noted)
-    assert "written anew" in finding
+    assert "rewritten" in finding
 
 
 def test_the_head_is_given_on_the_command_line(portal: models.Portal) -> None:

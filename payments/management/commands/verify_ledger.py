@@ -1,4 +1,4 @@
-"""Checks the ledgers for entries that were changed or are missing."""
+"""Verifies the ledgers: finds entries that were changed or are missing."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _HEAD = re.compile(r"(\d{1,18}):([0-9a-f]{64})", re.ASCII)
 
 class Command(BaseCommand):
     help = (
-        "Check that no entry of the ledger was changed, moved or taken away, and that the payments "
-        "kept beside it agree with it. A line for each finding, then for each portal the number "
-        "and hash of its last entry: keep these elsewhere, and give one back with --head to find "
-        "an end that was cut off or written anew. Exit code 1 if anything was found."
+        "Verify that no entry of the ledger was changed, moved or removed, and that the attempts "
+        "agree with their entries. Prints a line for each finding, then for each portal the number "
+        "and hash of its last entry. Keep these in another place: given with --head, they show "
+        "whether the end of a chain was cut off or rewritten. Exit code 1 if anything was found."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -36,10 +36,10 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         name, head = options["portal"], options["head"]
         if head is not None and not name:
-            raise CommandError("--head needs --portal: each portal has a chain of its own.")
+            raise CommandError("--head needs --portal: each portal has its own chain.")
         findings = 0
         for portal in self._portals(name):
-            report = verify(portal, noted=head, tell=lambda line: self.stdout.write(line))
+            report = verify(portal, known_head=head, tell=lambda line: self.stdout.write(line))
             findings += report.findings
             number, hash_ = report.head
             self.stdout.write(
@@ -47,7 +47,7 @@ class Command(BaseCommand):
                 f"{report.findings} findings, head {number}:{hash_}"
             )
         if findings:
-            raise CommandError(f"{findings} findings: the ledger is not what was written down.")
+            raise CommandError(f"{findings} findings: the ledger is not as it was written.")
 
     def _portals(self, name: str | None) -> Iterable[Portal]:
         if name is None:
