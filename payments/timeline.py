@@ -1,8 +1,8 @@
-"""The comment on a deal's timeline after Paid: owed by the payment, posted off its way, once.
+"""Posts a comment to the timeline of a deal or invoice after its payment was paid or marked.
 
-Bitrix24 knows no key by which a second sending would be the same comment. So each carries a mark of
-its attempt, and where it is not sure that the last sending failed, the timeline is read for it
-before anything is sent again.
+Background workers do this, so that paying does not wait for it. Bitrix24 has no key that makes a
+second call harmless. So each comment ends with a mark of its attempt, and unless the last call
+surely failed, the timeline is searched for the mark before the comment is sent again.
 """
 
 from __future__ import annotations
@@ -31,52 +31,54 @@ from payments.policy.rules import policy_of
 
 logger = logging.getLogger(__name__)
 
-# News of a payment is none after this.
+# An older payment gets no comment any more.
 OWED_FOR = timedelta(days=7)
-# Comments that one pass begins to owe, which takes no call. Far more than it posts, so that a
-# portal with many payments does not keep the comments of others waiting.
-_TAKEN_UP = 1_000
-# Of one payment that was saved: it was paid and undone no more often than this in OWED_FOR.
-_AT_ONCE = 20
-# Whoever took one up and did not finish within this is gone: longer than a renewal, three reads
-# with their retries and two writes of 70 seconds can take.
+# Comment rows that one pass creates, which takes no call. Far more than it posts, so that a portal
+# with many payments does not delay the comments of others.
+_MOST_CREATED = 1_000
+# Of one saved payment: it is not paid and undone more often than this in OWED_FOR.
+_MOST_OF_A_PAYMENT = 20
+# A worker that claimed a comment and did not finish within this has died: a token renewal, three
+# reads with their retries and two writes of 70 seconds take less.
 LEASE = timedelta(minutes=10)
-# The delays add up to a day: a portal that is down longer has an administrator on it. The first is
-# longer than a portal can take to carry out a request whose connection is gone.
+# The delays add up to a day; a portal that is down longer has a larger problem. The first delay is
+# longer than a portal can take to carry out a request whose connection was lost.
 MAX_TRIES = 9
 FIRST_DELAY = timedelta(minutes=3)
 LONGEST_DELAY = timedelta(hours=6)
-# A timeline with more comments than this since the payment is read by nobody.
+# The search reads at most so many pages of a timeline, for at most so long: a slow portal may take
+# half a minute a page.
 _PAGES_READ = 20
-# A slow portal may take half a minute for each of them.
 _SECONDS_READ = 60.0
-# Looked up at once, claimed one by one.
+# Due rows that one query reads; each is claimed right before it is posted.
 _PAGE = 20
-# Our clock and the portal's may differ by less than this.
+# The portal's clock and this app's differ by less than this.
 _CLOCKS_DIFFER = timedelta(days=1)
 
 
 def post_due(now: datetime | None = None, limit: int = 100) -> int:
-    """Post what is due, at most `limit` comments; waits for the portals. Answers how many stand on
-    their timelines now. Any number of processes may do this at once."""
+    """Posts due comments, at most `limit`; waits for the portals.
+
+    Returns how many comments are in their timelines now. Several processes may do this at the same
+    time.
+    """
     now = now or timezone.now()
-    present = Attempt.objects.filter(portal__uninstalled_at=None)
-    _take_up(present, now, max(limit, _TAKEN_UP))
+    of_installed = Attempt.objects.filter(portal__uninstalled_at=None)
+    _create_comments(of_installed, now, max(limit, _MOST_CREATED))
     return _post_all(_due(now), limit)
 
 
-def post_of(portal: Portal, payment_id: int) -> int:
-    """The same for one payment, of which the portal has told us that it was saved."""
+def post_for(portal: Portal, payment_id: int) -> int:
+    """Posts the due comments of one payment, after the portal's event that it was saved."""
     now = timezone.now()
-    _take_up(Attempt.objects.on(payment_id, portal_id=portal.pk), now, _AT_ONCE)
+    _create_comments(Attempt.objects.on(payment_id, portal_id=portal.pk), now, _MOST_OF_A_PAYMENT)
     due = _due(now).filter(attempt__portal=portal, attempt__payment_id=payment_id)
-    return _post_all(due, _AT_ONCE)
+    return _post_all(due, _MOST_OF_A_PAYMENT)
 
 
-def _take_up(attempts: QuerySet[Attempt], now: datetime, limit: int | None) -> None:
-    """A payment that was made here and has no comment yet is what owes one: whoever pays writes
-    nothing down for it, and waits for nothing."""
-    owing = attempts.filter(
+def _create_comments(attempts: QuerySet[Attempt], now: datetime, limit: int | None) -> None:
+    """Creates the comment rows of paid attempts that have none; paying itself creates no row."""
+    without_comment = attempts.filter(
         state=State.PAID,
         kind__in=(Kind.PAY, Kind.MARK),
         reason="",
@@ -84,29 +86,30 @@ def _take_up(attempts: QuerySet[Attempt], now: datetime, limit: int | None) -> N
         settled_at__range=(now - OWED_FOR, now),
         comment=None,
     ).order_by("settled_at")[:limit]
-    # Somebody else may be taking up the same ones.
-    comments = [Comment(attempt=attempt, due_at=now) for attempt in owing]
+    comments = [Comment(attempt=attempt, due_at=now) for attempt in without_comment]
     if comments:
+        # Another process may create the same rows at this moment.
         Comment.objects.bulk_create(comments, ignore_conflicts=True)
 
 
 def drop(portal: Portal) -> None:
-    """The app is gone from the portal, and nobody may comment there any more; what it owed is no
-    news when it comes back."""
-    _take_up(Attempt.objects.filter(portal=portal), timezone.now(), None)
+    """Gives up all comments of a portal that removed the app. If it installs the app again, they
+    are too old."""
+    _create_comments(Attempt.objects.filter(portal=portal), timezone.now(), None)
     owed = Comment.objects.filter(attempt__portal=portal, due_at__isnull=False)
     owed.update(due_at=None, given_up=True)
 
 
 def _due(now: datetime) -> QuerySet[Comment]:
-    """Those of a portal that removed the app wait, in case it is taken up again."""
+    """Returns the due comments of portals that have the app."""
     due = Comment.objects.filter(due_at__lte=now, attempt__portal__uninstalled_at=None)
     return due.select_related("attempt__portal")
 
 
 def _post_all(due: QuerySet[Comment], limit: int) -> int:
-    """A portal that does not answer, or slowly, must not hold up the comments of the others."""
-    posted, turns = 0, PortalTurns()
+    """Posts due comments, with a limited time for each portal: one that is slow or does not answer
+    must not delay the comments of others."""
+    posted, turns = 0, Turns()
     while limit > 0:
         rows = due.exclude(attempt__portal_id__in=turns.skipped()).order_by("due_at", "pk")
         page = list(rows[: min(_PAGE, limit)])
@@ -135,40 +138,43 @@ def _post_one(comment: Comment, turns: PortalTurns) -> bool:
 
 
 def _claim(comment: Comment) -> bool:
-    """Every claim counts up `tries`, so of two that saw the same number one comes too late."""
+    """Claims the comment until the lease ends; returns False if another process was faster. Each
+    claim raises `tries`, so of two processes that read the same number one updates no row."""
     lease = timezone.now() + LEASE
-    if not _ours(comment).update(tries=F("tries") + 1, due_at=lease):
+    if not _claimed(comment).update(tries=F("tries") + 1, due_at=lease):
         return False
     comment.tries += 1
     return True
 
 
-def _ours(comment: Comment) -> QuerySet[Comment]:
-    """The row, unless somebody else has taken it up since, after our time was over."""
+def _claimed(comment: Comment) -> QuerySet[Comment]:
+    """Returns the row, if no other process has claimed it after this one's lease ended."""
     return Comment.objects.filter(pk=comment.pk, tries=comment.tries, due_at__isnull=False)
 
 
 def _post(comment: Comment) -> bool:
-    """Whether it stands there now, by us or from before. Raises a B24Error where that is not known,
-    or where it could not be posted."""
+    """Posts the comment, unless the timeline has it. Returns whether the timeline has it now.
+
+    Raises a B24Error if it could not be posted, or if that is unknown.
+    """
     attempt = comment.attempt
     if not _is_wanted(attempt):
-        _ours(comment).update(due_at=None)
+        _claimed(comment).update(due_at=None)
         return False
     refusal: Refused | None = None
     for client_of in _clients(attempt):
         try:
             client = client_of()
-            if comment.sent_at is None or not _stands(client, attempt):
+            if comment.sent_at is None or not _is_in_timeline(client, attempt):
                 if not _mark_sent(comment):
                     return False
                 gateway.add_comment(client, _owner(attempt), text_of(attempt))
         except Refused as error:
-            # Even after a refusal the other one looks first: `sent_at` stays.
+            # The next client searches the timeline even after a refusal: `sent_at` stays.
             refusal = error
         else:
-            return bool(_ours(comment).update(due_at=None, done_at=timezone.now()))
-    raise refusal or OutcomeUnknown("nobody could post a comment")
+            return bool(_claimed(comment).update(due_at=None, done_at=timezone.now()))
+    raise refusal or OutcomeUnknown("no client could post a comment")
 
 
 def _is_wanted(attempt: Attempt) -> bool:
@@ -180,23 +186,25 @@ def _is_wanted(attempt: Attempt) -> bool:
 
 
 def _clients(attempt: Attempt) -> tuple[Callable[[], Client], ...]:
-    """First whoever paid, so that the comment bears their name as one written by hand would. They
-    may have lost the right to the deal since, or left: then whoever serves the portal."""
+    """Returns the clients to try: the person who paid, so that the comment has their name; then the
+    portal's own token, if that person has left or lost the right to the deal."""
     portal = attempt.portal
     return (lambda: user_client(portal, attempt.user_id), lambda: portal_client(portal))
 
 
 def _mark_sent(comment: Comment) -> bool:
-    """Committed before it leaves us: without it, nothing was ever sent."""
+    """Commits `sent_at` before the call: if it is null, nothing was sent. Returns False if another
+    process has claimed the comment."""
     now = timezone.now()
-    if not _ours(comment).update(sent_at=now):
+    if not _claimed(comment).update(sent_at=now):
         return False
     comment.sent_at = now
     return True
 
 
-def _stands(client: Client, attempt: Attempt) -> bool:
-    """Whether the timeline has it already. Raises OutcomeUnknown where that is too much to read."""
+def _is_in_timeline(client: Client, attempt: Attempt) -> bool:
+    """Returns whether the timeline has the comment. Raises OutcomeUnknown if there are too many
+    comments to read."""
     oldest = (attempt.sent_at or attempt.created_at) - _CLOCKS_DIFFER
     start: int | None = 0
     read_until = time.monotonic() + _SECONDS_READ
@@ -207,7 +215,7 @@ def _stands(client: Client, attempt: Attempt) -> bool:
         if any(is_marked(comment.text, attempt) for comment in page.comments):
             return True
         if not page.is_whole:
-            raise OutcomeUnknown("a comment that cannot be read may be the one")
+            raise OutcomeUnknown("a comment that cannot be read may be this one")
         start = page.next
         last = page.comments[-1].created_at if page.comments else None
         if start is None or (last is not None and last < oldest):
@@ -223,7 +231,7 @@ def _owner(attempt: Attempt) -> Owner:
 
 
 def reference(attempt: Attempt) -> str:
-    """Names the attempt, and no other one of its portal."""
+    """Returns the mark of the attempt, unique in its portal."""
     return f"{attempt.payment_id}-{attempt.pk}"
 
 
@@ -232,7 +240,7 @@ def is_marked(text: str, attempt: Attempt) -> bool:
 
 
 def text_of(attempt: Attempt) -> str:
-    """What is said, in the portal's language and time zone."""
+    """Returns the comment's text in the portal's language."""
     portal = attempt.portal
     with (
         translation.override(languages.of_portal(portal.language)),
@@ -244,19 +252,19 @@ def text_of(attempt: Attempt) -> str:
             "number": _without_markup(attempt.account_number),
         }
         if attempt.kind == Kind.MARK:
-            told = _(
+            text = _(
                 "Marked as paid by hand: %(sum)s, %(system)s, payment %(number)s. "
                 "No money was moved by it. Marked in the app Pay for Bitrix24."
             )
         else:
-            told = _(
+            text = _(
                 "Paid: %(sum)s by %(system)s, payment %(number)s. Paid in the app Pay for Bitrix24."
             )
-        return f"{told % words}\n№ {words['number']} · {reference(attempt)}"
+        return f"{text % words}\n№ {words['number']} · {reference(attempt)}"
 
 
 def _without_markup(text: str) -> str:
-    """A timeline takes square brackets for markup, which could name and notify people."""
+    """Replaces square brackets: in a timeline they are markup that could notify people."""
     return text.replace("[", "(").replace("]", ")")
 
 
@@ -264,7 +272,7 @@ def _try_again(comment: Comment, error: Exception) -> None:
     member_id = comment.attempt.portal.member_id
     if comment.tries >= MAX_TRIES:
         logger.error("%s of %s was given up: %s", comment, member_id, type(error).__name__)
-        _ours(comment).update(due_at=None, given_up=True)
+        _claimed(comment).update(due_at=None, given_up=True)
         return
     logger.warning(
         "%s of %s: %s, try %s of %s",
@@ -275,4 +283,4 @@ def _try_again(comment: Comment, error: Exception) -> None:
         MAX_TRIES,
     )
     delay = min(FIRST_DELAY * int(3 ** (comment.tries - 1)), LONGEST_DELAY)
-    _ours(comment).update(due_at=timezone.now() + delay)
+    _claimed(comment).update(due_at=timezone.now() + delay)

@@ -1,0 +1,1 @@
+"""Runs the commands of payments: pay, reconcile and verify_ledger."""

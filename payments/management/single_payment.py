@@ -1,4 +1,4 @@
-"""A payment named by its number, for whoever has no page to choose it from: read, then offered."""
+"""Reads one payment by its id for `manage.py pay`, which has no page to choose it from."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from payments.visibility.permitted import seen_of
 from payments.visibility.rows import Row, listing
 
 
-def read_payment(payer: Caller, payment_id: int) -> tuple[Row, bool]:
-    """How the payment stands and what may be done with it, as on a screen, and whether this payer
-    has the order right; waits for the portal two or three times.
+def read_payment(person: Caller, payment_id: int) -> tuple[Row, bool]:
+    """Returns the payment as a row of a list, and whether this person has the right to orders.
 
-    All by the payer's own token, which therefore has to be one that may read orders. Raises Missing
-    where the payment is none that this payer may see, and the B24Error of what could not be read.
+    Reads by the person's own token, which must therefore be allowed to read orders; two or three
+    round trips. Raises Missing if the person may not see the payment, else the B24Error of what
+    could not be read.
     """
     made_at = timezone.now()
-    systems = SystemsReading(payer.portal, fresh=True)
-    batch = payer.client.batch()
+    systems = SystemsReading(person.portal, fresh=True)
+    batch = person.client.batch()
     right, profile = batch.add(gateway.order_right()), batch.add(PROFILE)
-    asked = batch.add(gateway.payment(payment_id))
+    payment = batch.add(gateway.payment(payment_id))
     batches = [batch]
     try:
-        portal_batch = portal_client(payer.portal).batch()
+        portal_batch = portal_client(person.portal).batch()
     except ChainBroken:
         systems.ask(batch)
     else:
@@ -39,21 +39,23 @@ def read_payment(payer: Caller, payment_id: int) -> tuple[Row, bool]:
         batches.append(portal_batch)
     run_batches(*batches)
     may_pay = right.get()
-    sight = seen_of(
-        Rows((asked.get(),)),
-        portal=payer.portal,
-        source=payer.client,
-        person_client=payer.client,
+    permitted = seen_of(
+        Rows((payment.get(),)),
+        portal=person.portal,
+        source=person.client,
+        person_client=person.client,
         is_admin=profile.get().is_admin,
     )
-    if not sight.seen:
-        raise Missing(f"payment {payment_id} is not in this payer's sight")
-    found = listing(payer, sight.seen, may_pay=may_pay, systems=systems.result(), made_at=made_at)
+    if not permitted.seen:
+        raise Missing(f"this person may not see payment {payment_id}")
+    found = listing(
+        person, permitted.seen, may_pay=may_pay, systems=systems.result(), made_at=made_at
+    )
     return found.rows[0], may_pay
 
 
 def choose(row: Row, pay_system_id: int) -> PaySystem:
-    """Of what a screen would offer to choose from. Raises NoSuchSystem."""
+    """Returns this pay system if a screen would offer it for the row. Raises NoSuchSystem."""
     for system in row.systems:
         is_bound = system.id == row.offer.pay_system_id
         if system.id == pay_system_id and (row.bound_fits or not is_bound):

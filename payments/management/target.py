@@ -1,4 +1,4 @@
-"""As whom a command calls a portal: named on its command line, the same way for all of them."""
+"""Reads from a command line which portal a command calls, and as which person."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from b24app.identity import webhook
 from b24app.identity.session import Caller, Person
 from b24app.management.portals import NoSuchPortal, find_portal
 
-# Not a setting: a webhook is somebody's own key, and the app itself has no use for it.
+# Not a setting: a webhook is one person's key, and the app itself does not use it.
 WEBHOOK_VARIABLE = "B24_WEBHOOK"
 NOTHING_SENT = 3
 
@@ -30,19 +30,19 @@ class NoTarget(BadInput):
 
 
 class CallingCommand(BaseCommand):
-    """A command whose exit code says what has become of a call; NOTHING_SENT is that of a command
-    line that was not understood."""
+    """A command whose exit code is the outcome of a call: a wrong command line exits with
+    NOTHING_SENT."""
 
     def run_from_argv(self, argv: list[str]) -> None:
-        # argparse leaves with 2, which says here that it is not known what happened; and it repeats
-        # what it does not understand, which may be a webhook in the wrong place.
+        # argparse exits with 2, which means "not confirmed" here. It also prints the argument that
+        # it does not accept, which may be a webhook in the wrong place: so its output is masked.
         self._called_from_command_line = True
-        said = io.StringIO()
+        printed = io.StringIO()
         try:
-            with redirect_stderr(said):
+            with redirect_stderr(printed):
                 self.create_parser(argv[0], argv[1]).parse_args(argv[2:])
         except SystemExit as stop:
-            self.stderr.write(webhook.shown(said.getvalue()), ending="")
+            self.stderr.write(webhook.shown(printed.getvalue()), ending="")
             sys.exit(NOTHING_SENT if stop.code else 0)
         super().run_from_argv(argv)
 
@@ -52,15 +52,15 @@ def add_arguments(parser: CommandParser) -> None:
     whose.add_argument("--portal", help="host or member_id of a portal that has the app")
     whose.add_argument(
         "--webhook",
-        help="an incoming webhook, https://host/rest/<user>/<code>/. Other people of this "
-        f"machine can read it in the list of processes: better put it into {WEBHOOK_VARIABLE} "
-        "in the environment, which is read where neither this nor --portal is given",
+        help="an incoming webhook, https://host/rest/<user>/<code>/. Other users of this machine "
+        f"can read it in the list of processes, so better put it into {WEBHOOK_VARIABLE} in the "
+        "environment, which is read if neither this nor --portal is given",
     )
     parser.add_argument(
         "--user",
         type=positive,
-        help="with --portal: as whom, by their id; they must have opened the app. "
-        "Without it, as the administrator who serves the portal",
+        help="with --portal: the id of the person to act as, who must have opened the app. "
+        "Without it, the administrator whose token serves the portal",
     )
 
 
@@ -70,10 +70,10 @@ def positive(text: str) -> int:
     return int(text)
 
 
-def named(options: dict[str, Any]) -> Caller:
-    """The person that the arguments name; asks the portal of a webhook who that is.
+def caller_from(options: dict[str, Any]) -> Caller:
+    """Returns the person that the arguments choose; asks a webhook's portal for its person.
 
-    Raises NoTarget, NoSuchPortal, ChainBroken, or what a webhook's portal answers.
+    Raises NoTarget, NoSuchPortal, ChainBroken, or the B24Error of the webhook's portal.
     """
     if options["portal"]:
         return _person(options["portal"], options["user"])
@@ -90,6 +90,6 @@ def _person(name: str, user_id: int | None) -> Person:
     if user_id is None:
         serving = portal.tokens.filter(serves_portal=True).first()
         if serving is None:
-            raise ChainBroken("NOT_INSTALLED", "nobody serves the portal")
+            raise ChainBroken("NOT_INSTALLED", "no token serves the portal")
         user_id = serving.user_id
     return Person(portal, user_id, proved_at=timezone.now())

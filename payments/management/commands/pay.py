@@ -1,4 +1,4 @@
-"""Pay one payment from a shell or a script, the way the screens do it."""
+"""Pays one payment from a shell or a script, as the screens do."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ logger = logging.getLogger(__name__)
 
 class Command(target.CallingCommand):
     help = (
-        "Pay one payment of an order, once, and read back what has become of it. "
+        "Pay one payment of an order, once, and read back the outcome. "
         "Exit codes: 0 paid; 1 refused, nothing was paid; 2 not confirmed, it may have been paid: "
-        "run the command again to look, it will not pay twice; 3 nothing was tried."
+        "run the command again to check, it will not pay twice; 3 nothing was tried."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -50,16 +50,16 @@ class Command(target.CallingCommand):
         parser.add_argument("--yes", action="store_true", help="do not ask before paying")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        payer: Caller
+        person: Caller
         try:
-            payer = target.named(options)
-            row, may_pay = read_payment(payer, options["payment"])
+            person = target.caller_from(options)
+            row, may_pay = read_payment(person, options["payment"])
         except (AccessDenied, ScopeMissing) as error:
             self._leave(REFUSED, error.sentence)
         except B24Error as error:
             self._leave(NOTHING_TRIED, error.sentence)
         if row.attempt is not None:
-            self._look_again(payer, row)
+            self._check_open_attempt(person, row)
         self._say(_heading(row))
         if row.why_not:
             self._leave(REFUSED, State.REFUSED.label, row.why_not)
@@ -71,16 +71,16 @@ class Command(target.CallingCommand):
         except NoSuchSystem:
             is_bound = options["pay_system"] == row.offer.pay_system_id
             reason = (is_bound and row.bound_against) or reasons.PAY_SYSTEM_UNFIT
-            if not policy_of(payer.portal).allows_system(options["pay_system"]):
+            if not policy_of(person.portal).allows_system(options["pay_system"]):
                 reason = reasons.POLICY_SYSTEM
             sentence = why_not(reason)
             self._leave(REFUSED, State.REFUSED.label, sentence)
         if not options["yes"] and not self._agreed(row, system.id, system.name):
             self._leave(NOTHING_TRIED, _("Nothing was done."))
         try:
-            attempt = pay(payer, row.offer, pay_system_id=system.id)
+            attempt = pay(person, row.offer, pay_system_id=system.id)
         except Exception:
-            # Whatever it was, it may have come after the payment left us.
+            # The error may have occurred after the payment was sent.
             logger.exception("payment %s: broken off", options["payment"])
             self._leave(
                 NOT_CONFIRMED,
@@ -89,18 +89,18 @@ class Command(target.CallingCommand):
             )
         self._report(attempt)
 
-    def _look_again(self, payer: Caller, row: Row) -> None:
-        """An earlier try is open: this run joins it, and does not pay."""
+    def _check_open_attempt(self, person: Caller, row: Row) -> None:
+        """Checks the open attempt of an earlier try and reports it, instead of paying."""
         self._say(_heading(row))
         try:
-            attempt = check(payer, row.offer)
+            attempt = check(person, row.offer)
         except B24Error as error:
             self._leave(NOT_CONFIRMED, State.UNKNOWN.label, error.sentence)
         if attempt is not None:
             self._report(attempt)
 
     def _agreed(self, row: Row, pay_system_id: int, name: str) -> bool:
-        """The question of the screens, in its words."""
+        """Asks the question that the screens ask; returns whether the person said yes."""
         words = {"sum": money(row.offer.sum, row.offer.currency), "system": name}
         if pay_system_id != row.offer.pay_system_id:
             self._say(
@@ -121,7 +121,7 @@ class Command(target.CallingCommand):
         line = f"{state.label}: {amount}, {attempt.pay_system_name or attempt.pay_system_id}"
         code = _EXIT_CODES.get(state, NOT_CONFIRMED)
         if attempt.kind == Kind.UNDO and not attempt.is_open and state != State.CLOSED:
-            # Somebody's undoing that we joined: refused, it stays paid, and by no try of ours.
+            # Another person's undo was open. Refused, the payment stays paid, but not by this run.
             code = NOTHING_TRIED
         self._leave(code, line, *messages_of(attempt))
 
@@ -131,8 +131,8 @@ class Command(target.CallingCommand):
         sys.exit(code)
 
     def _say(self, text: str, *, ending: str = "\n") -> None:
-        """A line that cannot be written, for want of letters or of a reader, must not change the
-        exit code: that one is about money."""
+        """Prints a line. A character that the encoding lacks, or a closed pipe, must not change the
+        exit code, which is the outcome of the payment."""
         encoding = getattr(self.stdout, "encoding", None) or "utf-8"
         plain = text.replace(NO_BREAK_SPACE, " ").encode(encoding, "replace").decode(encoding)
         with suppress(OSError):

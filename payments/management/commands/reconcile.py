@@ -1,4 +1,4 @@
-"""Settles payments that are not confirmed; meant to run every few minutes."""
+"""Settles payments that are not confirmed, and posts due comments. Run it every few minutes."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from payments.attempts.reconcile import LIMIT, reconcile
 
 class Command(BaseCommand):
     help = (
-        "Look at payments that are not confirmed and settle them by what their portals say. "
-        "Any number of these may run at the same time. Exits with 1 only if the database is at "
-        "fault: what a portal does not answer is looked at again later."
+        "Read payments that are not confirmed from their portals and settle them. "
+        "Several of these may run at the same time. Exits with 1 if the database fails or a bug "
+        "stops every attempt; a portal that does not answer is asked again later."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
