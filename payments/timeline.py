@@ -109,7 +109,7 @@ def _due(now: datetime) -> QuerySet[Comment]:
 def _post_all(due: QuerySet[Comment], limit: int) -> int:
     """Posts due comments, with a limited time for each portal: one that is slow or does not answer
     must not delay the comments of others."""
-    posted, turns = 0, Turns()
+    posted, turns = 0, PortalTurns()
     while limit > 0:
         rows = due.exclude(attempt__portal_id__in=turns.skipped()).order_by("due_at", "pk")
         page = list(rows[: min(_PAGE, limit)])

@@ -1,4 +1,4 @@
-"""A person lets go of an attempt of which nobody could find out how it ended."""
+"""Closes an attempt by hand, when its outcome could not be read for a day."""
 
 from __future__ import annotations
 
@@ -9,25 +9,26 @@ from b24app.errors import B24Error, BadInput, Missing
 from b24app.identity.session import Caller
 from b24app.reread import reread
 from b24app.rest.client import Client
-from payments.attempts.lookup import look
+from payments.attempts.lookup import settle_by_reading
 from payments.attempts.transitions import close_undecided
 from payments.models import Attempt
 from payments.note import clean_note
 
 
 class NotHandedOver(BadInput):
+    """Raised for an attempt that the app still reads."""
+
     sentence_by_default = _(
         "This try is still being looked at, so nobody has to decide yet. Nothing was done."
     )
 
 
 def close_by_hand(attempt: Attempt, *, by: Caller, note: str) -> Attempt:
-    """Close what was handed over, after a last look with every token there is, `by`'s own included:
-    where that settles it, that stands. It is never called paid by this.
+    """Closes an attempt that was handed over; `by` must be an administrator of the portal.
 
-    That `by` is an administrator of the portal, the caller has made sure of. Answers the attempt,
-    also where it was settled meanwhile. Raises NoteNeeded without a reason to write down,
-    NotHandedOver, and Missing where it is another portal's.
+    First reads the payment once more by every token, including `by`'s own: if that settles the
+    attempt, it is returned settled. Else its state is CLOSED, never PAID. Raises NoteNeeded for an
+    empty note, NotHandedOver, and Missing for another portal's attempt.
     """
     note = clean_note(note)
     found = Attempt.objects.select_related("portal").filter(portal=by.portal, pk=attempt.pk).first()
@@ -38,14 +39,15 @@ def close_by_hand(attempt: Attempt, *, by: Caller, note: str) -> Attempt:
     if found.handed_over_at is None:
         raise NotHandedOver(f"attempt {found.pk} is not handed over")
     try:
-        found = look(found, asked_at=timezone.now(), also=_own(by))
+        found = settle_by_reading(found, asked_at=timezone.now(), also=_id_and_client(by))
     except B24Error:
         if not close_undecided(found, by=by.user_id, note=note) and not reread(found):
             raise Missing(f"attempt {found.pk} was erased") from None
     return found
 
 
-def _own(person: Caller) -> tuple[int, Client] | None:
+def _id_and_client(person: Caller) -> tuple[int, Client] | None:
+    """Returns None if the person's tokens do not work."""
     try:
         return person.user_id, person.client
     except B24Error:

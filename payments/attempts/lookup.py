@@ -1,4 +1,4 @@
-"""Look at the payment of an attempt without the person who made it: for the app itself, by cron."""
+"""Settles an attempt without its person: reads the payment by whatever token can read it."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from payments.attempts.settle import settle_by
 from payments.gateway import Owner, Payment
 from payments.models import Attempt
 
-# With whose token, for the evidence.
-PORTAL, PAYER = "portal", "payer"
+# Whose token read the payment, for the evidence.
+_PORTAL, _ATTEMPTS_PERSON = "portal", "payer"
 
 
-def look(
+def settle_by_reading(
     attempt: Attempt, *, asked_at: datetime, also: tuple[int, Client] | None = None
 ) -> Attempt:
-    """Settle an attempt that was sent by what the portal's token reads, else that of its person,
-    else that of `also`, another person of the portal.
+    """Reads the payment of a sent attempt and settles the attempt by it.
 
-    It stays open where it is too early to tell. Raises the first B24Error where none of them can
-    read the payment.
+    Tries the portal's token, then the attempt's person, then `also`: the id and client of another
+    person. The attempt stays open if it is too early to tell. Raises the first B24Error if none of
+    them can read the payment.
     """
-    failure: B24Error = ChainBroken("NOT_INSTALLED", "no pair is kept")
+    failure: B24Error = ChainBroken("NOT_INSTALLED", "no tokens are stored")
     is_first = True
     for name, client in _clients(attempt, also):
         try:
@@ -35,7 +35,7 @@ def look(
         except B24Error as error:
             failure, is_first = (error if is_first else failure), False
             if isinstance(error, NeverSent | PortalMoved):
-                break  # The portal itself is away, whoever asks.
+                break  # The portal cannot be reached, so the other tokens cannot read either.
         else:
             return settle_by(attempt, payment, asked_at=asked_at, evidence={"askedBy": name})
     raise failure
@@ -44,20 +44,23 @@ def look(
 def _clients(
     attempt: Attempt, also: tuple[int, Client] | None
 ) -> Iterator[tuple[str | int, Client]]:
-    """Those that there are; a pair known to be no good counts as none."""
+    """Yields the clients with working tokens, and whose they are."""
     if attempt.portal.uninstalled_at is not None:
         return
     with suppress(ChainBroken):
-        yield PORTAL, portal_client(attempt.portal)
+        yield _PORTAL, portal_client(attempt.portal)
     with suppress(ChainBroken):
-        yield PAYER, user_client(attempt.portal, attempt.user_id)
+        yield _ATTEMPTS_PERSON, user_client(attempt.portal, attempt.user_id)
     if also is not None:
         yield also
 
 
 def _read(client: Client, attempt: Attempt) -> Payment | None:
-    """Among the orders, which also shows that there is none any more; else on its deal or invoice,
-    which shows only what is there."""
+    """Returns the payment, None if it is deleted.
+
+    Reads it by its id, else among the payments of its deal or invoice: there, a missing payment
+    does not prove that it is deleted, so the error of the first read is raised.
+    """
     try:
         return client.read(gateway.payment(attempt.payment_id))
     except NotFound:
@@ -66,12 +69,12 @@ def _read(client: Client, attempt: Attempt) -> Payment | None:
         raise
     except B24Error:
         owner = Owner.of(attempt.owner_type, attempt.owner_id)
-        found = _on_object(client, owner, attempt.payment_id) if owner else None
+        found = _read_on_item(client, owner, attempt.payment_id) if owner else None
         if found is None:
             raise
         return found
 
 
-def _on_object(client: Client, owner: Owner, payment_id: int) -> Payment | None:
+def _read_on_item(client: Client, owner: Owner, payment_id: int) -> Payment | None:
     rows = client.read(gateway.payments_of_item(owner))
     return next((payment for payment in rows.read if payment.id == payment_id), None)

@@ -1,4 +1,4 @@
-"""What a person reads: why something cannot be done, and how an attempt ended."""
+"""Returns the messages that people read: why something cannot be done, how an attempt ended."""
 
 from __future__ import annotations
 
@@ -16,8 +16,7 @@ if TYPE_CHECKING:
 
     from payments.models import Attempt
 
-# Of an open attempt, once looking has brought no answer for too long: waiting two minutes more, as
-# its own reason says, is no advice then.
+# For an attempt that was handed over: its own reason says to wait two minutes, which is wrong then.
 HANDED_OVER = _(
     "Bitrix24 has given no clear answer for too long, so this may have gone through or not. "
     "Your portal's administrator has to decide what became of it; Check now still looks again."
@@ -33,12 +32,12 @@ _REASONS = {**BEFORE_SENDING, **AFTER_SENDING}
 
 
 def messages_of(attempt: Attempt) -> list[StrOrPromise]:
-    """What a person reads below the result: nothing where Paid says it all."""
+    """Returns the messages below the result of an attempt; none for a plain Paid."""
     if attempt.is_open and attempt.handed_over_at is not None:
         return [HANDED_OVER]
     found = []
     if attempt.reason == reasons.REFUSED_BY_BITRIX24:
-        found.append(_sentence_of(attempt.evidence["error"]))
+        found.append(_message_of(attempt.evidence["error"]))
     elif attempt.reason:
         found.append(after_trying(attempt.reason, kind=attempt.kind))
     if attempt.evidence.get("rebound") and attempt.is_refused:
@@ -47,8 +46,8 @@ def messages_of(attempt: Attempt) -> list[StrOrPromise]:
 
 
 def why_not(reason: str) -> StrOrPromise:
-    """Why it cannot be done, for a person who has not tried. Raises KeyError for a code that is
-    known only after trying."""
+    """Returns why something cannot be done, for a person who has not tried. Raises KeyError for a
+    reason that is known only after trying."""
     message = _REASONS[reason].before
     if not message:
         raise KeyError(reason)
@@ -56,9 +55,9 @@ def why_not(reason: str) -> StrOrPromise:
 
 
 def after_trying(reason: str, *, kind: str) -> StrOrPromise:
-    """What came of an attempt of this kind that ended for this reason."""
+    """Returns the message of an attempt of this kind that ended for this reason."""
     return _REASONS[reason].after_trying(kind)
 
 
-def _sentence_of(error: dict[str, Any]) -> StrOrPromise:
+def _message_of(error: dict[str, Any]) -> StrOrPromise:
     return error_from_answer(error["code"], error["description"], error["status"]).sentence

@@ -1,4 +1,4 @@
-"""The messages of reasons that are known only after an attempt was sent, or given up."""
+"""The messages of reasons that are known only after an attempt was sent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The two messages of a reason for sending nothing: why it cannot be done, what came of trying."""
+"""The messages of reasons that are found before sending: one before a person tries, one after."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from payments import reasons
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
 
-# The kinds of attempts, as the models write them.
+# The values of models.Kind.
 PAY, MARK, UNDO = "pay", "mark", "undo"
 
 _NOTHING_DONE: dict[str, StrOrPromise] = {
@@ -26,15 +26,13 @@ _NOTHING_DONE: dict[str, StrOrPromise] = {
 
 @dataclass(frozen=True)
 class Reason:
-    """Both messages of one reason.
+    """The messages of one reason."""
 
-    `before` is read by a person who has pressed nothing yet, and claims nothing about money; it is
-    empty where the reason is known only after trying. After a refusal the person reads first that
-    nothing was done, then the same words. Where that would be wrong, `after` has the whole message:
-    for one kind of attempt, or under "" for all.
-    """
-
+    # For a person who has not pressed the button; says nothing about money. Empty if the reason is
+    # known only after trying.
     before: StrOrPromise = ""
+    # Whole messages after trying, by kind of attempt, or under "" for all kinds. Without one, the
+    # message after trying is "Nothing was paid." (marked, undone) and `before`.
     after: Mapping[str, StrOrPromise] = field(default_factory=dict)
 
     def after_trying(self, kind: str) -> StrOrPromise:

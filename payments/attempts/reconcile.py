@@ -1,7 +1,8 @@
-"""Looks after attempts that nobody has settled, until each is, or waits for a person.
+"""Settles open attempts whose process did not: reads their payments until the outcome is known.
 
-Any number of processes may do this at once: each due attempt is claimed by a conditional UPDATE
-that moves its `due_at` to the end of a lease. No transaction is open while a portal is asked.
+Several processes may do this at the same time: each claims a due attempt by a conditional UPDATE,
+which moves `due_at` to the end of a lease. No transaction is open during a call to a portal. After
+a day without an answer, the attempt is handed over to a person.
 """
 
 from __future__ import annotations
@@ -19,55 +20,53 @@ from django.utils import timezone
 from b24app.due_work import PortalTurns
 from b24app.errors import B24Error, ChainBroken
 from payments.attempts.close import close_by_hand
-from payments.attempts.lookup import look
-from payments.attempts.transitions import give_up, hand_over, leave_unheard
+from payments.attempts.lookup import settle_by_reading
+from payments.attempts.transitions import give_up, hand_over, leave_unanswered
 from payments.models import Attempt, State
 
 __all__ = ["Reconciled", "close_by_hand", "reconcile"]
 
 logger = logging.getLogger(__name__)
 
-# Whoever claimed an attempt and did not finish within this is gone: longer than all the calls of
-# one look with their retries and renewals.
+# A process that claimed an attempt and did not finish within this has died: all reads of one
+# attempt, with their retries and token renewals, take less.
 LEASE = timedelta(minutes=15)
-# Doubled with each look that brought no answer: a portal that is down is not asked all the time.
+# The delay doubles after each read without an answer.
 FIRST_DELAY = timedelta(minutes=1)
 LONGEST_DELAY = timedelta(hours=1)
-# Counted from the call: within a day a portal that will answer has done so.
+# Counted from the call: a portal that will answer has done so within a day.
 HAND_OVER_AFTER = timedelta(hours=24)
-# After that it is a person's; these looks are for a portal that comes back.
+# A person decides then; the portal is still read once a day, in case it answers again.
 DELAY_HANDED_OVER = timedelta(days=1)
-# Attempts in one pass; what is left is due in the next one.
+# Attempts in one pass; the rest is due in the next pass.
 LIMIT = 500
 # A portal that gave no answer so often waits for the next pass, as does one that used its time.
 SILENCES_A_PORTAL = 3
-# Looked up at once, claimed one by one.
+# Due rows that one query reads; each is claimed right before it is read.
 _PAGE = 50
-# Doubling more often than this is beyond any longest delay; and what the column holds.
+# More doublings are longer than LONGEST_DELAY; more looks do not fit the column.
 _MOST_DOUBLINGS, _MOST_LOOKS = 10, 32_767
 
 
 @dataclass
 class Reconciled:
-    """What has become of the attempts that one pass looked at. A refused one changed nothing; one
-    given up was never sent; `handed_over` are those of `left_open` that wait for a person from now
-    on; `failed` did by a mistake of ours, and is in the log."""
+    """How many attempts one pass read, and their outcomes."""
 
     looked_at: int = 0
     paid: int = 0
     undone: int = 0
-    refused: int = 0
-    given_up: int = 0
+    refused: int = 0  # nothing was changed
+    given_up: int = 0  # never sent
     left_open: int = 0
-    handed_over: int = 0
-    failed: int = 0
+    handed_over: int = 0  # of `left_open`: they wait for a person from now on
+    failed: int = 0  # by a bug or the database; the log has it
 
 
 def reconcile(*, now: datetime | None = None, limit: int = LIMIT) -> Reconciled:
-    """Settle what is due, `limit` attempts at the most; waits for the portals, one after another.
+    """Settles due attempts, at most `limit`; waits for the portals, one after another.
 
-    `now` is the time to act by, for tests; else it is read anew for each attempt. One that cannot
-    be settled never stops the others. Raises DatabaseError only where nothing can be looked up.
+    `now` replaces the clock in tests. An attempt that cannot be settled does not stop the others.
+    Raises DatabaseError only if the due attempts cannot be read.
     """
     done = Reconciled()
     turns, silences = PortalTurns(), Counter[int]()
@@ -82,9 +81,9 @@ def reconcile(*, now: datetime | None = None, limit: int = LIMIT) -> Reconciled:
 
 def _try(attempt: Attempt, now: datetime | None, done: Reconciled, silences: Counter[int]) -> None:
     try:
-        _carry_on(attempt, now or timezone.now(), done, silences)
+        _settle(attempt, now or timezone.now(), done, silences)
     except DatabaseError:
-        # Its lease ends by itself.
+        # The attempt is due again when its lease ends.
         logger.exception("%s could not be written", attempt)
         connection.close_if_unusable_or_obsolete()
         done.failed += 1
@@ -92,11 +91,11 @@ def _try(attempt: Attempt, now: datetime | None, done: Reconciled, silences: Cou
         logger.exception("%s was not settled", attempt)
         done.failed += 1
         with suppress(DatabaseError):
-            _leave(attempt, now or timezone.now(), done, failure=error)
+            _leave_open(attempt, now or timezone.now(), done, failure=error)
 
 
-def _claimed(now: datetime | None, limit: int, turns: PortalTurns) -> Iterator[Attempt]:
-    """Due attempts, the one that waits longest first, each claimed right before it is worked."""
+def _claimed(now: datetime | None, limit: int, turns: Turns) -> Iterator[Attempt]:
+    """Yields due attempts, the longest due first, each claimed right before it is yielded."""
     while limit > 0:
         due = Attempt.objects.filter(due_at__lte=now or timezone.now()).still_open()
         rows = due.exclude(portal_id__in=turns.skipped()).order_by("due_at", "pk")
@@ -113,31 +112,31 @@ def _claimed(now: datetime | None, limit: int, turns: PortalTurns) -> Iterator[A
 
 
 def _claim(pk: int, due_at: datetime | None, now: datetime) -> Attempt | None:
-    """As it is once it is ours; None where somebody else was first, or has settled it."""
+    """Returns the attempt after claiming it; None if another process was faster or settled it."""
     lease = now + LEASE
     if not Attempt.objects.filter(pk=pk, due_at=due_at).still_open().update(due_at=lease):
         return None
     return Attempt.objects.select_related("portal").filter(pk=pk, due_at=lease).first()
 
 
-def _carry_on(attempt: Attempt, now: datetime, done: Reconciled, silences: Counter[int]) -> None:
+def _settle(attempt: Attempt, now: datetime, done: Reconciled, silences: Counter[int]) -> None:
     if attempt.is_abandoned(now):
-        is_open = give_up(attempt).is_open  # Where it was sent after all.
+        is_open = give_up(attempt).is_open  # Open if its process sent it just now.
         done.left_open += is_open
         done.given_up += not is_open
         return
     if not attempt.is_overdue(now):
-        # Whoever is at it settles it; it is ours only if they do not.
-        _put_off(attempt, to=(attempt.overdue_at or attempt.abandoned_at) + timedelta(seconds=1))
+        # Its own process settles it, if that is alive.
+        _postpone(attempt, to=(attempt.overdue_at or attempt.abandoned_at) + timedelta(seconds=1))
         done.left_open += 1
         return
     try:
-        attempt = look(attempt, asked_at=now)
+        attempt = settle_by_reading(attempt, asked_at=now)
     except B24Error as error:
         logger.warning("%s cannot be read: %s %r", attempt, type(error).__name__, str(error))
         if not isinstance(error, ChainBroken):
             silences[attempt.portal_id] += 1
-        _leave(attempt, now, done, failure=error)
+        _leave_open(attempt, now, done, failure=error)
         return
     match attempt.state:
         case State.PAID:
@@ -148,24 +147,23 @@ def _carry_on(attempt: Attempt, now: datetime, done: Reconciled, silences: Count
             done.refused += 1
 
 
-def _leave(attempt: Attempt, now: datetime, done: Reconciled, *, failure: Exception) -> None:
-    """No answer again: later, and after long enough a person has to decide."""
+def _leave_open(attempt: Attempt, now: datetime, done: Reconciled, *, failure: Exception) -> None:
+    """Postpones the next read after one without an answer; hands over after HAND_OVER_AFTER."""
     done.left_open += 1
     looks = min(attempt.looks + 1, _MOST_LOOKS)
     delay = min(FIRST_DELAY * 2 ** min(attempt.looks, _MOST_DOUBLINGS), LONGEST_DELAY)
-    # A claim that was never sent is for nobody to decide: it waits to be given up.
+    # A claim that was never sent is not handed over: it will be given up.
     is_over = attempt.sent_at is not None and now >= attempt.sent_at + HAND_OVER_AFTER
-    if not _put_off(attempt, to=now + (DELAY_HANDED_OVER if is_over else delay), looks=looks):
+    if not _postpone(attempt, to=now + (DELAY_HANDED_OVER if is_over else delay), looks=looks):
         return
     if attempt.state == State.PAYING and attempt.sent_at is not None:
-        # Whoever was paying has not come back to say so.
-        leave_unheard(attempt)
+        leave_unanswered(attempt)
     if is_over and attempt.handed_over_at is None:
         facts = {"looks": looks, "failure": type(failure).__name__}
         done.handed_over += hand_over(attempt, at=now, facts=facts)
 
 
-def _put_off(attempt: Attempt, *, to: datetime, **more: int) -> bool:
-    """Unless somebody has moved or settled it since we claimed it."""
-    ours = Attempt.objects.filter(pk=attempt.pk, due_at=attempt.due_at).still_open()
-    return bool(ours.update(due_at=to, **more))
+def _postpone(attempt: Attempt, *, to: datetime, **more: int) -> bool:
+    """Moves `due_at`; returns False if another process moved it or settled the attempt."""
+    claimed = Attempt.objects.filter(pk=attempt.pk, due_at=attempt.due_at).still_open()
+    return bool(claimed.update(due_at=to, **more))

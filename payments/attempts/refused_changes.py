@@ -1,8 +1,8 @@
-"""Remembers, for a short time, that Bitrix24 did not let a person change an order.
+"""Remembers for a short time that Bitrix24 refused to let a person change an order.
 
-Nothing asks beforehand whether a person may update one order without updating it. So the first
-refusal is told when it comes, and until this is forgotten the row says so instead of offering it
-again. It is a hint for the screen only: what is pressed is always asked of Bitrix24.
+Bitrix24 has no method that only checks this right. So a person learns of the refusal when they try;
+for some minutes after that, the row shows the reason instead of the button. This is only a hint for
+the screen: Bitrix24 decides on each attempt.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from django.core.cache import cache
 
 from b24app.identity.session import Caller
 
-# A person who has just been given the right does not wait longer than this for the buttons.
+# After getting the right, a person waits at most so long for the buttons.
 REMEMBERED_SECONDS = 300
 
 
@@ -22,7 +22,7 @@ def remember(person: Caller, payment_id: int) -> None:
 
 
 def remembered(person: Caller, payment_ids: Iterable[int]) -> frozenset[int]:
-    """Of these payments, those whose order this person was not allowed to change lately."""
+    """Returns those of these payments whose order the person was refused to change."""
     keys = {_key(person, payment_id): payment_id for payment_id in payment_ids}
     return frozenset(keys[key] for key in cache.get_many(keys))
 

@@ -1,4 +1,4 @@
-"""May this person pay this payment: asked of Bitrix24 with the person's own token, never ours."""
+"""Asks Bitrix24 whether a person may see and pay a payment, always by the person's own token."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ from payments.gateway import DEAL, SMART_INVOICE, Owner, Payment, Rows
 from payments.offer import Offer
 from payments.reasons import Stopped
 
-# An order may belong to several objects; people think of the deal first.
+# An order may belong to several CRM items; a list shows the deal first.
 _PREFERENCE = {DEAL: 0, SMART_INVOICE: 1}
 
 
 def seen_under(
     owners: Iterable[Owner], *, readable: Collection[Owner], is_admin: bool
 ) -> tuple[bool, Owner | None]:
-    """May the person see payments of an order that belongs to these, and under which of them?
+    """Returns whether the person may see payments of an order with these owners, and the owner that
+    allows it.
 
-    `readable` are those that Bitrix24 shows this person, with their titles. A portal admin sees
-    every order, one without a CRM object included.
+    `readable` are the owners that Bitrix24 shows this person, with their titles. A portal admin may
+    see every order, also one without an owner.
     """
     titled = {owner.key: owner for owner in readable}
     ordered = sorted(owners, key=lambda owner: (_PREFERENCE.get(owner.type_id, 2), owner.id))
@@ -36,7 +37,7 @@ def seen_under(
 
 
 class AccessProof:
-    """The questions that settle it for one offer, to be put into a batch of the person's client."""
+    """The queries that prove a person's right to pay one offer, added to a batch of the person."""
 
     def __init__(self, batch: Batch, offer: Offer) -> None:
         self._offer = offer
@@ -47,34 +48,37 @@ class AccessProof:
             self._of_item = batch.add(gateway.payments_of_item(offer.owner))
         else:
             self._profile = batch.add(PROFILE)
-            self._alone = batch.add(gateway.payment(offer.payment_id))
+            self._payment = batch.add(gateway.payment(offer.payment_id))
 
     def payment(self) -> Payment:
-        """The payment as this person's token shows it. Raises Stopped where they may not pay it."""
+        """Returns the payment as the person's token reads it; call it after the batch has run.
+
+        Raises Stopped if the person may not pay it, or if it is deleted.
+        """
         if not self._right.get():
             raise Stopped(reasons.NO_ORDER_RIGHT)
         try:
             if self._of_item is not None:
                 return of_item(self._of_item.get(), self._offer)
-            return self._loose_payment()
+            return self._payment_without_item()
         except AccessDenied as error:
             raise Stopped(reasons.NOT_READABLE) from error
         except NotFound as error:
             raise Stopped(reasons.PAYMENT_GONE) from error
 
-    def _loose_payment(self) -> Payment:
-        """Of an order without a CRM object: there is no right to it but being portal admin."""
+    def _payment_without_item(self) -> Payment:
+        """Returns the payment of an order without a CRM item, which only a portal admin may pay."""
         if self._profile is None or not self._profile.get().is_admin:
             raise Stopped(reasons.NOT_READABLE)
-        return self._alone.get()
+        return self._payment.get()
 
 
 def of_item(payments: Rows[Payment], offer: Offer) -> Payment:
-    """Returns the offered one of an object's payments. Raises Stopped where it is not there,
-    OutcomeUnknown where it may be the one that cannot be read."""
+    """Returns the offered payment out of an item's payments. Raises Stopped if it is missing,
+    OutcomeUnknown if it may be one that cannot be read."""
     for payment in payments.read:
         if payment.id == offer.payment_id:
             return payment
     if payments.may_hide(offer.payment_id):
-        raise OutcomeUnknown("a payment that cannot be read may be the one")
+        raise OutcomeUnknown("a payment that cannot be read may be this one")
     raise Stopped(reasons.PAYMENT_GONE)

@@ -1,4 +1,4 @@
-"""How an attempt ends: by what the payment itself says, read back, and by nothing else."""
+"""Settles an attempt by reading the payment back. Only the payment itself shows the outcome."""
 
 from __future__ import annotations
 
@@ -25,11 +25,12 @@ from payments.reasons import Stopped
 
 @dataclass(frozen=True)
 class Reply:
-    """What came back when the attempt was sent. No `answer` proves that it is done; all but "none"
-    mean that the portal is through with it, so that unchanged is final."""
+    """The portal's answer to the call of an attempt. It does not prove that anything was done."""
 
+    # Any answer but "none" means that the portal has finished the call: a payment that is unchanged
+    # then stays unchanged.
     answer: Literal["true", "refused", "denied", "never sent", "none"]
-    error: dict[str, Any] = field(default_factory=dict)
+    error: dict[str, Any] = field(default_factory=dict)  # as in the evidence
 
     @property
     def evidence(self) -> dict[str, Any]:
@@ -45,7 +46,7 @@ _REASON_OF_UNCHANGED = {
 
 
 def settle(person: Caller, offer: Offer, attempt: Attempt, *, reply: Reply) -> Attempt:
-    """Read the payment back after the attempt was sent, and write down what has become of it."""
+    """Reads the payment back after the call, and records the outcome."""
     try:
         payment = read_back(person, offer, of_own_attempt=True)
     except (B24Error, Stopped):
@@ -63,11 +64,10 @@ def settle(person: Caller, offer: Offer, attempt: Attempt, *, reply: Reply) -> A
 
 
 def check(person: Caller, offer: Offer) -> Attempt | None:
-    """Look at the payment again and settle its open attempt if that can be done; waits for the
-    portal.
+    """Reads the payment again and settles its open attempt if the outcome is known now.
 
-    Answers the latest attempt, None where there never was one. Raises Refused where this person
-    may no longer see the payment, another B24Error where nobody could read it.
+    Returns the payment's latest attempt, None if it has none. Raises Refused if this person may no
+    longer see the payment, another B24Error if it could not be read.
     """
     attempt = Attempt.objects.latest_on(offer.payment_id, portal_id=offer.portal_id)
     if attempt is None or not attempt.is_open:
@@ -87,10 +87,10 @@ def check(person: Caller, offer: Offer) -> Attempt | None:
 
 
 def settle_saved(portal: Portal, payment_id: int) -> None:
-    """The portal has saved this payment: settle its open attempt by what the portal's token reads.
+    """Settles the open attempt of a payment that the portal saved, read by the portal's token.
 
-    Asks nothing where no attempt is open, which is so for nearly all that a portal saves. Raises
-    Later where it is too early to tell, a B24Error where nobody could read the payment.
+    Calls nothing if no attempt is open, as for nearly every saved payment. Raises Later if it is
+    too early to tell, a B24Error if the payment could not be read.
     """
     attempt = Attempt.objects.on(payment_id, portal_id=portal.pk).still_open().first()
     if attempt is None:
@@ -102,10 +102,10 @@ def settle_saved(portal: Portal, payment_id: int) -> None:
         return
     overdue_at = attempt.overdue_at
     if overdue_at is None:
-        # Saved by our own re-binding, or by somebody else, before it is paid.
+        # Not sent yet: this app changed its pay system, or another person saved it.
         return
     if attempt.state == State.PAYING and not attempt.is_overdue(asked_at):
-        # Whoever is paying reads it back in a moment; we look only if they died meanwhile.
+        # The paying process reads it back in a moment; read it here only if that process died.
         raise Later(overdue_at)
     payment: Payment | None
     try:
@@ -119,10 +119,10 @@ def settle_saved(portal: Portal, payment_id: int) -> None:
 def settle_by(
     attempt: Attempt, payment: Payment | None, *, asked_at: datetime, evidence: dict[str, Any]
 ) -> Attempt:
-    """Close an attempt that was sent by how its payment stands, None where it is gone.
+    """Settles a sent attempt by its payment; None means that the payment is deleted.
 
-    Unchanged or gone is final only where the question was asked after the time that a call can
-    take; before that the attempt stays as it is.
+    A deleted or unchanged payment is final only if it was read (`asked_at`) after the time that a
+    call can take. Before that the attempt stays open.
     """
     is_final = attempt.is_overdue(asked_at)
     if payment is None:
@@ -140,10 +140,11 @@ def _is_done(attempt: Attempt, payment: Payment) -> bool:
 def _conclude(
     attempt: Attempt, payment: Payment, *, unchanged: str, evidence: dict[str, Any]
 ) -> Attempt:
-    """Done as it wanted; else refused, because of `unchanged` if the payment says nothing more."""
+    """Closes the attempt as done or refused. `unchanged` is the reason of a refusal for which the
+    payment itself shows no reason."""
     evidence = {**evidence, **as_evidence(payment)}
-    movement = action_of(attempt)
-    is_done, reason = movement.outcome(attempt, payment)
-    state = movement.done if is_done else State.REFUSED
+    action = action_of(attempt)
+    is_done, reason = action.outcome(attempt, payment)
+    state = action.done if is_done else State.REFUSED
     reason = reason if is_done else reason or unchanged
     return close(attempt, state, reason=reason, evidence=evidence)

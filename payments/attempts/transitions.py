@@ -1,8 +1,8 @@
-"""The ledger's side of paying: who may go on, decided by the database without anybody waiting.
+"""Changes the state of an attempt: claim, mark as sent, close, leave open, hand over.
 
-Each step is committed at once, an outcome together with its entry in the ledger. None is taken
-while Bitrix24 is being asked, so a process that dies leaves its claim behind instead of rolling it
-back; `due_at` then says when `manage.py reconcile` is to look at it.
+Each function commits one change, an outcome together with its ledger entry. No transaction is open
+during a call to Bitrix24: if the process dies, its claim stays, and `manage.py reconcile` reads the
+payment at `due_at`. Conditional UPDATEs decide between concurrent processes; nothing waits.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ from payments.offer import Offer
 
 logger = logging.getLogger(__name__)
 
-# Each round but the last finds that the attempt in the way was closed a moment ago.
-_ROUNDS = 3
+# Retries of a claim: the competing attempt may close between the INSERT and the SELECT.
+_MOST_TRIES = 3
 
-# What an outcome is called in the ledger.
+# The ledger's events by outcome.
 _EVENTS = {
     State.PAID: "paid",
     State.REFUSED: "refused",
@@ -52,8 +52,9 @@ _EVENTS = {
 def claim(
     person: Caller, offer: Offer, *, kind: Kind, pay_system_id: int, note: str = ""
 ) -> tuple[Attempt, bool]:
-    """A new attempt and True, or False and the open one that got there first, whatever its kind."""
-    for _ in range(_ROUNDS):
+    """Returns a new attempt and True; or the open attempt on this payment, of any kind, and
+    False."""
+    for _ in range(_MOST_TRIES):
         attempt = _new(person, offer, kind, pay_system_id, note)
         try:
             with transaction.atomic():
@@ -94,35 +95,36 @@ def _new(person: Caller, offer: Offer, kind: Kind, pay_system_id: int, note: str
 
 
 class RulesChanged(Exception):
-    """Other rules are stored than those that allowed the attempt: they have to be asked again."""
+    """Raised if the portal's rules changed after they allowed the attempt: check them again."""
 
 
 def mark_sent(attempt: Attempt) -> bool:
-    """From here on only reading the payment may close the attempt. The approval it goes by is used
-    up in the same step. False: another process gave the claim up meanwhile, or the approval is no
-    longer good, so nothing may be sent.
+    """Stores that the attempt is sent, and uses its approval, in one transaction.
 
-    Raises RulesChanged where the portal's rules are not those in `rules_read` any more; nothing is
-    written then. The same statement compares them, because preparing a payment can take minutes.
+    Returns False if the claim was released or the approval is no longer valid; nothing may be sent
+    then. After True, only a read of the payment may close the attempt.
+
+    Raises RulesChanged, and stores nothing, if the portal's rules are no longer `rules_read`. The
+    UPDATE itself compares them, because preparing a payment can take minutes.
     """
     attempt.sent_at = timezone.now()
     attempt.due_at = attempt.overdue_at
     claimed = Attempt.objects.filter(pk=attempt.pk, state=State.PAYING, sent_at=None)
     with transaction.atomic():
-        is_ours = claimed.filter(_rules_hold(attempt.rules_read)).update(
+        is_claimed = claimed.filter(_has_rules(attempt.rules_read)).update(
             sent_at=attempt.sent_at,
             due_at=attempt.due_at,
             approval=attempt.approval_id,
-            **_found_out(attempt),
+            **_learned_before_sending(attempt),
         )
         approved = attempt.approval_id is None or (
-            bool(is_ours) and Approval.objects.use(attempt.approval_id, now=attempt.sent_at)
+            bool(is_claimed) and Approval.objects.use(attempt.approval_id, now=attempt.sent_at)
         )
         if not approved:
             transaction.set_rollback(True)
-    if is_ours and approved:
+    if is_claimed and approved:
         return True
-    if is_ours:
+    if is_claimed:
         attempt.approval, attempt.sent_at = None, None
         close(attempt, State.REFUSED, reason=reasons.NEEDS_APPROVAL, evidence={})
         return False
@@ -130,13 +132,13 @@ def mark_sent(attempt: Attempt) -> bool:
         attempt.sent_at, attempt.due_at = None, attempt.abandoned_at
         raise RulesChanged
     if not reread(attempt):
-        _note_erased(attempt)
+        _log_erased(attempt)
         _with(attempt, {"state": State.REFUSED, "reason": reasons.APP_REMOVED})
     return False
 
 
-def _rules_hold(rules: Policy | None) -> Q:
-    """Are these still the portal's rules? Without a row it has the defaults."""
+def _has_rules(rules: Policy | None) -> Q:
+    """Returns the condition that the portal's rules are still these; no row means the defaults."""
     if rules is None:
         return Q()
     stored = Policy.objects.filter(portal_id=OuterRef("portal_id"))
@@ -146,7 +148,8 @@ def _rules_hold(rules: Policy | None) -> Q:
 
 
 def give_up(attempt: Attempt) -> Attempt:
-    """Close a claim whose process died before it sent anything; a live one then cannot send."""
+    """Releases a claim that was not sent in time. If its process is alive, it cannot send any
+    more."""
     values = {
         "state": State.REFUSED,
         "reason": reasons.ABANDONED,
@@ -155,37 +158,36 @@ def give_up(attempt: Attempt) -> Attempt:
     }
     claims = Attempt.objects.filter(pk=attempt.pk, state=State.PAYING, sent_at=None)
     if not _write(attempt, claims, values, event=_EVENTS[State.REFUSED], actor_id=None):
-        _read_again(attempt, values)
+        _take_stored(attempt, values)
     return attempt
 
 
 def close(attempt: Attempt, state: State, *, reason: str = "", evidence: dict[str, Any]) -> Attempt:
-    """Write down how it ended, unless somebody else has done so already: then theirs stands."""
+    """Records the outcome. If another process has recorded one, returns that one."""
     return _record(attempt, state, reason, evidence, settled_at=timezone.now(), due_at=None)
 
 
 def leave_open(attempt: Attempt, *, reason: str, evidence: dict[str, Any]) -> Attempt:
-    """Write down that it is not known how it ended. When it is due stays as it is."""
+    """Records that the outcome is unknown; `due_at` stays."""
     return _record(attempt, State.UNKNOWN, reason, evidence)
 
 
-def leave_unheard(attempt: Attempt) -> Attempt:
-    """The same for one that was sent, whose process has not come back to say so; where it has done
-    so meanwhile, what it wrote down stands."""
+def leave_unanswered(attempt: Attempt) -> Attempt:
+    """Records that the outcome is unknown, for a sent attempt whose process recorded nothing."""
     return _record(attempt, State.UNKNOWN, reasons.NO_ANSWER, {}, while_in=(State.PAYING,))
 
 
 def hand_over(attempt: Attempt, *, at: datetime, facts: dict[str, Any]) -> bool:
-    """From now on it waits for a person: looking brought no answer for too long. False where it was
-    handed over or closed already."""
+    """Hands the attempt over to a person, after reads brought no answer for too long. Returns False
+    if it was handed over or closed already."""
     waiting = Attempt.objects.filter(pk=attempt.pk, handed_over_at=None).still_open()
     values = {"handed_over_at": at, "evidence": {**attempt.evidence, "looking": facts}}
     return _write(attempt, waiting, values, event="handed_over", actor_id=None, facts=facts)
 
 
 def close_undecided(attempt: Attempt, *, by: int, note: str) -> bool:
-    """A person lets it go, without anybody knowing how it ended. False where it was not theirs to
-    decide, or is closed already."""
+    """Closes an attempt that was handed over, by a person's decision; its outcome stays unknown.
+    Returns False if it was not handed over or is closed already."""
     evidence = {**attempt.evidence, "closedBy": by}
     if attempt.note:
         evidence["noteBefore"] = attempt.note
@@ -201,8 +203,8 @@ def close_undecided(attempt: Attempt, *, by: int, note: str) -> bool:
     return _write(attempt, handed_over, values, event=_EVENTS[State.CLOSED], actor_id=by)
 
 
-def _found_out(attempt: Attempt) -> dict[str, Any]:
-    """What became known between the claim and now."""
+def _learned_before_sending(attempt: Attempt) -> dict[str, Any]:
+    """Returns the values that became known after the claim."""
     return {
         "order_id": attempt.order_id,
         "pay_system_name": attempt.pay_system_name,
@@ -221,7 +223,7 @@ def _record(
     **more: Any,
 ) -> Attempt:
     values = {
-        **_found_out(attempt),
+        **_learned_before_sending(attempt),
         "state": state,
         "reason": reason,
         "evidence": {**attempt.evidence, **evidence},
@@ -229,8 +231,7 @@ def _record(
     }
     still_open = Attempt.objects.filter(pk=attempt.pk, state__in=while_in)
     if attempt.sent_at is None:
-        # Found, and not used: the row does not name it, nor does the ledger.
-        attempt.approval = None
+        attempt.approval = None  # It was not used, so the ledger does not name it either.
     with transaction.atomic():
         written = _write(
             attempt, still_open, values, event=_EVENTS[state], actor_id=attempt.user_id
@@ -238,21 +239,21 @@ def _record(
         if written and reason == reasons.NOT_REACHED and attempt.approval_id is not None:
             Approval.objects.give_back(attempt.approval_id)
     if not written:
-        _read_again(attempt, values)
+        _take_stored(attempt, values)
     return attempt
 
 
-def _read_again(attempt: Attempt, values: dict[str, Any]) -> None:
-    """Take what another process wrote down. Where the row was erased, the outcome is in the log
-    alone, and the person who waits is told it all the same."""
+def _take_stored(attempt: Attempt, values: dict[str, Any]) -> None:
+    """Loads what another process stored. If the row was erased, writes the outcome to the log and
+    sets it on `attempt`, so that the waiting person sees it."""
     if not reread(attempt):
         _with(attempt, values)
-        _note_erased(attempt)
+        _log_erased(attempt)
 
 
-def _note_erased(attempt: Attempt) -> None:
+def _log_erased(attempt: Attempt) -> None:
     logger.error(
-        "attempt %s was erased while it was in work: %s, %s, %s %s for payment %s of order %s by "
+        "attempt %s was erased while it was running: %s, %s, %s %s for payment %s of order %s by "
         "user %s through pay system %s (portal %s)",
         attempt.pk,
         attempt.kind,
@@ -276,12 +277,12 @@ def _write(
     actor_id: int | None,
     facts: dict[str, Any] | None = None,
 ) -> bool:
-    """The row and its entry in the ledger, both or neither. False, and nothing is written, where
-    the row is none of `rows` any more."""
+    """Updates the row and appends its ledger entry, both or neither. Returns False, and writes
+    nothing, if the row is no longer in `rows`."""
     with transaction.atomic():
         if not rows.update(**values):
             return False
-        # The attempt itself says so only once it is committed.
+        # A copy: `attempt` itself gets the values only after the commit.
         written = _with(copy(attempt), values)
         chain.record(attempt.portal, event, actor_id=actor_id, attempt=written, facts=facts)
     _with(attempt, values)

@@ -409,7 +409,7 @@ def test_in_a_portal_without_the_app_nobody_looks(sandbox: Sandbox, manager: Per
     attempt = lost_payment(sandbox, manager)
     attempt.portal.uninstalled_at = datetime(2026, 1, 1, tzinfo=UTC)
     with pytest.raises(ChainBroken):
-        lookup.look(attempt, asked_at=timezone.now())
+        lookup.settle_by_reading(attempt, asked_at=timezone.now())
     assert sandbox.log == []
     assert Attempt.objects.get().is_open
 
@@ -420,6 +420,8 @@ def test_a_portal_that_moved_is_asked_once_and_not_by_each_token(
     attempt = lost_payment(sandbox, manager)
     sandbox.faults.add(Fault("redirect", times=None))
     with pytest.raises(PortalMoved):
-        lookup.look(attempt, asked_at=timezone.now(), also=(admin.user_id, admin.client))
+        lookup.settle_by_reading(
+            attempt, asked_at=timezone.now(), also=(admin.user_id, admin.client)
+        )
     assert len(sandbox.log) == 1
     assert Attempt.objects.get().is_open

@@ -86,7 +86,9 @@ def test_what_a_dead_process_was_looking_at_is_due_when_its_lease_ends(
     lost_payment(sandbox, manager)
     now = overdue()
     with monkeypatch.context() as patched:
-        patched.setattr("payments.attempts.reconcile.look", lambda *args, **more: die())
+        patched.setattr(
+            "payments.attempts.reconcile.settle_by_reading", lambda *args, **more: die()
+        )
         with pytest.raises(Killed):
             reconcile(now=now)
     assert reconcile(now=now + LEASE - timedelta(seconds=1)).looked_at == 0
