@@ -1,4 +1,4 @@
-"""What must never stand in the repository, whoever writes it."""
+"""Checks the files of the repository: locks, settings, sizes."""
 
 from __future__ import annotations
 
