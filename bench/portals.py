@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from bench.processes import answer_one
 from sandbox.server.app import Sandbox
-from sandbox.server.ports import Doors, running
+from sandbox.server.ports import PortServers, running
 from sandbox.world import seed
 from sandbox.world.installing import begin_installation
 from sandbox.world.world import Portal, Token, World
@@ -112,9 +112,9 @@ def world_of(urls: Sequence[str], *, oauth_url: str, app_url: str) -> World:
 
 
 def serve(pipe: Connection, urls: Sequence[str], oauth_url: str, app_url: str) -> None:
-    doors = Doors((0,), threads=THREADS)
+    servers = PortServers((0,), threads=THREADS)
     sandbox = Sandbox(world_of(urls, oauth_url=oauth_url, app_url=app_url))
-    with running(sandbox, doors):
-        served = Portals(sandbox, doors.ports[0])
+    with running(sandbox, servers):
+        served = Portals(sandbox, servers.ports[0])
         while answer_one(pipe, served):
             pass

@@ -1,4 +1,4 @@
-"""`python -m sandbox`: two portals and an OAuth server on ports, with --app the app beside them."""
+"""Starts two portals and an OAuth server on ports; with --app, the app as well."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sandbox.tools.app_process import AppFailed
 from sandbox.tools.demo import APP_PORT, Stage, on_stage
 from sandbox.world import seed
 
-LOOK_AROUND_SECONDS = 0.5  # how soon the end of the app ends the portals
+POLL_SECONDS = 0.5  # how soon the portals stop after the app has ended
 
 
 def main() -> int:
@@ -42,20 +42,20 @@ def main() -> int:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m sandbox", description=__doc__)
-    parser.add_argument("--port", type=int, default=8100, help="of the OAuth server")
+    parser.add_argument("--port", type=int, default=8100, help="port of the OAuth server")
     parser.add_argument(
         "--portals", type=_two_ports, default=(8101, 8102), help="ports of the two portals"
     )
     parser.add_argument(
         "--app", type=int, nargs="?", const=APP_PORT, help="start the app too, on this port"
     )
-    parser.add_argument("--payments", type=int, default=0, help="more payments on each portal")
+    parser.add_argument("--payments", type=int, default=0, help="extra payments on each portal")
     parser.add_argument(
         "--fault",
         action="append",
         default=[],
         choices=[str(kind) for kind in PLAIN_KINDS if kind is not Kind.HOLD],
-        help="let the next payment go wrong; once for each fault",
+        help="make the next payment fail in this way; may be repeated",
     )
     return parser.parse_args()
 
@@ -77,10 +77,10 @@ def _tell(stage: Stage) -> None:
     )
     deal = next(item for item in alpha.items.values() if item.id == seed.DEAL)
     print(f"\nOpen  {stage.portal_urls[0]}/\n")
-    print(f"  1. Be {admin}: in Marketplace, install {application.title}.")
-    print(f"  2. Be {manager}: open the deal {deal.title!r}, its tab of the app, and press Pay.")
-    print(f"  3. Be {reader}: the same deal, and no right to pay.")
-    print("  The yellow panel at the bottom makes the next payment go wrong.\n")
+    print(f"  1. Sign in as {admin}: in Marketplace, install {application.title}.")
+    print(f"  2. Sign in as {manager}: open the deal {deal.title!r}, the app's tab, press Pay.")
+    print(f"  3. Sign in as {reader}: the same deal, without the right to pay.")
+    print("  The yellow panel at the bottom makes the next payment fail.\n")
     print(f"A second portal is at {stage.portal_urls[1]}/, the OAuth server at {stage.oauth_url}.")
     if stage.app is None:
         print(f"The app is expected at {stage.app_url}; --app starts it.")
@@ -90,9 +90,9 @@ def _tell(stage: Stage) -> None:
 
 
 def _wait(stage: Stage) -> int:
-    """Until interrupted, or until the app ends."""
+    """Waits for an interrupt, or for the app to end; returns the exit status."""
     while stage.app is None or not stage.app.has_ended:
-        time.sleep(LOOK_AROUND_SECONDS)
+        time.sleep(POLL_SECONDS)
     print(f"The app has ended.\n{stage.app.tail()}", file=sys.stderr)
     return 1
 

@@ -1,4 +1,4 @@
-"""Who is calling, and may they: tokens and webhooks, checked in the server's order."""
+"""Authenticates the caller by token or webhook; checks in the server's order."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _APPLICATION_NOT_FOUND = RestError("APPLICATION_NOT_FOUND", "Application not fou
 
 @dataclass(frozen=True)
 class WebhookKey:
-    """The two path segments before the method: whose webhook, and its code."""
+    """A webhook's user and code: the two path segments before the method."""
 
     user_id: int
     code: str
@@ -38,7 +38,7 @@ class Caller:
 
 
 def token_places(request: Request) -> tuple[str, ...]:
-    """Every place of the request that holds a token, looked at or not."""
+    """Returns every place of the request that holds a token, even one that is not used."""
     places = []
     if _BEARER.match(request.headers.get("authorization", "")):
         places.append("header")
@@ -49,7 +49,7 @@ def token_places(request: Request) -> tuple[str, ...]:
 
 
 def token_of(sandbox: State, request: Request) -> str:
-    """The access token: from the Bearer header, then `auth`, then `access_token`; "" if none."""
+    """Returns the access token of the Bearer header, else `auth`, else `access_token`, else ""."""
     header = request.headers.get("authorization", "")
     found = _BEARER.match(header)
     if found and not sandbox.ignore_bearer:
@@ -71,7 +71,7 @@ def authenticate(
     key: WebhookKey | None,
     scope: str | None,
 ) -> Caller:
-    """The caller, or the first check that fails as a RestError."""
+    """Returns the caller. Raises the RestError of the first check that fails."""
     if key is not None:
         return _by_webhook(portal, request, key, scope)
     access = token_of(sandbox, request)
@@ -89,7 +89,7 @@ def authenticate(
 
 
 def _check_removed(sandbox: State, portal: Portal, installation: Installation) -> None:
-    """Refuse a token of a removed application, in the way that `portal.removed_rest` says."""
+    """Raises the RestError that `portal.removed_rest` chooses for a removed application."""
     cached_until = installation.removed_at + CACHED_TOKEN_SECONDS
     match portal.removed_rest:
         case RemovedRest.OLD_TOKEN_WORKS if sandbox.world.now() < cached_until:

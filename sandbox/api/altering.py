@@ -1,6 +1,6 @@
-"""Alters the answer of one method, alone or among the commands of a batch, in any way JSON allows.
+"""Alters the response of one method, called alone or in a batch, in any way JSON allows.
 
-The usual answer is carried out and encoded first, so that the effect has happened.
+The method has run and its response is encoded before that.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from typing import Any
 from sandbox.api.batch import commands_of, method_of
 from sandbox.wire.http import Request, Response
 
-# Takes the envelope of the method's answer ({"result", "total", "next", "time"}, or {"error", ...})
-# and returns what is sent in its place.
+# Takes the method's envelope ({"result", "total", "next", "time"}, or {"error", ...}) and returns
+# the value to send in its place.
 Alter = Callable[[Any], Any]
 
-# The parts of a batch's answer, and what each is called in the envelope of one command.
+# The parts of a batch's result, and their names in the envelope of one command.
 _PARTS = {
     "result": "result",
     "result_total": "total",
@@ -31,7 +31,7 @@ class Verbatim(str):
 
 
 def altered(request: Request, usual: Response, method: str, alter: Alter) -> Response:
-    """The answer with that of `method` replaced; what is no JSON stays as it is."""
+    """Returns the response with the envelope of `method` replaced; a non-JSON body unchanged."""
     try:
         envelope = json.loads(usual.body)
     except ValueError:
@@ -50,7 +50,7 @@ def altered(request: Request, usual: Response, method: str, alter: Alter) -> Res
 
 
 def encoded(value: Any) -> bytes:
-    """JSON in ASCII, as PHP writes it: halves of surrogate pairs and NUL are escaped."""
+    """Encodes as ASCII JSON, as PHP does: halves of surrogate pairs and NUL are escaped."""
     verbatim: list[str] = []
     text = json.dumps(_marked(value, verbatim), ensure_ascii=True)
     return re.sub(r'"<verbatim (\d+)>"', lambda mark: verbatim[int(mark[1])], text).encode()

@@ -1,4 +1,4 @@
-"""`batch`: up to fifty commands in one request, each answered or refused under its own key."""
+"""Runs `batch`: up to fifty commands in one request, each with its own result or error."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _TOO_LONG = RestError("ERROR_BATCH_LENGTH_EXCEEDED", "Max batch length exceeded"
 _REFERENCE = re.compile(r"\$(result|next|total|time|error)(\S*)", re.IGNORECASE)
 _STEP = re.compile(r"\[([^\]]+)\]")
 
-# Runs one command and gives its envelope: a success or an error, as a call alone would.
+# Runs one command and returns its envelope: a result or an error, as for a single call.
 Run = Callable[[str, dict[str, Any]], dict[str, Any]]
 
 
 def commands_of(params: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """The commands under their keys; `cmd` may be a list or a map, in any case of its name."""
+    """Yields key and command; `cmd` may be a list or a map, its name in any case."""
     commands = _upper(params).get("CMD")
     if isinstance(commands, list):
         commands = dict(enumerate(commands))
@@ -40,7 +40,7 @@ def method_of(command: str) -> str:
 
 
 def run_batch(params: dict[str, Any], run: Run) -> dict[str, Any]:
-    """The `result` of the whole batch. It never fails: each command's failure is under its key."""
+    """Returns the `result` of the whole batch, with a command's error under its key."""
     halt = _upper(params).get("HALT") not in (None, "", "0", 0, False, [], {})
     answers: dict[str, dict[str, Any]] = {
         "result": {}, "error": {}, "total": {}, "next": {}, "time": {},
@@ -79,7 +79,7 @@ def _upper(params: dict[str, Any]) -> dict[str, Any]:
 
 
 def _resolved(value: Any, answers: dict[str, dict[str, Any]]) -> Any:
-    """The parameters with every `$result[key][path]` in a value replaced by what it points at."""
+    """Replaces every `$result[key][path]` in the values by the value at that path."""
     if isinstance(value, dict):
         return {name: _resolved(item, answers) for name, item in value.items()}
     if isinstance(value, list):
@@ -90,14 +90,14 @@ def _resolved(value: Any, answers: dict[str, dict[str, Any]]) -> Any:
             continue
         found = _follow(answers.get(reference[1]), steps)
         if reference[0] == value:
-            return deepcopy(found)  # PHP's arrays are values: what comes later does not show in it
+            return deepcopy(found)  # PHP copies arrays: later changes do not show here
         if isinstance(found, str | int | float) and not isinstance(found, bool):
             value = value.replace(reference[0], str(found))
     return value
 
 
 def _follow(value: Any, steps: list[str]) -> Any:
-    """As far as the path leads; where it ends early, whatever was reached, and no error."""
+    """Follows the path; if a step is missing, returns the value reached so far, as PHP does."""
     for step in steps:
         inner = None
         if isinstance(value, dict):

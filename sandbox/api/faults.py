@@ -1,4 +1,4 @@
-"""Faults that tests and the demo switch on: what goes wrong, when, for whom and how often."""
+"""Defines the faults that tests and the demo switch on: kind, method, moment, count."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from urllib.parse import quote
 
-from sandbox.api import answers
+from sandbox.api import envelopes
 from sandbox.api.altering import Alter, altered
 from sandbox.api.registry import RestError
 from sandbox.wire.http import Request, Response, html_response, redirect
 
 CLOUD_LIMIT_SECONDS = 60.0  # the cloud ends a request that takes longer
-HOLD_SECONDS = 20.0  # a held call goes on by itself after this, so that no test hangs on it
+HOLD_SECONDS = 20.0  # a held call continues by itself after this, so that no test hangs
 
 
 class Kind(StrEnum):
-    DELAY = "delay"  # `seconds` more than usual
+    DELAY = "delay"  # wait `seconds` first
     HOLD = "hold"  # until the test sets `release`
-    DROP = "drop"  # the connection is cut without an answer
-    CUT = "cut"  # carried out, but the connection is cut after `seconds`, as the cloud does at 60
+    DROP = "drop"  # cut the connection, send no response
+    CUT = "cut"  # run the method, cut the connection after `seconds`, as the cloud does at 60
     STATUS500 = "status500"
     HTML502 = "html502"
     QUERY_LIMIT = "query_limit"
@@ -29,14 +29,14 @@ class Kind(StrEnum):
     EXPIRED_TOKEN = "expired_token"
     REDIRECT = "redirect"  # 302 to the same path at `url`
     BROKEN_JSON = "broken_json"
-    ALTER = "alter"  # carried out, and `alter` says what is sent in place of the answer
-    TRUE_WITHOUT_PAYMENT = "true_without_payment"  # the method answers true and does nothing
+    ALTER = "alter"  # run the method, send what `alter` makes of the response
+    TRUE_WITHOUT_PAYMENT = "true_without_payment"  # return true, do nothing
 
 
-# Kinds that need no more than their name: those that a command line or a dice can choose.
+# Kinds that need no other argument, for the command line and for random choice.
 PLAIN_KINDS = tuple(kind for kind in Kind if kind is not Kind.ALTER)
 
-# Kinds that go together with any other in one request.
+# Kinds that leave the response to another fault on the same request.
 _LEAVES_ANSWER = frozenset({Kind.DELAY, Kind.HOLD, Kind.TRUE_WITHOUT_PAYMENT})
 
 BEFORE, AFTER = "before", "after"
@@ -57,14 +57,12 @@ _CUT_OFF = b'{"result":{"tas'
 
 @dataclass(eq=False)
 class Fault:
-    """One fault. It strikes the HTTP request whose method, or any command of its batch, is `method`
-    (None: every call; "oauth.token" and "app.info" are the OAuth server's), `times` requests long.
-    """
+    """One fault. It hits the next `times` HTTP requests that call `method`, alone or in a batch."""
 
     kind: str
-    method: str | None = None
+    method: str | None = None  # None: every call. The OAuth server's: "oauth.token", "app.info"
     when: str = BEFORE  # before or after the effect
-    times: int | None = 1  # None: until it is taken away
+    times: int | None = 1  # None: until it is removed
     seconds: float = CLOUD_LIMIT_SECONDS
     user_id: int | None = None
     host: str | None = None
@@ -81,11 +79,11 @@ class Fault:
         if self.kind in (Kind.CUT, Kind.ALTER):
             self.when = AFTER
         if self.kind == Kind.ALTER and (self.alter is None or self.method is None):
-            raise ValueError(f"{self.kind} needs a method, and what becomes of its answer")
+            raise ValueError(f"{self.kind} needs a method, and `alter` for its response")
         if self.kind == Kind.TRUE_WITHOUT_PAYMENT:
             self.when = BEFORE
             if self.method is None:
-                raise ValueError(f"{self.kind} needs the method that is to answer true")
+                raise ValueError(f"{self.kind} needs the method that returns true")
 
     def strikes(self, methods: Iterable[str], user_id: int | None, host: str) -> bool:
         if self.times is not None and self.hits >= self.times:
@@ -105,9 +103,9 @@ class Fault:
     def answer(
         self, request: Request, carried_out: Response | None, pause: Callable[[float], None]
     ) -> Response | None:
-        """The answer in place of the usual one (None: the usual one stands), however long it takes.
+        """Waits if the kind says so, then returns the response to send; None to send the real one.
 
-        `carried_out` is the usual answer where the effect has happened already.
+        `carried_out` is the real response if the method has run already.
         """
         self.announce()
         if self.kind == Kind.HOLD:
@@ -117,7 +115,7 @@ class Fault:
         if self.kind in (Kind.DROP, Kind.CUT):
             return Response(close=True)
         if refusal := _REFUSALS.get(Kind(self.kind)):
-            return answers.refusal(refusal)
+            return envelopes.refusal(refusal)
         if self.kind == Kind.HTML502:
             return html_response(_BAD_GATEWAY, 502)
         if self.kind == Kind.REDIRECT:
@@ -125,14 +123,14 @@ class Fault:
         if self.kind == Kind.ALTER and carried_out and self.method and self.alter:
             return altered(request, carried_out, self.method, self.alter)
         if self.kind == Kind.BROKEN_JSON:
-            usual = carried_out or answers.success({})
-            body = usual.body[: len(usual.body) // 2] if carried_out else _CUT_OFF
-            return Response(200, body, usual.headers)
+            real = carried_out or envelopes.success({})
+            body = real.body[: len(real.body) // 2] if carried_out else _CUT_OFF
+            return Response(200, body, real.headers)
         return None
 
 
 class Faults:
-    """The faults that are switched on, in the order in which they were added."""
+    """The active faults, in the order in which they were added."""
 
     def __init__(self) -> None:
         self._faults: list[Fault] = []
@@ -144,21 +142,21 @@ class Faults:
         return fault
 
     def clear(self) -> None:
-        """Take all faults away; what one of them holds goes on."""
+        """Removes all faults; a call that one of them holds continues."""
         with self._lock:
             cleared, self._faults = self._faults, []
         for fault in cleared:
             fault.release.set()
 
     def waiting(self) -> list[Fault]:
-        """The faults that have strikes left."""
+        """Returns the faults that have not hit all their requests yet."""
         with self._lock:
             return [f for f in self._faults if f.times is None or f.hits < f.times]
 
     def striking(self, methods: tuple[str, ...], user_id: int | None, host: str) -> list[Fault]:
-        """The faults that strike this request; each has one strike less afterwards.
+        """Returns the faults that hit this request and counts the hit on each.
 
-        Of those that answer, the first alone: the next one is for the next request.
+        Of those that replace the response, only the first hits; the next waits for another request.
         """
         struck: list[Fault] = []
         with self._lock:

@@ -1,4 +1,4 @@
-"""The leaky bucket: how many requests a portal takes from one address in a stretch of time."""
+"""Limits requests by a leaky bucket for each portal and source address."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ class _Bucket:
 
 @dataclass
 class Buckets:
-    """One bucket a portal and source address, whatever the application; filled by each request."""
+    """One bucket for each portal and source address; all applications share it."""
 
     _buckets: dict[tuple[str, str], _Bucket] = field(default_factory=dict)
 
     def admit(self, portal: Portal, request: Request, now: float) -> None:
-        """Count the request, or raise QUERY_LIMIT_EXCEEDED: turned away, not carried out."""
+        """Counts the request. Raises RestError QUERY_LIMIT_EXCEEDED if the bucket is full."""
         bucket = self._buckets.setdefault((portal.member_id, request.address), _Bucket(seen=now))
         drained = (now - bucket.seen) * portal.bucket_drain
         bucket.level, bucket.seen = max(0.0, bucket.level - drained), now

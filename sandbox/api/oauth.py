@@ -1,6 +1,6 @@
-"""The OAuth server: tokens for codes and refresh tokens, `app.info`; and the portal's door to it.
+"""Serves the OAuth server (tokens, `app.info`) and the portal's authorization page.
 
-Its answers are plain JSON without `time`, and not all of its errors have an HTTP error status.
+Its responses are plain JSON without `time`; some of its errors have HTTP status 200.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
-from sandbox.api import answers
+from sandbox.api import envelopes
 from sandbox.api.access import token_of
 from sandbox.api.registry import RestError
 from sandbox.wire.http import Request, Response, html_response, json_response, redirect
@@ -35,25 +35,25 @@ _TOKEN_LIKE = re.compile(r"[0-9a-z]{32,}")
 
 
 def token(world: World, request: Request) -> Response:
-    """A new pair for a code or a refresh token; each of them is good for one use."""
+    """Returns a new pair of tokens for a code or a refresh token; either works once."""
     try:
         return json_response(_grant(world, request.params))
     except RestError as error:
-        return json_response(answers.envelope_of(error), error.status)
+        return json_response(envelopes.envelope_of(error), error.status)
 
 
 def app_info(sandbox: State, request: Request) -> Response:
-    """Which application, portal and person a token belongs to: the one trusted source of that."""
+    """Returns a token's application, portal and person; no other source of these is trusted."""
     started = sandbox.world.now()
     try:
         info = _info(sandbox.world, token_of(sandbox, request))
     except RestError as error:
-        return answers.refusal(error)
-    return answers.success(answers.with_time(sandbox.world, info, started))
+        return envelopes.refusal(error)
+    return envelopes.success(envelopes.with_time(sandbox.world, info, started))
 
 
 def peek(sandbox: State, request: Request) -> tuple[int | None, str, str]:
-    """Person, application and portal of the token in the request, good or not."""
+    """Returns user id, client id and member id of the request's token, valid or not."""
     found = sandbox.world.tokens.get(token_of(sandbox, request))
     if found is None:
         return None, "", ""
@@ -61,10 +61,10 @@ def peek(sandbox: State, request: Request) -> tuple[int | None, str, str]:
 
 
 def authorize(world: World, portal: Portal, request: Request) -> Response:
-    """Send the person back to the application with a code.
+    """Redirects the person back to the application with a code.
 
-    Whoever is logged in to the portal is named by the cookie `user`, or by `as` in the query. What
-    cannot be authorized is told on the portal's own page, never to the application.
+    The cookie `user`, or `as` in the query, is the id of the person logged in. A refusal appears on
+    the portal's own page; the application does not learn of it.
     """
     client_id = str(request.params.get("client_id", ""))
     installation = portal.installations.get(client_id)
@@ -155,7 +155,7 @@ def _spend_refresh(world: World, application: Application, refresh: str) -> Toke
 
 
 def _present(world: World, chain: Token) -> Installation:
-    """The installation the chain belongs to, if it is there and paid for."""
+    """Returns the token's installation. Raises RestError if it is removed or not paid for."""
     portal = world.portals[chain.member_id]
     installation = portal.installations.get(chain.client_id)
     if installation is None:
@@ -168,7 +168,7 @@ def _present(world: World, chain: Token) -> Installation:
 
 
 def _check_removed(world: World, portal: Portal, installation: Installation) -> None:
-    """Refuse what belongs to a removed application, in the way that `portal.removed_oauth` says."""
+    """Raises the RestError that `portal.removed_oauth` chooses for a removed application."""
     behind_until = installation.removed_at + REMOVAL_LAG_SECONDS
     match portal.removed_oauth:
         case RemovedOAuth.STILL_INSTALLED if world.now() < behind_until:

@@ -1,4 +1,4 @@
-"""What a REST method is to the sandbox: a function of a Call, registered under its name."""
+"""Registers REST methods: functions of a Call, under their lower-case names."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PAGE = 50
 
 @dataclass
 class Call:
-    """One method call, after authentication. `params` are as PHP would see them: str, int, float,
+    """One method call, after authentication. `params` are as PHP sees them: str, int, float,
     bool, None, dict or list, keys as sent."""
 
     world: World
@@ -27,7 +27,7 @@ class Call:
 
 
 class RestError(Exception):
-    """An error answer. `code` stays a number where the server sends a number."""
+    """An error reply. `code` is a number if the server sends a number."""
 
     def __init__(
         self, code: str | int, description: str, status: int = 400, **extra: object
@@ -41,7 +41,7 @@ class RestError(Exception):
 
 @dataclass
 class Listed:
-    """A list answer: `total` and `next` stand beside `result`, not inside it."""
+    """The result of a list method: `total` and `next` go beside `result`, not inside it."""
 
     result: Any
     total: int | None = None
@@ -51,7 +51,7 @@ class Listed:
 @dataclass(frozen=True)
 class Method:
     name: str
-    scope: str | None  # None: any token will do
+    scope: str | None  # None: every token may call it
     run: Callable[[Call], Any]
     in_batch: bool = field(default=True)
 
@@ -62,7 +62,7 @@ METHODS: dict[str, Method] = {}
 def method(
     name: str, scope: str | None = None, *, in_batch: bool = True
 ) -> Callable[[Callable[[Call], Any]], Callable[[Call], Any]]:
-    """Register a function under a REST method's lower-case name."""
+    """Registers the decorated function under a REST method's lower-case name."""
 
     def register(run: Callable[[Call], Any]) -> Callable[[Call], Any]:
         METHODS[name] = Method(name, scope, run, in_batch)

@@ -1,6 +1,6 @@
-"""A portal's REST address: find the method, let the caller in, run it, answer.
+"""Serves a portal's REST address: finds the method, authenticates the caller, runs it.
 
-The order of the checks is the server's: an unknown method is told before anybody asks for a token.
+The checks run in the server's order: an unknown method is refused before the token is checked.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sandbox.api import answers, batch
+from sandbox.api import batch, envelopes
 from sandbox.api.access import TOKEN_PARAMETERS, Caller, WebhookKey, authenticate, token_of
 from sandbox.api.registry import METHODS, Call, Method, RestError
 from sandbox.wire.http import Request, Response
@@ -28,7 +28,7 @@ _UNKNOWN_METHOD = RestError("ERROR_METHOD_NOT_FOUND", "Method not found!", 404)
 
 @dataclass(frozen=True)
 class Asked:
-    """What a request to the REST address asks for, before any check."""
+    """A request to the REST address, parsed but not checked."""
 
     method: str  # in lower case
     key: WebhookKey | None
@@ -54,7 +54,7 @@ def asked(request: Request) -> Asked:
 
 
 def peek(sandbox: State, portal: Portal, request: Request) -> tuple[int | None, str]:
-    """Whose credentials these are (person, application), good or not: for the log and faults."""
+    """Returns the user id and client id of the credentials, valid or not, for log and faults."""
     key = asked(request).key
     if key is not None:
         return key.user_id, ""
@@ -67,7 +67,7 @@ def peek(sandbox: State, portal: Portal, request: Request) -> tuple[int | None, 
 def answer(
     sandbox: State, portal: Portal, request: Request, *, skipped: frozenset[str] = frozenset()
 ) -> Response:
-    """One answer. The methods in `skipped` answer `true` and do nothing."""
+    """Returns the response. The methods in `skipped` return `true` and do nothing."""
     with in_zone(portal.zone):
         return _answer(sandbox, portal, request, skipped)
 
@@ -87,13 +87,13 @@ def _answer(sandbox: State, portal: Portal, request: Request, skipped: frozenset
         else:
             outcome = work.run(_find(question.method), question.params)
     except RestError as error:
-        return answers.refusal(error)
-    return answers.success(answers.with_time(sandbox.world, outcome, started))
+        return envelopes.refusal(error)
+    return envelopes.success(envelopes.with_time(sandbox.world, outcome, started))
 
 
 @dataclass(frozen=True)
 class _Work:
-    """What the commands of one request share."""
+    """Runs the methods of one request: its caller, portal and skipped methods are shared."""
 
     sandbox: State
     portal: Portal
@@ -116,7 +116,7 @@ class _Work:
         return method.run(call)
 
     def command(self, name: str, params: dict[str, Any]) -> dict[str, Any]:
-        """The envelope of one command of a batch."""
+        """Runs one command of a batch and returns its envelope."""
         started = self.sandbox.world.now()
         try:
             method = _find(name)
@@ -128,8 +128,8 @@ class _Work:
             params = {k: v for k, v in params.items() if k not in TOKEN_PARAMETERS}
             outcome = self.run(method, params)
         except RestError as error:
-            return answers.envelope_of(error)
-        return answers.with_time(self.sandbox.world, outcome, started)
+            return envelopes.envelope_of(error)
+        return envelopes.with_time(self.sandbox.world, outcome, started)
 
 
 def _find(name: str) -> Method:

@@ -1,4 +1,4 @@
-"""What happens to a payment when it is paid, unpaid, changed or deleted, whoever asks for it.
+"""Pays, unpays, adds and deletes payments, for all REST methods that do.
 
 Documented under https://apidocs.bitrix24.com/api-reference/sale/payment/ ; the effects follow
 `sale/lib/payment.php` and `sale/lib/paymentcollection.php` of the server.
@@ -25,17 +25,16 @@ def payments_of_order(portal: Portal, order: Order) -> list[Payment]:
 
 
 def is_order_paid(order: Order, payments: list[Payment]) -> bool:
-    """The order's own flag, spelled `payed`: enough was paid, and something was."""
+    """Returns the order's own flag, spelled `payed` in REST: its payments cover its price."""
     paid = [payment.sum for payment in payments if payment.paid]
     return bool(paid) and sum(paid, Decimal(0)) >= order.price
 
 
 def set_paid(call: Call, payment: Payment, paid: bool) -> None:
-    """Change PAID and what hangs on it; an equal value changes nothing.
+    """Sets PAID and the fields that depend on it; an equal value changes nothing.
 
-    Raises RestError where the server refuses: the order is cancelled, or the buyer's internal
-    account, which nobody here has filled, cannot cover it. Unpaying leaves date and person as
-    they are, as the server does.
+    Raises RestError if the order is cancelled or the pay system is the buyer's internal account,
+    which is always empty here. Unpaying keeps date and person, as the server does.
     """
     order = call.portal.orders[payment.order_id]
     if payment.paid is paid:
@@ -55,13 +54,13 @@ def set_paid(call: Call, payment: Payment, paid: bool) -> None:
 
 
 def check_saves(portal: Portal) -> None:
-    """Raise the error of a save that fails, before anything is changed."""
+    """Raises RestError if the portal's saves fail; called before any change."""
     if portal.payment_save_fails:
         raise RestError(0, "The payment could not be saved")
 
 
 def announce_saved(call: Call, payment: Payment, *, order_changed: bool) -> None:
-    """Queue the events of a saved payment: on every save, there is none for "paid"."""
+    """Queues the events of a saved payment. Bitrix24 has no event for "paid"."""
     order = call.portal.orders[payment.order_id]
     _queue(call, "ONPAYMENTENTITYSAVED", {"ID": payment.id})
     if order_changed:
@@ -89,7 +88,7 @@ def add_payment(
 
 
 def delete_payment(call: Call, payment: Payment) -> None:
-    """Raises RestError for a paid payment."""
+    """Deletes the payment and queues its event. Raises RestError for a paid payment."""
     if payment.paid:
         raise RestError("SALE_PAYMENT_DELETE_EXIST_PAID", "The payment has been paid.")
     check_saves(call.portal)

@@ -1,4 +1,4 @@
-"""Holds what one sandbox knows: its world, its faults, its limits and the log of its calls."""
+"""Holds the state of one sandbox: world, faults, limits, log of calls."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class State:
         self.log: list[LoggedCall] = []
         self.faults = Faults()
         self.buckets = Buckets()
-        # A server reads the Bearer header first, the documentation knows only `auth`: play either.
+        # The server reads the Bearer header first; the documentation has only `auth`: play either.
         self.ignore_bearer = False
         self.ignore_auth_param = False
         self.closing = threading.Event()

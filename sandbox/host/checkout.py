@@ -1,7 +1,7 @@
-"""What the portal does when a buyer pays by a handler in checkout mode: it asks the provider.
+"""Pays by a handler in checkout mode: asks the provider for a page to send the buyer to.
 
 `sale/lib/paysystem/resthandler.php`: BX_SYSTEM_PARAMS and the handler's fields are posted to its
-ACTION_URI as a form; the answer is JSON with PAYMENT_URL and PAYMENT_ID, or PAYMENT_ERRORS.
+ACTION_URI as a form; the reply is JSON with PAYMENT_URL and PAYMENT_ID, or PAYMENT_ERRORS.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from sandbox.wire.loose import mapping, to_text
 from sandbox.world.events import form_body, is_loopback
 from sandbox.world.world import Payment, Portal
 
-PROVIDER_SECONDS = 20  # a provider that answers later has lost its buyer
-# The portal's own words where a provider answers nothing that it understands.
+PROVIDER_SECONDS = 20  # timeout for the provider
+# The portal's own text for a reply that it cannot parse.
 FAILED = "Error registering order in payment system"
 
 
 def request_fields(portal: Portal, payment: Payment) -> tuple[str, dict[str, Any]] | None:
-    """The provider's address and what is posted there; None for what has no checkout."""
+    """Returns the provider's address and the fields to POST; None if there is no checkout."""
     system = portal.pay_systems.get(payment.pay_system_id)
     handler = handler_of(portal, system.action_file) if system else None
     checkout = mapping(handler.settings.get("CHECKOUT_DATA")) if handler else {}
@@ -49,9 +49,9 @@ def request_fields(portal: Portal, payment: Payment) -> tuple[str, dict[str, Any
 
 
 def ask_provider(address: str, fields: dict[str, Any]) -> tuple[str, list[str]]:
-    """The page to send the buyer to, or what went wrong; only providers on this machine are asked.
+    """Returns the page for the buyer and the error messages; calls only this machine.
 
-    Takes no lock: the provider may ask the portal something before it answers.
+    The caller must not hold the lock: the provider may call the portal before it replies.
     """
     parts = urlsplit(address)
     if parts.scheme != "http" or not is_loopback(parts.hostname or ""):

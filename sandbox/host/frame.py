@@ -1,7 +1,6 @@
-"""The hidden form that is POSTed into the application's frame, and the frame itself.
+"""Renders the application's frame and the hidden form that is POSTed into it.
 
-The fields and their names are those of the portal's own template; the frame has no `sandbox`
-attribute there either.
+The fields have the names of the portal's own template. Its frame has no `sandbox` attribute either.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from sandbox.host.visit import Layout, Visit
 from sandbox.world.world import ACCESS_TOKEN_SECONDS, Application, Installation, Token
 
 DEFAULT = "DEFAULT"
-# In a slider the frame has the slider's size; a tab does not rename the card around it.
+# A frame in a slider has the slider's size; a tab may not rename the card around it.
 DENIED_IN_SLIDER = ("resizeWindow",)
 DENIED_IN_PLACEMENT = ("setTitle",)
 DENIED_IN_PLACEMENT_BEFORE = ("setTitle", "setScroll", "reloadWindow")
@@ -32,7 +31,7 @@ def application_path(installation: Installation) -> str:
 
 
 def present(visit: Visit, application: Application) -> Installation | None:
-    """The application's installation on this portal, finished or not."""
+    """Returns the application's installation on this portal, finished or not, or None."""
     installation = visit.portal.installations.get(application.client_id)
     return None if installation is None or installation.removed else installation
 
@@ -51,7 +50,7 @@ def app_frame(
     options: dict[str, str] | None = None,
     installing: bool = False,
 ) -> Html:
-    """A new rendering: new APP_SID, new chain of tokens for the person who looks."""
+    """Renders a frame with a new APP_SID and new tokens of the visitor."""
     world = visit.sandbox.world
     token = world.issue(installation.client_id, visit.portal.member_id, visit.user.id)
     layout = Layout(
@@ -79,7 +78,7 @@ def app_frame(
 
 
 def opening_fields(visit: Visit, layout: Layout) -> dict[str, str]:
-    """The body of the POST. Older portals send no endpoint, application token or scope."""
+    """Returns the fields to POST. Older portals send no endpoint, application token or scope."""
     world, installation = visit.sandbox.world, layout.installation
     fields = {
         "AUTH_ID": layout.token.access,
@@ -133,7 +132,7 @@ def _protocol(visit: Visit) -> int:
 
 
 def _for_script(visit: Visit, layout: Layout, url: str) -> dict[str, Any]:
-    """What parent.js has to know to answer the frame."""
+    """Returns the data that parent.js needs to reply to the frame."""
     memory, installation = visit.memory, layout.installation
     app = (visit.portal.member_id, installation.client_id)
     person = (*app, visit.user.id)
@@ -163,5 +162,5 @@ def _for_script(visit: Visit, layout: Layout, url: str) -> dict[str, Any]:
 
 
 def _php_json(options: dict[str, str]) -> str:
-    """As PHP's encoder writes it: no spaces, slashes escaped, ASCII only."""
+    """Encodes JSON as PHP does: no spaces, slashes escaped, ASCII only."""
     return json.dumps(options, separators=(",", ":")).replace("/", "\\/")

@@ -1,4 +1,4 @@
-"""Applications in the portal: the list with Install, and each one's own page in the left menu."""
+"""Renders the list of applications, with Install and Remove, and each application's page."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sandbox.wire.http import Response, redirect
 from sandbox.world.installing import begin_installation, uninstall
 from sandbox.world.world import Application, Installation
 
-# Parameters of the portal's own; the rest goes to the application.
+# Parameters for the portal itself; all others go to the application.
 _OWN_PARAMETERS = frozenset({"IFRAME", "IFRAME_TYPE", "install_finished", "from", "from_app", "_r"})
 
 
@@ -80,7 +80,7 @@ def _placement_options(visit: Visit) -> dict[str, str]:
 
 
 def _asked_for(visit: Visit) -> Application | None:
-    """The application that the form names, if this person may install and remove."""
+    """Returns the application in the form, or None if this person may not install and remove."""
     if not visit.user.is_admin:
         return None
     client_id = str(visit.request.form.get("client_id", ""))

@@ -1,4 +1,4 @@
-"""Addresses of the portal's own pages, and the BX24 script on the OAuth server's host."""
+"""Maps addresses to the portal's own pages, and serves the BX24 script."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _ASSETS = "/_host/assets/"
 _BUYERS_PAGE = re.compile(r"/pay/([0-9]{1,9})/")
 _NO_STORE = {"Cache-Control": "no-store"}
 _OUTSIDERS = {
-    Role.DISMISSED: "This account belongs to somebody who has left. It cannot sign in.",
+    Role.DISMISSED: "This person has left the company. Their account cannot sign in.",
     Role.EXTRANET: "People from outside the company cannot open the CRM and its applications.",
 }
 
@@ -31,7 +31,7 @@ Page = Callable[[Visit, re.Match[str]], Response]
 
 
 def respond(sandbox: State, portal: Portal, request: Request) -> Response | None:
-    """The page, or None where the portal has none at this address."""
+    """Returns the page, or None if the portal has no page at this address."""
     if request.path.startswith(_ASSETS):
         return static_file(request.path.removeprefix(_ASSETS))
     if found := _BUYERS_PAGE.fullmatch(request.path):
@@ -44,7 +44,7 @@ def respond(sandbox: State, portal: Portal, request: Request) -> Response | None
 
 
 def _buyers_page(sandbox: State, portal: Portal, payment_id: int) -> Response:
-    """Where a buyer ends up who pays: at the provider, or before its errors."""
+    """Redirects a buyer to the provider's page, or shows the provider's errors."""
     with sandbox.world.lock:
         payment = portal.payments.get(payment_id)
         asked = request_fields(portal, payment) if payment else None
@@ -57,7 +57,7 @@ def _buyers_page(sandbox: State, portal: Portal, payment_id: int) -> Response:
 
 
 def script(request: Request) -> Response:
-    """What Bitrix24 serves at api.bitrix24.com/api/v1/."""
+    """Returns the script that Bitrix24 serves at api.bitrix24.com/api/v1/."""
     return static_file("bx24.js") or html_response("", 404)
 
 

@@ -1,4 +1,4 @@
-"""The sandbox's own panel on the portal's pages: make the next payment go wrong, see the calls."""
+"""Renders the sandbox's panel: makes the next payment fail, lists the last calls."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from sandbox.wire.http import Response, json_response
 
 PAY_METHOD = "sale.paysystem.pay.payment"
 CALLS_SHOWN = 20
-DELAY_SECONDS = 5.0  # long enough to be seen, shorter than anybody's patience
+DELAY_SECONDS = 5.0  # long enough to notice, short enough to wait for
 
-# What a person at the demo may switch on; holding a call until released belongs to tests.
+# Faults for a person at the demo; only a test can release a held call.
 _OFFERED = {
     Kind.TRUE_WITHOUT_PAYMENT: "Answer true, pay nothing",
     Kind.DROP: "Cut the connection",
@@ -50,7 +50,7 @@ def panel_json(visit: Visit) -> Response:
 
 
 def arm(visit: Visit) -> Response:
-    """Let the next payment on this portal meet the chosen fault."""
+    """Makes the chosen fault hit the next payment on this portal."""
     form = visit.request.form
     kind, when = str(form.get("kind", "")), str(form.get("when", ""))
     if kind not in _OFFERED or when not in (BEFORE, AFTER):

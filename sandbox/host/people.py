@@ -1,4 +1,4 @@
-"""The first page of a portal: who am I?"""
+"""Renders a portal's first page: the choice of a person to sign in as."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def chooser(portal: Portal, request: Request, others: list[Portal]) -> Response:
 
 
 def sign_in(portal: Portal, request: Request) -> Response:
-    """Remember the choice in a cookie of the portal's own host."""
+    """Stores the choice in a cookie of the portal's own host."""
     number = str(request.form.get("user_id", ""))
     user = portal.users.get(int(number)) if number.isdecimal() else None
     if user is None:
@@ -59,6 +59,6 @@ def _person(user: User, *, chosen: bool) -> Html:
 
 
 def _inside(path: object) -> str:
-    """A path of this portal, whatever was asked for."""
+    """Returns the text if it is a path on this portal, else the list of deals."""
     text = str(path)
     return text if text.startswith("/") and not text.startswith(("//", "/\\")) else DEALS_PATH

@@ -16,7 +16,7 @@ Bound = tuple[Installation, dict[str, Any]]
 
 
 def bound_at(visit: Visit, code: str) -> list[Bound]:
-    """What finished installations that this person may use show at a place, the oldest first."""
+    """Returns the bindings at a placement that this person may use, the oldest first."""
     return [
         (installation, bound)
         for installation in visit.portal.installations.values()
@@ -27,7 +27,7 @@ def bound_at(visit: Visit, code: str) -> list[Bound]:
 
 
 def tabs_at(visit: Visit, code: str) -> dict[str, Bound]:
-    """By the name in the address."""
+    """Returns the tabs of a card by their name in the address."""
     return {f"rest_{place}": pair for place, pair in enumerate(bound_at(visit, code), start=1)}
 
 
@@ -46,7 +46,7 @@ def chosen_tab(visit: Visit) -> str:
 
 
 def frame_at(visit: Visit, at: Bound, *, code: str, item_id: int, path: str) -> Html:
-    """The application's frame, told on which item of which page it was opened."""
+    """Renders the application's frame, with the item's id and the page's path in its options."""
     installation, bound = at
     return app_frame(
         visit,
@@ -58,7 +58,7 @@ def frame_at(visit: Visit, at: Bound, *, code: str, item_id: int, path: str) -> 
 
 
 def row_menu(visit: Visit, type_id: int, item_id: int) -> Html:
-    """The menu of a row; no menu where no application has put anything into it."""
+    """Renders the menu of a row; empty if no application is bound there."""
     items = [
         render(
             "row_menu_item",
@@ -71,7 +71,7 @@ def row_menu(visit: Visit, type_id: int, item_id: int) -> Html:
 
 
 def menu_page(visit: Visit, type_id: int, place: int, item_id: int) -> Response:
-    """What an item of the menu opens, laid over the list."""
+    """Renders the page that a menu item opens in a slider over the list."""
     card_type = CARD_TYPES.get(type_id)
     found = bound_at(visit, card_type.list_menu) if card_type else []
     if card_type is None or place >= len(found):

@@ -1,4 +1,4 @@
-"""What parent.js asks of its own portal on behalf of a frame."""
+"""Handles the requests that parent.js makes for a frame."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sandbox.world.installing import finish_installation
 
 
 def answer(visit: Visit, sid: str, action: str) -> Response:
-    """JSON for the page. A frame of somebody else, or one long gone, is not found."""
+    """Returns JSON for the page; 404 for another person's frame or a forgotten one."""
     layout = visit.memory.layouts.get(sid)
     if layout is None or layout.user_id != visit.user.id or action not in _ACTIONS:
         return json_response({}, 404)
@@ -23,7 +23,7 @@ def answer(visit: Visit, sid: str, action: str) -> Response:
 
 
 def _refresh(visit: Visit, layout: Layout) -> dict[str, Any]:
-    """A new chain; empty where the person may not use the application any more."""
+    """Issues new tokens; returns {} if the person may no longer use the application."""
     installation = layout.installation
     if installation.removed or not may_use(visit, installation):
         return {}
@@ -42,7 +42,7 @@ def _launched(visit: Visit, layout: Layout) -> dict[str, Any]:
 
 
 def _installed(visit: Visit, layout: Layout) -> dict[str, Any]:
-    """Only whoever may install applications can end an installation."""
+    """Finishes the installation; only an administrator may."""
     if not visit.user.is_admin or layout.installation.removed:
         return {"result": False}
     if visit.request.form.get("value") == "N":

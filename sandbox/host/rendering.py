@@ -1,4 +1,4 @@
-"""Pages are files of HTML with $names in them; a value is escaped on its way in."""
+"""Renders HTML templates with $names in them, and escapes the values."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _CONTENT_TYPES = {".css": "text/css", ".js": "text/javascript"}
 
 
 class Html(str):
-    """Text that is HTML already, and is not escaped again."""
+    """Text that is already HTML, so `render` does not escape it."""
 
     __slots__ = ()
 
 
 def render(name: str, /, **values: object) -> Html:
-    """The template of that name, filled in. Every $name needs a value."""
+    """Fills in the template of that name. Raises KeyError for a $name without a value."""
     return Html(_template(name).substitute({key: _escaped(given) for key, given in values.items()}))
 
 
@@ -32,7 +32,7 @@ def join(parts: Iterable[Html]) -> Html:
 
 
 def embedded(data: object) -> Html:
-    """JSON for a script element of its own: nothing in it can end the element."""
+    """Encodes JSON for a script element; nothing in it can close the element."""
     return Html(json.dumps(data).replace("<", "\\u003c"))
 
 

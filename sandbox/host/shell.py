@@ -1,4 +1,4 @@
-"""The page around every page: left menu, who is signed in, the sandbox panel."""
+"""Renders the page around every page: left menu, signed-in person, sandbox panel."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ def page(visit: Visit, title: str, content: Html, *, status: int = 200) -> Respo
 
 
 def notice(visit: Visit, title: str, text: str, *, status: int) -> Response:
-    """The portal's own page where there is nothing else to show."""
+    """Renders a page with a title and one sentence."""
     return page(visit, title, render("notice", title=title, text=text), status=status)
 
 
 def bare_page(portal: Portal, title: str, content: Html, *, status: int = 200) -> Response:
-    """A page for nobody in particular: no menu, no panel."""
+    """Renders a page without menu and panel, for visitors who are not signed in."""
     return html_response(
         render(
             "shell",
@@ -99,7 +99,7 @@ def _link(address: str, text: str, current: str) -> Html:
 
 
 def _shown_installations(visit: Visit) -> list[Installation]:
-    """The applications that this person finds in the left menu."""
+    """Returns the installations in this person's left menu."""
     return [
         installation
         for installation in visit.portal.installations.values()

@@ -1,4 +1,4 @@
-"""Who is looking at which page of which portal, and what the portal remembers between pages."""
+"""Holds a visit (person, page, portal), and the frames that the portal remembers."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from sandbox.world.world import Installation, Portal, Token, User, World
 if TYPE_CHECKING:
     from sandbox.api.state import State
 
-# Renderings of the frame that the portal still answers for. A page left open longer than this many
-# others asks in vain, as it does on a portal whose session is over.
+# Frames that the portal remembers. Requests from an older one fail, as they do on a portal whose
+# session has expired.
 LAYOUTS_KEPT = 500
 
 
 @dataclass
 class Layout:
-    """One rendering of an application's frame; `sid` is what the frame calls APP_SID."""
+    """One rendering of an application's frame; `sid` is its APP_SID."""
 
     sid: str
     installation: Installation
@@ -32,7 +32,7 @@ class Layout:
 
 @dataclass
 class Memory:
-    """What the portal keeps about frames: open ones, options, who has launched what."""
+    """The portal's memory of frames: open ones, options, who has launched which application."""
 
     layouts: dict[str, Layout] = field(default_factory=dict)
     user_options: dict[tuple[str, str, int], dict[str, Any]] = field(default_factory=dict)
@@ -47,7 +47,7 @@ class Memory:
 
 @dataclass(frozen=True)
 class Visit:
-    """One request for a page by somebody who is signed in."""
+    """One request for a page by a signed-in person."""
 
     sandbox: State
     portal: Portal
@@ -71,7 +71,7 @@ def memory_of(world: World) -> Memory:
 
 
 def cookie_name(portal: Portal) -> str:
-    """Cookies know no ports, and the portals of the demo differ by nothing else."""
+    """Returns the cookie's name; cookies ignore ports, and the demo's portals share a host."""
     return f"sandbox_user_{portal.member_id}"
 
 

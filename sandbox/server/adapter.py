@@ -1,4 +1,4 @@
-"""The door for tests: a requests adapter that runs the sandbox inside the caller's thread."""
+"""A requests adapter for tests: runs the sandbox inside the caller's thread."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ from sandbox.server.wsgi import CONNECTION_KEY, PAUSE_KEY, ConnectionCut
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
-LONGEST_REAL_PAUSE = 0.25  # seconds; a longer delay that the client would sit out is cut to this
+LONGEST_REAL_PAUSE = 0.25  # seconds; a longer delay within the client's timeout is cut to this
 
 
 class SandboxAdapter(HTTPAdapter):
-    """Answers for the sandbox's hosts and fails for all others as an unreachable network does.
+    """Serves the sandbox's hosts; every other host fails like an unknown one.
 
-    A delay longer than the request's read timeout ends in ReadTimeout at once.
+    A delay longer than the request's read timeout raises ReadTimeout at once.
     """
 
     def __init__(self, sandbox: Sandbox) -> None:
         super().__init__()
         self.sandbox = sandbox
-        self.refused_hosts: list[str] = []  # hosts asked for that do not exist here
+        self.refused_hosts: list[str] = []  # requested hosts that do not exist here
         self.unreachable_hosts: set[str] = set()  # hosts of the sandbox that are down now
 
     def send(

@@ -1,4 +1,4 @@
-"""One WSGI application that answers for the OAuth server and for every portal, by Host header."""
+"""Serves the OAuth server and every portal, chosen by Host header, as one WSGI application."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from sandbox.api import answers, oauth, rest
-from sandbox.api import methods as methods  # importing it is what fills the registry of methods
+from sandbox.api import envelopes, oauth, rest
+from sandbox.api import methods as methods  # the import fills the registry of methods
 from sandbox.api.access import token_places
 from sandbox.api.faults import AFTER, BEFORE, Fault, Kind
 from sandbox.api.log import LoggedCall
@@ -28,7 +28,7 @@ _SCRIPT_PREFIX = "/api/v1/"
 
 @dataclass(frozen=True)
 class _Target:
-    """A request to an address that faults and the log know."""
+    """A request that faults may hit and the log records."""
 
     method: str
     commands: tuple[str, ...]
@@ -46,7 +46,7 @@ class Sandbox(State):
     """Answers requests to the OAuth server and to the portals."""
 
     def wsgi(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Raises wsgi.ConnectionCut where the door is to cut the connection."""
+        """Raises wsgi.ConnectionCut if a fault cuts the connection."""
         response = self.respond(wsgi.request_of(environ), environ.get(PAUSE_KEY, self._pause))
         return wsgi.send(response, environ, start_response)
 
@@ -89,7 +89,7 @@ class Sandbox(State):
 
     def _rest(self, portal: Portal, request: Request, pause: Pause) -> Response:
         if request.method == "OPTIONS":
-            return answers.preflight()
+            return envelopes.preflight()
         question = rest.asked(request)
         with self.world.lock:
             user_id, client_id = rest.peek(self, portal, request)
@@ -104,9 +104,9 @@ class Sandbox(State):
         return self._carry_out(target, request, pause)
 
     def _carry_out(self, target: _Target, request: Request, pause: Pause) -> Response:
-        """Answer with whatever faults strike before and after the effect, and log it.
+        """Runs the request, with the faults that hit it before and after, and logs it.
 
-        The lock is held for the effect alone, never while a fault lets the request wait.
+        Holds the lock only while the request runs, never while a fault delays it.
         """
         struck = self.faults.striking(target.methods, target.user_id, request.host)
         response: Response | None = None
@@ -158,7 +158,7 @@ def _strike(
 
 
 def _skipped(struck: list[Fault]) -> frozenset[str]:
-    """Methods that answer `true` this time, without doing anything."""
+    """Returns the methods that return `true` this time and do nothing."""
     return frozenset(
         fault.method.lower()
         for fault in struck

@@ -1,4 +1,4 @@
-"""The control door of the OAuth port: what the demo and `make smoke` read and switch."""
+"""Serves the control addresses of the OAuth port, for the demo, `make smoke` and the bench."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from sandbox.api.state import State
 
 PREFIX = "/_sandbox/"
-# What a fault may be told from outside; `on_hit` and `release` belong to tests in the process.
+# The fields of a fault that a request may set; `on_hit` and `release` are for tests in-process.
 _FAULT_FIELDS = ("kind", "method", "when", "times", "seconds", "user_id", "host", "url")
 
 
 def respond(sandbox: State, request: Request) -> Response:
-    """`log`, `faults`, `payment`, `advance`, `bucket` and `removal`; everything here is JSON."""
+    """Serves `log`, `faults`, `payment`, `advance`, `bucket` and `removal`, all as JSON."""
     asked = (request.method, request.path.removeprefix(PREFIX).rstrip("/"))
     match asked:
         case ("GET", "log"):
@@ -40,7 +40,7 @@ def respond(sandbox: State, request: Request) -> Response:
             return _bucket(sandbox, request)
         case ("POST", "removal"):
             return _removal(sandbox, request)
-    return _refused("no such control", 404)
+    return _refused("unknown control address", 404)
 
 
 def _log(sandbox: State, request: Request) -> Response:
@@ -65,7 +65,7 @@ def _add_fault(sandbox: State, request: Request) -> Response:
 
 
 def _read(name: str, value: Any) -> Any:
-    """The value in the field's own type; a form brings nothing but text."""
+    """Converts a form's text to the field's type."""
     if value is None:
         return None
     if name in ("times", "user_id"):
@@ -109,7 +109,7 @@ def _advance(sandbox: State, request: Request) -> Response:
 
 
 def _bucket(sandbox: State, request: Request) -> Response:
-    """How many requests every portal takes at once, for many people in few seconds."""
+    """Sets how many requests every portal accepts at once."""
     size = str(request.params.get("size", ""))
     if not size.isdigit():
         return _refused("size is a number of requests")
@@ -120,7 +120,7 @@ def _bucket(sandbox: State, request: Request) -> Response:
 
 
 def _removal(sandbox: State, request: Request) -> Response:
-    """What a portal, and the OAuth server about it, answer once an application is removed."""
+    """Sets the replies of a portal and of the OAuth server after an application is removed."""
     try:
         rest = RemovedRest(str(request.params.get("rest", RemovedRest.APPLICATION_NOT_FOUND)))
         oauth = RemovedOAuth(str(request.params.get("oauth", RemovedOAuth.NOT_INSTALLED)))

@@ -1,4 +1,4 @@
-"""The door for people and processes: the sandbox on ports, over HTTP/1.1 with kept connections."""
+"""Serves the sandbox on TCP ports, over HTTP/1.1 with kept-alive connections."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 LOOPBACK = "127.0.0.1"
-THREADS = 12  # a port: calls that a fault holds back each take one
-KEPT_CONNECTIONS = 500  # a port; cheroot's own limit of 10 would close an app's pool
-IDLE_SECONDS = 75  # how long a kept connection may say nothing, as nginx has it
-LOOK_AROUND_SECONDS = 0.05  # how soon a port notices that it is to stop
+THREADS = 12  # for each port; a call that a fault holds occupies one
+KEPT_CONNECTIONS = 500  # for each port; cheroot's default of 10 would close an app's pool
+IDLE_SECONDS = 75  # after which an idle connection is closed; nginx's default
+POLL_SECONDS = 0.05  # how soon a port notices that it should stop
 STOP_SECONDS = 5
 
 _numbers = itertools.count(1)
@@ -36,14 +36,14 @@ class _Connection(HTTPConnection):
 
 
 class _Gateway(Gateway_10):
-    """Names the connection to the application, and cuts it where a fault says so."""
+    """Passes the connection's number to the application; cuts the connection if a fault says so."""
 
     def respond(self) -> None:
         self.env[CONNECTION_KEY] = self.req.conn.number
         try:
             super().respond()
         except ConnectionCut:
-            # Nothing is written, and the worker closes the socket on its way out.
+            # Write nothing; the worker then closes the socket.
             self.req.sent_headers = True
             self.req.close_connection = True
 
@@ -54,15 +54,15 @@ class _Server(Server):
         try:
             socket_.bind(bind_addr)
         except OSError:
-            socket_.close()  # cheroot forgets it
+            socket_.close()  # cheroot leaves it open
             raise
         return socket_
 
 
-class Doors:
-    """Ports that are bound at once, so that their numbers are known, and served later.
+class PortServers:
+    """Servers whose ports are bound at once, so that their numbers are known, and served later.
 
-    With `tls` the ports speak HTTPS only.
+    With `tls` the ports speak HTTPS only. Raises OSError if a port is taken.
     """
 
     def __init__(
@@ -85,11 +85,11 @@ class Doors:
 
     @property
     def ports(self) -> tuple[int, ...]:
-        """The numbers of the ports; where 0 was asked for, the one that was free."""
+        """The port numbers; for a port of 0, the free one that was chosen."""
         return tuple(server.bind_addr[1] for server in self._servers)
 
     def open(self, sandbox: Sandbox) -> None:
-        """Let the sandbox answer. Requests that came before wait in the ports' queues."""
+        """Starts serving. Requests that came before wait in the ports' queues."""
         self._sandbox = sandbox
         sandbox.closing.clear()
         for server in self._servers:
@@ -98,7 +98,7 @@ class Doors:
             self._threads.append(thread)
 
     def close(self) -> None:
-        """Stop serving: what faults hold back goes on, and every socket is closed."""
+        """Stops serving: releases the calls that faults hold, and closes every socket."""
         if self._sandbox is not None:
             self._sandbox.closing.set()
             self._sandbox.faults.clear()
@@ -119,22 +119,22 @@ class Doors:
         server.gateway = _Gateway
         server.ConnectionClass = _Connection
         server.keep_alive_conn_limit = KEPT_CONNECTIONS
-        server.expiration_interval = LOOK_AROUND_SECONDS
+        server.expiration_interval = POLL_SECONDS
         server.ssl_adapter = tls
         server.prepare()
         return server
 
     def _answer(self, environ: WSGIEnvironment, start_response: StartResponse) -> Any:
         if self._sandbox is None:
-            raise RuntimeError("the doors are not open yet")
+            raise RuntimeError("open() was not called yet")
         return self._sandbox.wsgi(environ, start_response)
 
 
 @contextmanager
-def running(sandbox: Sandbox, doors: Doors) -> Iterator[None]:
-    """Serve for the length of a test or of a program."""
+def running(sandbox: Sandbox, servers: PortServers) -> Iterator[None]:
+    """Serves until the block ends."""
     try:
-        doors.open(sandbox)
+        servers.open(sandbox)
         yield
     finally:
-        doors.close()
+        servers.close()

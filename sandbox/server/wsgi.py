@@ -1,4 +1,4 @@
-"""Between WSGI and the sandbox's own Request and Response, and what a door adds to the environ."""
+"""Converts between WSGI and the sandbox's own Request and Response."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from sandbox.wire.http import Request, Response
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
-# How the door lets a request wait: it may raise instead, where the client would not wait so long.
+# Delays a request; the adapter raises instead if the client's timeout is shorter.
 Pause = Callable[[float], None]
 PAUSE_KEY, CONNECTION_KEY = "sandbox.pause", "sandbox.connection"
 
 
 class ConnectionCut(Exception):
-    """The door must end the connection without an answer."""
+    """The server must end the connection without a response."""
 
 
 def request_of(environ: WSGIEnvironment) -> Request:

@@ -1,4 +1,4 @@
-"""The app as a process of its own: gunicorn, a fresh database, settings by environment."""
+"""Runs the app in its own process: gunicorn, a new database, settings by environment."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from sandbox.world.seed import OUR_CLIENT_ID, OUR_SECRET
 ROOT = Path(__file__).resolve().parent.parent.parent
 VAR = ROOT / "var"
 STATIC_BUILT = ROOT / "static_built"
-# New at each start, as the portals are: those that it would remember are gone.
+# Deleted at each start: the portals in it exist no longer.
 DATABASE = "db.sqlite3"
 _DATABASE_FILES = (DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm")
-# As the README starts it, but for a process less.
+# As in the README, with one process fewer.
 WORKERS, THREADS, CONNECTIONS = 2, 16, 24
-START_SECONDS = 30  # how long the app may take until it answers
+START_SECONDS = 30  # timeout for the app's first response
 STOP_SECONDS = 5
-GRACE_SECONDS = 3  # for requests on their way, when the app is to stop
+GRACE_SECONDS = 3  # for running requests when the app stops
 TAIL_LINES = 30  # enough for a traceback
 _POLL_SECONDS = 0.1
 _OK = 200
@@ -46,7 +46,7 @@ class App:
     url: str
     log: Path
     process: subprocess.Popen[bytes]
-    # With which its own commands run beside it.
+    # The environment for its management commands.
     environment: Mapping[str, str] = field(repr=False)
 
     @property
@@ -62,10 +62,9 @@ class App:
 def running_app(
     listener: socket.socket, *, oauth_url: str, folder: Path, workers: int = WORKERS
 ) -> Iterator[App]:
-    """Migrate, collect static files, serve on `listener` and wait for /healthz/.
+    """Migrates, collects static files, serves on `listener` and waits for /healthz/.
 
-    The database and the log are in `folder`. Raises AppFailed. The process is ended with the block,
-    whatever ends it.
+    The database and the log are in `folder`. The process ends with the block. Raises AppFailed.
     """
     port = listener.getsockname()[1]
     VAR.mkdir(exist_ok=True)
@@ -95,7 +94,7 @@ def running_app(
 
 
 def manage(command: str, environment: Mapping[str, str], output: BinaryIO) -> None:
-    """Run a command of the app's that asks nothing. Raises AppFailed with its output."""
+    """Runs a management command without input. Raises AppFailed with its output."""
     done = subprocess.run(  # noqa: S603 - our own manage.py
         [sys.executable, "manage.py", command, "--noinput", "--verbosity", "0"],
         cwd=ROOT,
@@ -110,7 +109,7 @@ def manage(command: str, environment: Mapping[str, str], output: BinaryIO) -> No
 
 
 def collect_static(environment: Mapping[str, str], output: BinaryIO) -> None:
-    """Only where something changed: another app may be serving these files this moment."""
+    """Collects static files if one changed; another app may be serving them now."""
     kept = VAR / "static-files.txt"
     with (VAR / "static-files.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -123,7 +122,7 @@ def collect_static(environment: Mapping[str, str], output: BinaryIO) -> None:
 
 
 def _static_files() -> str:
-    """What collectstatic starts from: our own files, and the packages that bring theirs."""
+    """Returns the inputs of collectstatic: our own files and the locked packages, with times."""
     files = [ROOT / "requirements.lock", *sorted((ROOT / "static").rglob("*.*"))]
     return "\n".join(f"{file} {file.stat().st_mtime_ns}" for file in files)
 
@@ -146,7 +145,7 @@ def _gunicorn(listener: socket.socket, workers: int) -> list[str]:
 
 
 def environment_of(app_url: str, oauth_url: str, folder: Path) -> Mapping[str, str]:
-    """As production would have it, but for plain http to this machine's own addresses."""
+    """Returns the app's environment: as in production, but with plain http on this machine."""
     return {
         **os.environ,
         **_secrets(VAR / "sandbox-secrets.json"),
@@ -164,13 +163,13 @@ def environment_of(app_url: str, oauth_url: str, folder: Path) -> Mapping[str, s
 
 
 def _secrets(path: Path) -> dict[str, str]:
-    """Made once and kept for their owner's eyes only."""
+    """Returns the stored secrets, generated on the first run; only the owner can read the file."""
     if not path.exists():
         made = {
             "SECRET_KEY": secrets.token_urlsafe(50),
             "B24_TOKEN_KEYS": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
         }
-        # Written aside and moved, so that two starts at once never read half a file.
+        # Write a draft and rename it, so that a second start never reads half a file.
         draft = path.with_suffix(f".{os.getpid()}")
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
@@ -184,11 +183,11 @@ def _wait_until_healthy(app: App, port: int) -> None:
     give_up = time.monotonic() + START_SECONDS
     while time.monotonic() < give_up:
         if app.has_ended:
-            raise AppFailed(f"the app ended before it answered, see {app.log}\n{app.tail()}")
+            raise AppFailed(f"the app ended before its first response, see {app.log}\n{app.tail()}")
         if _is_healthy(port):
             return
         time.sleep(_POLL_SECONDS)
-    raise AppFailed(f"the app did not answer within {START_SECONDS} seconds, see {app.log}")
+    raise AppFailed(f"the app did not respond within {START_SECONDS} seconds, see {app.log}")
 
 
 def _is_healthy(port: int) -> bool:

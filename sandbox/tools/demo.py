@@ -1,4 +1,4 @@
-"""The whole stage: portals on ports of this process and, where asked for, the app beside them."""
+"""Starts the portals on ports of this process and, if wanted, the app in its own process."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sandbox.server.app import Sandbox
-from sandbox.server.ports import LOOPBACK, Doors, running
+from sandbox.server.ports import LOOPBACK, PortServers, running
 from sandbox.tools.app_process import VAR, App, running_app
 from sandbox.world import seed
 from sandbox.world.events import Courier
 from sandbox.world.world import Portal
 
 Say = Callable[[str], None]
-# Where nothing listens: the application is registered somewhere, but not started by us.
+# The address registered for the application if it is not started here.
 APP_PORT = 8000
 
 
@@ -47,13 +47,13 @@ def on_stage(
     payments: int = 0,
     say: Say,
 ) -> Iterator[Stage]:
-    """Everything up and answering; a port that is taken is replaced, and `say` is told.
+    """Starts everything and stops it when the block ends; replaces ports that are taken.
 
-    The portals are at 127.0.0.1 and the app at localhost, so that they are cross-site, as the
-    real ones are. Raises AppFailed.
+    The portals are at 127.0.0.1 and the app at localhost, so that they are cross-site, as in
+    production. Raises AppFailed.
     """
-    doors = _doors((port, *portal_ports), say)
-    oauth_port, alpha_port, beta_port = doors.ports
+    servers = _servers((port, *portal_ports), say)
+    oauth_port, alpha_port, beta_port = servers.ports
     oauth_url = f"http://{LOOPBACK}:{oauth_port}"
     portal_urls = (f"http://{LOOPBACK}:{alpha_port}", f"http://{LOOPBACK}:{beta_port}")
     listener = None if app_port is None else _listener(app_port, say)
@@ -64,7 +64,7 @@ def on_stage(
     sandbox = Sandbox(world)
     courier = Courier(world)
     try:
-        with running(sandbox, doors):
+        with running(sandbox, servers):
             if listener is None:
                 yield Stage(sandbox, oauth_url, portal_urls, app_url, None)
                 return
@@ -80,7 +80,7 @@ def on_stage(
 
 @contextmanager
 def _folder(app_port: int | None) -> Iterator[Path]:
-    """Where the app's database and log are; of an app on any port, nothing is kept."""
+    """Yields the folder of the app's database and log; a temporary one for an app on any port."""
     if app_port:
         yield VAR / f"app-{app_port}"
         return
@@ -88,12 +88,12 @@ def _folder(app_port: int | None) -> Iterator[Path]:
         yield Path(folder)
 
 
-def _doors(ports: Sequence[int], say: Say) -> Doors:
-    return Doors([_free(port, say) for port in ports])
+def _servers(ports: Sequence[int], say: Say) -> PortServers:
+    return PortServers([_free(port, say) for port in ports])
 
 
 def _free(port: int, say: Say) -> int:
-    """The port itself, or 0 (any free one) where somebody has it."""
+    """Returns the port, or 0 (any free one) if it is taken."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -105,7 +105,7 @@ def _free(port: int, say: Say) -> int:
 
 
 def _listener(port: int, say: Say) -> socket.socket:
-    """Bound here and handed over, so that nobody can take the port between."""
+    """Binds the port here and passes it to the app, so that no other process takes it meanwhile."""
     listener = socket.create_server((LOOPBACK, _free(port, say)), backlog=128)
     listener.set_inheritable(True)
     return listener

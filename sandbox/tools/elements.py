@@ -1,4 +1,4 @@
-"""HTML as a tree, just deep enough to find the forms, rows and buttons of a page."""
+"""Parses HTML into a tree, to find the forms, rows and buttons of a page."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ class Element:
     )  # its own text and that of its children, in order
 
     def __iter__(self) -> Iterator[Element]:
-        """Itself and everything in it, in the order of the page."""
+        """Yields itself and all elements in it, in the order of the page."""
         yield self
         for child in self.children:
             yield from child
 
     def all(self, tag: str, **attributes: str) -> list[Element]:
-        """Elements of that tag; `data_state="paid"` asks for data-state."""
+        """Returns the elements of that tag with these attributes; `data_state` means data-state."""
         wanted = {name.replace("_", "-"): value for name, value in attributes.items()}
         return [
             element
@@ -45,7 +45,7 @@ class Element:
 
     @property
     def fields(self) -> dict[str, str]:
-        """What a browser would send: inputs, and of a choice what is selected, else the first."""
+        """The fields that a browser sends: inputs, and each select's chosen or first option."""
         sent = {
             element.attributes["name"]: element.attributes.get("value", "")
             for element in self
@@ -60,7 +60,7 @@ class Element:
 
     @property
     def buttons(self) -> list[Element]:
-        """Buttons that can be pressed."""
+        """The enabled buttons."""
         return [button for button in self.all("button") if _enabled(button)]
 
 

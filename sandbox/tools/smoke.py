@@ -1,6 +1,6 @@
-"""The main walk without a browser, over real HTTP: install, open, pay, and ask the portal itself.
+"""Runs the main scenario over real HTTP, without a browser: install, open, pay, read back.
 
-Ends with 0 only if the portal says that the payment is paid, once, by the manager.
+Exits with 0 only if the portal has the payment as paid, once, by the manager.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Found = TypeVar("Found")
 
 @dataclass(frozen=True)
 class Walk:
-    """Knows addresses only: whatever it says, a portal or the app has answered."""
+    """The scenario; everything it reports comes from responses of a portal or the app."""
 
     portal_url: str
     oauth_url: str
@@ -40,7 +40,7 @@ class Walk:
     app_certificates: bool | str = True
 
     def run(self) -> None:
-        """Raises Unexpected at the first thing that is not as it should be."""
+        """Runs all steps. Raises Unexpected at the first failure."""
         self.install()
         self.open_main_page()
         self.pay()
@@ -75,7 +75,7 @@ class Walk:
             "the application is in the manager's menu",
         )
         page = manager.open_frame(manager.page(link.attributes["href"]))
-        _expect(page.broken_assets() == [], f"these files answer: {page.broken_assets()}")
+        _expect(page.broken_assets() == [], f"these files load: {page.broken_assets()}")
         rows = page.payment_rows()
         _expect(seed.PAYMENT in rows, "the application's own page lists the payment")
         self.say(f"The application's own page lists {len(rows)} payments to the manager.")
@@ -95,7 +95,7 @@ class Walk:
         self.say(f"It was pressed once more. The app says: {again.text}")
 
     def read_back(self) -> None:
-        """As the administrator, by the portal's own REST; the app has no part in it."""
+        """Reads the payment as the administrator, by the portal's REST, without the app."""
         admin = self._visitor(seed.ADMIN)
         auth = self._open_tab(admin, seed.DEAL).auth
         payment = admin.rest("sale.payment.get", auth, id=seed.PAYMENT)["result"]["payment"]
@@ -121,7 +121,7 @@ class Walk:
         _expect("permission" in tab.tree.text, "the app says that a permission is missing")
         forced = tab.post("/payments/pay/", seen[unpaid].fields)
         self.say(
-            f"Somebody without the right forced it: {forced.status_code}, "
+            f"A request without the right, forced: {forced.status_code}, "
             f"{elements.read(forced.text).text}"
         )
         _expect(forced.status_code in _REFUSALS, "a forced request is refused")
@@ -135,7 +135,7 @@ class Walk:
         return visitor
 
     def _open_tab(self, visitor: Visitor, deal_id: int) -> AppPage:
-        """By the tab's link in the card, as a person finds it."""
+        """Opens the app's tab by its link in the card, as a person does."""
         card = visitor.page(f"/crm/deal/details/{deal_id}/")
         links = [
             link.attributes["href"] for link in card.all("a") if "?tab=" in link.attributes["href"]
@@ -144,7 +144,7 @@ class Walk:
         return visitor.open_frame(visitor.page(links[0]))
 
     def _books(self, payment_id: int) -> Any:
-        """The sandbox's own, which count how often a payment was carried out."""
+        """Returns the sandbox's record of a payment, with the number of times it was paid."""
         answer = requests.get(
             f"{self.oauth_url}/_sandbox/payment",
             params={"portal": self.member_id, "id": str(payment_id)},
@@ -158,7 +158,7 @@ def main() -> int:
     parser.add_argument(
         "--fault",
         choices=[str(kind) for kind in PLAIN_KINDS if kind is not Kind.HOLD],
-        help="let the payment go wrong, and see the walk fail",
+        help="make the payment fail, so that the run fails",
     )
     fault = parser.parse_args().fault
     try:
@@ -171,7 +171,7 @@ def main() -> int:
     except (AppFailed, Unexpected, requests.RequestException) as error:
         _say(f"FAILED: {error}")
         return 1
-    _say("PASSED: paid once, by the manager, and by nobody else.")
+    _say("PASSED: paid once, by the manager only.")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""A person at a portal without a browser: its pages over HTTP, the frame as its form opens it."""
+"""Visits a portal over HTTP, without a browser, and opens the app's frame by its form."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ SESSION_HEADER = "X-Frame-Session"
 
 
 class Unexpected(Exception):
-    """A page is not what it should be; the message says which and how."""
+    """A page differs from what is expected; the message says how."""
 
 
 @dataclass
 class AppPage:
-    """What the frame shows, and the session that its requests carry."""
+    """The page in the frame, and the session that its requests send."""
 
     address: str
     tree: Element
@@ -32,7 +32,7 @@ class AppPage:
     auth: str  # the frame's own access token, as the portal posted it
 
     def post(self, path: str, fields: dict[str, str]) -> requests.Response:
-        """A request of the page's own script, as htmx makes it."""
+        """POSTs as the page's own script does, by htmx."""
         return self.browser.post(
             urljoin(self.address, path),
             data=fields,
@@ -46,7 +46,7 @@ class AppPage:
         )
 
     def broken_assets(self) -> list[str]:
-        """Scripts and styles of the page that do not answer 200."""
+        """Returns the page's scripts and styles that do not load."""
         sources = [script.attributes.get("src") for script in self.tree.all("script")]
         sources += [link.attributes.get("href") for link in self.tree.all("link", rel="stylesheet")]
         addresses = [urljoin(self.address, source) for source in sources if source]
@@ -66,16 +66,16 @@ class AppPage:
 
 @dataclass
 class Visitor:
-    """Somebody signed in to the portal. The app's requests carry none of the portal's cookies."""
+    """A person signed in to the portal. Requests to the app send no cookie of the portal."""
 
     portal_url: str
-    # What the app's certificate is checked against: True, or a file.
+    # Trusted certificates for the app: True for the system's, or a file.
     app_certificates: bool | str = True
     portal: requests.Session = field(default_factory=requests.Session)
     app: requests.Session = field(default_factory=requests.Session)
 
     def __post_init__(self) -> None:
-        # Everything is on this machine: no proxy has a part in it.
+        # Everything is on this machine: use no proxy.
         self.portal.trust_env = self.app.trust_env = False
         self.app.verify = self.app_certificates
 
@@ -91,12 +91,12 @@ class Visitor:
         )
 
     def ask(self, path: str, fields: dict[str, str]) -> Any:
-        """What the portal's own script asks of the portal."""
+        """POSTs to the portal as its own script does; returns the JSON reply."""
         response = self.portal.post(self._address(path), data=fields, timeout=TIMEOUT_SECONDS)
         return response.json()
 
     def open_frame(self, page: Element) -> AppPage:
-        """POST the hidden form of a portal page to the application, as the browser does."""
+        """POSTs the hidden form of a portal page to the app, as a browser does."""
         form, layout = page.first("form", method="post", target=_frame_name(page)), _layout(page)
         if form is None:
             raise Unexpected("the portal's page has no form for the application's frame")
@@ -109,7 +109,7 @@ class Visitor:
         )
         if not response.ok:
             raise Unexpected(
-                f"the app answered {response.status_code} to its opening: "
+                f"the app returned {response.status_code} to its opening: "
                 f"{elements.read(response.text).text}"
             )
         if response.cookies:
@@ -126,7 +126,7 @@ class Visitor:
         )
 
     def rest(self, method: str, auth: str, **parameters: object) -> Any:
-        """A call to the portal's REST address with a token of this person's."""
+        """Calls a REST method of the portal with this person's token."""
         response = self.portal.post(
             self._address(f"/rest/{method}"),
             json={**parameters, "auth": auth},
@@ -139,7 +139,7 @@ class Visitor:
 
     def _tree(self, response: requests.Response) -> Element:
         if not response.ok:
-            raise Unexpected(f"the portal answered {response.status_code} at {response.url}")
+            raise Unexpected(f"the portal returned {response.status_code} at {response.url}")
         return elements.read(response.text)
 
 

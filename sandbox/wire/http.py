@@ -1,4 +1,4 @@
-"""One HTTP request and one answer, as the sandbox's pages and doors hand them to each other."""
+"""Holds one HTTP request and one response, whichever server carries them."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Request:
-    """What came in. `query` and `form` are parsed the way PHP does, nested brackets included."""
+    """A request. `query` and `form` are parsed as PHP does it, nested brackets included."""
 
     method: str
-    host: str  # host[:port], as the client named it
+    host: str  # host[:port], as the client sent it
     path: str
     query: dict[str, Any] = field(default_factory=dict)
     form: dict[str, Any] = field(default_factory=dict)
     headers: dict[str, str] = field(default_factory=dict)  # names in lower case
     body: bytes = b""
-    connection: str = ""  # the same for all requests of one kept connection
+    connection: str = ""  # the same for all requests of one kept-alive connection
     scheme: str = "https"
     address: str = "127.0.0.1"  # where the client is
 
@@ -35,7 +35,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Response:
-    """What goes out. `close` cuts the socket without answering at all."""
+    """A response. `close` cuts the connection and sends nothing."""
 
     status: int = 200
     body: bytes = b""
@@ -44,7 +44,7 @@ class Response:
 
 
 def json_response(data: object, status: int = 200) -> Response:
-    """JSON under the content type that Bitrix24 gives it."""
+    """Returns JSON with the content type that Bitrix24 sends."""
     return Response(
         status,
         json.dumps(data, ensure_ascii=False).encode(),

@@ -1,4 +1,4 @@
-"""Values as PHP takes them: what is empty, which integer a string is, what a flag says."""
+"""Converts values as PHP does: emptiness, integers, text, dates, flags."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-# PHP's default time zone: one for all that a server writes and reads in one request.
-EAST = timezone(timedelta(hours=3))  # so that a program which drops the offset is found out
+# PHP's default time zone: a server writes and reads all times of one request in it.
+EAST = timezone(timedelta(hours=3))  # not UTC: a program that drops the offset fails its tests
 _server_zone: ContextVar[tzinfo] = ContextVar("server_zone", default=EAST)
 
 _LEADING_INTEGER = re.compile(r"\s*([+-]?\d+)")
@@ -23,7 +23,7 @@ def server_zone() -> tzinfo:
 
 @contextmanager
 def in_zone(zone: tzinfo) -> Iterator[None]:
-    """Write and read times in this zone, as a server with that PHP setting does."""
+    """Writes and reads times in this zone, as a server with that PHP setting does."""
     before = _server_zone.set(zone)
     try:
         yield
@@ -52,7 +52,7 @@ def to_int(value: Any) -> int:
 
 
 def to_decimal(value: Any) -> Decimal:
-    """A sum, exactly as it was written; what is no number is 0."""
+    """Returns a sum exactly as written; 0 for text that is no number."""
     try:
         amount = Decimal(str(value))
     except InvalidOperation:
@@ -69,7 +69,7 @@ def to_text(value: Any) -> str:
 
 
 def to_moment(value: Any) -> datetime | None:
-    """A date and time as a client writes it, in the portal's own time where it names no zone."""
+    """Parses a client's date and time; without an offset it is in the portal's time zone."""
     try:
         moment = datetime.fromisoformat(to_text(value))
     except ValueError:
@@ -82,7 +82,7 @@ def flag(value: bool) -> str:
 
 
 def mapping(value: Any) -> dict[str, Any]:
-    """An array parameter by its keys; PHP does not tell a list from a map."""
+    """Returns an array parameter by its keys: to PHP a list is a map too."""
     if isinstance(value, dict):
         return value
     if isinstance(value, list):
@@ -91,7 +91,7 @@ def mapping(value: Any) -> dict[str, Any]:
 
 
 def upper_keys(value: Any, *, deep: bool = True) -> Any:
-    """Keys in upper case, on every level unless told otherwise; a later twin wins."""
+    """Returns the value with keys in upper case, on every level if `deep`; the last of two wins."""
     if isinstance(value, dict):
         return {
             str(name).upper(): upper_keys(item) if deep else item for name, item in value.items()

@@ -1,4 +1,4 @@
-"""How PHP reads what a client sends and writes what it answers.
+"""Parses requests and encodes responses as PHP does.
 
 Names with brackets become nested arrays; an array whose keys are 0..n-1 is a JSON list and any
 other is an object, the empty one a list; a float without a fraction is written as an integer.
@@ -20,15 +20,15 @@ _BRACKETS = re.compile(r"\[([^\]]*)\]")
 
 
 def parse_query(text: str) -> dict[str, Any]:
-    """What `parse_str` makes of a query string or an urlencoded body."""
+    """Parses a query string or an urlencoded body as `parse_str` does."""
     pairs = (pair.partition("=") for pair in text.split("&") if pair)
     return _nested([(unquote_plus(name), unquote_plus(value)) for name, _, value in pairs])
 
 
 def parse_body(content_type: str, body: bytes) -> dict[str, Any]:
-    """The parameters in the body of a POST.
+    """Returns the parameters in the body of a POST.
 
-    JSON counts under its exact content type only, and broken JSON is no parameters, not an error.
+    PHP reads JSON only under its exact content type; broken JSON means no parameters, not an error.
     """
     kind = content_type.partition(";")[0].strip()
     if kind.lower() == "multipart/form-data":
@@ -40,7 +40,7 @@ def parse_body(content_type: str, body: bytes) -> dict[str, Any]:
 
 
 def as_sent(value: Any) -> Any:
-    """The value as `json_encode` would show it, ready for Python's own encoder."""
+    """Returns the value as `json_encode` would write it, ready for Python's own encoder."""
     if isinstance(value, dict):
         keys = [_key(str(name)) for name in value]
         if keys == list(range(len(keys))):
@@ -88,7 +88,7 @@ def _nested(pairs: list[tuple[str, str]]) -> dict[str, Any]:
 
 
 def _path(name: str) -> list[str | None]:
-    """`a[b][]` as ["a", "b", None]; an unclosed bracket becomes an underscore."""
+    """Returns ["a", "b", None] for `a[b][]`; an unclosed bracket becomes an underscore."""
     name = name.lstrip(" ")
     head, bracket, rest = name.partition("[")
     if bracket and "]" not in rest:

@@ -1,7 +1,7 @@
-"""Events: to whom an event goes, what is posted there, and the thread that posts it.
+"""Queues a portal's events for the handlers bound to them, and posts them from a thread.
 
-A portal queues an event at the end of the hit and never tries a handler twice. Until somebody
-sends, deliveries gather in `world.outbox`, where a test finds them.
+A portal queues an event at the end of the request and never posts it twice to a handler. Without
+a Courier, deliveries collect in `world.outbox`, where a test finds them.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from sandbox.world.world import ACCESS_TOKEN_SECONDS, Delivery, Installation, Po
 
 logger = logging.getLogger(__name__)
 
-# The names as event.bind answers them, by the scope that an application needs for them.
+# Event names as event.bind returns them, by the scope that an application needs for them.
 BY_SCOPE: dict[str | None, tuple[str, ...]] = {
     None: ("ONAPPINSTALL", "ONAPPUPDATE", "ONAPPUNINSTALL", "ONAPPTEST"),
     "sale": (
@@ -39,13 +39,13 @@ BY_SCOPE: dict[str | None, tuple[str, ...]] = {
 WITH_REFRESH_TOKEN = frozenset({"ONAPPINSTALL", "ONAPPUPDATE", "ONAPPTEST"})
 WITHOUT_TOKEN = frozenset({"ONAPPUNINSTALL"})
 
-HANDLER_SECONDS = 5  # a slow handler may not hold up the next event for longer
+HANDLER_SECONDS = 5  # a slow handler delays the next event by this at most
 
 
 def queue_event(
     world: World, portal: Portal, event: str, data: dict[str, Any], *, user_id: int
 ) -> None:
-    """Send `event` to whoever on the portal has bound it; `user_id` is who caused it."""
+    """Queues `event` for every application that bound it; `user_id` is the person who caused it."""
     for installation in portal.installations.values():
         queue_for(world, portal, installation, event, data, user_id=user_id)
 
@@ -59,7 +59,7 @@ def queue_for(
     *,
     user_id: int,
 ) -> None:
-    """The same for the handlers of one application, which must be installed and finished."""
+    """Queues `event` for the handlers of one application, if its installation is finished."""
     if installation.removed or installation.payment_expired or not installation.finished:
         return
     for binding in installation.events:
@@ -76,14 +76,14 @@ def queue_for(
 
 
 def form_body(fields: dict[str, Any]) -> bytes:
-    """Nested fields as `http_build_query` writes them: `data[FIELDS][ID]=271`."""
+    """Encodes nested fields as `http_build_query` does: `data[FIELDS][ID]=271`."""
     return "&".join(
         f"{quote_plus(name)}={quote_plus(value)}" for name, value in flat_fields(fields)
     ).encode()
 
 
 def flat_fields(fields: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
-    """The same as name and value pairs, for whoever posts them in another way."""
+    """Returns nested fields as pairs of name and value: `("data[FIELDS][ID]", "271")`."""
     pairs: list[tuple[str, str]] = []
     for key, value in fields.items():
         name = f"{prefix}[{key}]" if prefix else key
@@ -95,7 +95,7 @@ def flat_fields(fields: dict[str, Any], prefix: str = "") -> list[tuple[str, str
 
 
 class Courier:
-    """The thread that posts events one after another, each once, to this machine only."""
+    """Posts events from a thread, one after another, each once, to this machine only."""
 
     def __init__(self, world: World) -> None:
         self._waiting: queue.SimpleQueue[Delivery | None] = queue.SimpleQueue()
@@ -105,7 +105,7 @@ class Courier:
             world.send = self._waiting.put
 
     def stop(self) -> None:
-        """Post what is waiting and end the thread."""
+        """Posts the queued events and ends the thread."""
         self._waiting.put(None)
         self._thread.join()
 
@@ -114,13 +114,16 @@ class Courier:
             try:
                 status = post(delivery)
             except (OSError, http.client.HTTPException, ValueError) as error:
-                logger.warning("%s was not delivered: %s", delivery.fields["event"], error)
+                logger.warning("Not delivered: %s: %s", delivery.fields["event"], error)
             else:
-                logger.info("%s was answered %s", delivery.fields["event"], status)
+                logger.info("Delivered: %s, status %s", delivery.fields["event"], status)
 
 
 def post(delivery: Delivery) -> int:
-    """Deliver once and answer the status. Raises ValueError for an address off this machine."""
+    """Posts once and returns the HTTP status.
+
+    Raises ValueError for an address off this machine, OSError or HTTPException if it fails.
+    """
     parts = urlsplit(delivery.url)
     if parts.scheme != "http" or not is_loopback(parts.hostname or ""):
         raise ValueError(f"{delivery.url} is not http on a loopback address")

@@ -1,4 +1,4 @@
-"""An application's life in a portal: opened by the installer, finished, updated, removed."""
+"""Installs, finishes, updates and removes an application on a portal."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sandbox.world.world import Installation, Portal, World
 
 
 def begin_installation(world: World, portal: Portal, client_id: str) -> Installation:
-    """What an administrator's first look at the installer leaves: present, not finished."""
+    """Adds the installation, not finished, as the first opening of the installer does."""
     present = portal.installations.get(client_id)
     if present is not None and not present.removed:
         return present
@@ -26,7 +26,7 @@ def begin_installation(world: World, portal: Portal, client_id: str) -> Installa
 
 
 def finish_installation(world: World, portal: Portal, client_id: str, *, user_id: int) -> None:
-    """The installer said that it is done: widgets and events live from here on."""
+    """Finishes the installation: widgets and events work from now on."""
     installation = portal.installations[client_id]
     if installation.finished:
         return
@@ -41,7 +41,7 @@ def finish_installation(world: World, portal: Portal, client_id: str, *, user_id
 
 
 def update(world: World, portal: Portal, client_id: str, *, user_id: int) -> None:
-    """A newer version: the event bindings of the older one are dropped."""
+    """Updates to the next version; the portal drops the event bindings of the previous one."""
     installation = portal.installations[client_id]
     data = {
         "PREVIOUS_VERSION": installation.version,
@@ -56,7 +56,7 @@ def update(world: World, portal: Portal, client_id: str, *, user_id: int) -> Non
 def uninstall(
     world: World, portal: Portal, client_id: str, *, user_id: int, clean: bool = False
 ) -> None:
-    """Take the application away; `clean` also takes its pay system handlers and what uses them."""
+    """Removes the application; `clean` also deletes its handlers and their pay systems."""
     installation = portal.installations[client_id]
     data = {"LANGUAGE_ID": portal.language, "CLEAN": int(clean)}
     events.queue_for(world, portal, installation, "ONAPPUNINSTALL", data, user_id=user_id)
@@ -68,7 +68,7 @@ def uninstall(
 
 
 def _end_tokens(world: World, portal: Portal, client_id: str) -> None:
-    """Those of the former installation mean nothing in the new one."""
+    """Revokes the tokens of the previous installation."""
     for token in world.tokens.values():
         if (token.client_id, token.member_id) == (client_id, portal.member_id):
             token.revoked = token.refresh_spent = True

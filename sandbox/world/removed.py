@@ -1,17 +1,20 @@
-"""What the two servers answer once an application is removed: none of it is documented for sure."""
+"""Lists the possible replies of both servers after an application is removed.
+
+The documentation says too little about it, so a test chooses the reply.
+"""
 
 from __future__ import annotations
 
 from enum import StrEnum
 
-# For so long a portal believes its own cache of tokens.
+# How long a portal trusts its own cache of tokens.
 CACHED_TOKEN_SECONDS = 3600
-# How long the OAuth server can be behind a portal is not documented; the sandbox plays this.
+# The documentation does not say how long the OAuth server lags behind; this is a guess.
 REMOVAL_LAG_SECONDS = 1800
 
 
 class RemovedRest(StrEnum):
-    """What a portal answers to a token of an application that was removed from it."""
+    """A portal's reply to a token of an application that was removed from it."""
 
     APPLICATION_NOT_FOUND = "application_not_found"  # the portal has the token in its cache
     ERROR_OAUTH = "error_oauth"  # the portal passes on the OAuth server's answer
@@ -19,8 +22,8 @@ class RemovedRest(StrEnum):
 
 
 class RemovedOAuth(StrEnum):
-    """What the OAuth server answers about an application that was removed from a portal. For a
-    server that is away there is a fault on "oauth.token"."""
+    """The OAuth server's reply about an application that was removed from a portal. To make the
+    server unavailable, add a fault on "oauth.token"."""
 
     NOT_INSTALLED = "not_installed"
     INVALID_CLIENT = "invalid_client"

@@ -1,8 +1,4 @@
-"""What is in the sandbox at the start: two portals with the same cast, the same ids and other sums.
-
-Everything that a test or the demo wants to point at has a name here. The two portals share their
-ids on purpose: a program that mixes them up pays the wrong payment, and the sums show it.
-"""
+"""Builds the sandbox's start: two portals with the same people and ids, and different sums."""
 
 from __future__ import annotations
 
@@ -139,7 +135,6 @@ _TITLES = {
 _RESPONSIBLE = {OWN_DEAL: OWN_MANAGER, HIDDEN_DEAL: ADMIN}
 _INVOICE_TITLES = {SHARED_INVOICE: "Invoice 501", INVOICE: "Invoice 502"}
 
-# Obviously made up.
 _CUSTOMERS = {
     (kinds.COMPANY, COMPANY): "Sample Customer Ltd",
     (kinds.CONTACT, CONTACT): "Cora Contact",
@@ -195,7 +190,7 @@ def _several(numbers: tuple[int, ...], amount: str) -> list[tuple[int, str, int]
     return [(number, amount, ACME_PAY) for number in numbers]
 
 
-# An order, what it is bound to, its currency, its payments: id, sum, pay system.
+# An order's id, the items it is bound to, its currency, its payments: id, sum, pay system.
 _Row = tuple[int, list[tuple[int, int]], str, list[tuple[int, str, int]]]
 _ORDERS: tuple[_Row, ...] = (
     (ORDER, _on(DEAL), "EUR", [(PAYMENT, "12500.00", ACME_PAY)]),
@@ -230,7 +225,7 @@ _ALREADY_PAID = (SEVERAL_PAYMENTS[1], PAID_PAYMENT)
 
 
 def demo_world(*, oauth_url: str, portal_urls: tuple[str, str], app_url: str) -> World:
-    """Two portals, our application registered but not installed, another one installed on both."""
+    """Builds two portals: our app is registered but not installed, another is on both."""
     world = World(oauth_url)
     world.applications[OUR_CLIENT_ID] = _application(
         OUR_CLIENT_ID, OUR_SECRET, "Pay for Bitrix24", OUR_SCOPES, app_url
@@ -244,20 +239,20 @@ def demo_world(*, oauth_url: str, portal_urls: tuple[str, str], app_url: str) ->
 
 
 def add_portal(world: World, member_id: str, url: str, title: str, *, factor: int = 1) -> None:
-    """The same cast again; `factor` makes the same id other money on another portal."""
+    """Adds a portal with the same people and ids; `factor` multiplies its sums."""
     world.portals[member_id] = _portal(member_id, url, title, factor)
     install_other_app(world, world.portals[member_id])
 
 
 def install_other_app(world: World, portal: Portal) -> None:
-    """Put the second application in place, as it is in both portals from the start."""
+    """Installs the second application, as on both portals at the start."""
     begin_installation(world, portal, OTHER_CLIENT_ID).finished = True
 
 
 def fill(portal: Portal, count: int, *, responsible_id: int = MANAGER) -> list[int]:
-    """Make `count` unpaid payments, each on a deal of its own: the dearest shape for a list.
+    """Adds `count` unpaid payments, each on its own deal: the most expensive shape for a list.
 
-    They are newer than everything there was. Answers their ids, oldest first.
+    They are newer than all others. Returns their ids, oldest first.
     """
     deal_id = max(id_ for type_id, id_ in portal.items if type_id == kinds.DEAL)
     order_id, payment_id = max(portal.orders), max(portal.payments)

@@ -1,4 +1,4 @@
-"""People of a portal, and what their CRM role lets them do."""
+"""Defines a portal's people, and the rights that their CRM role gives them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class Role(StrEnum):
-    """Who a person is on a portal; the rights follow from it."""
+    """A person's role on a portal; their rights follow from it."""
 
     PORTAL_ADMIN = "portal admin"
     CRM_SETTINGS_ADMIN = "CRM settings admin"  # CONFIG/WRITE, thereby shop admin
@@ -18,7 +18,7 @@ class Role(StrEnum):
 
 
 class Level(StrEnum):
-    """How far a right to orders reaches; the letters are the server's own."""
+    """The scope of a right to orders; the letters are the server's own."""
 
     NONE = ""
     OWN = "A"  # the orders this person is responsible for
@@ -27,7 +27,7 @@ class Level(StrEnum):
 
 @dataclass(frozen=True)
 class OrderRights:
-    """The entity ORDER in a CRM role. `update` is what the server calls WRITE."""
+    """The entity ORDER in a CRM role. The server calls `update` WRITE."""
 
     read: Level = Level.NONE
     add: Level = Level.NONE
@@ -53,9 +53,10 @@ class User:
     last_name: str
     role: Role
     sees_all: bool = True  # otherwise only the items this person is responsible for
-    # None: what the role gives. Portal admins may do everything whatever is set here.
+    # None: the role's rights. Portal admins may do everything, even if this says otherwise.
     order_rights: OrderRights | None = None
-    changes_items: bool | None = None  # may change the deals and invoices they may read
+    # Whether this person may change the deals and invoices that they may read; None: by role.
+    changes_items: bool | None = None
     time_zone: str = ""  # an IANA name; empty where the browser decides
     reads_sale: bool = True  # False: the shop group right D, which some portals give
 
@@ -75,7 +76,7 @@ class User:
 
     @property
     def may_edit_orders(self) -> bool:
-        """Add or update orders at all: the check of the type, which looks at no order."""
+        """Whether this person may add or update any order; no particular order is checked."""
         return bool(self.orders.add or self.orders.update)
 
     @property
@@ -86,5 +87,5 @@ class User:
 
     @property
     def may_read_sale(self) -> bool:
-        """Shop group right above D: as a rule, whoever has any CRM role."""
+        """Whether the shop group right is above D: normally true for every CRM role."""
         return self.reads_sale and self.role not in (Role.EXTRANET, Role.DISMISSED)

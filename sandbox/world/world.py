@@ -1,7 +1,7 @@
-"""The state of the sandbox: portals, people and their rights, orders, payments, tokens.
+"""Holds the state of the sandbox: portals, people, orders, payments, tokens.
 
-Plain data and the few questions that every method asks of it. What a request does with it lives
-in `methods/`; what is in it at the start, in `seed.py`. A World is touched under its `lock` only.
+The REST methods that read and change it are in `api/methods/`; `seed.py` builds its start. Take
+`World.lock` before reading or changing anything.
 """
 
 from __future__ import annotations
@@ -101,16 +101,16 @@ class Payment:
     date_paid: datetime | None = None
     emp_paid_id: int | None = None
     date_bill: datetime = field(default_factory=lambda: datetime.now(UTC))
-    # PS_STATUS, PS_INVOICE_ID and their like, by the camelCase name REST shows them under.
+    # PS_STATUS, PS_INVOICE_ID and the other PS_* fields, by their camelCase name in REST.
     provider_data: dict[str, Any] = field(default_factory=dict)
     company_id: int = 0
     comments: str = ""
-    times_paid: int = 0  # how often "set paid" was carried out: proves that nobody paid twice
+    times_paid: int = 0  # how often it changed to paid; a test proves by it that no one paid twice
 
 
 @dataclass(frozen=True)
 class TimelineComment:
-    """A person's comment in the history of a CRM object, named by type and id."""
+    """A person's comment in the timeline of a CRM object; `owner` is its type and id."""
 
     id: int
     owner: tuple[int, int]
@@ -138,15 +138,15 @@ class Installation:
     """An application in one portal."""
 
     client_id: str
-    id: int  # the portal's local id of the application, what app.info calls ID
+    id: int  # the portal's local id of the application: ID in app.info
     application_token: str
     version: int = 1
     status: str = "L"
     finished: bool = False
     removed: bool = False
     removed_at: float = 0.0
-    payment_expired: bool = False  # the OAuth server gives no more tokens, the portal no answers
-    allowed_users: frozenset[int] | None = None  # None: everybody may use it
+    payment_expired: bool = False  # the OAuth server and the portal refuse its requests
+    allowed_users: frozenset[int] | None = None  # None: all people of the portal may use it
     placements: list[dict[str, Any]] = field(default_factory=list)
     events: list[dict[str, Any]] = field(default_factory=list)
     scopes: tuple[str, ...] = ()
@@ -169,7 +169,7 @@ class Token:
 
 @dataclass(frozen=True)
 class Delivery:
-    """One event for one handler: what is POSTed there, every leaf a string, and where."""
+    """One event for one handler: the address, and the fields to POST, every leaf a string."""
 
     url: str
     fields: dict[str, Any]
@@ -198,7 +198,7 @@ class Portal:
     comments: list[TimelineComment] = field(default_factory=list)
     installations: dict[str, Installation] = field(default_factory=dict)  # by client_id
     webhooks: list[Webhook] = field(default_factory=list)
-    # Switches between what different builds and portals answer.
+    # Switches between the replies of different builds and portals.
     older_build: bool = False
     sends_application_token: bool = True
     commercial_plan: bool = True
@@ -206,7 +206,7 @@ class Portal:
     removed_rest: RemovedRest = RemovedRest.APPLICATION_NOT_FOUND
     removed_oauth: RemovedOAuth = RemovedOAuth.NOT_INSTALLED
     payment_save_fails: bool = False  # a changed payment is not saved: pay.payment only logs it
-    batch_forbidden: frozenset[str] = frozenset()  # methods answered ERROR_BATCH_METHOD_NOT_ALLOWED
+    batch_forbidden: frozenset[str] = frozenset()  # methods that a batch refuses
     bucket_size: int = 50
     bucket_drain: float = 2.0  # requests a second
 
@@ -224,7 +224,7 @@ class Portal:
 
 
 class World:
-    """Everything the sandbox knows. `now()` can be moved forward, so that tokens expire at will."""
+    """The whole state of a sandbox. `advance()` moves its clock, so that tokens expire at will."""
 
     def __init__(self, oauth_url: str) -> None:
         self.oauth_url = oauth_url
@@ -234,7 +234,7 @@ class World:
         self.codes: dict[str, Token] = {}  # authorization codes
         self.lock = threading.RLock()
         self.strict_rotation = True  # a refresh also kills the access token issued before it
-        # Events on their way to handlers: collected in `outbox` as long as nobody sends them.
+        # Events for handlers collect in `outbox` until a Courier sets `send`.
         self.outbox: list[Delivery] = []
         self.send: Callable[[Delivery], None] | None = None
         self._offset = 0.0
@@ -250,14 +250,14 @@ class World:
         return next(self._ids)
 
     def portal_at(self, netloc: str) -> Portal | None:
-        """The portal whose host[:port] this is."""
+        """Returns the portal at this host[:port], or None."""
         for portal in self.portals.values():
             if portal.url.split("://", 1)[1] == netloc:
                 return portal
         return None
 
     def issue(self, client_id: str, member_id: str, user_id: int) -> Token:
-        """A new chain, as every opening of the frame and every exchange of a code gives."""
+        """Issues a new access and refresh token; each opening of a frame and each code gets one."""
         token = Token(
             access=secrets.token_hex(35),
             refresh=secrets.token_hex(35),

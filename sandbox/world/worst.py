@@ -1,4 +1,4 @@
-"""The longest words and sums that a portal may hold, in place of the seed's own.
+"""Replaces the seed's texts and sums by the longest that a portal may hold.
 
 People and other programs write these texts, so any of them may be one long word, a web address or
 right-to-left. `worsen` changes texts and sums only: the ids and states of the seed stay.
@@ -55,7 +55,7 @@ SUMS = {
 
 
 def worsen(portal: Portal) -> None:
-    """Give items, payments, pay systems, handlers and people their worst names and sums.
+    """Gives items, payments, pay systems, handlers and people their longest names and sums.
 
     Sums of zero and ids stay as they are.
     """

@@ -13,19 +13,19 @@ from django.conf import settings
 from django.db import connection, connections
 
 from sandbox.server.app import Sandbox
-from sandbox.server.ports import Doors, running
+from sandbox.server.ports import PortServers, running
 from sandbox.world import seed
 
 
 @contextmanager
 def ported_sandbox() -> Iterator[Sandbox]:
-    doors = Doors([0, 0, 0])
-    oauth_url, alpha_url, beta_url = (f"http://127.0.0.1:{port}" for port in doors.ports)
+    servers = PortServers([0, 0, 0])
+    oauth_url, alpha_url, beta_url = (f"http://127.0.0.1:{port}" for port in servers.ports)
     world = seed.demo_world(
         oauth_url=oauth_url, portal_urls=(alpha_url, beta_url), app_url="https://pay.example.com"
     )
     sandbox = Sandbox(world)
-    with running(sandbox, doors):
+    with running(sandbox, servers):
         yield sandbox
 
 

@@ -24,7 +24,7 @@ import pytest
 from b24app.rest import pool, shares
 from bench.portals import Portals, world_of
 from sandbox.server.app import Sandbox
-from sandbox.server.ports import LOOPBACK, Doors, running
+from sandbox.server.ports import LOOPBACK, PortServers, running
 from sandbox.tools.app_process import ROOT, App, running_app
 from sandbox.world import seed
 from tests.b24app.servers import Listener, listening
@@ -104,8 +104,8 @@ class Stand:
 def stand(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
     bad = BadPortal()
     with ExitStack() as stack:
-        doors = Doors([0, 0])
-        oauth_url, good_url = (f"http://127.0.0.1:{port}" for port in doors.ports)
+        servers = PortServers([0, 0])
+        oauth_url, good_url = (f"http://127.0.0.1:{port}" for port in servers.ports)
         slow: Listener = stack.enter_context(listening(bad.answer))
         stack.callback(bad.released.set)
         sandbox = Sandbox(
@@ -115,13 +115,13 @@ def stand(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
                 app_url="http://localhost",
             )
         )
-        stack.enter_context(running(sandbox, doors))
+        stack.enter_context(running(sandbox, servers))
         listener = stack.enter_context(socket.create_server((LOOPBACK, 0), backlog=2048))
         folder = tmp_path_factory.mktemp("app")
         app = stack.enter_context(
             running_app(listener, oauth_url=oauth_url, folder=folder, workers=WORKERS)
         )
-        portals = Portals(sandbox, doors.ports[1])
+        portals = Portals(sandbox, servers.ports[1])
         for told in portals.installed():
             keep(app, told)
         found = Stand(app, listener.getsockname()[1], bad, portals)

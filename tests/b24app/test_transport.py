@@ -26,7 +26,7 @@ from b24app.rest import addresses, transport
 from b24app.rest.client import Answer, Client, Query
 from b24app.tokens import oauth
 from sandbox.server.app import Sandbox
-from sandbox.server.ports import Doors, running
+from sandbox.server.ports import PortServers, running
 from sandbox.world import seed
 from sandbox.world.installing import begin_installation
 from tests.b24app.servers import Listener, Telling, http, listening, saying
@@ -428,15 +428,15 @@ class _Token:
 @pytest.fixture
 def ported() -> Iterator[Sandbox]:
     """The sandbox behind ports of its own, with connections that are kept."""
-    doors = Doors([0, 0, 0])
-    oauth, alpha, beta = (f"http://127.0.0.1:{port}" for port in doors.ports)
+    servers = PortServers([0, 0, 0])
+    oauth, alpha, beta = (f"http://127.0.0.1:{port}" for port in servers.ports)
     world = seed.demo_world(
         oauth_url=oauth, portal_urls=(alpha, beta), app_url="https://pay.example.com"
     )
     sandbox = Sandbox(world)
     for portal in world.portals.values():
         begin_installation(world, portal, seed.OUR_CLIENT_ID).finished = True
-    with running(sandbox, doors):
+    with running(sandbox, servers):
         yield sandbox
         transport.ADAPTER.close()
 

@@ -23,7 +23,7 @@ from bench import floor
 from bench.network import Heard
 from bench.rows.round_trips import chain
 from sandbox.server.app import Sandbox
-from sandbox.server.ports import Doors, running
+from sandbox.server.ports import PortServers, running
 from sandbox.world import seed
 from sandbox.world.world import Portal
 from tests.b24app.portal_posts import opening_fields
@@ -134,14 +134,14 @@ def stage_portal_pk() -> int:
 @pytest.fixture
 def on_a_port(client: Client) -> Iterator[tuple[Sandbox, Frame]]:
     """The sandbox behind real connections, which the app's own transport makes and keeps."""
-    doors = Doors((0, 0, 0))
-    urls = [f"http://127.0.0.1:{port}" for port in doors.ports]
+    servers = PortServers((0, 0, 0))
+    urls = [f"http://127.0.0.1:{port}" for port in servers.ports]
     sandbox = Sandbox(
         seed.demo_world(
             oauth_url=urls[0], portal_urls=(urls[1], urls[2]), app_url="https://pay.example.com"
         )
     )
-    with running(sandbox, doors), override_settings(B24_OAUTH_URL=urls[0]):
+    with running(sandbox, servers), override_settings(B24_OAUTH_URL=urls[0]):
         alpha = sandbox.world.portals[seed.ALPHA]
         alpha.bucket_size = 1000
         stage.install(sandbox, alpha)

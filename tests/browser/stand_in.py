@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Frame, Page
 
 from sandbox.host.visit import cookie_name
 from sandbox.server.app import Sandbox
-from sandbox.server.ports import LOOPBACK, Doors, running
+from sandbox.server.ports import LOOPBACK, PortServers, running
 from sandbox.world import seed
 from sandbox.world.installing import begin_installation
 from sandbox.world.world import Installation, Portal
@@ -75,8 +75,8 @@ class Hall:
 @contextmanager
 def a_hall() -> Iterator[Hall]:
     """Up for the length of a test; the stand-in is installed and has a tab in the deal's card."""
-    doors = Doors((0, 0, 0))
-    urls = [f"http://{LOOPBACK}:{port}" for port in doors.ports]
+    servers = PortServers((0, 0, 0))
+    urls = [f"http://{LOOPBACK}:{port}" for port in servers.ports]
     stand_in = make_server(
         LOOPBACK, 0, _stand_in(f"{urls[0]}/api/v1/"), server_class=_Server, handler_class=_Quiet
     )
@@ -91,7 +91,7 @@ def a_hall() -> Iterator[Hall]:
         {"placement": "CRM_DEAL_DETAIL_TAB", "handler": f"{app_url}/", "title": "Stand-in"}
     )
     try:
-        with running(hall.sandbox, doors):
+        with running(hall.sandbox, servers):
             yield hall
     finally:
         stand_in.shutdown()

@@ -24,7 +24,7 @@ import requests
 import trustme
 
 from sandbox.server.app import Sandbox
-from sandbox.server.ports import LOOPBACK, Doors, running
+from sandbox.server.ports import LOOPBACK, PortServers, running
 from sandbox.tools.app_process import ROOT, collect_static, environment_of, manage
 from sandbox.tools.smoke import Walk
 from sandbox.world import seed
@@ -79,8 +79,8 @@ def member_ids(count: int) -> list[str]:
 def proxied(folder: Path, *, portals: int) -> Iterator[Proxied]:
     """The whole set-up, answering. Raises AssertionError with the logs where it does not start."""
     with ExitStack() as stack:
-        doors = Doors([0] * (1 + portals))
-        oauth_url, *urls = (f"http://{LOOPBACK}:{port}" for port in doors.ports)
+        servers = PortServers([0] * (1 + portals))
+        oauth_url, *urls = (f"http://{LOOPBACK}:{port}" for port in servers.ports)
         by_member = dict(zip(member_ids(portals), urls, strict=True))
         app_port, port, plain_port = _free_ports(3)
         url = f"https://localhost:{port}"
@@ -88,7 +88,7 @@ def proxied(folder: Path, *, portals: int) -> Iterator[Proxied]:
         for member_id in list(by_member)[2:]:
             seed.add_portal(world, member_id, by_member[member_id], f"Portal {member_id[-2:]}")
         sandbox = Sandbox(world)
-        stack.enter_context(running(sandbox, doors))
+        stack.enter_context(running(sandbox, servers))
         environment = environment_of(url, oauth_url, folder)
         certificates = _certificates(folder)
         with (folder / "app.log").open("wb") as output:

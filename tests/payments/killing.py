@@ -31,7 +31,7 @@ from payments.models import Attempt
 from payments.offer import Offer, seal
 from sandbox.api.faults import Fault
 from sandbox.server.app import Sandbox
-from sandbox.server.ports import Doors, running
+from sandbox.server.ports import PortServers, running
 from sandbox.server.wsgi import Pause
 from sandbox.wire.http import Request, Response
 from sandbox.world import seed
@@ -341,10 +341,10 @@ def app_processes() -> Iterator[Processes]:
 
 @contextmanager
 def scene(processes: Processes) -> Iterator[Scene]:
-    doors = Doors((0, 0, 0))
-    oauth_url, *portal_urls = (f"http://127.0.0.1:{port}" for port in doors.ports)
+    servers = PortServers((0, 0, 0))
+    oauth_url, *portal_urls = (f"http://127.0.0.1:{port}" for port in servers.ports)
     sandbox = WatchedSandbox(oauth_url, (portal_urls[0], portal_urls[1]))
-    with running(sandbox, doors):
+    with running(sandbox, servers):
         yield Scene(sandbox, processes)
 
 

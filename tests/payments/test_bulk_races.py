@@ -25,7 +25,7 @@ from payments.models import STALE_CLAIM, Attempt, Kind, RowState, Run, RunRow, R
 from payments.offer import open_offer
 from sandbox.api.faults import Fault
 from sandbox.server.app import Sandbox
-from sandbox.server.ports import Doors
+from sandbox.server.ports import PortServers
 from sandbox.server.ports import running as serving
 from sandbox.world import seed
 from sandbox.world.world import Portal
@@ -121,15 +121,15 @@ def test_two_runs_of_one_person_cannot_start_at_once(sandbox: Sandbox, manager: 
 @pytest.fixture
 def on_ports() -> Iterator[Sandbox]:
     """A Bitrix24 that other processes can call."""
-    doors = Doors((0, 0, 0))
-    oauth_url, *portal_urls = (f"http://127.0.0.1:{port}" for port in doors.ports)
+    servers = PortServers((0, 0, 0))
+    oauth_url, *portal_urls = (f"http://127.0.0.1:{port}" for port in servers.ports)
     world = seed.demo_world(
         oauth_url=oauth_url,
         portal_urls=(portal_urls[0], portal_urls[1]),
         app_url="http://localhost:8000",
     )
     stage_of_ports = Sandbox(world)
-    with serving(stage_of_ports, doors):
+    with serving(stage_of_ports, servers):
         yield stage_of_ports
 
 

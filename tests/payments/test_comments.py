@@ -27,7 +27,7 @@ from payments.models import Attempt, Comment, Kind, Policy, State
 from sandbox.api.faults import PLAIN_KINDS, Fault
 from sandbox.api.faults import Kind as FaultKind
 from sandbox.server.app import Sandbox
-from sandbox.server.ports import Doors, running
+from sandbox.server.ports import PortServers, running
 from sandbox.world import seed
 from sandbox.world.world import Portal, TimelineComment
 from tests.payments import ledgers, stage
@@ -411,14 +411,14 @@ def test_of_many_processes_one_posts_each(sandbox: Sandbox, alpha: Portal, manag
 @contextmanager
 def over_ports(sandbox: Sandbox, row: models.Portal) -> Iterator[None]:
     """The portals behind real sockets, for processes of their own."""
-    doors = Doors((0, 0, 0))
-    urls = [f"http://127.0.0.1:{port}" for port in doors.ports]
+    servers = PortServers((0, 0, 0))
+    urls = [f"http://127.0.0.1:{port}" for port in servers.ports]
     sandbox.world.oauth_url = urls[0]
     for portal, url in zip(sandbox.world.portals.values(), urls[1:], strict=True):
         portal.url = url
     endpoint = f"{sandbox.world.portals[row.member_id].url}/rest/"
     models.Portal.objects.filter(pk=row.pk).update(client_endpoint=endpoint)
-    with running(sandbox, doors):
+    with running(sandbox, servers):
         yield
 
 

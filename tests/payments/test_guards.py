@@ -22,7 +22,7 @@ from payments.attempts.pay import pay
 from payments.listing import status
 from payments.models import Attempt, Kind, State
 from payments.offer import Offer
-from sandbox.api import answers
+from sandbox.api import envelopes
 from sandbox.api.faults import Fault
 from sandbox.server.app import Sandbox
 from sandbox.world import seed
@@ -456,14 +456,14 @@ def test_clocks_are_compared_also_while_nobody_serves_the_portal(
 def test_a_portal_that_tells_no_time_is_paid_in_all_the_same(
     sandbox: Sandbox, manager: Person, offer: Offer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with_time = answers.with_time
+    with_time = envelopes.with_time
 
     def without_time(*args: Any) -> dict[str, Any]:
         envelope = with_time(*args)
         del envelope["time"]
         return envelope
 
-    monkeypatch.setattr(answers, "with_time", without_time)
+    monkeypatch.setattr(envelopes, "with_time", without_time)
     sandbox.world.advance(TOO_FAR)
 
     attempt = pay(manager, offer, pay_system_id=seed.ACME_PAY)

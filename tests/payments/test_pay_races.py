@@ -22,7 +22,7 @@ from payments.models import STALE_CLAIM, Attempt, State
 from payments.offer import Offer, seal
 from sandbox.api.faults import Fault
 from sandbox.server.app import Sandbox
-from sandbox.server.ports import Doors, running
+from sandbox.server.ports import PortServers, running
 from sandbox.world import seed
 from sandbox.world.world import Portal
 from tests.payments import stage
@@ -189,15 +189,15 @@ def test_a_claim_taken_over_while_it_was_slow_sends_nothing(
 @pytest.fixture
 def on_ports() -> Iterator[Sandbox]:
     """A Bitrix24 that other processes can call."""
-    doors = Doors((0, 0, 0))
-    oauth_url, *portal_urls = (f"http://127.0.0.1:{port}" for port in doors.ports)
+    servers = PortServers((0, 0, 0))
+    oauth_url, *portal_urls = (f"http://127.0.0.1:{port}" for port in servers.ports)
     world = seed.demo_world(
         oauth_url=oauth_url,
         portal_urls=(portal_urls[0], portal_urls[1]),
         app_url="http://localhost:8000",
     )
     stage_of_ports = Sandbox(world)
-    with running(stage_of_ports, doors):
+    with running(stage_of_ports, servers):
         yield stage_of_ports
 
 

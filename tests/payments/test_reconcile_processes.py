@@ -21,7 +21,7 @@ from payments.attempts.reconcile import LEASE, reconcile
 from payments.models import Attempt, State
 from sandbox.api.faults import Fault
 from sandbox.server.app import Sandbox
-from sandbox.server.ports import Doors, running
+from sandbox.server.ports import PortServers, running
 from sandbox.world import seed
 from tests.payments import stage
 from tests.payments.unconfirmed import OVERDUE, calls
@@ -34,15 +34,15 @@ ROWS = 9
 @pytest.fixture
 def on_ports() -> Iterator[Sandbox]:
     """A Bitrix24 that other processes can call."""
-    doors = Doors((0, 0, 0))
-    oauth_url, *portal_urls = (f"http://127.0.0.1:{port}" for port in doors.ports)
+    servers = PortServers((0, 0, 0))
+    oauth_url, *portal_urls = (f"http://127.0.0.1:{port}" for port in servers.ports)
     world = seed.demo_world(
         oauth_url=oauth_url,
         portal_urls=(portal_urls[0], portal_urls[1]),
         app_url="http://localhost:8000",
     )
     stage_of_ports = Sandbox(world)
-    with running(stage_of_ports, doors):
+    with running(stage_of_ports, servers):
         yield stage_of_ports
 
 

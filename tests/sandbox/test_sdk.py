@@ -20,7 +20,7 @@ from b24pysdk.errors import oauth as oauth_errors
 from cheroot.ssl.builtin import BuiltinSSLAdapter
 
 from sandbox.api.faults import Fault
-from sandbox.server.ports import Doors, running
+from sandbox.server.ports import PortServers, running
 from sandbox.world import seed
 from sandbox.world.world import Token
 from tests.sandbox.wire import BETA_URL, PAY, Wire, a_sandbox
@@ -43,12 +43,12 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def wire(certificates: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Wire]:
     tls = BuiltinSSLAdapter(str(certificates / "certificate.pem"), str(certificates / "key.pem"))
-    doors = Doors((0,), tls=tls)
+    servers = PortServers((0,), tls=tls)
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificates / "authority.pem"))
     monkeypatch.setenv("NO_PROXY", ",".join(HOSTS))
-    _lead(HOSTS, doors.ports[0], monkeypatch)
+    _lead(HOSTS, servers.ports[0], monkeypatch)
     sandbox = a_sandbox(f"https://{OAUTH_HOST}", (f"https://{ALPHA_HOST}", BETA_URL))
-    with running(sandbox, doors):
+    with running(sandbox, servers):
         yield Wire(sandbox)
 
 

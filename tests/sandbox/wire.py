@@ -12,7 +12,7 @@ import requests
 from sandbox.api.registry import METHODS, Call, Method
 from sandbox.server.adapter import SandboxAdapter
 from sandbox.server.app import Sandbox
-from sandbox.server.ports import Doors, running
+from sandbox.server.ports import PortServers, running
 from sandbox.world import seed
 from sandbox.world.world import Portal, Token
 
@@ -85,11 +85,11 @@ def in_process() -> Wire:
 @contextmanager
 def over_ports() -> Iterator[Wire]:
     """The same behind real sockets on free ports."""
-    doors = Doors((0, 0, 0))
-    oauth, alpha, beta = (f"http://127.0.0.1:{port}" for port in doors.ports)
+    servers = PortServers((0, 0, 0))
+    oauth, alpha, beta = (f"http://127.0.0.1:{port}" for port in servers.ports)
     wire = Wire(a_sandbox(oauth, (alpha, beta)))
     wire.session.trust_env = False
-    with running(wire.sandbox, doors), wire.session:
+    with running(wire.sandbox, servers), wire.session:
         yield wire
 
 

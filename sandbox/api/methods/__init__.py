@@ -1,4 +1,4 @@
-"""The REST methods. Importing this package fills `sandbox.registry.METHODS`."""
+"""The REST methods; importing this package fills `sandbox.api.registry.METHODS`."""
 
 from __future__ import annotations
 

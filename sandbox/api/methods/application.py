@@ -1,7 +1,6 @@
-"""What a token may ask about itself: `app.info`, `profile`, `user.current`, `scope`, `method.get`,
-and what time it is.
+"""`app.info`, `profile`, `user.current`, `scope`, `method.get` and `server.time`.
 
-https://apidocs.bitrix24.com/api-reference/common/system/ ; answers follow
+https://apidocs.bitrix24.com/api-reference/common/system/ ; results follow
 `rest/classes/general/rest_provider.php`.
 """
 
@@ -20,7 +19,7 @@ SCOPES = ("crm", "sale", "pay_system", "placement", "user", "user_brief")
 
 @method("app.info")
 def app_info(call: Call) -> dict[str, Any]:
-    """It names neither the client nor the user, and it is the portal that answers."""
+    """The portal's `app.info`: unlike the OAuth server's, without client and user."""
     licence = f"{call.portal.language}_{_LICENSE_TYPE}"
     if call.installation is None:
         return {"SCOPE": list(call.scopes), "LICENSE": licence}
@@ -53,7 +52,7 @@ def profile(call: Call) -> dict[str, Any]:
 
 @method("user.current", "user_brief")
 def user_current(call: Call) -> dict[str, Any]:
-    """No address or telephone: the brief scope does not reach that far."""
+    """Without address and telephone, which the scope user_brief does not include."""
     return {
         "ID": str(call.user.id),
         "ACTIVE": True,
@@ -68,7 +67,7 @@ def user_current(call: Call) -> dict[str, Any]:
 
 @method("scope")
 def scope(call: Call) -> list[str]:
-    """Of this token; with FULL, all that the portal knows."""
+    """The scopes of this token; with FULL, all scopes of the portal."""
     wants_all = upper_keys(call.params).get("FULL")
     return list(SCOPES if wants_all else call.scopes)
 
@@ -84,5 +83,5 @@ def method_get(call: Call) -> dict[str, bool]:
 
 @method("server.time")
 def server_time(call: Call) -> str:
-    """Whole seconds, with the portal's own offset from UTC."""
+    """The time in whole seconds, with the portal's offset from UTC."""
     return datetime.fromtimestamp(int(call.world.now()), server_zone()).isoformat()

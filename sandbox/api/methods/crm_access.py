@@ -1,4 +1,4 @@
-"""Rights to orders as the CRM's controllers ask for them.
+"""Checks rights to orders as the CRM's controllers do.
 
 `crm/lib/controller/item/payment.php`, `EntityPermissions/Item.php`: READ and UPDATE of the order.
 """
@@ -12,7 +12,7 @@ from sandbox.world.world import Order, Role
 
 
 def check_intranet(call: Call) -> None:
-    """Extranet users are turned away before anything is looked at."""
+    """Refuses extranet users before any other check."""
     if call.user.role is Role.EXTRANET:
         raise RestError(
             "allowed_only_intranet_user", "Action is allowed only to intranet users", FORBIDDEN
@@ -20,20 +20,20 @@ def check_intranet(call: Call) -> None:
 
 
 def denied(call: Call) -> RestError:
-    """The newest build has a code for it; older ones, and the documentation, a bare zero."""
+    """The newest build sends a code; older ones, and the documentation, send 0."""
     if call.portal.older_build:
         return RestError(0, "Insufficient permissions")
     return RestError("ACCESS_DENIED", "Access denied")
 
 
 def check_order_read(call: Call, order: Order) -> None:
-    """`item()->canRead(Order, id)`: the order itself; what it is bound to is not looked at."""
+    """`item()->canRead(Order, id)`: checks the order itself, not the items it is bound to."""
     if not _reaches(call, call.user.orders.read, order):
         raise denied(call)
 
 
 def check_order_update(call: Call, order: Order) -> None:
-    """`item()->canUpdate(Order, id)`: the right to read this order comes first."""
+    """`item()->canUpdate(Order, id)`: checks the right to read the order first."""
     check_order_read(call, order)
     if not _reaches(call, call.user.orders.update, order):
         raise denied(call)

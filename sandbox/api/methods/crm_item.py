@@ -1,4 +1,4 @@
-"""`crm.item.list` and `crm.item.get` of deals and smart invoices, as far as the caller may read.
+"""`crm.item.list` and `crm.item.get` of the items that the caller may read.
 
 https://apidocs.bitrix24.com/api-reference/crm/universal/crm-item-list.html ; behaviour follows
 `crm/lib/controller/item.php`.
@@ -26,7 +26,7 @@ from sandbox.world.world import COMPANY, CONTACT, DEAL, SMART_INVOICE, Item
 
 _DIRECTIONS = ("ASC", "DESC")
 _TYPES = (DEAL, SMART_INVOICE, CONTACT, COMPANY)
-# A contact has a name in two parts and no title; all others have a title and no name.
+# A contact has `name` and `lastName`, all others have `title`.
 _NAMES = ("name", "lastName")
 
 ITEM_FIELDS: dict[str, Field[Item]] = {
@@ -70,7 +70,7 @@ def list_items(call: Call) -> Listed:
 
 @method("crm.item.get", "crm")
 def get_item(call: Call) -> dict[str, Any]:
-    """Existence is told before rights are looked at."""
+    """Checks that the item exists before it checks rights."""
     check_intranet(call)
     for name in ("id", "entityTypeId"):
         if call.params.get(name) is None:
@@ -93,7 +93,7 @@ def _type(call: Call) -> int:
 
 
 def _filtered(items: list[Item], conditions: dict[str, Any]) -> list[Item]:
-    """Groups of conditions may be nested, under numbers, and joined by OR."""
+    """Filters by conditions; groups are nested under numbers and may be joined by OR."""
     either = to_text(conditions.get("logic")).upper() == "OR"
     parts = [
         _filtered(items, mapping(value))

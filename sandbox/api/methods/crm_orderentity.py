@@ -1,4 +1,4 @@
-"""`crm.orderentity.list`: which orders belong to which CRM objects.
+"""`crm.orderentity.list`: the links between orders and CRM objects.
 
 https://apidocs.bitrix24.com/api-reference/crm/universal/order-entity/crm-order-entity-list.html
 """

@@ -1,4 +1,4 @@
-"""`crm.item.payment.*`: payments of one CRM object, paid by hand whatever the pay system.
+"""`crm.item.payment.*`: payments of one CRM object; marks them as paid with any pay system.
 
 https://apidocs.bitrix24.com/api-reference/crm/universal/payment/ ; behaviour follows
 `crm/lib/controller/item/payment.php`.
@@ -41,7 +41,7 @@ _WHOLE_NUMBER = re.compile(r"\s*[+-]?\d+\s*")
 
 @method("crm.item.payment.list", "crm")
 def list_payments(call: Call) -> list[dict[str, Any]]:
-    """All payments of the object, without paging: neither total nor next."""
+    """All payments of the object, without paging, total and next."""
     check_intranet(call)
     owner = (_number(call, "entityTypeId"), _number(call, "entityId"))
     item = call.portal.items.get(owner)
@@ -74,7 +74,7 @@ def unpay(call: Call) -> bool:
 
 @method("crm.item.payment.update", "crm")
 def update(call: Call) -> bool:
-    """Two fields can be changed and no other."""
+    """Changes `paid` and `paySystemId`; ignores all other fields."""
     check_intranet(call)
     _number(call, "id")
     if call.params.get("fields") is None:
@@ -92,7 +92,7 @@ def update(call: Call) -> bool:
 
 @method("crm.item.payment.add", "crm")
 def add(call: Call) -> int:
-    """A payment over nothing, on the object's first order or on a new one."""
+    """Adds a payment with a sum of 0, on the object's first order or on a new one."""
     check_intranet(call)
     owner = (_number(call, "entityTypeId"), _number(call, "entityId"))
     item = call.portal.items.get(owner)
@@ -144,7 +144,7 @@ def _existing(call: Call) -> Payment:
 
 
 def _number(call: Call, name: str) -> int:
-    """An argument declared as int: digits will do, anything else does not match."""
+    """Returns an argument declared as int. Raises RestError for anything but digits."""
     value = call.params.get(name)
     if value is None:
         raise missing_argument(name)
@@ -173,7 +173,7 @@ def _order_for(call: Call, item: Item) -> Order:
 
 
 def _default_system(call: Call) -> int:
-    """The first active pay system of orders, as the order builder picks it."""
+    """Returns the first active pay system of orders, as the order builder does."""
     fitting = [
         system
         for system in call.portal.pay_systems.values()

@@ -1,4 +1,4 @@
-"""`crm.timeline.comment.add` and `.list`: comments in the history of a deal or a smart invoice.
+"""`crm.timeline.comment.add` and `.list`: comments in the timeline of a deal or an invoice.
 
 https://apidocs.bitrix24.com/api-reference/crm/timeline/comments/
 """
@@ -15,7 +15,7 @@ from sandbox.wire.loose import moment_text, now_at, to_int, to_text
 from sandbox.world.world import DEAL, SMART_INVOICE, TimelineComment
 
 _TYPE_NAMES = {DEAL: "deal", SMART_INVOICE: "smart_invoice"}
-# Some types are known by their number as well.
+# The server takes some types by number as well.
 _TYPES = {
     **{name: number for number, name in _TYPE_NAMES.items()},
     **{f"dynamic_{number}": number for number in (SMART_INVOICE,)},
@@ -25,9 +25,9 @@ _COLUMNS = ("ID", "ENTITY_ID", "ENTITY_TYPE", "CREATED", "COMMENT", "AUTHOR_ID",
 
 @method("crm.timeline.comment.add", "crm")
 def add_comment(call: Call) -> int:
-    """Needs the right to change the object, not only to read it.
+    """Adds a comment; the caller needs the right to change the object.
 
-    The key is `fields` in lower case; since 23.100 the server knows no other.
+    The key is `fields` in lower case; since 23.100 the server accepts no other.
     """
     check_intranet(call)
     if call.params.get("fields") is None:
@@ -55,7 +55,7 @@ def add_comment(call: Call) -> int:
 
 @method("crm.timeline.comment.list", "crm")
 def list_comments(call: Call) -> Listed:
-    """Of one object, which the filter has to name; whoever may not read it learns nothing."""
+    """Lists the comments of the object in the filter; empty for one the caller may not read."""
     check_intranet(call)
     owner = _owner(argument(call.params, "filter"))
     item = call.portal.items.get(owner)
@@ -70,7 +70,7 @@ def list_comments(call: Call) -> Listed:
 
 
 def _owner(named: dict[str, Any]) -> tuple[int, int]:
-    """Type and id; type 0 where the name is none of a type."""
+    """Returns type and id; type 0 for an unknown name."""
     name = to_text(named.get("ENTITY_TYPE")).lower()
     return _TYPES.get(name, 0), to_int(named.get("ENTITY_ID"))
 
@@ -89,7 +89,7 @@ def _ordered(comments: list[TimelineComment], order: dict[str, Any]) -> list[Tim
 
 
 def _row(comment: TimelineComment) -> dict[str, Any]:
-    """Ids are text here."""
+    """Returns one comment; its ids are strings."""
     type_id, item_id = comment.owner
     return {
         "ID": str(comment.id),

@@ -1,7 +1,7 @@
 """`event.bind`, `.unbind`, `.get`, `.test` and `events`.
 
 https://apidocs.bitrix24.com/api-reference/events/ ; checks follow `rest/lib/api/event.php`. The
-sandbox keeps no queue for offline events: a binding of that type is listed and stays silent.
+sandbox has no queue for offline events: it lists such a binding and never delivers to it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def list_events(call: Call) -> list[str]:
 
 @method("event.bind")
 def bind(call: Call) -> bool:
-    """An administrator binds for everybody or for one person, anyone else for themselves."""
+    """Binds an event; only an administrator may bind for all people or for another person."""
     installation = _installation(call)
     params = upper_keys(call.params, deep=False)
     auth_type = to_int(params.get("AUTH_TYPE"))
@@ -87,7 +87,7 @@ def unbind(call: Call) -> dict[str, int]:
 
 @method("event.get")
 def get_events(call: Call) -> list[dict[str, Any]]:
-    """Of this application; a person who is no administrator sees their own."""
+    """Lists this application's bindings; only an administrator sees those of other people."""
     return [
         {
             "event": row["event"],

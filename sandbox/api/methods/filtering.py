@@ -1,4 +1,4 @@
-"""Filters as the ORM reads them: an operator before the name, compared by the column's type."""
+"""Builds filter conditions as the ORM does: operator before the name, typed comparison."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ KNOWN = _EQUAL | _LIKE | set(_ORDERINGS) | {_CONTAINS}
 
 
 def split_operator(name: str) -> tuple[str, str]:
-    """`>=id` as (">=", "id")."""
+    """Returns (">=", "id") for `>=id`."""
     found = _OPERATOR.fullmatch(name)
     return (found[1], found[2]) if found else ("", name)
 
@@ -40,7 +40,7 @@ def is_known(symbol: str) -> bool:
 
 
 def condition(symbol: str, wanted: Any) -> Callable[[Any], bool]:
-    """The test that a column's value must pass. An array means any of its elements."""
+    """Returns a test for a column's value; an array matches any of its elements."""
     if symbol.startswith("!"):
         passes = condition(symbol[1:], wanted)
         return lambda actual: not passes(actual)
@@ -81,7 +81,7 @@ def _compare(actual: Any, symbol: str, wanted: Any) -> bool:
 
 
 def _comparable(value: Any) -> Any:
-    """Text is compared as the database does, whatever the case."""
+    """Folds case: the database compares text case-insensitively."""
     return value.casefold() if isinstance(value, str) else value
 
 
@@ -96,7 +96,7 @@ def _as_type_of(actual: Any, wanted: Any) -> Any:
 
 
 def _is_like(text: str, pattern: str) -> bool:
-    """MySQL's LIKE, whose signs the ORM hands on as they come: a backslash makes one literal."""
+    """MySQL's LIKE: the ORM passes % and _ on; a backslash makes one literal."""
     expression = "".join(
         re.escape(part[-1]) if len(part) > 1 else _WILDCARDS.get(part, re.escape(part))
         for part in _LIKE_PARTS.findall(pattern)

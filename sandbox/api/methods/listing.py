@@ -1,7 +1,7 @@
-"""Lists of the sale controllers: select, filter, order and paging, silent where names are wrong.
+"""Selects, filters, orders and pages lists as the sale controllers do.
 
-A name that the server does not know is dropped without a word, also from a filter: whoever
-misspells one gets everybody's rows. Names are camelCase; `ORDER_ID` is not one of them.
+The server ignores unknown names without an error, even in a filter: a misspelt filter returns all
+rows. Names are camelCase; `ORDER_ID` is unknown.
 See `sale/lib/rest/entity/base.php` and `main/lib/text/stringhelper.php` of the server.
 """
 
@@ -25,7 +25,7 @@ _DATES = ("date", "datetime")
 
 @dataclass(frozen=True)
 class Field(Generic[Row]):
-    """A column: how it is read, and what getFields says of it."""
+    """A column: its value in a row, and its description in getFields."""
 
     type: str
     get: Callable[[Row], Any]
@@ -51,7 +51,7 @@ def page_of(
     shown: Callable[[Any], Any],
     envelope: str,
 ) -> Listed:
-    """One page of rows as `{envelope: [...]}`. `shown` turns a column's value into what is sent."""
+    """Returns a page of rows as `{envelope: [...]}`; `shown` converts a value for the response."""
     kept = ordered(
         filtered(rows, argument(params, "filter"), fields),
         argument(params, "order") or {default_order: "ASC"},
@@ -64,7 +64,7 @@ def page_of(
 
 
 def paged(rows: list[Row], params: dict[str, Any]) -> tuple[list[Row], int | None, int | None]:
-    """The page that `start` points into, with `total` and `next`; `start=-1` does not count."""
+    """Returns the page at `start`, total and next; both are None for `start=-1`."""
     start = to_int(params.get("start", 0))
     if start < 0:
         return rows[:PAGE], None, None
@@ -78,7 +78,7 @@ def descriptions(fields: Mapping[str, Field[Any]]) -> dict[str, Any]:
 
 
 def argument(params: dict[str, Any], name: str) -> dict[str, Any]:
-    """An argument declared as an array: not there is empty, anything else an error."""
+    """Returns an array argument, {} if it is missing. Raises RestError for anything else."""
     value = params.get(name)
     if value is None:
         return {}
@@ -94,8 +94,10 @@ def filtered(
     *,
     unknown: Callable[[str], RestError] | None = None,
 ) -> list[Row]:
-    """The rows that meet every condition. A name or a date that is not understood is dropped from
-    the filter, or raises what `unknown` makes of it."""
+    """Returns the rows that meet every condition.
+
+    Ignores unparsable dates and unknown names; with `unknown`, raises its error for such a name.
+    """
     names = by_column(fields)
     kept = list(rows)
     for raw, value in conditions.items():
@@ -114,7 +116,7 @@ def filtered(
 
 
 def ordered(rows: list[Row], order: dict[str, Any], fields: Mapping[str, Field[Row]]) -> list[Row]:
-    """Sorted by the columns of `order`, the first named counting most; nulls come first."""
+    """Sorts by the columns of `order`, the first one first; nulls come first."""
     names = by_column(fields)
     for spelled, direction in reversed(order.items()):
         name = names.get(column_of(spelled))
@@ -129,7 +131,7 @@ def by_column(fields: Mapping[str, Field[Any]]) -> dict[str, str]:
 
 
 def column_of(name: str) -> str:
-    """`orderId` as ORDER_ID; and ORDER_ID as something that no column is called."""
+    """Returns ORDER_ID for `orderId`; for ORDER_ID, a name that no column has."""
     return _CAPITAL.sub("_", name).upper()
 
 

@@ -1,4 +1,4 @@
-"""`sale.paysystem.pay.payment` and `.pay.invoice`: the methods that say true without looking back.
+"""`sale.paysystem.pay.payment` and `.pay.invoice`: return true even if nothing was paid.
 
 https://apidocs.bitrix24.com/api-reference/pay-system/sale-pay-system-pay-payment.html ; order and
 texts follow `sale/lib/paysystem/restservice.php` and `service.php` of the server.
@@ -15,13 +15,13 @@ from sandbox.api.saving import announce_saved, check_saves, set_paid
 from sandbox.wire.loose import is_empty, is_given, now_at, server_zone, to_decimal, to_int, to_text
 from sandbox.world.world import Order, Payment, PaySystem
 
-# Handlers that take no notification: the service answers success and does nothing at all.
+# Handlers without notifications: the service returns success and does nothing.
 _SILENT = ("cash", "bill", "cashondelivery", "orderdocument", "inner")
 _SILENT_FAMILY = "bill"  # billde, billla, ... are the same in other countries
 
-_READS_BODY = frozenset({"yandexcheckout"})  # looks at the raw body, which is not its own here
+_READS_BODY = frozenset({"yandexcheckout"})  # reads the raw body, which here is the REST call's
 
-# What a caller may pass to be kept with the payment, and the name it is kept under.
+# Parameters that are stored with the payment, and their names there.
 _PROVIDER_FIELDS = {
     "PS_INVOICE_ID": "psInvoiceId",
     "PS_STATUS_CODE": "psStatusCode",
@@ -33,7 +33,7 @@ _PROVIDER_FIELDS = {
     "PS_CARD_NUMBER": "psCardNumber",
 }
 
-# The portal's language decides; a program that reads these texts is wrong on the next portal.
+# In the portal's language, so a program must not compare these texts.
 _TEXTS = {
     "en": {
         "no payment": "Partial payment is not specified",
@@ -51,7 +51,7 @@ _TEXTS = {
 
 
 def check_order_right(call: Call) -> None:
-    """Add *or* update orders, of any kind: the concrete order is not looked at."""
+    """Checks the right to add or update any order; no particular order is checked."""
     if not call.user.may_edit_orders:
         raise access_denied()
 
@@ -74,7 +74,7 @@ def pay_payment(call: Call) -> bool:
 
 @method("sale.paysystem.pay.invoice", "pay_system")
 def pay_invoice(call: Call) -> bool:
-    """Pay an invoice of the old kind, of which these portals hold none."""
+    """Pays an invoice of the old kind; these portals have no such invoice."""
     check_order_right(call)
     params = incoming(call.params)
     systems, handlers = call.portal.pay_systems, call.portal.handlers.values()
@@ -94,7 +94,7 @@ def pay_invoice(call: Call) -> bool:
 
 
 def find_payment(call: Call, params: dict[str, Any]) -> Payment:
-    """The payment that has this id and, at this moment, this pay system."""
+    """Returns the payment with this id and this pay system now."""
     payment = call.portal.payments.get(to_int(params["PAYMENT_ID"]))
     if payment is None or payment.pay_system_id != to_int(params["PAY_SYSTEM_ID"]):
         raise check_failure(
@@ -105,12 +105,12 @@ def find_payment(call: Call, params: dict[str, Any]) -> Payment:
 
 
 def _process_request(call: Call, system: PaySystem, params: dict[str, Any]) -> None:
-    """`Service::processRequest` with the call's own parameters as the notification."""
+    """`Service::processRequest`, with the call's parameters as the notification."""
     kind = system.action_file
     if handler_of(call.portal, kind) is None:
         if kind in _SILENT or kind.startswith(_SILENT_FAMILY):
             return
-        # A built-in acquirer reads keys in its own spelling, and these came in upper case.
+        # A built-in acquirer expects its own spelling; the keys are in upper case here.
         raise _refusal(call, "unreadable" if kind in _READS_BODY else "no payment")
     payment, order = _in_registry(call, system, params)
     if order.canceled:
@@ -119,7 +119,7 @@ def _process_request(call: Call, system: PaySystem, params: dict[str, Any]) -> N
 
 
 def _in_registry(call: Call, system: PaySystem, params: dict[str, Any]) -> tuple[Payment, Order]:
-    """The payment, searched for anew where this pay system's orders are kept."""
+    """Returns the payment, looked up again in this pay system's registry."""
     payment = call.portal.payments.get(to_int(params["PAYMENT_ID"]))
     if system.registry != "ORDER" or payment is None:
         raise _refusal(call, "no order", order=0)
@@ -127,8 +127,10 @@ def _in_registry(call: Call, system: PaySystem, params: dict[str, Any]) -> tuple
 
 
 def _money_comes(call: Call, payment: Payment, params: dict[str, Any]) -> None:
-    """Mark as paid and write down what the provider said. A failure is swallowed: it is logged on
-    the portal, and the caller hears true."""
+    """Marks as paid and stores the provider's parameters.
+
+    The portal only logs a failure: the method still returns true.
+    """
     was_paid = payment.paid
     try:
         check_saves(call.portal)

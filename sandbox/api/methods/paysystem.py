@@ -26,7 +26,7 @@ _BUILT_IN = frozenset({"cash", "bill", "cashondelivery", "orderdocument", "inner
 
 @method("sale.paysystem.add", "pay_system")
 def add_pay_system(call: Call) -> int:
-    """Without ENTITY_REGISTRY_TYPE it makes a pay system of old invoices, unseen by orders."""
+    """Adds a pay system; without ENTITY_REGISTRY_TYPE one of old invoices, not of orders."""
     check_configure(call)
     params = incoming(call.params)
     registry = params.get("ENTITY_REGISTRY_TYPE") or "CRM_INVOICE"

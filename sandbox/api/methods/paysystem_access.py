@@ -1,4 +1,4 @@
-"""What all methods of pay systems and their handlers share: parameters, rights, whose handler."""
+"""Reads parameters and checks rights for the methods of pay systems and handlers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sandbox.api.registry import Call, RestError
 from sandbox.wire.loose import upper_keys
 from sandbox.world.world import Handler, PaySystem, Portal
 
-# Old names that the server takes, at the first level and inside FIELDS.
+# Old names that the server accepts, at the first level and inside FIELDS.
 _ALIASES = {"LOGOTYPE": "LOGOTIP", "TARIFF": "TARIF"}
 
 # Kinds of payers: 1 and 2 of orders, 3 and 4 of the old invoices.
@@ -17,7 +17,7 @@ PERSON_TYPES = {1: "ORDER", 2: "ORDER", 3: "CRM_INVOICE", 4: "CRM_INVOICE"}
 
 
 def incoming(params: dict[str, Any], *, deep: bool = True) -> dict[str, Any]:
-    """Parameters with keys in upper case; of a handler only the first level (`deep=False`)."""
+    """Returns the parameters with keys in upper case; for a handler only the first level."""
     upper: dict[str, Any] = upper_keys(params, deep=deep)
     for target in (upper, upper.get("FIELDS")):
         if isinstance(target, dict):
@@ -28,7 +28,7 @@ def incoming(params: dict[str, Any], *, deep: bool = True) -> dict[str, Any]:
 
 
 def check_configure(call: Call) -> None:
-    """The right to modify CRM settings."""
+    """Checks the right to modify CRM settings."""
     if not call.user.may_configure_crm:
         raise access_denied()
 
@@ -38,14 +38,14 @@ def handler_of(portal: Portal, code: object) -> Handler | None:
 
 
 def check_handler(call: Call, handler: Handler) -> None:
-    """A handler belongs to its application. A webhook may touch all of them, and what a webhook
-    registered is everybody's."""
+    """Only the application that registered a handler may change it. A webhook may change every
+    handler, and every application one that a webhook registered."""
     if call.client_id and handler.app_id and handler.app_id != call.client_id:
         raise access_denied()
 
 
 def check_access(call: Call, system: PaySystem) -> None:
-    """Built-in pay systems and those of another application are out of reach."""
+    """Refuses built-in pay systems and those of another application's handler."""
     handler = handler_of(call.portal, system.action_file)
     if handler is None:
         raise access_denied()

@@ -1,8 +1,8 @@
-"""`sale.paysystem.handler.*`: an application's own ways to take money.
+"""`sale.paysystem.handler.*`: an application's own payment handlers.
 
 https://apidocs.bitrix24.com/api-reference/pay-system/sale-pay-system-handler-add.html ; checks and
-texts follow `sale/lib/paysystem/restservice.php`. Only the first level of the parameters is
-brought to upper case: inside SETTINGS the spelling counts.
+texts follow `sale/lib/paysystem/restservice.php`. Only keys of the first level are converted to
+upper case: inside SETTINGS the case matters.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from sandbox.wire.loose import is_empty, is_given, mapping, to_int, to_text
 from sandbox.world.world import Handler
 
 _MODES = ("FORM_DATA", "CHECKOUT_DATA", "IFRAME_DATA")
-# What is said to be missing where the address is: the server names the wrong part for one.
+# The part that the server reports for a missing address; for one of them it is the wrong one.
 _REPORTED = {"FORM_DATA": "FORM_DATA", "CHECKOUT_DATA": "IFRAME_DATA", "IFRAME_DATA": "IFRAME_DATA"}
 _CLIENT_TYPES = ("b2c", "b2b")
 
@@ -83,7 +83,7 @@ def delete_handler(call: Call) -> bool:
 
 @method("sale.paysystem.handler.list", "pay_system")
 def list_handlers(call: Call) -> list[dict[str, Any]]:
-    """Those of every application, as the database holds them: numbers are strings."""
+    """Lists the handlers of all applications, as in the database: numbers are strings."""
     check_configure(call)
     return [
         {
@@ -123,7 +123,7 @@ def _check_client_type(settings: dict[str, Any]) -> None:
 
 
 def _check_code(call: Call, code: object, *, besides: Handler | None = None) -> None:
-    """A code is unique on the whole portal."""
+    """Checks that the code is unique on the whole portal."""
     taken = handler_of(call.portal, to_text(code))
     if taken is not None and taken is not besides:
         raise RestError("ERROR_HANDLER_ALREADY_EXIST", "Handler already exists!")

@@ -1,4 +1,4 @@
-"""`sale.paysystem.list`: everything at once, with a filter that forgets its operators.
+"""`sale.paysystem.list`: all pay systems on one page; the filter ignores its operators.
 
 https://apidocs.bitrix24.com/api-reference/pay-system/sale-pay-system-list.html ; the quirks are
 those of `getPaySystemList` in `sale/lib/paysystem/restservice.php`.
@@ -17,11 +17,11 @@ from sandbox.wire.loose import flag, mapping, to_text
 from sandbox.world.world import PaySystem
 
 _INTEGERS = ("ID", "PERSON_TYPE_ID", "SORT")
-_TARIFF = "TARIF"  # asked for under this name or TARIFF, answered as TARIFF
+_TARIFF = "TARIF"  # select accepts this name or TARIFF, the result has TARIFF
 
 
 def _row(system: PaySystem) -> dict[str, Any]:
-    """All columns in the order of the answer: strings first, then integers, then the tariff."""
+    """Returns all columns in the server's order: strings first, then integers, then the tariff."""
     return {
         "NAME": system.name,
         "PSA_NAME": system.name,

@@ -1,7 +1,7 @@
-"""`sale.paysystem.settings.get`, `.update` and `.payment.get`, secrets of merchants included.
+"""`sale.paysystem.settings.get`, `.update` and `.payment.get`, with the merchants' secrets.
 
 https://apidocs.bitrix24.com/api-reference/pay-system/sale-pay-system-settings-payment-get.html ;
-checks follow `sale/lib/paysystem/restservice.php`, code by code, the odd ones too.
+checks and error codes follow `sale/lib/paysystem/restservice.php`.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def update_settings(call: Call) -> bool:
     system = _found(call, params["ID"])
     settings = mapping(params.get("SETTINGS"))
     if is_empty(settings):
-        # The server's own choice of code.
+        # The server's own code.
         raise RestError("ERROR_HANDLER_NOT_FOUND", "Parameter SETTINGS is not defined or empty")
     check_access(call, system)
     payer = to_int(params.get("PERSON_TYPE_ID"))
@@ -71,7 +71,7 @@ def get_payment_settings(call: Call) -> dict[str, Any]:
 
 
 def settings_for(system: PaySystem, person_type_id: int) -> dict[str, dict[str, Any]]:
-    """What a payer type has no setting of its own for, it has from all."""
+    """Returns the settings of all payer types, overridden by those of this one."""
     return {**system.settings, **system.settings_of_payers.get(person_type_id, {})}
 
 
@@ -83,7 +83,7 @@ def _found(call: Call, pay_system_id: object) -> PaySystem:
 
 
 def setting_value(setting: dict[str, Any], payment: Payment, order: Order) -> Any:
-    """A setting is a value of its own or names a field of the payment or the order."""
+    """Returns a setting's value: its own, or that of a field of the payment or the order."""
     known = {
         ("PAYMENT", "ID"): payment.id,
         ("PAYMENT", "ACCOUNT_NUMBER"): payment.account_number,

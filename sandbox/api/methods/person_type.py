@@ -1,9 +1,9 @@
-"""`sale.persontype.list` and `crm.persontype.list`: for whom a pay system may be.
+"""`sale.persontype.list` and `crm.persontype.list`: the payer types of a pay system.
 
-https://apidocs.bitrix24.com/api-reference/sale/person-type/sale-person-type-list.html knows the
-kinds of orders; those of old invoices are told by
+https://apidocs.bitrix24.com/api-reference/sale/person-type/sale-person-type-list.html lists those
+of orders, those of old invoices are listed by
 https://apidocs.bitrix24.com/api-reference/crm/outdated/invoice/crm-person-type-list.html .
-Neither row names its registry.
+No row has its registry.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _FIELDS: dict[str, Field[PersonType]] = {
 
 @method("sale.persontype.list", "sale")
 def list_person_types(call: Call) -> Listed:
-    """An administrator's method: of the orders' kinds alone."""
+    """Lists the payer types of orders; only for an administrator."""
     check_modify(call)
     return page_of(
         _of("ORDER"),
@@ -57,7 +57,7 @@ def list_person_types(call: Call) -> Listed:
 
 @method("crm.persontype.list", "crm")
 def list_crm_person_types(call: Call) -> Listed:
-    """Those of old invoices, with keys in upper case and ids as text."""
+    """Lists the payer types of old invoices, with keys in upper case and ids as strings."""
     rows = [{"ID": str(row.id), "NAME": row.name} for row in _of("CRM_INVOICE")]
     return Listed(rows, len(rows), None)
 

@@ -1,4 +1,4 @@
-"""`placement.*`: where an application shows itself on the portal's pages.
+"""`placement.*`: binds an application to places on the portal's pages.
 
 https://apidocs.bitrix24.com/api-reference/widgets/ ; checks follow `rest/lib/api/placement.php`.
 """
@@ -13,7 +13,7 @@ from sandbox.api.registry import Call, RestError, method
 from sandbox.wire.loose import mapping, to_int, to_text, upper_keys
 from sandbox.world.world import Installation
 
-# The placements of each scope that these portals have pages for.
+# The placements that the sandbox has pages for, by scope.
 BY_SCOPE: dict[str | None, tuple[str, ...]] = {
     None: ("LEFT_MENU", "REST_APP_URI"),
     "crm": (
@@ -63,7 +63,7 @@ def bind(call: Call) -> bool:
 
 @method("placement.unbind", "placement")
 def unbind(call: Call) -> dict[str, int]:
-    """Without HANDLER, whatever this application shows at the place."""
+    """Unbinds one handler; without HANDLER, all of this application at the placement."""
     installation = _check(call)
     params = upper_keys(call.params, deep=False)
     code = to_text(params.get("PLACEMENT")).upper()
@@ -86,7 +86,7 @@ def get_placements(call: Call) -> list[dict[str, Any]]:
 
 
 def check_handler_url(url: str) -> None:
-    """Any host, http or https; that it can be reached is found out when it is called."""
+    """Accepts any host over http or https; the server does not check that it is reachable."""
     parts = urlsplit(url)
     if not parts.hostname:
         raise RestError("ERROR_WRONG_HANDLER_URL", "Wrong handler URL")
@@ -111,7 +111,7 @@ def _available(call: Call) -> list[str]:
 
 
 def _row(call: Call, params: dict[str, Any], code: str, handler: str) -> dict[str, Any]:
-    """A binding as placement.get answers it. Without a title it goes by the application's."""
+    """Returns a binding as in placement.get; its default title is the application's."""
     texts = mapping(params.get("LANG_ALL")).get(call.portal.language) or params
     texts = upper_keys(mapping(texts), deep=False)
     title = to_text(texts.get("TITLE")).strip() or call.world.applications[call.client_id].title

@@ -1,4 +1,4 @@
-"""The refusals that many methods share, word for word."""
+"""Builds the error replies that many methods share."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from sandbox.api.registry import Call, RestError
 
 FORBIDDEN = 403
 
-MISSING_ARGUMENT = 100  # a controller's own number for an argument that is not there
+MISSING_ARGUMENT = 100  # the controllers' code for a missing argument
 
 
 def access_denied(detail: str = "") -> RestError:
@@ -34,7 +34,7 @@ def wrong_argument(name: str, value: object, wanted: str) -> RestError:
 
 
 def check_application(call: Call) -> None:
-    """Webhooks may not call what belongs to an application."""
+    """Refuses webhooks."""
     if call.installation is None:
         raise RestError(
             "WRONG_AUTH_TYPE",

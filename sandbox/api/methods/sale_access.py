@@ -1,7 +1,7 @@
-"""Rights of the sale controllers: the shop's group right, and numbers instead of codes.
+"""Checks rights as the sale controllers do: by the shop's group right, with numeric codes.
 
-`sale/lib/controller/controllerbase.php`: reading needs anything above D, changing needs W, which
-in the CRM those have who may modify its settings. Both refusals come with status 400.
+`sale/lib/controller/controllerbase.php`: reading needs a right above D, changing needs W, which
+people with the right to modify CRM settings have. Both errors have status 400.
 """
 
 from __future__ import annotations

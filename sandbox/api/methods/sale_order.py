@@ -1,7 +1,7 @@
 """`sale.order.list`, `.get` and `.getFields`.
 
 https://apidocs.bitrix24.com/api-reference/sale/order/ ; a list row has the order's own columns,
-`get` also nests what belongs to the order, each part only where there is one.
+`get` also nests the order's parts, each only if it is not empty.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ def get_order(call: Call) -> dict[str, Any]:
 
 @method("sale.order.getfields", "sale")
 def get_order_fields(call: Call) -> dict[str, Any]:
-    """Open to everybody."""
+    """Needs no right."""
     return {"order": descriptions(ORDER_FIELDS)}
 
 

@@ -1,4 +1,4 @@
-"""`sale.payment.*`: every payment of the portal, for whoever has any CRM role.
+"""`sale.payment.*`: every payment of the portal, for people with any CRM role.
 
 https://apidocs.bitrix24.com/api-reference/sale/payment/ ; behaviour follows
 `sale/lib/controller/payment.php` and the order builder behind it.
@@ -27,7 +27,7 @@ from sandbox.world.world import Payment
 PAYMENT_NOT_FOUND = 200640400001
 ORDER_NOT_FOUND = 200540400001
 
-_SUM_TOLERANCE = Decimal("0.001")  # a smaller difference is no change of a paid payment's sum
+_SUM_TOLERANCE = Decimal("0.001")  # a smaller difference does not change a paid payment's sum
 
 
 @method("sale.payment.list", "sale")
@@ -51,7 +51,7 @@ def get_payment(call: Call) -> dict[str, Any]:
 
 @method("sale.payment.getfields", "sale")
 def get_payment_fields(call: Call) -> dict[str, Any]:
-    """Open to everybody."""
+    """Needs no right."""
     return {"payment": descriptions(PAYMENT_FIELDS)}
 
 
@@ -72,7 +72,7 @@ def add(call: Call) -> dict[str, Any]:
 
 @method("sale.payment.update", "sale")
 def update(call: Call) -> dict[str, Any]:
-    """paySystemId is required each time, and companyId is lost unless it is sent again."""
+    """Updates a payment. paySystemId is required; without companyId the server sets it to 0."""
     check_modify(call)
     payment = _existing(call)
     fields = _fields(call)
@@ -126,7 +126,7 @@ def _sum(fields: dict[str, Any], payment: Payment) -> Decimal:
 
 
 def _write(call: Call, payment: Payment, fields: dict[str, Any]) -> None:
-    """Known, writable fields only; a date that cannot be read is dropped."""
+    """Writes the known, writable fields; ignores a date that cannot be parsed."""
     if fields.get("paid") in ("Y", "N"):
         set_paid(call, payment, fields["paid"] == "Y")
     payment.pay_system_id = to_int(fields["paySystemId"])

@@ -1,4 +1,4 @@
-"""The columns of a payment as the sale controllers know them, with their types.
+"""Defines the columns of a payment in the sale controllers, with their types.
 
 https://apidocs.bitrix24.com/api-reference/sale/payment/sale-payment-get-fields.html
 """
@@ -27,7 +27,7 @@ def payment_rows(portal: Portal) -> list[PaymentRow]:
 
 
 def payment_row(portal: Portal, payment: Payment) -> dict[str, Any]:
-    """One payment with all its columns, keys in alphabetical order."""
+    """Returns one payment with all its columns, keys in alphabetical order."""
     row = PaymentRow(payment, portal.pay_systems.get(payment.pay_system_id))
     return {name: shown(PAYMENT_FIELDS[name].get(row)) for name in sorted(PAYMENT_FIELDS)}
 
@@ -37,7 +37,7 @@ def shown(value: Any) -> Any:
 
 
 def _kept(name: str, empty: Any) -> Callable[[PaymentRow], Any]:
-    """A column that nothing here computes with: what was written, or its empty value."""
+    """Returns a column's getter: the written value, or `empty`."""
     return lambda row: row.payment.provider_data.get(name, empty)
 
 
@@ -49,7 +49,7 @@ def _kept_field(name: str, kind: str, empty: Any) -> Field[PaymentRow]:
     return Field(kind, _kept(name, empty))
 
 
-# Columns without a life of their own here, by type and by what stands in them at first.
+# Columns that the sandbox only stores, by type and initial value.
 _KEPT: dict[str, tuple[str, Any]] = {
     "datePayBefore": ("datetime", None),
     "empMarkedId": ("integer", None),

@@ -1,4 +1,4 @@
-"""`user.get`: the people of a portal, as far as the brief scope and the caller's own sight reach.
+"""`user.get`: the people of a portal that the caller may see, with the fields of user_brief.
 
 https://apidocs.bitrix24.com/api-reference/user/user-get.html
 """
@@ -14,7 +14,7 @@ from sandbox.api.registry import Call, Listed, method
 from sandbox.wire.loose import mapping, to_text, upper_keys
 from sandbox.world.world import Role, User
 
-# What user_brief reaches: no address and no telephone.
+# The fields of user_brief: no address, no telephone.
 _FIELDS: dict[str, Callable[[User], Any]] = {
     "ID": lambda user: str(user.id),
     "ACTIVE": lambda user: user.role is not Role.DISMISSED,
@@ -32,7 +32,7 @@ _MASK = "*"
 
 @method("user.get", "user_brief")
 def user_get(call: Call) -> Listed:
-    """The names of parameters in any case; what is no field is dropped from filter and select."""
+    """Lists people. Parameter names may be in any case; unknown fields are ignored."""
     params = upper_keys(call.params)
     people = [user for user in call.portal.users.values() if _is_seen(call.user, user)]
     conditions = {**params, **mapping(params.get("FILTER"))}
@@ -48,7 +48,7 @@ def user_get(call: Call) -> Listed:
 
 
 def _is_seen(viewer: User, user: User) -> bool:
-    """Whoever is from outside the company sees themselves, and those of their own groups."""
+    """An extranet user sees only themselves and the members of their groups."""
     return viewer.role is not Role.EXTRANET or viewer.id == user.id
 
 

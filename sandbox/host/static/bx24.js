@@ -1,13 +1,14 @@
-/* The script that a page in the frame loads from /api/v1/: the API of BX24.js, spoken to parent.js.
+/* The API of BX24.js for a page in the frame, loaded from /api/v1/; it exchanges messages with
+   parent.js.
 
-   Written from the documentation, silences included: a command that the portal does not answer
-   never calls back, and there is no error channel. */
+   It follows the documentation: a command without a reply never calls back, and there is no
+   error callback. */
 var BX24 = (() => {
   "use strict";
 
   const [domain, secure, sid] = window.name.split("|");
   if (!domain || !sid || window.parent === window) {
-    // As the real one: outside a frame the script throws and BX24 stays empty.
+    // Like the real one: outside a frame the script throws and BX24 is null.
     window.BX24 = null;
     throw new Error("Unable to initialize Bitrix24 JS library!");
   }
@@ -16,12 +17,12 @@ var BX24 = (() => {
   const portal = `${scheme}://${domain.replace(/:(80|443)$/, "")}`;
   const PAGE = 50; // commands in a batch, and rows in a list
 
-  const waiting = new Map(); // callback id -> what to do with the portal's answer
+  const waiting = new Map(); // callback id -> handler of the portal's reply
   const initHandlers = [];
   const installHandlers = [];
-  let known = null; // what getInitData answered
+  let known = null; // the reply to getInitData
   let started = false; // the init handlers have been called
-  let settingUp = false; // an install handler is at work
+  let settingUp = false; // an install handler is running
   let counter = 0;
 
   function call(callback, ...values) {
@@ -105,7 +106,7 @@ var BX24 = (() => {
   }
 
   function installFinish() {
-    // Before the portal has said at which stage we are, the message goes out unchecked.
+    // Before the reply to getInitData the stage is unknown, so the message is sent unchecked.
     if (!known || known.INSTALL) send("setInstallFinish", { value: true });
     else if (settingUp) nextInstallHandler();
   }
@@ -223,7 +224,7 @@ var BX24 = (() => {
   // ---- the window
 
   function getScrollSize() {
-    // Of the root element, which is never lower than the frame: fitting grows, and never shrinks.
+    // The root element is at least as high as the frame: fitting grows it and never shrinks it.
     const { scrollWidth, offsetWidth, scrollHeight, offsetHeight } = document.documentElement;
     return {
       scrollWidth: Math.max(scrollWidth, offsetWidth),

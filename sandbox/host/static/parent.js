@@ -1,7 +1,7 @@
-/* The portal's side of the conversation with one application frame.
+/* The portal's side of the messages with one application frame.
 
-   The frame sends `method:<JSON params>:<callback id>:<APP_SID>`; the answer is
-   `<callback id>:<JSON>`. Unknown, denied and failed commands get no answer at all. */
+   The frame sends `method:<JSON params>:<callback id>:<APP_SID>`; the reply is
+   `<callback id>:<JSON>`. Unknown, denied and failed commands get no reply. */
 (() => {
   "use strict";
 
@@ -79,7 +79,7 @@
     resizeWindow(params, reply) {
       const width = params.width === "100%" ? params.width : `${Number.parseInt(params.width, 10) || 100}px`;
       const height = Number.parseInt(params.height, 10);
-      // The tab of a CRM card has the width of the card, whatever is asked for.
+      // The tab of a CRM card always has the width of the card.
       if (!layout.isPlacement) frame.style.width = width;
       if (height > 0) frame.style.height = `${height}px`;
       const box = frame.getBoundingClientRect();
@@ -148,8 +148,8 @@
     },
   };
 
-  // What a tab of a CRM card knows beside these. Its cards have no events of their own, so a
-  // subscription finds nothing and is not answered.
+  // More commands in a tab of a CRM card. The sandbox's cards fire no events, so a subscription gets
+  // no reply.
   const placementCommands = {
     reloadData(params, reply) {
       document.dispatchEvent(new Event("portal:reload"));

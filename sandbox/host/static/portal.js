@@ -1,4 +1,4 @@
-/* What the portal's pages do by themselves: sliders, a card's payments, the sandbox panel. */
+/* The scripts of the portal's own pages: sliders, a card's payments, the sandbox panel. */
 (() => {
   "use strict";
 
@@ -11,7 +11,7 @@
     return made;
   }
 
-  // ---- sliders: a portal page laid over this one. Only the outermost window keeps them.
+  // ---- sliders: a portal page laid over this one. Only the outermost window has them.
 
   if (window.top === window) {
     const open = [];
@@ -107,8 +107,8 @@
   function renderPanel(panel, { faults, calls }) {
     const armed = panel.querySelector("[data-faults]");
     armed.textContent = faults.length
-      ? `Waiting: ${faults.map((fault) => `${fault.kind}, ${fault.when} the effect`).join("; ")}`
-      : "No fault is waiting.";
+      ? `Active: ${faults.map((fault) => `${fault.kind}, ${fault.when} the effect`).join("; ")}`
+      : "No active fault.";
     const rows = calls.map((call) => {
       const row = element("tr");
       row.append(

@@ -1,5 +1,1 @@
-"""What moderators test, tried against the running app: `python -m sandbox.tools.moderation`.
-
-It plays the portal, its people and whoever would like to be one, knows addresses, the app's log and
-its database file, and imports nothing of the app. `make moderation` starts it.
-"""
+"""Checks the running app as Bitrix24's moderators do: `make moderation`."""

@@ -1,6 +1,6 @@
-"""Tries every line of the checklist that needs a running app: `python -m sandbox.tools.moderation`.
+"""Checks every line of the checklist that needs a running app.
 
-Starts the portals and the app, or takes those of `make demo`. Ends with 1 where a line fails.
+Starts the portals and the app, or uses those of `make demo`. Exits with 1 if a line fails.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from sandbox.tools.app_process import VAR, AppFailed, environment_of
 from sandbox.tools.demo import on_stage
 from sandbox.tools.moderation import behaviour, life, pages, security
 from sandbox.tools.moderation.lines import Line, Verdict
-from sandbox.tools.moderation.stand import Stand
+from sandbox.tools.moderation.target import Target
 from sandbox.tools.visitor import Unexpected
 
-# A fresh portal first; then what works with one payment made; last what looks at the whole walk,
-# and what moves the sandbox's clock.
+# First the lines for a new portal, then those with one payment, last those about the whole run and
+# those that move the sandbox's clock.
 ORDER = (
     "D1.1", "D2.1", "D1.2", "D1.3", "D2.2", "D2.4", "D2.5", "D2.6", "D5.1", "D5.2", "D5.4",
     "D6.1", "D6.2", "D3.2", "D4.1", "D4.2", "D4.3", "D5.6", "D2.3", "D4.4", "D5.5", "D5.7",
@@ -34,26 +34,28 @@ ORDER = (
 _BY_NAME = {line.name: line for part in (life, behaviour, security, pages) for line in part.LINES}
 LINES = tuple(_BY_NAME[name] for name in ORDER)
 _ANY_PORT = 0
-# The walk is many people in few seconds from one address, which no portal's bucket is made for.
+# Many people come from one address within seconds, too many for a portal's real bucket.
 _BUCKET = 100_000
-# What the checklist asks of a published app, whatever our caller runs its own with.
+# The checklist's settings of a published app; they replace those of the caller's environment.
 _AS_PUBLISHED = {"B24_EVENT_THREADS": "2", "B24_REST_LOG_DAYS": "3"}
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m sandbox.tools.moderation", description=__doc__)
-    parser.add_argument("--app", help="of a running `make demo`: http://localhost:8000")
+    parser.add_argument(
+        "--app", help="address of the app of a running `make demo`: http://localhost:8000"
+    )
     parser.add_argument("--portals", help="its two portals, separated by a comma")
     parser.add_argument("--oauth", help="its OAuth server")
-    parser.add_argument("--only", help="a line's name; installs the app for it as well")
-    parser.add_argument("--json", action="store_true", help="for a program")
+    parser.add_argument("--only", help="check this line only, after D2.1 has installed the app")
+    parser.add_argument("--json", action="store_true", help="print JSON")
     arguments = parser.parse_args()
     chosen = [line for line in LINES if arguments.only in (None, line.name) or line.name == "D2.1"]
     os.environ.update(_AS_PUBLISHED)
     try:
-        with _stand(arguments) as stand:
-            stand.control("POST", "bucket", data={"size": _BUCKET})
-            verdicts = [_tried(line, stand) for line in chosen]
+        with _target(arguments) as target:
+            target.control("POST", "bucket", data={"size": _BUCKET})
+            verdicts = [_check(line, target) for line in chosen]
     except AppFailed as error:
         sys.stderr.write(f"{error}\n")
         return 2
@@ -62,28 +64,28 @@ def main() -> int:
 
 
 @contextmanager
-def _stand(arguments: argparse.Namespace) -> Iterator[Stand]:
+def _target(arguments: argparse.Namespace) -> Iterator[Target]:
     if arguments.app:
         first, second = arguments.portals.split(",")
         folder = VAR / f"app-{urlsplit(arguments.app).port}"
         environment = environment_of(arguments.app, arguments.oauth, folder)
-        yield Stand(arguments.app, (first, second), arguments.oauth, folder, environment)
+        yield Target(arguments.app, (first, second), arguments.oauth, folder, environment)
         return
     ports = (_ANY_PORT, _ANY_PORT)
     with on_stage(port=0, portal_ports=ports, app_port=0, say=lambda _: None) as stage:
         if stage.app is None:
             raise AppFailed("the app was not started")
         app, folder = stage.app, Path(stage.app.log).parent
-        yield Stand(app.url, stage.portal_urls, stage.oauth_url, folder, app.environment)
+        yield Target(app.url, stage.portal_urls, stage.oauth_url, folder, app.environment)
 
 
-def _tried(line: Line, stand: Stand) -> Verdict:
+def _check(line: Line, target: Target) -> Verdict:
     try:
-        return Verdict(line.name, line.title, True, line.attempt(stand))
+        return Verdict(line.name, line.title, True, line.check(target))
     except Unexpected as error:
         return Verdict(line.name, line.title, False, str(error))
     except (requests.RequestException, LookupError, ValueError, TypeError) as error:
-        # An answer of a shape that the line did not expect.
+        # A response of an unexpected shape.
         return Verdict(line.name, line.title, False, f"{type(error).__name__}: {error}")
 
 

@@ -1,11 +1,11 @@
-"""Reachability and the life of an installation: D1 and D2 of the checklist."""
+"""Checks the app's addresses and its installation: D1 and D2 of the checklist."""
 
 from __future__ import annotations
 
 from sandbox.tools import elements
 from sandbox.tools.moderation.behaviour import pay
 from sandbox.tools.moderation.lines import Line, expect, found
-from sandbox.tools.moderation.stand import APPLICATION, Stand
+from sandbox.tools.moderation.target import APPLICATION, Target
 from sandbox.tools.visitor import AppPage, Visitor
 from sandbox.world import seed
 
@@ -14,73 +14,73 @@ ADDRESSES = ("/", "/install/")
 REFUSED = range(400, 500)
 
 
-def head_is_answered(stand: Stand) -> str:
+def addresses_respond_to_head(target: Target) -> str:
     for method in ("HEAD", "GET"):
         for path in ADDRESSES:
-            status = stand.request(method, path).status_code
-            expect(status in REACHED, f"{method} {path} is answered 200, 301 or 302, not {status}")
+            status = target.request(method, path).status_code
+            expect(status in REACHED, f"{method} {path} returns 200, 301 or 302, not {status}")
     return "HEAD and GET on the app's and the installer's address"
 
 
-def posted_addresses_are_not_called(stand: Stand) -> str:
-    """The program's half; certificates and plain http are tried by the tests beside it."""
-    fields = {**stand.opening(seed.MANAGER), "SERVER_ENDPOINT": "http://127.0.0.1:9/rest/"}
+def posted_addresses_are_not_called(target: Target) -> str:
+    """Checks a posted address; the tests of this line check certificates and plain http."""
+    fields = {**target.opening(seed.MANAGER), "SERVER_ENDPOINT": "http://127.0.0.1:9/rest/"}
     fields["AUTH_ID"] = "0" * 70
-    status = stand.open_with(fields).status_code
+    status = target.open_with(fields).status_code
     expect(
         status in REFUSED, f"an opening that names its own OAuth server is refused, not {status}"
     )
     return "an opening with an http address of its own as OAuth server; certificates by the tests"
 
 
-def portal_may_frame(stand: Stand) -> str:
-    fields = stand.opening(seed.MANAGER)
-    before = stand.calls_so_far()
-    answer = stand.open_with(fields)
-    stand.first_questions = stand.first_questions or stand.questions(since=before)
+def portal_may_frame(target: Target) -> str:
+    fields = target.opening(seed.MANAGER)
+    before = target.calls_so_far()
+    answer = target.open_with(fields)
+    target.first_questions = target.first_questions or target.questions(since=before)
     policy = answer.headers.get("Content-Security-Policy", "")
     expect(answer.ok, f"the frame opens, not {answer.status_code}")
     expect("X-Frame-Options" not in answer.headers, "no X-Frame-Options is sent")
     expect(
-        f"frame-ancestors {stand.portal_urls[0]}" in policy,
-        f"frame-ancestors names the portal, which is none of bitrix24.*: {policy}",
+        f"frame-ancestors {target.portal_urls[0]}" in policy,
+        f"frame-ancestors names the portal, which is not of bitrix24.*: {policy}",
     )
-    return f"an opening; frame-ancestors names {stand.portal_urls[0]}, a portal of one's own"
+    return f"an opening; frame-ancestors names {target.portal_urls[0]}, a portal of one's own"
 
 
-def installer_leads_on(stand: Stand) -> str:
-    """The first installation of the walk: a set-up that fails once, and then succeeds."""
-    admin = stand.visitor(seed.ADMIN)
-    installer = _begin(stand, admin)
+def installer_leads_on(target: Target) -> str:
+    """Installs the app for the first time; the set-up fails once, then succeeds."""
+    admin = target.visitor(seed.ADMIN)
+    installer = _begin(target, admin)
     expect(installer.tree.text, "the installer's page is not empty")
     finish = found(installer.tree.having("data-finish-url"), "the installer sets up by itself")
     expect(installer.broken_assets() == [], "the installer's script is there")
     path = finish.attributes["data-finish-url"]
-    with stand.fault("status500", "event.bind", times=20):
+    with target.fault("status500", "event.bind", times=20):
         failed = installer.post(path, {})
     expect(not failed.ok, "a set-up that failed is not called finished")
-    _nobody_gets_in_yet(stand)
+    _expect_closed(target)
     done = installer.post(path, {})
     expect(done.json() == {"ok": True}, f"the set-up succeeds when tried again, not {done.text}")
     _finish(admin, installer)
     return "a set-up with a fault in the portal, then again; the page's own script by the test"
 
 
-def _nobody_gets_in_yet(stand: Stand) -> None:
-    fields = stand.opening(seed.ADMIN)
-    early = stand.open_with(fields)
+def _expect_closed(target: Target) -> None:
+    fields = target.opening(seed.ADMIN)
+    early = target.open_with(fields)
     expect(early.status_code in REFUSED, f"nothing opens before the end, not {early.status_code}")
     expect(elements.read(early.text).text, "and the page says why")
 
 
-def install_delete_install(stand: Stand) -> str:
-    admin = stand.visitor(seed.ADMIN)
+def install_delete_install(target: Target) -> str:
+    admin = target.visitor(seed.ADMIN)
     for _ in range(2):
         admin.submit("/marketplace/remove/", {"client_id": seed.OUR_CLIENT_ID})
-        stand.wait("the app hears of its removal", lambda: not _pairs(stand))
-        installer = _begin(stand, admin)
+        target.wait("the app learns of its removal", lambda: not _pairs(target))
+        installer = _begin(target, admin)
         finish = found(installer.tree.having("data-finish-url"), "the installer comes again")
-        for _ in range(2):  # the second press meets what the first has bound
+        for _ in range(2):  # the second time everything is bound already
             done = installer.post(finish.attributes["data-finish-url"], {})
             expect(done.ok, f"the set-up succeeds, not {done.status_code} {done.text}")
         _finish(admin, installer)
@@ -90,93 +90,95 @@ def install_delete_install(stand: Stand) -> str:
     return "install, delete, install, delete, install in one portal; the set-up pressed twice"
 
 
-def removal_forgets(stand: Stand) -> str:
-    """Leaves the portal installed again, for the lines after it."""
-    pay(stand, deal_id=seed.USD_DEAL, payment_id=seed.USD_PAYMENT)
-    page = stand.main_page(seed.ADMIN)
-    token = stand.opening(seed.ADMIN)["APPLICATION_TOKEN"]
+def removal_forgets(target: Target) -> str:
+    """Installs the app again at the end, for the next lines."""
+    pay(target, deal_id=seed.USD_DEAL, payment_id=seed.USD_PAYMENT)
+    page = target.main_page(seed.ADMIN)
+    token = target.opening(seed.ADMIN)["APPLICATION_TOKEN"]
     ledger = "SELECT count(*) FROM payments_attempt"
-    kept = stand.count(ledger)
+    kept = target.count(ledger)
     expect(kept, "a payment was made before, which is in the ledger")
-    forged = stand.event("ONAPPUNINSTALL", token, **{"data[CLEAN]": "1"})
+    forged = target.event("ONAPPUNINSTALL", token, **{"data[CLEAN]": "1"})
     expect(forged.ok, f"the claim is taken, not {forged.status_code}")
-    stand.manage("work_events")
-    expect(_pairs(stand), "no token was deleted for the claim, since the app is installed")
-    expect(stand.as_script(page, "/payments/unpaid/").ok, "and an open page goes on")
-    stand.open_with(stand.opening(seed.MANAGER))  # ends that claim
-    # The quiet time after it is over.
-    stand.rows("UPDATE b24app_removalclaim SET asked_at = NULL, claimed_at = '2001-01-01 00:00:00'")
-    admin = stand.visitor(seed.ADMIN)
+    target.manage("work_events")
+    expect(_pairs(target), "no token was deleted for the claim, since the app is installed")
+    expect(target.as_script(page, "/payments/unpaid/").ok, "and an open page goes on")
+    target.open_with(target.opening(seed.MANAGER))  # ends that claim
+    # End the pause before another claim is accepted.
+    target.rows(
+        "UPDATE b24app_removalclaim SET asked_at = NULL, claimed_at = '2001-01-01 00:00:00'"
+    )
+    admin = target.visitor(seed.ADMIN)
     admin.submit("/marketplace/remove/", {"client_id": seed.OUR_CLIENT_ID})
-    stand.wait("the app hears of its removal", lambda: not _pairs(stand))
-    late = stand.as_script(page, "/payments/unpaid/")
+    target.wait("the app learns of its removal", lambda: not _pairs(target))
+    late = target.as_script(page, "/payments/unpaid/")
     expect(late.status_code == 401, f"an open page is refused afterwards, not {late.status_code}")
-    expect(stand.count(ledger) == kept, "the ledger is kept for the grace time")
-    # It is over, and the administrator had asked for the data to be deleted as well.
-    stand.rows("UPDATE b24app_removalclaim SET with_data = 1, erase_after = '2001-01-01 00:00:00'")
-    stand.manage("prune")
+    expect(target.count(ledger) == kept, "the ledger is kept for the grace time")
+    # End the grace time of a removal with data.
+    target.rows("UPDATE b24app_removalclaim SET with_data = 1, erase_after = '2001-01-01 00:00:00'")
+    target.manage("prune")
     children = {"payments_comment", "payments_runrow"}
     left = {
         table: count
-        for table in (stand.portal_tables() | children) - _KEPT_WITHOUT_PEOPLE
-        if (count := stand.count(f"SELECT count(*) FROM {table}"))  # noqa: S608 - of the schema
+        for table in (target.portal_tables() | children) - _KEPT_WITHOUT_PEOPLE
+        if (count := target.count(f"SELECT count(*) FROM {table}"))  # noqa: S608 - of the schema
     }
     expect(not left, f"no row of the portal is left: {left}")
-    erased = stand.rows("SELECT what, attempts FROM payments_erasure ORDER BY id DESC LIMIT 1")
+    erased = target.rows("SELECT what, attempts FROM payments_erasure ORDER BY id DESC LIMIT 1")
     expect(erased == [("all", kept)], f"how far the ledger reached is kept, not {erased}")
-    who = stand.count("SELECT count(*) FROM b24app_restcall WHERE user_id IS NOT NULL")
-    expect(not who, "the log of calls names nobody")
-    tomb = stand.rows("SELECT application_token FROM b24app_portal")
+    who = target.count("SELECT count(*) FROM b24app_restcall WHERE user_id IS NOT NULL")
+    expect(not who, "the log of calls has no user")
+    tomb = target.rows("SELECT application_token FROM b24app_portal")
     expect(tomb == [("",)], "only the portal's own row stays, without its secret")
-    _install(stand, admin)
+    _install(target, admin)
     return "a forged removal, then one with its data, after a payment; every table's rows counted"
 
 
-# Receipts hold ids of events, the log of calls is masked and past in three days.
+# Receipts hold ids of events; the log of calls is masked, and deleted after three days.
 _KEPT_WITHOUT_PEOPLE = {"b24app_eventreceipt", "b24app_restcall"}
 
 
-def forged_removal_is_refused(stand: Stand) -> str:
-    pairs = _pairs(stand)
-    answer = stand.event("ONAPPUNINSTALL", "f" * 32, **{"data[CLEAN]": "1"})
+def forged_removal_is_refused(target: Target) -> str:
+    pairs = _pairs(target)
+    answer = target.event("ONAPPUNINSTALL", "f" * 32, **{"data[CLEAN]": "1"})
     expect(answer.status_code in REFUSED, f"it is refused, not {answer.status_code}")
     expect(answer.json()["error"] == "invalid_application_token", f"by name, not {answer.text}")
-    expect(_pairs(stand) == pairs > 0, "no token was deleted for it")
-    stand.wait(
+    expect(_pairs(target) == pairs > 0, "no token was deleted for it")
+    target.wait(
         "the refusal is in the security log",
-        lambda: any("event refused" in line for line in stand.security_log()),
+        lambda: any("event refused" in line for line in target.security_log()),
     )
     return "a removal with a made-up application_token: refused, logged, nothing deleted"
 
 
-def application_token_is_renewed(stand: Stand) -> str:
-    fields = stand.opening(seed.ADMIN)
+def application_token_is_renewed(target: Target) -> str:
+    fields = target.opening(seed.ADMIN)
     genuine, new = fields["APPLICATION_TOKEN"], "5" * 32
-    stand.secrets.add(new)
+    target.secrets.add(new)
     vouched = {"auth[access_token]": fields["AUTH_ID"]}
-    told = stand.event("ONAPPUPDATE", new, **vouched)
+    told = target.event("ONAPPUPDATE", new, **vouched)
     expect(told.ok, f"an update event brings a new one, not {told.status_code}")
     saved = {"data[FIELDS][ID]": str(seed.PAYMENT)}
-    old = stand.event("ONPAYMENTENTITYSAVED", genuine, **saved)
+    old = target.event("ONPAYMENTENTITYSAVED", genuine, **saved)
     expect(old.status_code in REFUSED, f"the old one proves nothing now, not {old.status_code}")
-    expect(stand.event("ONPAYMENTENTITYSAVED", new, **saved).ok, "the new one does")
-    expect(stand.open_with(fields).ok, "an administrator opens the app")
-    expect(stand.event("ONPAYMENTENTITYSAVED", genuine, **saved).ok, "the frame renewed it")
+    expect(target.event("ONPAYMENTENTITYSAVED", new, **saved).ok, "the new one does")
+    expect(target.open_with(fields).ok, "an administrator opens the app")
+    expect(target.event("ONPAYMENTENTITYSAVED", genuine, **saved).ok, "the frame renewed it")
     return "an update event, then an administrator's opening; each proved by an event afterwards"
 
 
-def both_kinds_of_people(stand: Stand) -> str:
+def both_kinds_of_people(target: Target) -> str:
     for user_id in (seed.ADMIN, seed.MANAGER, seed.READER):
-        page = stand.main_page(user_id)
+        page = target.main_page(user_id)
         expect(page.session and page.payment_rows(), f"user {user_id} is shown payments")
-        expect(page.broken_assets() == [], "every script and style answers")
+        expect(page.broken_assets() == [], "every script and style loads")
     return "the main page as administrator, manager and reader; before the end see D2.1"
 
 
-def no_login_is_asked_for(stand: Stand) -> str:
-    expect(any("data-payment" in text for text in stand.sent), "the walk was shown payments")
-    pages = [elements.read(text) for text in stand.sent]
-    pages.append(elements.read(stand.request("GET", "/oauth/start/").text))
+def no_login_is_asked_for(target: Target) -> str:
+    expect(any("data-payment" in text for text in target.sent), "the walk was shown payments")
+    pages = [elements.read(text) for text in target.sent]
+    pages.append(elements.read(target.request("GET", "/oauth/start/").text))
     for page in pages:
         asked = page.first("input", type="password") or page.having("autocomplete-password")
         expect(asked is None, "no page has a field for a password")
@@ -185,11 +187,11 @@ def no_login_is_asked_for(stand: Stand) -> str:
     return f"{len(pages)} pages and fragments of this walk"
 
 
-def _pairs(stand: Stand) -> int:
-    return stand.count("SELECT count(*) FROM b24app_usertoken")
+def _pairs(target: Target) -> int:
+    return target.count("SELECT count(*) FROM b24app_usertoken")
 
 
-def _begin(stand: Stand, admin: Visitor) -> AppPage:
+def _begin(target: Target, admin: Visitor) -> AppPage:
     page = admin.submit("/marketplace/install/", {"client_id": seed.OUR_CLIENT_ID})
     return admin.open_frame(page)
 
@@ -199,8 +201,8 @@ def _finish(admin: Visitor, installer: AppPage) -> None:
     expect(told == {"result": True}, "the portal takes the end of the installation")
 
 
-def _install(stand: Stand, admin: Visitor) -> None:
-    installer = _begin(stand, admin)
+def _install(target: Target, admin: Visitor) -> None:
+    installer = _begin(target, admin)
     done = installer.post("/install/finish/", {})
     expect(done.ok, f"{APPLICATION} is installed, not {done.status_code}")
     _finish(admin, installer)
@@ -208,7 +210,7 @@ def _install(stand: Stand, admin: Visitor) -> None:
 
 _TLS = "tests/b24app/test_transport.py::"
 LINES = (
-    Line("D1.1", "HEAD on both addresses answers 200, 301 or 302", head_is_answered),
+    Line("D1.1", "HEAD on both addresses returns 200, 301 or 302", addresses_respond_to_head),
     Line(
         "D2.1",
         "the installer is never empty, leads on by itself, finishes once and only after success",
@@ -225,7 +227,7 @@ LINES = (
     ),
     Line("D1.3", "the page may be framed by this portal, also a self-hosted one", portal_may_frame),
     Line("D2.2", "install, delete, install passes on one portal", install_delete_install),
-    Line("D2.3", "a removal leaves nobody's tokens or data", removal_forgets),
+    Line("D2.3", "a removal leaves no tokens and no data", removal_forgets),
     Line("D2.4", "a removal with a wrong application_token is rejected and logged",
          forged_removal_is_refused),
     Line("D2.5", "update event and frame renew the application_token",

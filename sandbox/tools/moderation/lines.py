@@ -1,4 +1,4 @@
-"""A line of the checklist: its name there, what it asks for, and the function that tries it."""
+"""Defines a line of the checklist: its name, its requirement, the function that checks it."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from sandbox.tools.moderation.stand import Stand
+from sandbox.tools.moderation.target import Target
 from sandbox.tools.visitor import Unexpected
 
-# Answers what was tried, in words; raises Unexpected where the app did not stand it.
-Try = Callable[[Stand], str]
+# Returns a sentence about what was checked; raises Unexpected if the app fails.
+Check = Callable[[Target], str]
 Found = TypeVar("Found")
 
 
@@ -18,8 +18,8 @@ Found = TypeVar("Found")
 class Line:
     name: str
     title: str
-    attempt: Try
-    # Tests of the repository that prove what this program cannot stage: clocks, browsers, bad TLS.
+    check: Check
+    # Tests of the repository for what this program cannot do: clocks, browsers, bad TLS.
     tests: tuple[str, ...] = ()
 
 

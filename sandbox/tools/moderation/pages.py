@@ -1,4 +1,4 @@
-"""The quality of the pages: D6 of the checklist."""
+"""Checks the pages: D6 of the checklist."""
 
 from __future__ import annotations
 
@@ -8,22 +8,20 @@ from urllib.parse import urljoin
 from sandbox.tools import elements
 from sandbox.tools.moderation.behaviour import REFUSED
 from sandbox.tools.moderation.lines import Line, expect
-from sandbox.tools.moderation.stand import Stand
+from sandbox.tools.moderation.target import Target
 from sandbox.world import seed
 
-# What a server says that talks to its developer.
+# Texts that only a developer should see.
 _INSIDES = re.compile(
     r"Traceback|\bFile \"|DEBUG = True|OperationalError|IntegrityError|sqlite3?\.|psycopg|django\."
 )
 
 
-def every_link_leads_somewhere(stand: Stand) -> str:
-    page = stand.main_page(seed.ADMIN)
-    expect(page.broken_assets() == [], "scripts and styles of the page answer")
+def every_link_leads_somewhere(target: Target) -> str:
+    page = target.main_page(seed.ADMIN)
+    expect(page.broken_assets() == [], "scripts and styles of the page load")
     images = [i.attributes.get("src", "") for i in page.tree.all("img")]
-    expect(
-        not [i for i in images if not i.startswith("data:") and not _answers(stand, i)], "images"
-    )
+    expect(not [i for i in images if not i.startswith("data:") and not _loads(target, i)], "images")
     links = {
         element.attributes[name]
         for element in page.tree
@@ -32,35 +30,35 @@ def every_link_leads_somewhere(stand: Stand) -> str:
     }
     dead = []
     for link in sorted(links):
-        answer = stand.as_script(page, link)
+        answer = target.as_script(page, link)
         if not answer.ok:
             dead.append(f"{link}: {answer.status_code}")
     expect(not dead, f"every link of the main page leads somewhere: {dead}")
     return f"{len(links)} links and requests of the main page; scroll bars and scripts in Chromium"
 
 
-def _answers(stand: Stand, source: str) -> bool:
-    path = urljoin(f"{stand.app_url}/", source).removeprefix(stand.app_url)
-    return stand.request("GET", path).ok
+def _loads(target: Target, source: str) -> bool:
+    path = urljoin(f"{target.app_url}/", source).removeprefix(target.app_url)
+    return target.request("GET", path).ok
 
 
-def errors_are_words(stand: Stand) -> str:
-    page = stand.main_page(seed.MANAGER)
+def errors_are_words(target: Target) -> str:
+    page = target.main_page(seed.MANAGER)
     tried = {
-        "404": stand.request("GET", "/nowhere/"),
-        "405": stand.request("PUT", "/"),
-        "400": stand.request("POST", "/", data="%%%", headers={"Content-Type": "text/plain"}),
-        "401": stand.request("GET", "/payments/unpaid/"),
-        "host": stand.request("GET", "/", headers={"Host": "elsewhere.example.com"}),
+        "404": target.request("GET", "/nowhere/"),
+        "405": target.request("PUT", "/"),
+        "400": target.request("POST", "/", data="%%%", headers={"Content-Type": "text/plain"}),
+        "401": target.request("GET", "/payments/unpaid/"),
+        "host": target.request("GET", "/", headers={"Host": "elsewhere.example.com"}),
     }
     for kind in ("status500", "html502", "broken_json", "drop"):
-        with stand.fault(kind, "batch", times=50):
-            tried[kind] = stand.as_script(page, "/payments/unpaid/")
+        with target.fault(kind, "batch", times=50):
+            tried[kind] = target.as_script(page, "/payments/unpaid/")
     for name, answer in tried.items():
-        # A server of ours without an answer of Bitrix24's is no fault of whoever asked: 5xx.
+        # If Bitrix24 gives no usable response, the request was not at fault: 5xx.
         expected = REFUSED if name in ("404", "405", "400", "401", "host") else range(500, 600)
-        expect(answer.status_code in expected, f"{name} is told as such, not {answer.status_code}")
-        expect(not _INSIDES.search(answer.text), f"{name} says nothing of the server's insides")
+        expect(answer.status_code in expected, f"{name} has its status, not {answer.status_code}")
+        expect(not _INSIDES.search(answer.text), f"{name} shows nothing of the server's insides")
         expect("utf-8" in answer.headers["Content-Type"].lower(), f"{name} is UTF-8")
         expect(elements.read(answer.text).text, f"{name} is in words")
     return f"{', '.join(tried)}: each a page or fragment with words, in UTF-8"

@@ -1,4 +1,4 @@
-"""Security: D5 of the checklist."""
+"""Checks security: D5 of the checklist."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 from sandbox.tools.moderation.behaviour import PAY, REFUSED, pay
 from sandbox.tools.moderation.lines import Line, expect
-from sandbox.tools.moderation.stand import OTHER_APPLICATION, Stand
+from sandbox.tools.moderation.target import OTHER_APPLICATION, Target
 from sandbox.world import seed
 
 BURST, BURST_SECONDS = 60, 10.0
 FROM_ENVIRONMENT = ("SECRET_KEY", "B24_TOKEN_KEYS", "B24_CLIENT_SECRET")
-# Every table that belongs to a portal, and the end of its rows; a removal ends all of them (D2.3).
+# Every table with rows of a portal, and when they are deleted; a removal deletes all (D2.3).
 RETENTION = {
     "b24app_usertoken": "with the portal",
     "b24app_eventreceipt": "90 days, manage.py prune",
@@ -28,12 +28,12 @@ RETENTION = {
 }
 
 
-def frames_are_proved(stand: Stand) -> str:
-    genuine = stand.opening(seed.MANAGER)
-    other = stand.opening(seed.MANAGER, title=OTHER_APPLICATION)
-    foreign = stand.opening(seed.MANAGER, portal=1, title=OTHER_APPLICATION)
-    pairs = stand.count("SELECT count(*) FROM b24app_usertoken")
-    noted = len(stand.security_log())
+def frames_are_proved(target: Target) -> str:
+    genuine = target.opening(seed.MANAGER)
+    other = target.opening(seed.MANAGER, title=OTHER_APPLICATION)
+    foreign = target.opening(seed.MANAGER, portal=1, title=OTHER_APPLICATION)
+    pairs = target.count("SELECT count(*) FROM b24app_usertoken")
+    noted = len(target.security_log())
     forged = {
         "a made-up token": {"AUTH_ID": "0" * 70},
         "another application's token": {"AUTH_ID": other["AUTH_ID"]},
@@ -42,24 +42,24 @@ def frames_are_proved(stand: Stand) -> str:
         "a portal that does not exist": {"member_id": "9" * 32},
     }
     for name, changes in forged.items():
-        answer = stand.open_with({**genuine, **changes})
+        answer = target.open_with({**genuine, **changes})
         expect(answer.status_code in REFUSED, f"{name} opens nothing, not {answer.status_code}")
         expect("data-payment" not in answer.text, f"{name} is shown no payment")
-    kept = stand.count("SELECT count(*) FROM b24app_usertoken")
+    kept = target.count("SELECT count(*) FROM b24app_usertoken")
     expect(kept == pairs, "no token was stored for any of them")
-    stand.wait(
+    target.wait(
         "each is in the security log",
         lambda: (
-            sum("opening refused" in line for line in stand.security_log()[noted:]) >= len(forged)
+            sum("opening refused" in line for line in target.security_log()[noted:]) >= len(forged)
         ),
     )
     return ", ".join(forged)
 
 
-def events_are_proved(stand: Stand) -> str:
-    genuine = stand.opening(seed.MANAGER)["APPLICATION_TOKEN"]
-    before = stand.rows("SELECT count(*), max(id) FROM b24app_eventreceipt")
-    calls = stand.calls_so_far()
+def events_are_proved(target: Target) -> str:
+    genuine = target.opening(seed.MANAGER)["APPLICATION_TOKEN"]
+    before = target.rows("SELECT count(*), max(id) FROM b24app_eventreceipt")
+    calls = target.calls_so_far()
     saved = {"data[FIELDS][ID]": str(seed.PAYMENT)}
     for name, token, member_id in (
         ("ONPAYMENTENTITYSAVED", genuine, "0" * 32),
@@ -68,79 +68,79 @@ def events_are_proved(stand: Stand) -> str:
         ("ONAPPUNINSTALL", genuine, seed.BETA),
         ("ONAPPUNINSTALL", "", seed.ALPHA),
     ):
-        answer = stand.event(name, token, member_id=member_id, **saved)
+        answer = target.event(name, token, member_id=member_id, **saved)
         expect(answer.status_code in REFUSED, f"{name} is refused, not {answer.status_code}")
         error = answer.json().get("error")
         expect(error == "invalid_application_token", f"it is called so, not {answer.text}")
-    after = stand.rows("SELECT count(*), max(id) FROM b24app_eventreceipt")
+    after = target.rows("SELECT count(*), max(id) FROM b24app_eventreceipt")
     expect(after == before, "nothing was stored for them")
-    expect(stand.calls_so_far() == calls, "and nothing asked")
+    expect(target.calls_so_far() == calls, "and nothing asked")
     return "unknown portals; a missing, empty or wrong application_token: five events"
 
 
-def browser_gets_no_secret(stand: Stand) -> str:
-    secrets = stand.secrets | {stand.environment[name] for name in FROM_ENVIRONMENT}
-    leaked = [text[:80] for text in stand.sent if any(secret in text for secret in secrets)]
-    expect(not leaked, f"no answer holds one: {leaked}")
+def browser_gets_no_secret(target: Target) -> str:
+    secrets = target.secrets | {target.environment[name] for name in FROM_ENVIRONMENT}
+    leaked = [text[:80] for text in target.sent if any(secret in text for secret in secrets)]
+    expect(not leaked, f"no response contains one: {leaked}")
     expect(len(secrets) > len(FROM_ENVIRONMENT), "tokens were given out in this walk")
-    expect(any("data-payment" in text for text in stand.sent), "and payments were shown")
-    return f"{len(stand.sent)} answers searched for {len(secrets)} secrets"
+    expect(any("data-payment" in text for text in target.sent), "and payments were shown")
+    return f"{len(target.sent)} answers searched for {len(secrets)} secrets"
 
 
-def ids_are_numbers(stand: Stand) -> str:
-    page = stand.main_page(seed.MANAGER)
-    before = stand.calls_so_far()
+def ids_are_numbers(target: Target) -> str:
+    page = target.main_page(seed.MANAGER)
+    before = target.calls_so_far()
     bad = ("-1", "0", "1 OR 1=1", "1.5", "../../etc/passwd", "9" * 40)
     for value in bad:
-        answer = stand.as_script(page, "/payments/", before=value)
+        answer = target.as_script(page, "/payments/", before=value)
         expect(answer.status_code in REFUSED, f"before={value} is refused: {answer.status_code}")
-        path = stand.as_script(page, f"/payments/runs/{value}/")
+        path = target.as_script(page, f"/payments/runs/{value}/")
         expect(path.status_code in REFUSED, f"a run {value} is refused: {path.status_code}")
-    expect(stand.calls_so_far() == before, "Bitrix24 was asked nothing for them")
-    tab = {**stand.opening(seed.MANAGER), "PLACEMENT": "CRM_DEAL_DETAIL_TAB"}
+    expect(target.calls_so_far() == before, "Bitrix24 was asked nothing for them")
+    tab = {**target.opening(seed.MANAGER), "PLACEMENT": "CRM_DEAL_DETAIL_TAB"}
     for value in bad:
-        answer = stand.open_with({**tab, "PLACEMENT_OPTIONS": f'{{"ID":"{value}"}}'})
+        answer = target.open_with({**tab, "PLACEMENT_OPTIONS": f'{{"ID":"{value}"}}'})
         expect(answer.status_code in REFUSED, f"a tab of {value}: {answer.status_code}")
     return f"{', '.join(bad)} as the place in a list, as a run and as a tab's deal"
 
 
-def logs_are_masked(stand: Stand) -> str:
-    seen = stand.tab(seed.MANAGER, seed.SEVERAL_DEAL).payment_rows()
+def logs_are_masked(target: Target) -> str:
+    seen = target.tab(seed.MANAGER, seed.SEVERAL_DEAL).payment_rows()
     unpaid = seed.SEVERAL_PAYMENTS[0]
-    reader = stand.tab(seed.READER, seed.SEVERAL_DEAL)
+    reader = target.tab(seed.READER, seed.SEVERAL_DEAL)
     forced = reader.post("/payments/pay/", seen[unpaid].fields)
     expect(forced.status_code in REFUSED, f"a forced payment is refused: {forced.status_code}")
-    expect(not stand.times_paid(unpaid), "and not carried out")
-    over = stand.request("GET", "/payments/unpaid/", headers={"X-Frame-Session": "forged"})
+    expect(not target.times_paid(unpaid), "and not carried out")
+    over = target.request("GET", "/payments/unpaid/", headers={"X-Frame-Session": "forged"})
     expect(over.status_code == 401, f"a forged session is refused: {over.status_code}")
-    log, secrets = stand.log(), stand.secrets | {stand.environment[n] for n in FROM_ENVIRONMENT}
+    log, secrets = target.log(), target.secrets | {target.environment[n] for n in FROM_ENVIRONMENT}
     leaked = sum(secret in log for secret in secrets)
     expect(not leaked, f"no secret is in the log: {leaked} are")
-    text = "\n".join(stand.security_log())
+    text = "\n".join(target.security_log())
     missing = [
         word for word in ("opening refused", "event refused", "SessionExpired", "QueryLimit")
         if word not in text
     ]  # fmt: skip
     expect(not missing, f"failures, limits and denials are in the security log: {missing} are not")
     return (
-        f"the log searched for {len(secrets)} secrets; {len(stand.security_log())} security lines"
+        f"the log searched for {len(secrets)} secrets; {len(target.security_log())} security lines"
     )
 
 
-def events_are_queued(stand: Stand) -> str:
-    paid_before = _payments_sent(stand)
-    pay(stand)
-    token = stand.opening(seed.MANAGER)["APPLICATION_TOKEN"]
+def events_are_queued(target: Target) -> str:
+    paid_before = _payments_sent(target)
+    pay(target)
+    token = target.opening(seed.MANAGER)["APPLICATION_TOKEN"]
     began = time.monotonic()
     with ThreadPoolExecutor(max_workers=8) as threads:
         answers = list(
             threads.map(
                 lambda number: (
-                    stand.event(
+                    target.event(
                         "ONPAYMENTENTITYSAVED", token, **{"data[FIELDS][ID]": str(number)}
                     ).status_code
                 ),
-                [_NOBODY_PAYS] * BURST,
+                [_UNPAID] * BURST,
             )
         )
     seconds = time.monotonic() - began
@@ -150,48 +150,48 @@ def events_are_queued(stand: Stand) -> str:
         "SELECT count(*) FROM b24app_eventreceipt "
         "WHERE json_extract(ids, '$.ID') = ? AND handled_at IS NULL"
     )
-    stand.wait("each is worked afterwards", lambda: not stand.count(open_, _NOBODY_PAYS))
-    sent = _payments_sent(stand) - paid_before
-    expect(sent <= 1 == stand.times_paid(seed.PAYMENT), "one payment was sent, and one made")
+    target.wait("each is worked afterwards", lambda: not target.count(open_, _UNPAID))
+    sent = _payments_sent(target) - paid_before
+    expect(sent <= 1 == target.times_paid(seed.PAYMENT), "one payment was sent, and one made")
     return f"{BURST} events in {seconds:.1f} s, all stored and worked; one payment, not sent again"
 
 
-# The portal's own event about what is being paid may be put off until its payer has read it back.
-_NOBODY_PAYS = seed.OWN_PAYMENT
+# A payment that this run does not pay: the app may delay an event of one that is being paid.
+_UNPAID = seed.OWN_PAYMENT
 
 
-def _payments_sent(stand: Stand) -> int:
-    return sum(PAY in (call["method"], *call["batch"]) for call in stand.calls())
+def _payments_sent(target: Target) -> int:
+    return sum(PAY in (call["method"], *call["batch"]) for call in target.calls())
 
 
-def everything_has_an_end(stand: Stand) -> str:
-    tables = stand.portal_tables()
+def everything_has_an_end(target: Target) -> str:
+    tables = target.portal_tables()
     expect(tables == set(RETENTION), f"each table's end is known: {tables ^ set(RETENTION)}")
-    newest = stand.count("SELECT max(id) FROM b24app_eventreceipt WHERE handled_at IS NOT NULL")
-    total = stand.count("SELECT count(*) FROM b24app_eventreceipt")
-    stand.rows(
+    newest = target.count("SELECT max(id) FROM b24app_eventreceipt WHERE handled_at IS NOT NULL")
+    total = target.count("SELECT count(*) FROM b24app_eventreceipt")
+    target.rows(
         "UPDATE b24app_eventreceipt SET received_at = datetime(received_at, '-91 days'), "
         "handled_at = datetime(handled_at, '-91 days') WHERE id = ?",
         newest,
     )
-    said = stand.manage("prune")
-    left = stand.count("SELECT count(*) FROM b24app_eventreceipt")
+    said = target.manage("prune")
+    left = target.count("SELECT count(*) FROM b24app_eventreceipt")
     expect(left == total - 1, f"prune deletes the receipt of 91 days ago alone: {total} to {left}")
     expect("History past its time" in said, f"prune looks at the history as well: {said}")
     return f"{len(tables)} tables; manage.py prune on an aged row; the history's end by the tests"
 
 
-def drill(stand: Stand) -> str:
-    page = stand.main_page(seed.MANAGER)
-    stand.manage("rotate_keys")
-    expect(stand.as_script(page, "/payments/unpaid/").ok, "after rotate_keys everything works")
-    host = re.sub(r"^https?://", "", stand.portal_urls[0])
-    stand.manage("revoke", host)
-    pairs = stand.count("SELECT count(*) FROM b24app_usertoken")
+def drill(target: Target) -> str:
+    page = target.main_page(seed.MANAGER)
+    target.manage("rotate_keys")
+    expect(target.as_script(page, "/payments/unpaid/").ok, "after rotate_keys everything works")
+    host = re.sub(r"^https?://", "", target.portal_urls[0])
+    target.manage("revoke", host)
+    pairs = target.count("SELECT count(*) FROM b24app_usertoken")
     expect(not pairs, f"no token is left: {pairs}")
-    status = stand.as_script(page, "/payments/unpaid/").status_code
+    status = target.as_script(page, "/payments/unpaid/").status_code
     expect(status == 401, f"open pages are refused at once, not {status}")
-    expect(stand.main_page(seed.ADMIN).payment_rows(), "an administrator's opening heals it")
+    expect(target.main_page(seed.ADMIN).payment_rows(), "an administrator's opening restores it")
     return "rotate_keys and revoke against the running app, then an administrator's opening"
 
 

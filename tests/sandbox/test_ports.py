@@ -13,11 +13,11 @@ import requests
 
 from sandbox.api.faults import Fault
 from sandbox.api.registry import Call
-from sandbox.server.ports import Doors
+from sandbox.server.ports import PortServers
 from sandbox.world import seed
 from tests.sandbox.wire import TIMEOUT, Wire, a_method, over_ports
 
-RING = "test.doors.ring"
+RING = "test.servers.ring"
 
 
 @pytest.fixture
@@ -124,10 +124,10 @@ def test_closing_does_not_wait_for_what_faults_hold_back(rung: list[int]) -> Non
 
 
 def test_a_port_that_is_taken_is_an_error_and_leaves_nothing_open() -> None:
-    first = Doors((0,))
+    first = PortServers((0,))
     try:
         with pytest.raises(OSError, match="in use"):
-            Doors((0, first.ports[0]))
+            PortServers((0, first.ports[0]))
     finally:
         first.close()
 

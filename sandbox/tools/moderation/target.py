@@ -1,4 +1,4 @@
-"""Where the lines are tried: the app, a portal beside it, and all that the app said and kept."""
+"""Gives a check access to the app, a portal, the app's log and its database."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ from sandbox.world import seed
 
 APPLICATION = "Pay for Bitrix24"
 OTHER_APPLICATION = "Other Demo App"
-# An event travels by a thread, a row is written by another: some seconds on a busy machine.
+# One thread sends events, another writes rows: that takes seconds on a busy machine.
 PATIENCE_SECONDS = 20
 _POLL_SECONDS = 0.1
 _FRAME_PARAMETERS = {"PROTOCOL": "0", "LANG": "en", "APP_SID": "0" * 32}
 
 
 @dataclass
-class Stand:
+class Target:
     app_url: str
     portal_urls: tuple[str, str]
     oauth_url: str
     folder: Path  # the app's log and database are in it
     environment: Mapping[str, str] = field(repr=False)
-    # Everything that the app ever sent to a browser, and every secret it could have sent.
+    # Every response of the app to a browser, and every secret that one could have contained.
     sent: list[str] = field(default_factory=list)
     secrets: set[str] = field(default_factory=set)
-    # How many questions the very first opening of the main page asked of Bitrix24.
+    # The number of REST methods that the very first opening of the main page called.
     first_questions: int = 0
 
     # ---- people at the portal
@@ -69,7 +69,7 @@ class Stand:
         return visitor.page(links[0].attributes["href"])
 
     def opening(self, user_id: int, *, portal: int = 0, title: str = APPLICATION) -> dict[str, str]:
-        """What the portal would post into the frame of an application, posted nowhere yet."""
+        """Returns the fields that the portal would POST into an application's frame."""
         page = self.application_page(self.visitor(user_id, portal=portal), title)
         form = page.first("form", method="post")
         if form is None:
@@ -83,7 +83,7 @@ class Stand:
             if fields.get(name):
                 self.secrets.add(fields[name])
 
-    # ---- requests of nobody in particular
+    # ---- requests without a person
 
     def request(self, method: str, path: str, **options: Any) -> requests.Response:
         with requests.Session() as session:
@@ -99,27 +99,27 @@ class Stand:
         return answer
 
     def open_with(self, fields: Mapping[str, str], path: str = "/") -> requests.Response:
-        """POST the form of a frame, as somebody who is no portal can as well."""
+        """POSTs the form of a frame; an attacker can do so too."""
         domain = self.portal_urls[0].split("://", 1)[1]
         return self.request(
             "POST", path, params={"DOMAIN": domain, **_FRAME_PARAMETERS}, data=dict(fields)
         )
 
     def as_script(self, page: AppPage, path: str, **params: str) -> requests.Response:
-        """A GET of the page's own script."""
+        """GETs as the page's own script does."""
         headers = {SESSION_HEADER: page.session, "HX-Request": "true"}
         return self.request("GET", path, params=params, headers=headers)
 
     def event(
         self, name: str, token: str | None, *, member_id: str = seed.ALPHA, **fields: str
     ) -> requests.Response:
-        """Tell the app of an event, with this application_token; `fields` by their full names."""
+        """POSTs an event with this application_token to the app; `fields` by their full names."""
         body = {"event": name, "ts": str(time.time_ns()), "auth[member_id]": member_id, **fields}
         if token is not None:
             body["auth[application_token]"] = token
         return self.request("POST", "/event/", data=body)
 
-    # ---- the sandbox's own books
+    # ---- the sandbox's own records
 
     def control(self, method: str, path: str, **options: Any) -> Any:
         answer = requests.request(
@@ -128,7 +128,7 @@ class Stand:
         return answer.json()
 
     def calls(self, *, since: int = 0) -> list[dict[str, Any]]:
-        """What the app asked of portals and the OAuth server; the portal's people are not it."""
+        """Returns the log of REST calls to the portals and the OAuth server."""
         calls: list[dict[str, Any]] = self.control("GET", "log", params={"since": since})["calls"]
         return calls
 
@@ -144,14 +144,14 @@ class Stand:
             self.control("DELETE", "faults")
 
     def questions(self, *, since: int) -> int:
-        """Commands that the app asked, alone or in a batch."""
+        """Counts the REST methods that the app called, alone or in a batch."""
         return sum(len(call["batch"]) or 1 for call in self.calls(since=since))
 
     def times_paid(self, payment_id: int) -> int:
         params = {"portal": seed.ALPHA, "id": payment_id}
         return int(self.control("GET", "payment", params=params)["times_paid"])
 
-    # ---- what the app said and kept
+    # ---- the app's log and database
 
     def log(self) -> str:
         return (self.folder / "app.log").read_text(encoding="utf-8", errors="replace")
@@ -171,7 +171,7 @@ class Stand:
         return int(self.rows(sql, *values)[0][0])
 
     def portal_tables(self) -> set[str]:
-        """Tables whose rows belong to a portal."""
+        """Returns the tables with a column `portal_id`."""
         rows = self.rows(
             "SELECT m.name FROM sqlite_master m JOIN pragma_table_info(m.name) c "
             "WHERE m.type = 'table' AND c.name = 'portal_id'"
@@ -179,7 +179,7 @@ class Stand:
         return {name for (name,) in rows}
 
     def manage(self, *arguments: str) -> str:
-        """One of the app's own commands, as whoever runs it would give it."""
+        """Runs a management command and returns its output. Raises Unexpected if it fails."""
         done = subprocess.run(  # noqa: S603 - our own manage.py
             [sys.executable, "manage.py", *arguments],
             cwd=ROOT,

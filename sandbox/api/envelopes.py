@@ -1,4 +1,4 @@
-"""The two shapes of a REST answer: a result with its `time`, an error without."""
+"""Builds REST responses: a result with its `time`, or an error without."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from sandbox.wire.http import Response, json_response
 from sandbox.wire.loose import server_zone
 from sandbox.world.world import World
 
-# A browser may not send Authorization across origins: the header is not on this list.
+# A browser may not send Authorization across origins: this list does not have that header.
 CROSS_ORIGIN = {
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Allow-Headers": "origin, content-type, accept",
     "X-Content-Type-Options": "nosniff",
 }
-OPERATING_WINDOW = 600  # seconds over which the time that a method took is counted
+OPERATING_WINDOW = 600  # seconds over which a method's running time is added up
 
 
 def with_time(world: World, outcome: Any, started: float) -> dict[str, Any]:
-    """The envelope of a success: `total` and `next` stand beside `result`."""
+    """Returns the envelope of a success, with `total` and `next` beside `result`."""
     listed = outcome if isinstance(outcome, Listed) else Listed(outcome)
     envelope: dict[str, Any] = {"result": listed.result}
     if listed.next is not None:
@@ -64,5 +64,5 @@ def _across(response: Response) -> Response:
 
 
 def _iso(moment: float) -> str:
-    """The server's zone, by its offset only: no answer of REST names it."""
+    """Returns the time with the server's offset; REST never sends the zone's name."""
     return datetime.fromtimestamp(moment, UTC).astimezone(server_zone()).isoformat("T", "seconds")
