@@ -94,7 +94,7 @@ def _try(attempt: Attempt, now: datetime | None, done: Reconciled, silences: Cou
             _leave_open(attempt, now or timezone.now(), done, failure=error)
 
 
-def _claimed(now: datetime | None, limit: int, turns: Turns) -> Iterator[Attempt]:
+def _claimed(now: datetime | None, limit: int, turns: PortalTurns) -> Iterator[Attempt]:
     """Yields due attempts, the longest due first, each claimed right before it is yielded."""
     while limit > 0:
         due = Attempt.objects.filter(due_at__lte=now or timezone.now()).still_open()
