@@ -190,13 +190,13 @@ MOVES = {Kind.PAY: stage.PAY, Kind.MARK: MARK}
 KINDS = pytest.mark.parametrize("kind", MOVES)
 # Where the process ends, whether the payment has been sent by then, and how the row ends.
 PLACES = {
-    "lease taken": (f"{STEPPING}:_carry_out", 0, State.PAID),
+    "lease taken": (f"{STEPPING}:_take_step", 0, State.PAID),
     "row taken up, before the claim": (f"{STEPPING}:_send", 0, State.PAID),
     "after the claim": (f"{PAYING}:_carry_out", 0, State.REFUSED),
     "before sent_at": (f"{PAYING}:mark_sent", 0, State.REFUSED),
     "before the call": (f"{PAYING}:_send", 0, State.REFUSED),
     "after the answer": (f"{PAYING}:settle", 1, State.PAID),
-    "before the row is written": (f"{STEPPING}:_note", 1, State.PAID),
+    "before the row is written": (f"{STEPPING}:_store_attempt", 1, State.PAID),
 }
 
 
