@@ -191,7 +191,7 @@ def test_answers_without_a_time_change_nothing(
 ) -> None:
     install(client, sandbox, alpha)
     before = models.Portal.objects.values().get()
-    monkeypatch.setattr("sandbox.api.answers._iso", lambda moment: "soon")
+    monkeypatch.setattr("sandbox.api.envelopes._iso", lambda moment: "soon")
     opened(client, sandbox, alpha, seed.MANAGER)
     after = models.Portal.objects.values().get()
     assert after["time_zone_found"] == before["time_zone_found"] == "UTC+03:00"
