@@ -104,7 +104,7 @@ def _ask_portal(portal: Portal, row: UserToken) -> PortalSays:
 def _is_not_found(error: Refused) -> bool:
     """Whether the portal no longer finds the app.
 
-    ERROR_OAUTH stands for any error of the OAuth server; only its description says which.
+    ERROR_OAUTH means any error of the OAuth server; only its description says which.
     """
     code = error.code.upper()
     if code == "ERROR_OAUTH":

@@ -25,7 +25,7 @@ class Answer:
     has_more: bool = False
     # When the portal began to answer, by its own clock.
     at: datetime | None = None
-    # How far the portal's clock is ahead of ours.
+    # How far the portal's clock is ahead of this server's.
     skew: timedelta | None = None
     # The offset of the portal's server from UTC.
     offset: timedelta | None = None

@@ -204,7 +204,7 @@ class Batch:
 
     @property
     def skew(self) -> timedelta | None:
-        """How far the portal's clock is ahead of ours; None if no answer says."""
+        """How far the portal's clock is ahead of this server's; None if no answer says."""
         outcomes = (pending.outcome for pending in self._pendings)
         skews = (outcome.skew for outcome in outcomes if isinstance(outcome, Answer))
         return next((skew for skew in skews if skew is not None), None)
