@@ -125,14 +125,14 @@ class PortalAdmin(ReadOnly):
     def renewals(self, portal: Portal) -> str:
         """Lists the people whose tokens are kept, and whether these can still be renewed."""
         rows = portal.tokens.order_by("-serves_portal", "user_id").values_list(
-            "user_id", "serves_portal", "refreshed_at", "broken_code"
+            "user_id", "serves_portal", "refreshed_at", "failure_code"
         )
         return "\n".join(_token_line(*row) for row in rows[:ROWS_ON_A_PAGE]) or "-"
 
 
-def _token_line(user_id: int, serves_portal: bool, refreshed_at: Any, broken_code: str) -> str:
+def _token_line(user_id: int, serves_portal: bool, refreshed_at: Any, failure_code: str) -> str:
     what = "serves the portal" if serves_portal else "their own"
-    state = f"broken: {broken_code}" if broken_code else f"renewed {refreshed_at:%Y-%m-%d %H:%M}"
+    state = f"failed: {failure_code}" if failure_code else f"renewed {refreshed_at:%Y-%m-%d %H:%M}"
     return f"user {user_id}, {what}, {state}"
 
 

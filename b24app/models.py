@@ -133,8 +133,8 @@ class UserToken(models.Model):
     refreshed_at = models.DateTimeField(default=timezone.now)
     # Bitrix24's error code if this pair no longer works: the OAuth server does not renew it, or the
     # portal does not let its person do what the app needs. See `tokens/failures.py`.
-    broken_code = models.CharField(max_length=64, blank=True)
-    broken_at = models.DateTimeField(null=True, blank=True)
+    failure_code = models.CharField(max_length=64, blank=True)
+    failed_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         constraints = [

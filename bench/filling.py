@@ -21,7 +21,7 @@ FROM generate_series(%(first)s, %(last)s) AS i
 """
 _TOKENS = """
 INSERT INTO b24app_usertoken (portal_id, user_id, serves_portal, access, refresh, expires_at,
-  refreshed_at, broken_code)
+  refreshed_at, failure_code)
 SELECT id, 1, true, '', '', now(), now() - (id %% 160) * interval '1 day', ''
 FROM b24app_portal WHERE member_id LIKE 'filled%%'
 ON CONFLICT DO NOTHING

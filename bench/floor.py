@@ -71,7 +71,7 @@ def tab(request: HttpRequest) -> HttpResponse:
     answers = _ask(endpoint, token, commands)
     rows = answers["q1"]
     user_id = int(answers["q3"]["ID"])
-    tokens.filter(user_id=user_id, serves_portal=False).update(broken_code="")
+    tokens.filter(user_id=user_id, serves_portal=False).update(failure_code="")
     list(Policy.objects.filter(portal_id=pk).values_list("pk", "limits"))
     payment_ids = [row["id"] for row in rows]
     list(

@@ -25,7 +25,7 @@ def keep_pair(
         serving = UserToken.objects.filter(portal=portal, serves_portal=True).first()
     if serving is not None and constant_time_compare(serving.refresh, pair.refresh):
         return
-    if not profile.is_admin or (serving is not None and not serving.broken_code):
+    if not profile.is_admin or (serving is not None and not serving.failure_code):
         store.replace_user_pair(portal, pair)
         return
     security.warning(

@@ -209,8 +209,8 @@ def _serving(portal: Portal, row: UserToken | None) -> Line:
 
     if row is None:
         return problem(_("There is none, so that pay systems and orders cannot be read."))
-    if row.broken_code:
-        code = {"code": row.broken_code, "user": row.user_id}
+    if row.failure_code:
+        code = {"code": row.failure_code, "user": row.user_id}
         return problem(
             _("Bitrix24 no longer renews that of user %(user)s, with the code %(code)s.") % code
         )

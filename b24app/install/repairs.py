@@ -69,7 +69,7 @@ def take_over(person: Person) -> None:
 
 
 def _some_administrator(portal: Portal) -> Person | None:
-    rows = portal.tokens.filter(serves_portal=False, broken_code="").order_by("-refreshed_at")
+    rows = portal.tokens.filter(serves_portal=False, failure_code="").order_by("-refreshed_at")
     for row in rows[:PEOPLE_TRIED]:
         person = Person(portal, row.user_id, proved_at=timezone.now())
         try:

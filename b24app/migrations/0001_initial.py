@@ -125,8 +125,8 @@ class Migration(migrations.Migration):
                 ('refresh', b24app.models.EncryptedField()),
                 ('expires_at', models.DateTimeField()),
                 ('refreshed_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('broken_code', models.CharField(blank=True, max_length=64)),
-                ('broken_at', models.DateTimeField(blank=True, null=True)),
+                ('failure_code', models.CharField(blank=True, max_length=64)),
+                ('failed_at', models.DateTimeField(blank=True, null=True)),
                 ('portal', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='tokens', to='b24app.portal')),
             ],
             options={

@@ -34,16 +34,16 @@ _FOR_GOOD = frozenset({"INVALID_GRANT", "NOT_INSTALLED"})
 
 def is_out_of_use(row: UserToken) -> bool:
     """Whether this pair is not tried now."""
-    code = row.broken_code.upper()
+    code = row.failure_code.upper()
     if code in _MAY_PASS:
-        since = row.broken_at
+        since = row.failed_at
         return since is not None and timezone.now() < since + TRIED_AGAIN_AFTER
     return code in _FOR_GOOD
 
 
 def is_chain_spent(row: UserToken) -> bool:
     """Whether the OAuth server refuses this pair for ever, even if the app is installed again."""
-    return row.broken_code.upper() == "INVALID_GRANT"
+    return row.failure_code.upper() == "INVALID_GRANT"
 
 
 def code_to_keep(error: Refused, *, administrators_only: bool) -> str:

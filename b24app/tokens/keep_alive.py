@@ -80,7 +80,7 @@ def _last_days() -> QuerySet[UserToken]:
         serves_portal=True,
         refreshed_at__gt=now - LIFETIME,
         refreshed_at__lte=now - (LIFETIME - LAST_DAYS),
-        broken_code="",
+        failure_code="",
         portal__installed_at__isnull=False,
         portal__uninstalled_at=None,
     )

@@ -99,7 +99,7 @@ def portal_credentials(portal: Portal) -> StoredCredentials:
     if row is None:
         raise ChainBroken("NOT_INSTALLED", "no pair of this portal is kept")
     if failures.is_out_of_use(row):
-        raise ChainBroken(row.broken_code, "known from an earlier call")
+        raise ChainBroken(row.failure_code, "known from an earlier call")
     row.portal = portal
     return StoredCredentials(row)
 
@@ -181,8 +181,8 @@ class StoredCredentials:
             return
         now = timezone.now()
         rows = UserToken.objects.filter(pk=self._pk, refreshed_at=self._refreshed_at)
-        known = {"broken_code": code, "broken_at__gt": now - failures.TRIED_AGAIN_AFTER}
-        if rows.exclude(**known).update(broken_code=code, broken_at=now):
+        known = {"failure_code": code, "failed_at__gt": now - failures.TRIED_AGAIN_AFTER}
+        if rows.exclude(**known).update(failure_code=code, failed_at=now):
             security.warning("the pair of user %s serves no longer: %s", self._user_id, error)
 
     def _locked_row(self) -> UserToken:
@@ -203,14 +203,14 @@ def _fetch(row: UserToken, asked_at: float, ask_again: bool) -> oauth.TokenPair 
     Returns ChainBroken instead of raising it, so that the caller's transaction commits the row.
     """
     if failures.is_out_of_use(row) and not (ask_again and not failures.is_chain_spent(row)):
-        return ChainBroken(row.broken_code, "known from an earlier call")
+        return ChainBroken(row.failure_code, "known from an earlier call")
     if cache.get(_UNANSWERED, 0) > asked_at:
         raise NeverSent("the OAuth server did not answer the renewal before this one")
     try:
         pair = oauth.refresh(row.refresh)
     except ChainBroken as error:
-        row.broken_code, row.broken_at = error.code, timezone.now()
-        row.save(update_fields=["broken_code", "broken_at"])
+        row.failure_code, row.failed_at = error.code, timezone.now()
+        row.save(update_fields=["failure_code", "failed_at"])
         return error
     except OAuthBusy:
         raise
@@ -268,6 +268,6 @@ def _columns(pair: Pair) -> dict[str, object]:
         "refresh": pair.refresh,
         "expires_at": pair.expires_at,
         "refreshed_at": timezone.now(),
-        "broken_code": "",
-        "broken_at": None,
+        "failure_code": "",
+        "failed_at": None,
     }

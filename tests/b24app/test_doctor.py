@@ -72,7 +72,7 @@ def lose_serving(sandbox: Sandbox, portal: models.Portal) -> None:
 
 
 def break_serving(sandbox: Sandbox, portal: models.Portal) -> None:
-    portal.tokens.filter(serves_portal=True).update(broken_code="invalid_grant")
+    portal.tokens.filter(serves_portal=True).update(failure_code="invalid_grant")
 
 
 def dismiss_serving(sandbox: Sandbox, portal: models.Portal) -> None:

@@ -104,10 +104,10 @@ def test_what_nobody_needs_is_left_alone(
 ) -> None:
     own = store.store_user_pair(row.portal, pair_of(sandbox, alpha, seed.MANAGER))
     aged(own, 179 * DAY)
-    models.UserToken.objects.filter(pk=row.pk).update(broken_code="invalid_grant")
+    models.UserToken.objects.filter(pk=row.pk).update(failure_code="invalid_grant")
     assert keep_tokens() == "Renewed 0, failed 0.\n"
 
-    models.UserToken.objects.filter(pk=row.pk).update(broken_code="")
+    models.UserToken.objects.filter(pk=row.pk).update(failure_code="")
     for change in ({"uninstalled_at": timezone.now()}, {"installed_at": None}):
         before = models.Portal.objects.values(*change).get()
         models.Portal.objects.update(**change)
@@ -130,7 +130,7 @@ def test_one_broken_portal_stops_nobody(
 
     assert "alpha.example.com: not renewed: NOT_INSTALLED" in told
     assert "Renewed 1, failed 1." in told
-    assert models.UserToken.objects.get(portal=row.portal).broken_code == "NOT_INSTALLED"
+    assert models.UserToken.objects.get(portal=row.portal).failure_code == "NOT_INSTALLED"
 
 
 def test_a_row_that_no_key_opens_stops_nobody(

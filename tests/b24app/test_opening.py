@@ -199,12 +199,12 @@ def test_an_administrator_mends_a_broken_serving_pair_by_opening_the_app(
 ) -> None:
     portal = install(client, sandbox, alpha)
     post(client, "/session/", opening_fields(sandbox, alpha, seed.ADMIN))
-    UserToken.objects.filter(serves_portal=True).update(broken_code="INVALID_GRANT")
+    UserToken.objects.filter(serves_portal=True).update(failure_code="INVALID_GRANT")
     post(client, "/session/", opening_fields(sandbox, alpha, seed.MANAGER))
-    assert serving(portal).broken_code
+    assert serving(portal).failure_code
     fields = opening_fields(sandbox, alpha, seed.ADMIN)
     post(client, "/session/", fields)
-    assert (serving(portal).refresh, serving(portal).broken_code) == (fields["REFRESH_ID"], "")
+    assert (serving(portal).refresh, serving(portal).failure_code) == (fields["REFRESH_ID"], "")
     # A chain is kept once, and the administrator works with it too.
     assert UserToken.objects.filter(portal=portal, user_id=seed.ADMIN).count() == 1
     admin = Person(portal, seed.ADMIN, proved_at=timezone.now())

@@ -120,7 +120,7 @@ def test_a_person_who_reads_the_token_in_their_browser_removes_nothing(
     assert token not in caplog.text
     assert not is_removed(alpha)
     assert [listed(client, value) for value in values] == [200, 200]
-    assert UserToken.objects.get(serves_portal=True).broken_code == ""
+    assert UserToken.objects.get(serves_portal=True).failure_code == ""
 
 
 def test_a_claim_that_is_not_true_is_asked_about_five_times_and_refused(
@@ -263,7 +263,7 @@ def test_wrong_settings_of_the_app_remove_no_portal(
             queue.work()
     assert not is_removed(alpha)
     assert claim_of(alpha).state == State.REFUSED
-    assert UserToken.objects.get(serves_portal=True).broken_code == ""
+    assert UserToken.objects.get(serves_portal=True).failure_code == ""
 
 
 def spend_all_pairs(sandbox: Sandbox) -> None:

@@ -108,11 +108,11 @@ def test_each_is_told_apart(
     for _ in range(2):
         assert read in page(client, portal)
     row = models.UserToken.objects.get()
-    assert row.broken_code == kept
+    assert row.failure_code == kept
     assert (row.access, row.refresh) == (stage.row.access, stage.row.refresh)
     assert calls(stage.sandbox, "oauth.token") == asked
 
-    models.UserToken.objects.update(broken_at=timezone.now() - TRIED_AGAIN_AFTER)
+    models.UserToken.objects.update(failed_at=timezone.now() - TRIED_AGAIN_AFTER)
     assert read in page(client, portal)
     assert calls(stage.sandbox, "oauth.token") == hour_later
 
@@ -126,10 +126,10 @@ def test_a_renewed_subscription_is_noticed_within_the_hour(stage: Stage) -> None
     with pytest.raises(ChainBroken):
         user_client(portal, seed.MANAGER).read(PROFILE)
 
-    models.UserToken.objects.update(broken_at=timezone.now() - TRIED_AGAIN_AFTER)
+    models.UserToken.objects.update(failed_at=timezone.now() - TRIED_AGAIN_AFTER)
     assert user_client(portal, seed.MANAGER).read(PROFILE).user_id == seed.MANAGER
     row = models.UserToken.objects.get()
-    assert (row.broken_code, row.broken_at) == ("", None)
+    assert (row.failure_code, row.failed_at) == ("", None)
 
 
 def test_a_server_that_comes_back_needs_nobody(client: Client, stage: Stage) -> None:

@@ -64,7 +64,7 @@ def test_the_chain_goes_on_without_what_is_missing_or_absurd(
             old = models.UserToken.objects.get()
             renew(old)
         kept = models.UserToken.objects.select_related("portal").get()
-        assert (kept.user_id, kept.broken_code) == (seed.MANAGER, "")
+        assert (kept.user_id, kept.failure_code) == (seed.MANAGER, "")
         assert sandbox.world.tokens[kept.access].refresh == kept.refresh != old.refresh
         left = kept.expires_at - timezone.now()
         assert timedelta(minutes=59) < left < timedelta(hours=1, seconds=5)

@@ -102,7 +102,7 @@ def test_a_process_killed_with_the_new_pair_in_its_hands(
         assert process.wait() == -signal.SIGKILL
     assert calls(ported, "oauth.token") == 1
     kept = models.UserToken.objects.get()
-    assert (kept.access, kept.refresh, kept.broken_code) == (row.access, row.refresh, "")
+    assert (kept.access, kept.refresh, kept.failure_code) == (row.access, row.refresh, "")
 
     portal = models.Portal.objects.get()
     for _ in range(2):
@@ -111,11 +111,11 @@ def test_a_process_killed_with_the_new_pair_in_its_hands(
         assert "open it again" in str(told.value.sentence)
     # Asked once, and never again in vain.
     assert calls(ported, "oauth.token") == 2
-    assert models.UserToken.objects.get().broken_code == "invalid_grant"
+    assert models.UserToken.objects.get().failure_code == "invalid_grant"
 
     answer = post(client, "/session/", opening_fields(ported, there, seed.MANAGER))
     assert answer.status_code == 200
     assert user_client(portal, seed.MANAGER).read(PROFILE).user_id == seed.MANAGER
     mended = models.UserToken.objects.get()
-    assert mended.broken_code == ""
+    assert mended.failure_code == ""
     assert mended.expires_at > timezone.now()

@@ -76,7 +76,7 @@ def test_managers_work_on_and_read_who_can_mend_it(
         assert MENDS in page.content.decode()
         assert any(line.status.can_pay for line in page.context["lines"])
 
-    assert serving().broken_code == code
+    assert serving().failure_code == code
     # A manager's opening does not make them serve the portal.
     assert serving().user_id == seed.ADMIN
 
@@ -93,7 +93,7 @@ def test_the_next_administrator_takes_over_by_opening_the_app(
     assert page.context["listing"].systems_known
     assert MENDS not in page.content.decode()
 
-    assert (serving().user_id, serving().broken_code) == (SECOND_ADMIN, "")
+    assert (serving().user_id, serving().failure_code) == (SECOND_ADMIN, "")
     cache.clear()
     page = post(client, "/", opening_fields(sandbox, alpha, seed.MANAGER))
     assert page.context["listing"].systems_known
@@ -113,7 +113,7 @@ def test_a_known_refusal_is_not_asked_for_again_within_the_hour(
 
     # Somebody who has come back serves again, without anybody's doing.
     alpha.users[seed.ADMIN].role = Role.PORTAL_ADMIN
-    UserToken.objects.update(broken_at=timezone.now() - TRIED_AGAIN_AFTER)
+    UserToken.objects.update(failed_at=timezone.now() - TRIED_AGAIN_AFTER)
     assert portal_client(portal).read(PROFILE).user_id == seed.ADMIN
 
 
@@ -122,7 +122,7 @@ def test_who_is_no_administrator_any_more_still_reads_what_they_may(
 ) -> None:
     demote(alpha)
     post(client, "/", opening_fields(sandbox, alpha, seed.MANAGER))
-    assert serving().broken_code == "ACCESS_DENIED"
+    assert serving().failure_code == "ACCESS_DENIED"
     assert portal_client(portal).read(PROFILE).user_id == seed.ADMIN
 
 
@@ -135,7 +135,7 @@ def test_a_refusal_that_is_not_the_persons_changes_nothing(
     else:
         sandbox.faults.add(Fault("operation_limit", "sale.paysystem.list", times=None))
     post(client, "/", opening_fields(sandbox, alpha, seed.MANAGER))
-    assert serving().broken_code == ""
+    assert serving().failure_code == ""
 
 
 def test_a_late_refusal_does_not_break_the_pair_that_took_over(
@@ -144,12 +144,12 @@ def test_a_late_refusal_does_not_break_the_pair_that_took_over(
     """A call with the old pair is still on its way while an administrator opens the app."""
     late = portal_client(portal)
     dismiss(alpha)
-    UserToken.objects.update(broken_code="AUTHORIZATION_ERROR", broken_at=timezone.now())
+    UserToken.objects.update(failure_code="AUTHORIZATION_ERROR", failed_at=timezone.now())
     post(client, "/session/", opening_fields(sandbox, alpha, SECOND_ADMIN))
 
     with pytest.raises(Exception, match="authorization_error"):
         late.read(PROFILE)
-    assert (serving().user_id, serving().broken_code) == (SECOND_ADMIN, "")
+    assert (serving().user_id, serving().failure_code) == (SECOND_ADMIN, "")
 
 
 def test_many_refusals_are_noted_once(

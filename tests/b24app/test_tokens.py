@@ -54,7 +54,7 @@ def renewed(row: models.UserToken) -> str:
 def test_a_pair_is_kept_in_place_of_the_older_one(
     sandbox: Sandbox, alpha: Portal, portal: models.Portal, row: models.UserToken
 ) -> None:
-    row.broken_code = "invalid_grant"
+    row.failure_code = "invalid_grant"
     row.save()
     newer = pair_of(sandbox, alpha, seed.MANAGER)
 
@@ -62,7 +62,7 @@ def test_a_pair_is_kept_in_place_of_the_older_one(
 
     kept = models.UserToken.objects.get()
     assert (kept.access, kept.refresh) == (newer.access, newer.refresh)
-    assert kept.broken_code == ""
+    assert kept.failure_code == ""
 
 
 def test_a_persons_pair_and_the_portals_pair_are_two(
@@ -197,7 +197,7 @@ def test_a_broken_chain_is_kept_in_mind(
             renewed(row)
         assert told.value.code == "NOT_INSTALLED"
 
-    assert models.UserToken.objects.get().broken_code == "NOT_INSTALLED"
+    assert models.UserToken.objects.get().failure_code == "NOT_INSTALLED"
     assert calls(sandbox, "oauth.token") == 1
 
 
@@ -213,7 +213,7 @@ def test_each_way_to_lose_a_chain_is_kept_on_the_row(
     with pytest.raises(ChainBroken):
         renewed(row)
     kept = models.UserToken.objects.get()
-    assert kept.broken_code == {"spent": "invalid_grant", "unpaid": "PAYMENT_REQUIRED"}[why]
+    assert kept.failure_code == {"spent": "invalid_grant", "unpaid": "PAYMENT_REQUIRED"}[why]
 
 
 @pytest.mark.parametrize("setting", ["B24_CLIENT_ID", "B24_CLIENT_SECRET"])
@@ -238,7 +238,7 @@ def test_an_unclear_answer_changes_nothing(
         renewed(row)
 
     kept = models.UserToken.objects.get()
-    assert (kept.access, kept.refresh, kept.broken_code) == (row.access, row.refresh, "")
+    assert (kept.access, kept.refresh, kept.failure_code) == (row.access, row.refresh, "")
     assert renewed(row)
 
 

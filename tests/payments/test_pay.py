@@ -251,7 +251,7 @@ def test_it_is_paid_while_nobody_serves_the_portal(
         offer = stage.offer_of(manager, deal_id=deal_id, payment_id=payment_id)
         attempt = pay(manager, offer, pay_system_id=offer.pay_system_id)
         assert attempt.state == State.PAID
-    assert manager.portal.tokens.get(serves_portal=True).broken_code
+    assert manager.portal.tokens.get(serves_portal=True).failure_code
 
 
 def test_a_pay_system_switched_off_since_it_was_shown_is_not_used(

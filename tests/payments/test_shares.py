@@ -212,7 +212,7 @@ def test_a_busy_oauth_server_is_not_taken_for_a_silent_one(sandbox: Sandbox, fra
         assert frame.get().status_code == 503
 
     assert frame.get().status_code == 200
-    assert set(UserToken.objects.values_list("broken_code", flat=True)) == {""}
+    assert set(UserToken.objects.values_list("failure_code", flat=True)) == {""}
 
 
 def test_questions_about_posted_tokens_do_not_stop_renewals() -> None:
