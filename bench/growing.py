@@ -119,7 +119,7 @@ class Growing:
         pairs.update(refreshed_at=old)
 
     def _keep(self) -> None:
-        kept = list(keep_alive.keep())
+        kept = list(keep_alive.renew_due())
         if len(kept) != DUE or any(one.error for one in kept):
             raise RuntimeError(f"keep_tokens: {kept}")
 

@@ -174,7 +174,9 @@ class Opening:
             failed_proofs.record(self.portal)
             if error.code.upper() in ABOUT_THE_PERSON:
                 security.warning(
-                    "opening refused: %s (member_id %s)", error.code, self.portal.member_id
+                    "opening refused by the portal: %s (member_id %s)",
+                    error.code,
+                    self.portal.member_id,
                 )
                 raise
             raise self._refused(f"the portal: {error.code}") from error
@@ -255,7 +257,7 @@ class Opening:
         """Ends a claim that the app was removed, or the grace time: a person has opened the app."""
         portal = self.portal
         if portal.uninstalled_at is not None:
-            if not claims.take_up_again(portal):
+            if not claims.end_grace_time(portal):
                 raise self._refused("its data were erased after the removal")
         elif claims.open_claim(portal) is not None:
             claims.refuse(portal)

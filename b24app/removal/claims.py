@@ -92,7 +92,7 @@ def refuse(portal: Portal) -> None:
 
 
 @transaction.atomic
-def take_up_again(portal: Portal) -> bool:
+def end_grace_time(portal: Portal) -> bool:
     """Ends the grace time: the app was opened again. Returns False if the data are erased."""
     locked = Portal.objects.select_for_update().get(pk=portal.pk)
     claims = RemovalClaim.objects.filter(portal=portal, state=_State.REMOVED)

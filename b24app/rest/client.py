@@ -235,8 +235,8 @@ def run_batches(*batches: Batch) -> None:
     """
     requests = [(batch.client, request) for batch in batches for request in batch.requests()]
     # The clients of one screen belong to one portal.
-    of = shares.host_of(batches[0].client.endpoint) if batches else ""
-    pool.run_all([partial(_run, client, request) for client, request in requests], of=of)
+    host = shares.host_of(batches[0].client.endpoint) if batches else ""
+    pool.run_all([partial(_run, client, request) for client, request in requests], host=host)
     refused = [
         (client, pending)
         for client, request in requests
@@ -246,7 +246,7 @@ def run_batches(*batches: Batch) -> None:
     ]
     for client, pending in refused:
         commands.remember_refused(client.endpoint, pending.query.method)
-    pool.run_all([partial(_run, client, [pending]) for client, pending in refused], of=of)
+    pool.run_all([partial(_run, client, [pending]) for client, pending in refused], host=host)
     for client, request in requests:
         for pending in request:
             client._report_refusal(pending.query, pending.outcome)

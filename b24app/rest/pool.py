@@ -23,10 +23,10 @@ _used: Counter[str] = Counter()
 _pool = ThreadPoolExecutor(THREADS, thread_name_prefix="b24app")
 
 
-def run_all(tasks: Sequence[Task], *, of: str = "") -> None:
+def run_all(tasks: Sequence[Task], *, host: str = "") -> None:
     """Runs all tasks, the first one in this thread, and returns when all have ended.
 
-    `of` is the host of the portal that they call, "" for none. At most SHARE threads of the pool
+    `host` is the host of the portal that they call, "" for none. At most SHARE threads of the pool
     work for one portal; the other tasks run in this thread, one after another.
 
     Tasks must handle their own errors; an exception that leaves a task is a bug, and is raised
@@ -39,9 +39,9 @@ def run_all(tasks: Sequence[Task], *, of: str = "") -> None:
     submitted: list[tuple[Future[None], Task]] = []
     left: list[Task] = []
     for task in others:
-        if _take_place(of):
+        if _take_place(host):
             future = _pool.submit(copy_context().run, _in_pool, task, language)
-            future.add_done_callback(lambda _: _give_back(of))
+            future.add_done_callback(lambda _: _give_back(host))
             submitted.append((future, task))
         else:
             left.append(task)
@@ -60,19 +60,19 @@ def run_all(tasks: Sequence[Task], *, of: str = "") -> None:
         future.result()
 
 
-def _take_place(of: str) -> bool:
+def _take_place(host: str) -> bool:
     with _lock:
-        if of and _used[of] >= SHARE:
+        if host and _used[host] >= SHARE:
             return False
-        _used[of] += 1
+        _used[host] += 1
         return True
 
 
-def _give_back(of: str) -> None:
+def _give_back(host: str) -> None:
     with _lock:
-        _used[of] -= 1
-        if not _used[of]:
-            del _used[of]
+        _used[host] -= 1
+        if not _used[host]:
+            del _used[host]
 
 
 def _in_pool(task: Task, language: str) -> None:

@@ -40,7 +40,7 @@ _SPREADING, _WHOLE = 2654435769, 2**32
 
 
 @dataclass(frozen=True)
-class Kept:
+class Renewal:
     """The outcome of one renewal."""
 
     domain: str
@@ -52,7 +52,7 @@ class NoAnswer(Exception):
     """FAILURES_IN_A_ROW renewals failed for a general reason; the next run retries them."""
 
 
-def keep(*, at_most: int = AT_MOST) -> Iterator[Kept]:
+def renew_due(*, at_most: int = AT_MOST) -> Iterator[Renewal]:
     """Renews the due pairs one after another, the oldest first, and yields each outcome.
 
     Waits for the OAuth server. Raises NoAnswer after FAILURES_IN_A_ROW general failures.
@@ -61,13 +61,13 @@ def keep(*, at_most: int = AT_MOST) -> Iterator[Kept]:
     for number, pk in enumerate(_due_pks(at_most)):
         if number:
             pause(PAUSE * random.uniform(0.5, 1.5))  # noqa: S311 - not a secret
-        kept = _keep_one(pk)
-        if kept is None:
+        renewal = _renew_one(pk)
+        if renewal is None:
             continue
-        yield kept
-        in_a_row = in_a_row + 1 if kept.is_general else 0
+        yield renewal
+        in_a_row = in_a_row + 1 if renewal.is_general else 0
         if in_a_row >= FAILURES_IN_A_ROW:
-            raise NoAnswer(kept.error)
+            raise NoAnswer(renewal.error)
 
 
 def pause(seconds: float) -> None:
@@ -107,7 +107,7 @@ def _spread(pk: int) -> timedelta:
     return SPREAD * (pk * _SPREADING % _WHOLE / _WHOLE)
 
 
-def _keep_one(pk: int) -> Kept | None:
+def _renew_one(pk: int) -> Renewal | None:
     """Renews one pair. Returns None if it was renewed since, or need not be renewed any more."""
     row: UserToken | None = None
     try:
@@ -116,10 +116,10 @@ def _keep_one(pk: int) -> Kept | None:
             return None
         StoredCredentials(row).renew(row.access)
     except (ChainBroken, TokenRejected) as error:
-        return Kept(_domain(pk), str(error))
+        return Renewal(_domain(pk), str(error))
     except (B24Error, WrongKey) as error:
-        return Kept(_domain(pk), str(error) or type(error).__name__, is_general=True)
-    return Kept(row.portal.domain)
+        return Renewal(_domain(pk), str(error) or type(error).__name__, is_general=True)
+    return Renewal(row.portal.domain)
 
 
 def _domain(pk: int) -> str:

@@ -168,7 +168,7 @@ def test_a_run_has_a_cap_and_begins_with_the_oldest(
         aged(row, 179 * DAY - timedelta(minutes=number))
     monkeypatch.setattr(keep_alive, "CHUNK", 3)
     tried: list[int] = []
-    monkeypatch.setattr(keep_alive, "_keep_one", lambda pk: tried.append(pk))
+    monkeypatch.setattr(keep_alive, "_renew_one", lambda pk: tried.append(pk))
 
     keep_tokens(at_most=8)
 
@@ -187,12 +187,12 @@ def test_portals_of_one_day_are_renewed_on_different_days(
     first_day = keep_alive.LIFETIME - keep_alive.LAST_DAYS
     tried: set[int] = set()
     counts = []
-    monkeypatch.setattr(keep_alive, "_keep_one", lambda pk: tried.add(pk))
+    monkeypatch.setattr(keep_alive, "_renew_one", lambda pk: tried.add(pk))
     for day in range(6):
         age = first_day + day * DAY + timedelta(hours=1)
         models.UserToken.objects.update(refreshed_at=timezone.now() - age)
         before = len(tried)
-        list(keep_alive.keep())
+        list(keep_alive.renew_due())
         counts.append(len(tried) - before)
 
     assert len(tried) == len(rows)
@@ -205,10 +205,10 @@ def test_ten_thousand_are_looked_at_a_few_at_a_time(
 ) -> None:
     idle_portals(sandbox, alpha, 10_000)
     tried: list[int] = []
-    monkeypatch.setattr(keep_alive, "_keep_one", lambda pk: tried.append(pk))
+    monkeypatch.setattr(keep_alive, "_renew_one", lambda pk: tried.append(pk))
 
     with CaptureQueriesContext(connection) as statements:
-        list(keep_alive.keep(at_most=10_000))
+        list(keep_alive.renew_due(at_most=10_000))
 
     assert len(set(tried)) == len(tried) == 10_000
     assert len(statements) == 10_000 / keep_alive.CHUNK + 1

@@ -346,7 +346,7 @@ def test_one_portal_takes_only_its_part_of_the_pool() -> None:
         release.wait(20)
 
     def of_alpha() -> None:
-        pool.run_all([lambda: None, *[hold] * pool.THREADS], of="alpha")
+        pool.run_all([lambda: None, *[hold] * pool.THREADS], host="alpha")
 
     thread = threading.Thread(target=of_alpha)
     thread.start()

@@ -27,10 +27,10 @@ class Command(BaseCommand):
     def handle(self, *args: Any, at_most: int, **options: Any) -> None:
         renewed = failed = 0
         try:
-            for kept in keep_alive.keep(at_most=at_most):
-                if kept.error:
+            for renewal in keep_alive.renew_due(at_most=at_most):
+                if renewal.error:
                     failed += 1
-                    self.stdout.write(f"{kept.domain}: not renewed: {kept.error}")
+                    self.stdout.write(f"{renewal.domain}: not renewed: {renewal.error}")
                 else:
                     renewed += 1
         except keep_alive.NoAnswer as error:
