@@ -1,8 +1,6 @@
-"""What is the same for every kind of attempt: claim it, prepare it, send it once, read it back."""
+"""Runs an attempt: claims it, prepares it, sends it once, reads the payment back, records it."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 from b24app.errors import B24Error, Missing, NeverSent, PortalMoved, Refused
 from b24app.identity.session import Caller
@@ -10,16 +8,15 @@ from b24app.rest import shares
 from payments import reasons
 from payments.attempts import refused_changes
 from payments.attempts.kinds import action_of
+from payments.attempts.prepare import ExtraRule
 from payments.attempts.settle import Reply, settle
 from payments.attempts.transitions import RulesChanged, claim, close, mark_sent
 from payments.models import Attempt, Kind, State
 from payments.offer import Offer
 from payments.reasons import Stopped
 
-Prepare = Callable[[Caller, Offer, Attempt], object]
-
-# An administrator saves rules a few times in a row at most; whoever pays is not kept waiting.
-_RULES_READ = 3
+# Rules rarely change several times within one attempt; then the person is not kept waiting.
+_MOST_RULE_CHECKS = 3
 
 
 def run_attempt(
@@ -28,39 +25,38 @@ def run_attempt(
     *,
     kind: Kind,
     pay_system_id: int,
-    prepare: Prepare,
-    allow: Prepare,
     note: str = "",
+    extra_rule: ExtraRule | None = None,
 ) -> Attempt:
-    """Always answers an attempt: done, refused (nothing was changed; its `sentences` say why) or
-    open. An open one is not confirmed, or is somebody's who got there first, whatever its kind.
+    """Runs one attempt on the offered payment and returns it done, refused or open.
 
-    `prepare` reads how the payment stands and raises Stopped, or a B24Error, where nothing is to be
-    sent. `allow` is what it does about the portal's rules: it is called again where they are
-    changed before the attempt is sent. Raises Missing for an offer that is not this person's,
-    PortalBusy where too many requests wait for the portal: then nothing is claimed.
+    Refused: nothing was changed; `messages_of` says why. Open: the outcome is not confirmed, or the
+    returned attempt is another one on this payment, of any kind, that was open already.
+
+    Raises Missing for another person's offer, and PortalBusy if too many requests wait for the
+    portal. Nothing is claimed then.
     """
     if (offer.portal_id, offer.user_id) != (person.portal.pk, person.user_id):
-        raise Missing("the offer was made to somebody else")
-    # Every call of this request then has its place, so that none is refused after the claim.
+        raise Missing("the offer was made for another person")
+    # Takes the place of all calls of this request, so that none is refused after the claim.
     shares.admit(person.portal.client_endpoint)
-    attempt, is_ours = claim(person, offer, kind=kind, pay_system_id=pay_system_id, note=note)
-    if is_ours:
-        attempt = _carry_out(person, offer, attempt, prepare, allow)
+    attempt, is_new = claim(person, offer, kind=kind, pay_system_id=pay_system_id, note=note)
+    if is_new:
+        attempt = _carry_out(person, offer, attempt, extra_rule)
     if attempt.reason == reasons.NO_ORDER_UPDATE:
         refused_changes.remember(person, offer.payment_id)
     if attempt.reason == reasons.ABANDONED:
-        # We took so long that our claim was given up: what others made of the payment stands.
+        # This process took so long that its claim was released: a later attempt has the outcome.
         return Attempt.objects.latest_on(offer.payment_id, portal_id=offer.portal_id) or attempt
     return attempt
 
 
 def _carry_out(
-    person: Caller, offer: Offer, attempt: Attempt, prepare: Prepare, allow: Prepare
+    person: Caller, offer: Offer, attempt: Attempt, extra_rule: ExtraRule | None
 ) -> Attempt:
     try:
-        prepare(person, offer, attempt)
-        may_send = _mark_sent(person, offer, attempt, allow)
+        action_of(attempt).prepare(person, offer, attempt, extra_rule)
+        may_send = _mark_sent(person, offer, attempt, extra_rule)
     except Stopped as stop:
         return close(attempt, State.REFUSED, reason=stop.reason, evidence=stop.evidence)
     except B24Error as error:
@@ -72,12 +68,14 @@ def _carry_out(
     return settle(person, offer, attempt, reply=_send(person, attempt))
 
 
-def _mark_sent(person: Caller, offer: Offer, attempt: Attempt, allow: Prepare) -> bool:
-    for _ in range(_RULES_READ):
+def _mark_sent(
+    person: Caller, offer: Offer, attempt: Attempt, extra_rule: ExtraRule | None
+) -> bool:
+    for _ in range(_MOST_RULE_CHECKS):
         try:
             return mark_sent(attempt)
         except RulesChanged:
-            allow(person, offer, attempt)
+            action_of(attempt).allow(person, offer, attempt, extra_rule)
     raise Stopped(reasons.RULES_UNSETTLED)
 
 
@@ -94,14 +92,14 @@ def _reason_before_sending(error: B24Error) -> str:
 
 
 def _send(person: Caller, attempt: Attempt) -> Reply:
-    """The one call that changes whether it is paid: made here only, and once for each attempt."""
+    """Makes the one call that changes whether the payment is paid: only here, once an attempt."""
     try:
         action_of(attempt).send(person.client, attempt)
     except Refused as error:
-        # Paying through a pay system asks for the right to orders as a whole; marking and undoing,
-        # for the right to change this one.
-        of_order = reasons.is_denied(error) and attempt.kind != Kind.PAY
-        return Reply("denied" if of_order else "refused", reasons.evidence_of(error))
+        # For a payment Bitrix24 checks the right to all orders; for a mark or an undo, the right to
+        # change this order.
+        lacks_order = reasons.is_denied(error) and attempt.kind != Kind.PAY
+        return Reply("denied" if lacks_order else "refused", reasons.evidence_of(error))
     except NeverSent as error:
         return Reply("never sent", reasons.evidence_of(error))
     except B24Error as error:

@@ -14,7 +14,8 @@ from b24app.models import Portal
 from b24app.signals import Later
 from b24app.tokens.clients import portal_client
 from payments import gateway, reasons
-from payments.attempts.kinds import action_of, as_evidence
+from payments.attempts.evidence import as_evidence
+from payments.attempts.kinds import action_of
 from payments.attempts.snapshot import read_back
 from payments.attempts.transitions import close, give_up, leave_open
 from payments.gateway import Payment

@@ -1,4 +1,4 @@
-"""How a payment stands in Bitrix24 right now: read before paying, and read back after."""
+"""Reads the payment, its order and the pay systems before paying, and the payment back after."""
 
 from __future__ import annotations
 
@@ -19,22 +19,26 @@ from payments.reasons import Stopped
 
 @dataclass(frozen=True)
 class Snapshot:
-    """`seen` is the payment as the person's own token shows it, `kept` and `order` as the orders'
-    side does: None where neither the portal's token nor the person's may read that. `skew` is how
-    far the portal's clock is ahead of ours, None where it did not tell."""
+    """Everything that paying depends on, as Bitrix24 has it now."""
 
-    seen: Payment
-    kept: Payment | None
+    seen: Payment  # as the person's own token reads it
+    # The payment's full row and its order, by the portal's token, else the person's; both are None
+    # if neither may read orders.
+    full_row: Payment | None
     order: Order | None
-    systems: Systems | None
+    systems: Systems | None  # None if the portal's pay systems could not be read
+    # How far the portal's clock is ahead of this app's; None if the portal sent no time.
     skew: timedelta | None = None
+
+    @property
+    def rows(self) -> list[Payment]:
+        return [self.seen] if self.full_row is None else [self.seen, self.full_row]
 
 
 def read_snapshot(person: Caller, offer: Offer) -> Snapshot:
-    """Everything that paying depends on, in one round trip.
+    """Reads everything that paying depends on, in one round trip.
 
-    Raises Stopped where this person may not pay this payment, a B24Error where it could not be
-    read.
+    Raises Stopped if this person may not pay this payment, a B24Error if it could not be read.
     """
     user_batch = person.client.batch()
     proof = AccessProof(user_batch, offer)
@@ -42,31 +46,32 @@ def read_snapshot(person: Caller, offer: Offer) -> Snapshot:
     try:
         source = portal_client(person.portal)
     except ChainBroken:
-        # Nobody serves the portal until an administrator opens the app, and nobody ever does one
-        # that is known by a webhook alone: the person's own has to.
+        # The portal has no working token until an administrator opens the app, and never has one if
+        # the app knows it by a webhook alone: the person's own token reads instead.
         source = person.client
-        side = _OrderSide(user_batch, source, offer)
+        queries = _OrderQueries(user_batch, source, offer)
         systems.ask(user_batch)
         user_batch.run()
         skew = user_batch.skew
     else:
         portal_batch = source.batch()
-        side = _OrderSide(portal_batch, source, offer)
+        queries = _OrderQueries(portal_batch, source, offer)
         systems.ask(portal_batch)
         run_batches(user_batch, portal_batch)
         skew = portal_batch.skew if user_batch.skew is None else user_batch.skew
     seen = proof.payment()
-    kept, order = _order_side(person, offer, side)
-    return Snapshot(seen, kept, order, systems.result(), skew)
+    full_row, order = _full_row_and_order(person, offer, queries)
+    return Snapshot(seen, full_row, order, systems.result(), skew)
 
 
-class _OrderSide:
-    """The payment's full row and its order, which are read by the right to orders as a whole."""
+class _OrderQueries:
+    """The queries of the payment's full row and its order; they need the right to all orders."""
 
     def __init__(self, batch: Batch, client: Client, offer: Offer) -> None:
         self.client = client
         self._payment = batch.add(gateway.payment(offer.payment_id))
-        # A deal's list does not say which order a payment is of, but its number begins with it.
+        # A deal's list of payments lacks their order, but a payment's number begins with its
+        # order's number.
         self._orders = batch.add(
             gateway.orders([offer.order_id])
             if offer.order_id is not None
@@ -82,50 +87,52 @@ class _OrderSide:
         for order in self._orders.get():
             if order.id == payment.order_id:
                 return payment, order
-        # Numbers of their own, which a portal can choose: now the order is known, so ask for it.
+        # A portal can choose other numbers for payments; the order's id is known now, so read it.
         return payment, self.client.read(gateway.order(payment.order_id))
 
 
-def _order_side(
-    person: Caller, offer: Offer, side: _OrderSide
+def _full_row_and_order(
+    person: Caller, offer: Offer, queries: _OrderQueries
 ) -> tuple[Payment | None, Order | None]:
+    """Returns the answers; if the portal's token was refused, reads again by the person's."""
     try:
-        return side.get()
+        return queries.get()
     except NotFound as error:
         raise Stopped(reasons.PAYMENT_GONE) from error
     except Refused:
-        if side.client is person.client:
+        if queries.client is person.client:
             return None, None
     batch = person.client.batch()
-    own_side = _OrderSide(batch, person.client, offer)
+    own_queries = _OrderQueries(batch, person.client, offer)
     batch.run()
-    return _order_side(person, offer, own_side)
+    return _full_row_and_order(person, offer, own_queries)
 
 
 def read_back(person: Caller, offer: Offer, *, of_own_attempt: bool) -> Payment:
-    """The payment as it is now: as the person sees it or, for their own attempt, as the portal
-    does. Having been paid can move a deal to somebody else, out of its payer's sight.
+    """Returns the payment as it is now, read by the person's token, else by the portal's.
 
-    Raises Stopped where there is no such payment any more, Refused where the person may not look,
-    another B24Error where nobody could read it.
+    If the person's token is refused, the portal's reads only for the person's own attempt: an
+    automation may give a paid deal to another person, so that its payer cannot see it any more.
+    Raises Stopped if the payment is deleted, Refused if the person may not see it, another B24Error
+    if it could not be read.
     """
     try:
-        return _as_seen(person, offer)
+        return _read_by_person(person, offer)
     except Refused:
         if not of_own_attempt:
             raise
     except (B24Error, Stopped):
         pass
-    return _as_kept(person, offer)
+    return _read_by_portal(person, offer)
 
 
-def _as_seen(person: Caller, offer: Offer) -> Payment:
+def _read_by_person(person: Caller, offer: Offer) -> Payment:
     if offer.owner is None:
         return person.client.read(gateway.payment(offer.payment_id))
     return of_item(person.client.read(gateway.payments_of_item(offer.owner)), offer)
 
 
-def _as_kept(person: Caller, offer: Offer) -> Payment:
+def _read_by_portal(person: Caller, offer: Offer) -> Payment:
     try:
         client = portal_client(person.portal)
     except ChainBroken:

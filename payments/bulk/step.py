@@ -123,8 +123,10 @@ def _send(person: Person, row: RunRow, offer: Offer, rules: Policy) -> Attempt:
     `mark` refuses if the payment can be paid by now, and `pay` refuses if it cannot.
     """
     if row.kind == Kind.MARK:
-        return mark(person, offer, also=still_allowed(person, rules))
-    return pay(person, offer, pay_system_id=row.pay_system_id, also=still_allowed(person, rules))
+        return mark(person, offer, extra_rule=still_allowed(person, rules))
+    return pay(
+        person, offer, pay_system_id=row.pay_system_id, extra_rule=still_allowed(person, rules)
+    )
 
 
 def _settle_interrupted(person: Person, row: RunRow) -> None:

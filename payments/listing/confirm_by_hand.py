@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from b24app.errors import FrameError, Missing
 from b24app.identity.session import Person
 from payments import gateway, reasons
-from payments.attempts import undo
+from payments.attempts import undo_rules
 from payments.attempts.messages import why_not
 from payments.listing.confirm import read_systems, refuse_unreadable
 from payments.offer import Offer, open_offer
@@ -102,8 +102,8 @@ def find_undo(person: Person, *, sealed: str) -> UndoQuestion:
     """
     offer = open_offer(sealed, person)
     rules = policy_of(person.portal)
-    paid = undo.undoable(offer.portal_id, [offer.payment_id]).get(offer.payment_id)
-    reason = undo.why_not(paid, rules=rules, now=timezone.now())
+    paid = undo_rules.undoable(offer.portal_id, [offer.payment_id]).get(offer.payment_id)
+    reason = undo_rules.why_not(paid, rules=rules, now=timezone.now())
     if paid is None or paid.settled_at is None or reason:
         raise NothingToUndo(reason or reasons.NOT_PAID_HERE)
     if not allows(person, lambda is_admin: rules.may_undo(person.user_id, is_admin=is_admin)):

@@ -10,7 +10,7 @@ from b24app.identity.session import Caller
 from b24app.rest.client import run_batches
 from payments import reasons
 from payments.attempts import refused_changes
-from payments.attempts.undo import may_undo
+from payments.attempts.undo_rules import may_undo
 from payments.listing.status import Status, can_be_paid_after, offer_after, status_after
 from payments.lookups.pay_systems import Systems, SystemsReading
 from payments.models import Attempt, Kind, State

@@ -46,17 +46,17 @@ def apply(
     person: Caller,
     offer: Offer,
     attempt: Attempt,
-    *,
-    also: Callable[[Policy], None] | None = None,
+    extra_rule: Callable[[Policy], None] | None = None,
 ) -> None:
     """Checks an attempt by the rules before it is sent, and stores the rules and the approval on
     it: `mark_sent` sends it only if the rules are still the same.
 
-    `also` is one more check by the same rules. Raises Stopped if the rules forbid the attempt.
+    `extra_rule` is one more check by the same rules. Raises Stopped if the rules forbid the
+    attempt.
     """
     attempt.rules_read = policy_of(person.portal)
-    if also is not None:
-        also(attempt.rules_read)
+    if extra_rule is not None:
+        extra_rule(attempt.rules_read)
     attempt.approval = check(
         person,
         offer,

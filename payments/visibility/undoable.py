@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from payments.attempts.kinds import is_dated_otherwise
-from payments.attempts.undo import may_undo
+from payments.attempts.evidence import is_dated_otherwise
+from payments.attempts.undo_rules import may_undo
 from payments.gateway import Payment
 from payments.models import Attempt, Kind, Policy, State
 

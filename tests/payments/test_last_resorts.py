@@ -27,8 +27,7 @@ from b24app.identity.session import Person
 from payments import reasons
 from payments.approvals import requests
 from payments.approvals.requests import NotPossible, ask, withdraw
-from payments.attempts import lookup, transitions
-from payments.attempts.execute import run_attempt
+from payments.attempts import kinds, lookup, transitions
 from payments.attempts.messages import messages_of, why_not
 from payments.attempts.pay import pay
 from payments.attempts.undo import undo
@@ -204,19 +203,18 @@ def test_the_ledger_seals_a_day_as_text() -> None:
     ],
 )
 def test_an_error_before_sending_closes_the_attempt_with_its_reason(
-    sandbox: Sandbox, manager: Person, error: B24Error, reason: str
+    sandbox: Sandbox,
+    manager: Person,
+    error: B24Error,
+    reason: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def fails(*_: object) -> None:
         raise error
 
-    attempt = run_attempt(
-        manager,
-        stage.offer_of(manager),
-        kind=Kind.PAY,
-        pay_system_id=seed.ACME_PAY,
-        prepare=fails,
-        allow=fails,
-    )
+    action = replace(kinds.ACTIONS[Kind.PAY], prepare=fails)
+    monkeypatch.setitem(kinds.ACTIONS, Kind.PAY, action)
+    attempt = pay(manager, stage.offer_of(manager), pay_system_id=seed.ACME_PAY)
     assert (attempt.state, attempt.reason, attempt.sent_at) == (State.REFUSED, reason, None)
     assert messages_of(attempt)
     assert stage.sent_payments(sandbox) == 0

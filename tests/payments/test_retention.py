@@ -113,7 +113,7 @@ def test_broken_off_after_a_part_nothing_is_found_wrong(
     ledgers.paid(portal, 3)
     long_ago(portal, 1, 2)
     with monkeypatch.context() as broken:
-        broken.setattr(retention, "_sweep", lambda *args: 1 / 0)
+        broken.setattr(retention, "_delete_without_entries", lambda *args: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             retention.forget_history()
     assert Attempt.objects.count() == 3

@@ -18,7 +18,8 @@ from payments.attempts.messages import messages_of
 from payments.attempts.pay import check, pay
 from payments.attempts.reconcile import reconcile
 from payments.attempts.settle import settle_saved
-from payments.attempts.undo import may_undo, undo, undoable
+from payments.attempts.undo import undo
+from payments.attempts.undo_rules import may_undo, undoable
 from payments.models import Attempt, Kind, Policy, State, Who
 from payments.note import NoteNeeded
 from payments.offer import Offer
