@@ -55,7 +55,7 @@ UNDO_TOO_LATE = "undo_too_late"
 UNDO_NOT_ALLOWED = "undo_not_allowed"
 NOT_PAID_HERE = "not_paid_here"
 NOT_PAID_ANY_MORE = "not_paid_any_more"
-PAID_ANEW = "paid_anew"
+PAID_SINCE = "paid_anew"
 BULK_NOT_ALLOWED = "bulk_not_allowed"
 RULES_UNSETTLED = "rules_unsettled"
 # Refused when it was sent, or at that moment.

@@ -103,9 +103,9 @@ def check_still_paid(payment: Payment, offer: Offer, paid: Attempt) -> None:
     if "date_paid" in payment.unread:
         raise Stopped(reasons.READ_FAILED)
     if payment.emp_paid_id not in (None, paid.user_id):
-        raise Stopped(reasons.PAID_ANEW)
+        raise Stopped(reasons.PAID_SINCE)
     if is_dated_otherwise(payment, {paid.evidence.get("readIn"): paid.evidence.get("datePaid")}):
-        raise Stopped(reasons.PAID_ANEW)
+        raise Stopped(reasons.PAID_SINCE)
 
 
 def reason_against(system: PaySystem | None, systems: Systems) -> str:

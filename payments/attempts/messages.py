@@ -21,7 +21,7 @@ HANDED_OVER = _(
     "Bitrix24 has given no clear answer for too long, so this may have gone through or not. "
     "Your portal's administrator has to decide what became of it; Check now still looks again."
 )
-PAID_BY_SOMEBODY_ELSE = _("Paid by somebody else.")
+PAID_BY_ANOTHER_PERSON = _("Paid by somebody else.")
 DATE_UNREADABLE = _("Bitrix24's date of this payment cannot be read.")
 BY_HAND_ONLY = _(
     "Payments by this payment system are not made through the app. "

@@ -255,7 +255,7 @@ BEFORE_SENDING: dict[str, Reason] = {
     reasons.NOT_PAID_ANY_MORE: Reason(
         _("This payment is not paid any more, so there is nothing to undo.")
     ),
-    reasons.PAID_ANEW: Reason(
+    reasons.PAID_SINCE: Reason(
         _(
             "This payment was undone in Bitrix24 and paid again since this app paid it. "
             "Undo it in Bitrix24, if that is right."

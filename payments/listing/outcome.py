@@ -30,7 +30,7 @@ _UNDO_IS_OVER = frozenset(
         reasons.NO_ORDER_RIGHT,
         reasons.NO_ORDER_UPDATE,
         reasons.NOT_PAID_ANY_MORE,
-        reasons.PAID_ANEW,
+        reasons.PAID_SINCE,
         reasons.UNDO_NOT_ALLOWED,
     }
 )

@@ -183,7 +183,7 @@ def status_of(row: Row, *, may_pay: bool, names: Mapping[int, str]) -> Status:
             at=payment.date_paid,
             can_undo=row.undoable,
             sentences=[
-                *([sentences.PAID_BY_SOMEBODY_ELSE] if by_other else []),
+                *([sentences.PAID_BY_ANOTHER_PERSON] if by_other else []),
                 *([sentences.DATE_UNREADABLE] if "date_paid" in payment.unread else []),
                 *([row.undo_refused] if row.undo_refused else []),
             ],
@@ -232,7 +232,7 @@ def status_after(
         return status
     words = list(messages_of(attempt))
     if attempt.state == State.PAID and not attempt.reason and attempt.user_id != offer.user_id:
-        words.append(sentences.PAID_BY_SOMEBODY_ELSE)
+        words.append(sentences.PAID_BY_ANOTHER_PERSON)
     return replace(
         status,
         state=state_of(attempt),

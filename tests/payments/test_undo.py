@@ -221,10 +221,10 @@ def test_how_it_stands_now_is_compared_with_what_was_shown_and_paid(
     payment.paid = True
     assert payment.date_paid is not None
     payment.date_paid += timedelta(minutes=1)
-    assert refused(sandbox, undo(manager, offer, note=NOTE), reasons.PAID_ANEW)
+    assert refused(sandbox, undo(manager, offer, note=NOTE), reasons.PAID_SINCE)
     payment.date_paid -= timedelta(minutes=1)
     payment.emp_paid_id = seed.ADMIN
-    assert refused(sandbox, undo(manager, offer, note=NOTE), reasons.PAID_ANEW)
+    assert refused(sandbox, undo(manager, offer, note=NOTE), reasons.PAID_SINCE)
     assert not stage.row_of(stage.tab(manager, seed.DEAL), seed.PAYMENT).undoable
 
 

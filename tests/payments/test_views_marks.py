@@ -198,10 +198,10 @@ def test_it_is_still_called_marked_when_the_tab_is_opened_again(
     marked(manager)
     row = row_in(manager.tab(seed.CASH_DEAL), seed.CASH_PAYMENT)
     assert 'data-state="marked"' in row
-    assert said(messages.PAID_BY_SOMEBODY_ELSE) not in row
+    assert said(messages.PAID_BY_ANOTHER_PERSON) not in row
     row = row_in(admin.tab(seed.CASH_DEAL), seed.CASH_PAYMENT)
     assert 'data-state="marked"' in row
-    assert said(messages.PAID_BY_SOMEBODY_ELSE) in row
+    assert said(messages.PAID_BY_ANOTHER_PERSON) in row
 
 
 def test_a_second_press_marks_nothing_more(manager: Frame) -> None:
@@ -422,7 +422,7 @@ def test_an_undoing_that_the_portal_still_shows_as_paid_is_not_undone(manager: F
 def test_another_person_who_may_undo_sees_who_it_was_not(manager: Frame, admin: Frame) -> None:
     paid(manager)
     row = row_in(admin.tab(), seed.PAYMENT)
-    assert said(messages.PAID_BY_SOMEBODY_ELSE) in row
+    assert said(messages.PAID_BY_ANOTHER_PERSON) in row
     assert 'data-state="undone"' in undone(admin, row)
 
 
