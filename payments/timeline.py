@@ -32,11 +32,11 @@ from payments.policy.rules import policy_of
 logger = logging.getLogger(__name__)
 
 # An older payment gets no comment any more.
-OWED_FOR = timedelta(days=7)
+COMMENT_WITHIN = timedelta(days=7)
 # Comment rows that one pass creates, which takes no call. Far more than it posts, so that a portal
 # with many payments does not delay the comments of others.
 _MOST_CREATED = 1_000
-# Of one saved payment: it is not paid and undone more often than this in OWED_FOR.
+# Of one saved payment: it is not paid and undone more often than this in COMMENT_WITHIN.
 _MOST_OF_A_PAYMENT = 20
 # A worker that claimed a comment and did not finish within this has died: a token renewal, three
 # reads with their retries and two writes of 70 seconds take less.
@@ -83,7 +83,7 @@ def _create_comments(attempts: QuerySet[Attempt], now: datetime, limit: int | No
         kind__in=(Kind.PAY, Kind.MARK),
         reason="",
         owner_id__isnull=False,
-        settled_at__range=(now - OWED_FOR, now),
+        settled_at__range=(now - COMMENT_WITHIN, now),
         comment=None,
     ).order_by("settled_at")[:limit]
     comments = [Comment(attempt=attempt, due_at=now) for attempt in without_comment]
@@ -96,8 +96,8 @@ def drop(portal: Portal) -> None:
     """Gives up all comments of a portal that removed the app. If it installs the app again, they
     are too old."""
     _create_comments(Attempt.objects.filter(portal=portal), timezone.now(), None)
-    owed = Comment.objects.filter(attempt__portal=portal, due_at__isnull=False)
-    owed.update(due_at=None, given_up=True)
+    pending = Comment.objects.filter(attempt__portal=portal, due_at__isnull=False)
+    pending.update(due_at=None, given_up=True)
 
 
 def _due(now: datetime) -> QuerySet[Comment]:

@@ -230,7 +230,7 @@ def _live_or(wanted: Approval) -> Approval:
     )
     live = _live(wanted)
     if live is not None:
-        if live.binds(
+        if live.matches(
             sum=wanted.sum,
             currency=wanted.currency,
             pay_system_id=wanted.pay_system_id,

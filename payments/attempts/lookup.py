@@ -1,4 +1,4 @@
-"""Settles an attempt without its person: reads the payment by whatever token can read it."""
+"""Settles an attempt without its person: tries several tokens until one can read the payment."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """Prepares an attempt: reads the payment, checks it by Bitrix24's data and by the portal's rules.
 
-All functions raise Stopped, or a B24Error, if the attempt must not be sent. The functions `allow_*`
-are the checks by the rules: they run again if the rules change before the attempt is sent.
+All functions raise Stopped, or a B24Error, if the attempt must not be sent. The checks by the rules
+alone (`allow_undo` here, `policy.rules.apply` for the others) run again if the rules change before
+the attempt is sent.
 """
 
 from __future__ import annotations

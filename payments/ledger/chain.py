@@ -56,8 +56,8 @@ def record(
     all_facts, all_texts = _of_attempt(attempt) if attempt is not None else ({}, {})
     all_facts |= hashing.plain(facts or {})
     all_texts |= {name: text for name, text in (texts or {}).items() if text}
-    kept = hashing.salted(all_texts) if all_texts else None
-    _append(portal, event, actor_id, attempt.pk if attempt else None, all_facts, kept)
+    salted_texts = hashing.salted(all_texts) if all_texts else None
+    _append(portal, event, actor_id, attempt.pk if attempt else None, all_facts, salted_texts)
 
 
 def _append(

@@ -57,7 +57,7 @@ def read_payment(person: Caller, payment_id: int) -> tuple[Row, bool]:
 def choose(row: Row, pay_system_id: int) -> PaySystem:
     """Returns this pay system if a screen would offer it for the row. Raises NoSuchSystem."""
     for system in row.systems:
-        is_bound = system.id == row.offer.pay_system_id
-        if system.id == pay_system_id and (row.bound_fits or not is_bound):
+        is_own = system.id == row.offer.pay_system_id
+        if system.id == pay_system_id and (row.bound_fits or not is_own):
             return system
     raise NoSuchSystem(f"pay system {pay_system_id}")

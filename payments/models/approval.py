@@ -155,7 +155,7 @@ class Approval(models.Model):
         """Returns whether it has expired, also where `expire` has not run yet."""
         return self.state in LIVE_STATES and self.expires_at <= now
 
-    def binds(self, *, sum: Decimal, currency: str, pay_system_id: int, kind: str) -> bool:
+    def matches(self, *, sum: Decimal, currency: str, pay_system_id: int, kind: str) -> bool:
         """Returns whether these values are the ones that were approved."""
         return (self.sum, self.currency, self.pay_system_id, self.kind) == (
             sum,

@@ -89,7 +89,7 @@ def check(
         raise Stopped(reasons.NEEDS_APPROVAL)
     if approval.is_waiting:
         raise Stopped(reasons.APPROVAL_WAITS)
-    if not approval.binds(
+    if not approval.matches(
         sum=offer.sum, currency=offer.currency, pay_system_id=pay_system_id, kind=kind
     ):
         raise Stopped(reasons.APPROVED_OTHERWISE)

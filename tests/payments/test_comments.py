@@ -191,7 +191,7 @@ def test_only_what_we_paid_for_an_object_of_the_crm_is_told(
 
 
 def test_news_that_are_none_any_more_are_not_told(alpha: Portal, manager: Person) -> None:
-    long_ago = timezone.now() - timeline.OWED_FOR - timedelta(minutes=1)
+    long_ago = timezone.now() - timeline.COMMENT_WITHIN - timedelta(minutes=1)
     ledgers.an_attempt(manager.portal, settled_at=long_ago)
     assert timeline.post_due() == 0
     assert alpha.comments == []

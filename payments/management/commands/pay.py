@@ -69,8 +69,8 @@ class Command(target.CallingCommand):
         try:
             system = choose(row, options["pay_system"])
         except NoSuchSystem:
-            is_bound = options["pay_system"] == row.offer.pay_system_id
-            reason = (is_bound and row.bound_against) or reasons.PAY_SYSTEM_UNFIT
+            is_own = options["pay_system"] == row.offer.pay_system_id
+            reason = (is_own and row.bound_against) or reasons.PAY_SYSTEM_UNFIT
             if not policy_of(person.portal).allows_system(options["pay_system"]):
                 reason = reasons.POLICY_SYSTEM
             sentence = why_not(reason)
