@@ -88,7 +88,7 @@ OPEN_ATTEMPT = _("An earlier try is not confirmed yet. Check it before you pay a
 
 # Shown with a payment above the limit while it cannot be paid.
 ABOVE_LIMIT = _("A payment of this sum needs a second person's approval.")
-WAITS_FOR_APPROVAL = _("You have asked for approval. Nobody has decided yet.")
+WAITS_FOR_APPROVAL = _("You have asked for approval. It has not been decided yet.")
 APPROVED_TO_MARK = _("It is approved to be marked as paid, not to be paid from here.")
 SYSTEM_NOT_ALLOWED = _(
     "Your administrator does not allow the payment system of this payment, "
@@ -96,19 +96,19 @@ SYSTEM_NOT_ALLOWED = _(
 )
 # About an approval itself.
 OWN_REQUEST = _(
-    "You asked for this approval yourself, so somebody else has to decide. Nothing was done."
+    "You asked for this approval yourself, so another person has to decide. Nothing was done."
 )
 NO_APPROVAL_NEEDED = _(
     "This payment needs no approval any more. Nothing was asked for. Reload the page to pay it."
 )
 DECIDED_MEANWHILE = _(
-    "This request has been decided, withdrawn or become too old meanwhile. Nothing was done. "
-    "Reload the page to see how it stands."
+    "This request has been decided, withdrawn or become too old meanwhile. Nothing "
+    "was done. Reload the page to see the current state."
 )
 
 RULES_CHANGED = _(
-    "Somebody else has changed the rules since you opened them, so yours were not stored. "
-    "Open the rules again to see what holds now."
+    "Another person changed the rules after you opened them, so yours were not saved. "
+    "Open the rules again to see the current ones."
 )
 
 # In the choice of payment systems, after the name of one that cannot be used.

@@ -162,7 +162,7 @@ def prepare(browser: Browser, stage: Stage) -> None:
         asked = row_of(app, seed.JPY_PAYMENT)
         asked.get_by_role("button", name="Ask for approval").click()
         app.get_by_role("dialog").get_by_role("button", name="Ask for approval").click()
-        expect(asked).to_contain_text("Nobody has decided yet")
+        expect(asked).to_contain_text("It has not been decided yet")
 
 
 def take(browser: Browser, stage: Stage, shot: Shot) -> None:

@@ -75,7 +75,8 @@ class AddressForbidden(NeverSent):
     """This app does not call the address: it is not HTTPS, or it is in a private network."""
 
     sentence_by_default = _(
-        "This portal's address cannot be called from here. Whoever runs this app can allow it."
+        "This portal's address cannot be called from here. The people who run this app "
+        "can allow it."
     )
 
 

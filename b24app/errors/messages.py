@@ -31,7 +31,9 @@ _SCOPE = _(
     "The app was installed without a permission it needs. "
     "Ask the portal's administrator to install it again."
 )
-_PUBLISHER = _("This app is not set up correctly with Bitrix24. Whoever runs the app can mend it.")
+_PUBLISHER = _(
+    "This app is not set up correctly with Bitrix24. The people who run the app can correct it."
+)
 
 # By the code in capitals: Bitrix24 sends some in small letters, and its SDK compares capitals too.
 SENTENCES: dict[str, StrOrPromise] = {
@@ -39,12 +41,13 @@ SENTENCES: dict[str, StrOrPromise] = {
     "EXPIRED_TOKEN": _REOPEN,
     "INVALID_TOKEN": _REOPEN,
     "INVALID_CREDENTIALS": _(
-        "The incoming webhook is wrong or switched off. Whoever made it in Bitrix24 can mend it."
+        "The incoming webhook is wrong or switched off. The person who made it in "
+        "Bitrix24 can correct it."
     ),
     "INVALID_GRANT": _REOPEN,
     "AUTHORIZATION_ERROR": _(
-        "Bitrix24 does not let this person in: they may have been dismissed. "
-        "The portal's administrator can mend it by opening the app."
+        "Bitrix24 does not let this person in: they may have been dismissed. The portal's "
+        "administrator can correct this by opening the app."
     ),
     "USER_ACCESS_ERROR": _(
         "The portal's administrator has limited this app to certain people. "
@@ -70,7 +73,7 @@ SENTENCES: dict[str, StrOrPromise] = {
     ),
     # A portal sends it for plain HTTP, the OAuth server for a missing parameter.
     "INVALID_REQUEST": _(
-        "Bitrix24 did not accept how the app called it. Whoever runs the app can mend it."
+        "Bitrix24 did not accept the app's request. The people who run the app can correct it."
     ),
     "ERROR_METHOD_NOT_FOUND": _(
         "This portal's Bitrix24 does not know the action: it may be too old. "
@@ -100,8 +103,9 @@ SENTENCES: dict[str, StrOrPromise] = {
     "ERROR_ARGUMENT": _ARGUMENT,
     "100": _ARGUMENT,
     "ERROR_CHECK_FAILURE": _(
-        "Bitrix24 found no such payment with this payment system: one of them may have been "
-        "changed or deleted meanwhile. Nothing was paid. Reload the page to see how it stands."
+        "Bitrix24 found no such payment with this payment system: one of them may have "
+        "been changed or deleted meanwhile. Nothing was paid. Reload the page to see the "
+        "current state."
     ),
     "ERROR_PROCESS_REQUEST_RESULT": _(
         "The payment system refused: it cannot be paid from outside, or the order is cancelled. "

@@ -208,7 +208,12 @@ def _serving(portal: Portal, row: UserToken | None) -> Line:
         return Line(name, False, found, advice, Repair.SERVE)
 
     if row is None:
-        return problem(_("There is none, so that pay systems and orders cannot be read."))
+        return problem(
+            _(
+                "No administrator's sign-in is stored, so the app cannot read payment systems and "
+                "orders."
+            )
+        )
     if row.failure_code:
         code = {"code": row.failure_code, "user": row.user_id}
         return problem(
@@ -235,7 +240,7 @@ def _serving(portal: Portal, row: UserToken | None) -> Line:
                 "days",
             )
             % words,
-            _("Whoever runs the app sees to it that keep_tokens runs every day."),
+            _("The people who run the app have to run keep_tokens every day."),
         )
     renewed = ngettext_lazy(
         "User %(user)s; renewed %(days)s day ago.",
@@ -281,10 +286,11 @@ def _clock(asked: Pending[datetime], ours: datetime) -> Line:
             "seconds",
         )
     )
-    advice = _("Whoever runs the app sets the clock of its server by NTP.")
+    advice = _("The people who run the app set the clock of its server by NTP.")
     if abs(seconds) > CLOCKS_TOO_FAR_APART.total_seconds():
         advice = _(
-            "Nothing can be paid until whoever runs the app sets the clock of its server by NTP."
+            "Nothing can be paid until the people who run the app set the clock of its server "
+            "by NTP."
         )
     return Line(name, False, found % words, advice)
 

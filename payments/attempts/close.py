@@ -19,7 +19,8 @@ class NotHandedOver(BadInput):
     """Raised for an attempt that the app still reads."""
 
     sentence_by_default = _(
-        "This try is still being looked at, so nobody has to decide yet. Nothing was done."
+        "The app is still checking this attempt, so there is nothing to decide yet. "
+        "Nothing was done."
     )
 
 

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 # For an attempt that was handed over: its own reason says to wait two minutes, which is wrong then.
 HANDED_OVER = _(
-    "Bitrix24 has given no clear answer for too long, so this may have gone through or not. "
-    "Your portal's administrator has to decide what became of it; Check now still looks again."
+    "Bitrix24 has not said for a long time whether this went through. Your portal's "
+    "administrator has to decide; Check now still asks Bitrix24 again."
 )
-PAID_BY_ANOTHER_PERSON = _("Paid by somebody else.")
+PAID_BY_ANOTHER_PERSON = _("Paid by another person.")
 DATE_UNREADABLE = _("Bitrix24's date of this payment cannot be read.")
 BY_HAND_ONLY = _(
     "Payments by this payment system are not made through the app. "

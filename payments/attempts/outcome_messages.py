@@ -57,19 +57,19 @@ AFTER_SENDING: dict[str, Reason] = {
     ),
     reasons.UNPAID_SINCE: _only_after(
         _(
-            "It was paid after all, and has been undone in Bitrix24 since: it is not paid now. "
-            "Ask who undid it before you pay it again."
+            "This payment went through, but was undone in Bitrix24 later, so it is unpaid "
+            "now. Ask the person who undid it before you pay it again."
         )
     ),
     reasons.NO_ANSWER: _NOT_CONFIRMED,
     reasons.READ_BACK_FAILED: _NOT_CONFIRMED,
     reasons.PAID_BY_OTHER: _only_after(
-        _("It is paid, but somebody else paid it at the same time.")
+        _("It is paid, but another person paid it at the same time.")
     ),
     reasons.PAID_EARLIER: _only_after(
         _("It is paid, but not by this try: it was paid before this was sent.")
     ),
-    reasons.PAID_AGAIN: _only_after(_("It was undone, and somebody has paid it again since.")),
+    reasons.PAID_AGAIN: _only_after(_("It was undone, and has been paid again since.")),
     reasons.DELETED_UNPAID: _only_after(
         _(
             "The payment was deleted meanwhile. Bitrix24 deletes none that is paid, so it was "
@@ -78,7 +78,7 @@ AFTER_SENDING: dict[str, Reason] = {
     ),
     reasons.CLOSED_BY_HAND: _only_after(
         _(
-            "Bitrix24 never said what became of this, and an administrator has closed it. "
+            "Bitrix24 never said what happened, and an administrator has closed this attempt. "
             "Look at the payment in Bitrix24 before you do anything else."
         )
     ),

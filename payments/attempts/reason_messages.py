@@ -73,15 +73,16 @@ BEFORE_SENDING: dict[str, Reason] = {
     reasons.PAID_BACK: Reason(
         _(
             "Since this page was opened, the payment was paid and then set back to unpaid. "
-            "Reload the page to see how it stands, "
-            "and find out why it was set back before you pay it again."
+            "Reload the page to see the current state, and find out why it was set back "
+            "before you pay it again."
         )
     ),
     reasons.CLOCK_SKEW: Reason(
         _(
-            "The clocks of Bitrix24 and of this app are more than five minutes apart, so it cannot "
-            "be told what happened to the payment since this page was opened. Tell the portal's "
-            "administrator: whoever runs the app has to set the clock of its server."
+            "The clocks of Bitrix24 and of this app are more than five minutes apart, so the "
+            "app cannot know what happened to the payment since this page was opened. Tell "
+            "the portal's administrator: the people who run the app have to set the clock of "
+            "its server."
         )
     ),
     reasons.PAY_SYSTEM_INACTIVE: Reason(
@@ -203,14 +204,14 @@ BEFORE_SENDING: dict[str, Reason] = {
     ),
     reasons.APPROVAL_WAITS: Reason(
         _(
-            "A payment of this sum needs a second person's approval, and nobody has given it yet. "
-            "You asked for it; it is on the approvals list of the others."
+            "A payment of this sum needs a second person's approval. You have asked for it; "
+            "your colleagues see the request under Approvals."
         )
     ),
     reasons.APPROVED_OTHERWISE: Reason(
         _(
-            "Another sum or payment system was approved than this one. "
-            "Choose the approved payment system, or withdraw your request and ask again."
+            "The approval is for another sum or payment system. Choose the approved payment "
+            "system, or withdraw your request and ask again."
         )
     ),
     reasons.BULK_NOT_ALLOWED: Reason(

@@ -26,7 +26,7 @@ class RunUnfinished(FrameError):
 
 class NoSuchRun(Missing):
     sentence_by_default = _(
-        "There is no such run of yours any more. Nothing was done. Open Several at once again."
+        "This run of yours no longer exists. Nothing was done. Open Several at once again."
     )
 
 

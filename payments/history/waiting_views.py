@@ -45,7 +45,7 @@ def check(request: PortalRequest) -> HttpResponse:
     person = request.person
     found = pay.check(person, offer_for(person, attempt)) or attempt
     if found.is_open:
-        said = _("Payment %(number)s was looked at: it is still not certain what became of it.")
+        said = _("Payment %(number)s was checked: it is still not certain what happened to it.")
         return _waiting(request, said % {"number": attempt.account_number})
     return _waiting(request, _settled(found))
 

@@ -25,7 +25,8 @@ NOTHING_SENT = 3
 
 class NoTarget(BadInput):
     sentence_by_default = _(
-        "Say as whom: --portal, --webhook, or B24_WEBHOOK in the environment. Nothing was done."
+        "Choose an identity: --portal, --webhook, or B24_WEBHOOK in the environment. "
+        "Nothing was done."
     )
 
 

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 _PARAMETER = re.compile(r"Parameter(?: value)? ([A-Z_]+(?:\[[A-Z_]+\])*)")
 
 CHANGED_MEANWHILE = _(
-    "Somebody else changed this meanwhile, so nothing was saved. What is marked below is what it "
-    "says now. Save again to put yours in its place."
+    "Another person changed this meanwhile, so nothing was saved. The saved value is "
+    "shown below a field where it differs from yours. Save again to replace it with "
+    "yours."
 )
 NOT_THERE = _("Bitrix24 did not answer clearly, and nothing was saved. Try again.")
 TAKEN_AWAY = _("It was deleted meanwhile, so nothing was saved.")
@@ -80,7 +81,9 @@ def refusals_as_not_saved(fields: Mapping[str, str]) -> Iterator[None]:
         if code in _SENTENCES:
             raise NotSaved(_SENTENCES[code], field=field) from error
         if field is not None:
-            raise NotSaved(_("Bitrix24 needs this, or needs it otherwise."), field=field) from error
+            raise NotSaved(
+                _("Bitrix24 requires a value here, or another value."), field=field
+            ) from error
         raise
 
 

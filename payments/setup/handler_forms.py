@@ -56,7 +56,7 @@ class HandlerForm(forms.Form):
         label=_("Currencies"),
         max_length=400,
         required=False,
-        help_text=_("As three letters, parted by commas; empty for all."),
+        help_text=_("Three letters each, separated by commas; empty for all."),
     )
     sort = forms.IntegerField(label=_("Place in the list"), min_value=0, max_value=100_000)
     shown = forms.CharField(max_length=128, required=False, widget=forms.HiddenInput)

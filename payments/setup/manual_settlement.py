@@ -152,7 +152,10 @@ def _add_system(client: Client, portal: Portal, person_type: PersonType) -> None
                 person_type_id=person_type.id,
                 registry=Registry.ORDER,
                 active=True,
-                description=_("You are told how to pay; whoever gets the money notes it."),
+                description=_(
+                    "You are shown how to pay. The seller records the payment when the money has "
+                    "arrived."
+                ),
                 xml_id=xml_id,
                 settings={
                     "INSTRUCTIONS": Setting("VALUE", _default_instructions()),

@@ -146,11 +146,11 @@ def test_a_portal_in_order_has_no_problem(portal: models.Portal) -> None:
 @pytest.mark.parametrize(
     ("spoil", "name", "words"),
     [
-        (lose_serving, SERVING, "There is none"),
+        (lose_serving, SERVING, "sign-in is stored"),
         (break_serving, SERVING, "with the code invalid_grant"),
         (dismiss_serving, SERVING, "dismissed"),
         (demote_serving, SERVING, "User 1 is no administrator any more."),
-        (let_the_token_age, SERVING, "keep_tokens runs every day"),
+        (let_the_token_age, SERVING, "run keep_tokens every day"),
         (unfinish, "Installation", "Bitrix24 does not call the app installed"),
         (break_off_installation, "Installation", "It was begun and not finished."),
         (take_scope_away, "Permissions", "Missing: user_brief."),

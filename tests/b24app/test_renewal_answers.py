@@ -86,7 +86,7 @@ def page(client: Client, portal: models.Portal) -> str:
         (Stage.spend, "invalid_grant", "Close the app and open it again", 1, 1),
         (Stage.stop_paying, "PAYMENT_REQUIRED", "subscription in this portal has ended", 1, 2),
         (Stage.remove, "NOT_INSTALLED", "The app is not installed in this portal", 1, 1),
-        (Stage.mistype_client_id, "", "Whoever runs the app can mend it", 2, 3),
+        (Stage.mistype_client_id, "", "The people who run the app can correct it", 2, 3),
         (Stage.answer_a_page, "", "did not answer clearly", 2, 3),
         (Stage.answer_half, "", "did not answer clearly", 2, 3),
         (Stage.die, "", "could not be reached", 0, 0),

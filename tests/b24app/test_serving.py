@@ -22,7 +22,7 @@ from tests.b24app.portal_posts import install, opening_fields, post
 pytestmark = pytest.mark.django_db(transaction=True)
 
 SECOND_ADMIN = 90
-MENDS = "administrator can mend this by opening the app."
+MENDS = "administrator can correct this by opening the app."
 
 
 @pytest.fixture

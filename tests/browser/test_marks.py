@@ -70,7 +70,7 @@ def test_a_manager_marks_cash_and_undoes_it_with_a_reason(manager: Visit, stage:
     row = row_of(app, seed.CASH_PAYMENT)
     expect(state(row, "Marked as paid")).to_be_visible()
     question = press(app, seed.CASH_PAYMENT, "Undo…")
-    expect(question).to_contain_text("No money is sent back by this")
+    expect(question).to_contain_text("This sends no money back")
     reason = question.get_by_label("Reason")
     expect(reason).to_be_focused()
     # Enter still held down from the row's button must not undo.
@@ -197,7 +197,7 @@ def test_somebody_elses_payment_says_so_and_can_be_undone(
     press_pay(app, payment_id).get_by_role("button", name="Pay").click()
     expect(state(row_of(app, payment_id), "Paid")).to_be_visible()
     row = row_of(admin.deal(seed.PLAIN_DEALS[2]), payment_id)
-    expect(row).to_contain_text("Paid by somebody else.")
+    expect(row).to_contain_text("Paid by another person.")
     expect(row.get_by_role("button", name="Undo…")).to_be_visible()
 
 

@@ -21,7 +21,7 @@ def no_rules(admin: Visit) -> Iterator[None]:
         for field in rules.locator(f"[name={name}]").all():
             field.fill("")
     rules.get_by_role("radio", name="All of this portal").check()
-    rules.get_by_label("so many hours").fill("24")
+    rules.get_by_label("Hours in which").fill("24")
     rules.get_by_role("button", name="Save").click()
     expect(rules.get_by_text("Saved.")).to_be_visible()
 
@@ -50,9 +50,9 @@ def test_one_sets_a_limit_one_asks_and_one_agrees(
     expect(row.get_by_role("button", name="Pay")).to_have_count(0)
     row.get_by_role("button", name="Ask for approval").click()
     question = manager.app().get_by_role("dialog")
-    expect(question).to_contain_text("Asking pays nothing")
+    expect(question).to_contain_text("Neither your request nor the approval pays it")
     question.get_by_role("button", name="Ask for approval").click()
-    expect(row).to_contain_text("Nobody has decided yet")
+    expect(row).to_contain_text("It has not been decided yet")
 
     app = admin.main_page()
     badge = app.get_by_role("link", name="Approvals").locator(".badge")
@@ -98,7 +98,7 @@ def ask(visit: Visit, deal_id: int, payment_id: int) -> None:
     row = row_of(visit.deal(deal_id), payment_id)
     row.get_by_role("button", name="Ask for approval").click()
     visit.app().get_by_role("dialog").get_by_role("button", name="Ask for approval").click()
-    expect(row).to_contain_text("Nobody has decided yet")
+    expect(row).to_contain_text("It has not been decided yet")
 
 
 def withdraw(visit: Visit, number: str) -> None:
@@ -116,18 +116,18 @@ def test_what_came_of_saving_is_what_the_person_is_led_to(admin: Visit, no_rules
     said = app.get_by_role("status").filter(has_text="Saved.")
     expect(said).to_be_focused()
     expect(said).to_be_in_viewport()
-    app.get_by_label("so many hours").fill("9999")
+    app.get_by_label("Hours in which").fill("9999")
     app.get_by_role("button", name="Save").click()
-    expect(app.get_by_label("so many hours")).to_be_focused()
+    expect(app.get_by_label("Hours in which")).to_be_focused()
 
 
 def test_what_is_wrong_in_the_rules_is_told_beside_it(admin: Visit) -> None:
     app = opened(admin, "Rules")
     app.locator("[name=limit_currency]").last.fill("EURO"[:2])
     app.locator("[name=limit_sum]").last.fill("1,000")
-    app.get_by_label("so many hours").fill("9999")
+    app.get_by_label("Hours in which").fill("9999")
     app.get_by_role("button", name="Save").click()
-    expect(app.get_by_text("Nothing was stored")).to_be_visible()
+    expect(app.get_by_text("Nothing was saved")).to_be_visible()
     expect(app.get_by_text("A currency is three letters")).to_be_visible()
     expect(app.get_by_text("from 0 to 720")).to_be_visible()
 

@@ -241,7 +241,7 @@ def test_two_administrators_do_not_overwrite_each_other_in_silence(
     alpha.pay_systems[seed.ACME_PAY].name = "Renamed by another"
     fields = system_fields(html, name="Mine")
     answer = text_of(frame.post(f"/payments/systems/{seed.ACME_PAY}/", **fields))
-    assert "Somebody else changed this" in answer
+    assert "Another person changed this" in answer
     assert "Now it says: Renamed by another" in answer
     assert alpha.pay_systems[seed.ACME_PAY].name == "Renamed by another"
     # Whoever saves again means it.
@@ -316,7 +316,7 @@ def test_the_question_names_payments_and_approvals_of_this_app_as_well(
     attempts.keep(portal, payment_id=4, pay_system_id=seed.COMPANY_PAY)
     html = text_of(got(frame, f"systems/{seed.COMPANY_PAY}/delete/"))
     assert "2 payments that were sent through it are not confirmed yet" in html
-    assert "1 approval to pay through it is asked for or given" in html
+    assert "1 approval for it is requested or given" in html
 
 
 def test_one_is_deleted(frame: Frame, alpha: Portal) -> None:
@@ -432,7 +432,7 @@ def test_settings_changed_meanwhile_are_not_overwritten(frame: Frame, alpha: Por
         "type:INVOICE": "PAYMENT",
         "value:INVOICE": "ID",
     }
-    assert "Somebody else changed this" in text_of(frame.post(f"/payments/{path}", **fields))
+    assert "Another person changed this" in text_of(frame.post(f"/payments/{path}", **fields))
     assert alpha.pay_systems[seed.ACME_PAY].settings["INVOICE"]["TYPE"] == "ORDER"
 
 

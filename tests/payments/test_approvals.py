@@ -720,8 +720,8 @@ def test_above_the_limit_there_is_ask_in_place_of_pay(frame_of: Callable[[int], 
 
 def test_the_whole_way_over_the_screens(frame_of: Callable[[int], Frame], alpha: Portal) -> None:
     manager, admin = frame_of(seed.MANAGER), frame_of(seed.ADMIN)
-    assert "Nobody has decided yet" in asked_in(manager)
-    assert "Nobody has decided yet" in manager.tab()
+    assert "It has not been decided yet" in asked_in(manager)
+    assert "It has not been decided yet" in manager.tab()
     assert screen(admin, "/payments/approvals/waiting/") == "1"
     assert screen(manager, "/payments/approvals/waiting/") == ""
     assert '"decision": "withdraw"' in screen(manager)

@@ -129,7 +129,7 @@ def test_a_row_has_ids_names_titles_and_plain_sums(portal: models.Portal, admin:
     assert (row["Paid by number"], row["Paid by"]) == ("3", "Max Manager")
     assert (row["Sum"], row["Currency"]) == ("1234567.50", "EUR")
     assert (row["Tried"], row["Outcome"]) == ("Pay", "Paid")
-    assert row["Why"] == "It is paid, but somebody else paid it at the same time."
+    assert row["Why"] == "It is paid, but another person paid it at the same time."
     assert row["Answer"] == "Bitrix24 answered that it was done."
     assert (row["CRM type"], row["CRM number"]) == ("2", str(seed.DEAL))
     assert row["Deal or invoice"] == "Office chairs for the new floor"

@@ -265,7 +265,7 @@ def test_two_administrators_do_not_overwrite_each_other_in_silence(
     sent = shown_fields(text_of(got(frame, "handlers/1/"))) | {"name": "Mine"}
     alpha.handlers[1].name = "Renamed by another"
     html = text_of(frame.post("/payments/handlers/1/", **sent))
-    assert "Somebody else changed this" in html
+    assert "Another person changed this" in html
     assert "Now it says: Renamed by another" in html
     assert alpha.handlers[1].name == "Renamed by another"
     again = shown_fields(html)

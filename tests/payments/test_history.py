@@ -172,7 +172,7 @@ def test_a_line_says_who_what_how_much_through_what_and_how_it_ended(
         "12 500.00 EUR",
         "Acme Pay",
         "Paid",
-        "It is paid, but somebody else paid it at the same time.",
+        "It is paid, but another person paid it at the same time.",
         "Bitrix24 answered that it was done.",
         "Nov. 20, 2026, 15:00:01 UTC+3",
         "Max Manager (number 3)",

@@ -325,7 +325,7 @@ def test_what_is_wrong_is_told_beside_it_and_nothing_is_stored(
 ) -> None:
     html = text_of(admin_frame.post(RULES, **posted(**changes)))
     assert sentence in html
-    assert "Nothing was stored" in html
+    assert "Nothing was saved" in html
     assert not Policy.objects.exists()
 
 
@@ -342,7 +342,7 @@ def test_two_administrators_do_not_overwrite_each_other(
 ) -> None:
     text_of(admin_frame.post(RULES, **posted(undo_hours=1)))
     html = text_of(admin_frame.post(RULES, **posted(undo_hours=2)), 409)
-    assert "Somebody else has changed the rules" in html
+    assert "Another person changed the rules" in html
     assert policy_of(portal).undo_hours == 1
 
 

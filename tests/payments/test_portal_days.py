@@ -372,7 +372,7 @@ def test_a_zone_that_is_none_is_refused_beside_the_field(
 ) -> None:
     html = rules(admin, time_zone=name)
     assert "Choose a time zone from the list." in html
-    assert "Nothing was stored" in html
+    assert "Nothing was saved" in html
     assert not Policy.objects.exists()
     portal.refresh_from_db()
     assert portal.time_zone == ""

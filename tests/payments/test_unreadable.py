@@ -141,7 +141,7 @@ def test_a_date_that_was_unknown_before_is_no_sign_that_it_was_paid_in_between(
     answer = paid_by_pressing(manager, html, seed.PAYMENT)
     assert unread.hits == 1
     assert "still unpaid" in answer
-    assert "undone in Bitrix24 since" not in answer
+    assert "undone in Bitrix24 later" not in answer
 
 
 def test_a_payment_that_may_be_the_unreadable_row_is_not_called_gone(manager: Frame) -> None:

@@ -283,7 +283,7 @@ def test_a_tab_opened_later_offers_to_undo_and_asks_for_the_reason(
     calls = len(manager.sandbox.log)
     html = text_of(manager.post("/payments/undo/question/", offer=sealed_in(row)))
     assert "Undo 12\xa0500.00\xa0EUR by Acme Pay for payment 163/1?" in html
-    assert "No money is sent back by this" in html
+    assert "This sends no money back" in html
     until = (datetime.now(UTC) + timedelta(hours=24)).astimezone(clock.zone)
     assert f'datetime="{until:%Y-%m-%d}' in html
     field = re.search(r"<input class=\"field\"[^>]*>", html)
