@@ -1,4 +1,1 @@
-"""Measures the app beside the same work written plainly, and beside what the network allows.
-
-`python -m bench` runs all of it; nothing but `tests` imports this package.
-"""
+"""Measures the app against other clients doing the same work, and against the network's limit."""

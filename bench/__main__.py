@@ -1,4 +1,4 @@
-"""`make bench`: measures row by row, prints the table and writes bench/RESULTS.md."""
+"""Measures row by row, prints the table and writes bench/RESULTS.md."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ ROWS: dict[int, Callable[[Stage], report.Row]] = {
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--rows", default="", help="only these, by number: 1,3")
-    parser.add_argument("--quick", action="store_true", help="see that it works; worth no figure")
+    parser.add_argument("--rows", default="", help="only these rows, by number: 1,3")
+    parser.add_argument("--quick", action="store_true", help="check only that the bench runs")
     asked = parser.parse_args()
     numbers = [int(number) for number in asked.rows.split(",") if number] or list(ROWS)
-    # Whoever ends it early leaves no database server behind.
+    # Exit normally on SIGTERM, so that the database server is stopped.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     begun = time.monotonic()
     rows, failed = [], False
@@ -39,7 +39,7 @@ def main() -> int:
             started = time.monotonic()
             try:
                 row = ROWS[number](stage)
-            except Exception as error:  # noqa: BLE001 - the other rows are measured all the same
+            except Exception as error:  # noqa: BLE001 - the other rows are still measured
                 failed = True
                 row = report.Row(number, "not measured")
                 row.notes.append(f"{type(error).__name__}: {error}")

@@ -1,4 +1,4 @@
-"""The app in processes of its own, started as the README says, and what it uses up."""
+"""Runs the app in its own processes, as the README starts it, and reads their CPU and memory."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from sandbox.world.seed import OUR_CLIENT_ID, OUR_SECRET
 
 ROOT = Path(__file__).resolve().parent.parent
 LOOPBACK = "127.0.0.1"
-# The README's line for gunicorn.
+# The gunicorn command line of the README.
 WORKERS, THREADS = 3, 16
 GUNICORN = (
     f"--worker-class gthread --workers {WORKERS} --threads {THREADS} --worker-connections 24 "
@@ -32,7 +32,7 @@ BACKLOG = 2048
 
 
 class AppFailed(Exception):
-    """The app, or a command of it, did not do what the bench needs; says what it wrote."""
+    """The app or one of its commands failed; the message is its output."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class App:
         return [int(pid) for pid in path.read_text().split()]
 
     def cpu_seconds(self) -> float:
-        """Of all its workers since they started."""
+        """The CPU time of all workers since they started."""
         ticks = 0
         for pid in self.workers():
             fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
@@ -58,7 +58,7 @@ class App:
         return ticks / os.sysconf("SC_CLK_TCK")
 
     def megabytes(self) -> list[float]:
-        """What each worker has in memory of its own and shared."""
+        """The resident memory of each worker, sorted."""
         found = []
         for pid in self.workers():
             lines = Path(f"/proc/{pid}/status").read_text().splitlines()
@@ -90,7 +90,7 @@ def environment(database: str, **more: str) -> dict[str, str]:
 def run_python(
     arguments: Sequence[str], env: Mapping[str, str], *, stdin: str = "", seconds: float
 ) -> str:
-    """What a command of ours writes. Raises AppFailed."""
+    """Runs Python and returns its output. Raises AppFailed."""
     try:
         done = subprocess.run(  # noqa: S603 - our own code
             [sys.executable, *arguments],
@@ -110,19 +110,19 @@ def run_python(
 
 
 def prepare(database: str, portals: Sequence[Mapping[str, Any]], *, scheme: str, port: int) -> None:
-    """Migrate, collect static files, and leave what an installation leaves for each portal."""
+    """Migrates, collects static files, and stores each portal as an installation does."""
     env = environment(database)
     for command in ("migrate", "collectstatic"):
         run_python(
             ["manage.py", command, "--noinput", "--verbosity", "0"], env, seconds=PREPARE_SECONDS
         )
-    told = json.dumps({"scheme": scheme, "port": port, "portals": list(portals)})
-    run_python(["-m", "bench.prepare"], env, stdin=told, seconds=PREPARE_SECONDS)
+    given = json.dumps({"scheme": scheme, "port": port, "portals": list(portals)})
+    run_python(["-m", "bench.prepare"], env, stdin=given, seconds=PREPARE_SECONDS)
 
 
 @contextmanager
 def running(database: str, *, application: str = "b24app.wsgi", **more: str) -> Iterator[App]:
-    """Serve until the block ends. Raises AppFailed where it does not answer."""
+    """Serves until the block ends. Raises AppFailed if the app does not respond."""
     with (
         tempfile.TemporaryDirectory(prefix="bench-app-") as folder,
         socket.create_server((LOOPBACK, 0), backlog=BACKLOG) as listener,
@@ -176,4 +176,4 @@ def _wait(app: App) -> None:
         finally:
             connection.close()
         time.sleep(0.1)
-    raise AppFailed(f"the app does not answer:\n{app.log.read_text(errors='replace')[-3000:]}")
+    raise AppFailed(f"the app does not respond:\n{app.log.read_text(errors='replace')[-3000:]}")

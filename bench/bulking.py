@@ -1,7 +1,7 @@
-"""A run of 500 payments by the sandbox's clock: `python -m bench.bulking` under Django.
+"""Runs 500 payments by the sandbox's clock: `python -m bench.bulking` under Django.
 
-The run's pauses are not slept through: the portal's clock is moved by each of them, so that its
-bucket leaks as it would. Beside the run an administrator opens the main page again and again.
+Instead of sleeping, each pause of the run moves the portal's clock, so that its bucket leaks as in
+real time. During the run an administrator opens the main page repeatedly.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from django.utils import timezone
 
 
 class Clock:
-    """The app's clock goes with the portal's: one that is minutes behind would stop payments."""
+    """The app's clock, moved with the portal's: a difference of minutes would stop payments."""
 
     ahead = timedelta(0)
     real = staticmethod(timezone.now)
@@ -26,7 +26,7 @@ class Clock:
         return cls.real() + cls.ahead
 
 
-timezone.now = Clock.now  # Before models take it for their defaults.
+timezone.now = Clock.now  # before models use it for their defaults
 django.setup()
 
 from django.test import Client  # noqa: E402
@@ -45,8 +45,8 @@ from tests.payments import stage  # noqa: E402
 from tests.payments.frames import Frame, text_of  # noqa: E402
 
 QUICK_ROWS = 20
-# Seconds between two pages of the person who works beside the run: busy, for one person.
-LOOKS_EVERY = 12.0
+# Seconds between two pages of a busy person during the run.
+PAGE_SECONDS = 12.0
 
 
 def main() -> None:
@@ -73,7 +73,7 @@ def main() -> None:
         runs.start(run, KINDS_OF_A_RUN)
         since = len(sandbox.log)
         seconds = own = 0.0
-        looks, next_look = 0, LOOKS_EVERY
+        pages, next_page = 0, PAGE_SECONDS
         for _ in range(2 * count):
             if run.state != RunState.RUNNING:
                 break
@@ -86,10 +86,10 @@ def main() -> None:
                 world.advance(delay)
                 Clock.ahead += timedelta(seconds=delay)
                 seconds += delay
-            if seconds >= next_look:
+            if seconds >= next_page:
                 text_of(beside.opened())
-                looks += 1
-                next_look += LOOKS_EVERY
+                pages += 1
+                next_page += PAGE_SECONDS
     calls = sandbox.log[since:]
     paid = run.rows.filter(attempt__state=State.PAID).count()
     json.dump(
@@ -101,9 +101,9 @@ def main() -> None:
             "own": own,
             "requests": sum(call.user_id == seed.MANAGER for call in calls),
             "of_all": len(calls),
-            "looks": looks,
+            "pages": pages,
             "drain": portal.bucket_drain,
-            "turned_away": sum(call.error == "QUERY_LIMIT_EXCEEDED" for call in calls),
+            "refused": sum(call.error == "QUERY_LIMIT_EXCEEDED" for call in calls),
             "waits": len(waited),
         },
         sys.stdout,

@@ -1,4 +1,4 @@
-"""Fills tables with millions of rows in bounded time: PostgreSQL makes them itself."""
+"""Fills tables with millions of rows, generated inside PostgreSQL."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from django.db.models import Model
 from b24app.models import Portal, UserToken
 from payments.models import Attempt, Entry
 
-# What is in it is of no consequence; that a day's worth lies beside the next one's is.
+# The values do not matter, only that rows of one day lie beside those of the next.
 _PORTALS = """
 INSERT INTO b24app_portal (member_id, client_endpoint, domain, app_id, app_code, scope,
   application_token, status, language, installed_at, session_generation, cache_generation)
@@ -26,7 +26,7 @@ SELECT id, 1, true, '', '', now(), now() - (id %% 160) * interval '1 day', ''
 FROM b24app_portal WHERE member_id LIKE 'filled%%'
 ON CONFLICT DO NOTHING
 """
-# Every hundredth is of the portal that is looked at, and its first thousand.
+# The measured portal has the first thousand rows and every hundredth.
 _WHOSE = """CASE WHEN i <= 1000 OR i %% 100 = 0 THEN %(portal)s
   ELSE %(lowest)s + i %% %(portals)s END"""
 _WHEN = "now() - (i %% 1095) * interval '1 day' - (i %% 86399) * interval '1 second'"
@@ -40,18 +40,18 @@ SELECT {_WHOSE}, 'pay', 1000000 + i, (100000 + i) || '/1', (100000 + i) || '/1',
   CASE WHEN i %% 20 = 0 THEN 'refused' ELSE 'paid' END, {_WHEN}, {_WHEN}, {_WHEN}, 0, '', '',
   '{{}}'
 FROM generate_series(%(first)s, %(last)s) AS i
-"""  # noqa: S608 - this module's own words
-# With room between the numbers, for those that passes append meanwhile.
+"""  # noqa: S608 - constants of this module
+# With gaps between the numbers, for entries that the measured commands append.
 _ENTRIES = f"""
 INSERT INTO payments_entry (portal_id, number, at, event, attempt_id, actor_id, facts,
   texts_digest, previous, hash)
 SELECT {_WHOSE}, i * 1000, {_WHEN}, 'paid', i, 1 + i %% 7, '{{}}', '', '', md5(i::text)
 FROM generate_series(%(first)s, %(last)s) AS i
-"""  # noqa: S608 - this module's own words
+"""  # noqa: S608 - constants of this module
 
 
 def relax() -> None:
-    """A server of our own, thrown away afterwards: nothing has to outlive a crash of it."""
+    """Turns off durability: this server is temporary."""
     with connection.cursor() as cursor:
         for setting in ("fsync = off", "full_page_writes = off", "max_wal_size = '8GB'"):
             cursor.execute(f"ALTER SYSTEM SET {setting}")
@@ -65,19 +65,19 @@ def portals(first: int, last: int) -> None:
     with connection.cursor() as cursor:
         cursor.execute(_PORTALS, {"first": first, "last": last})
         cursor.execute(_TOKENS, {})
-    _look_over(Portal, UserToken)
+    _analyze(Portal, UserToken)
 
 
 def attempts(first: int, last: int, *, portal_id: int) -> None:
     with _without_indexes(Attempt):
         _insert(_ATTEMPTS, first, last, portal_id)
-    _look_over(Attempt)
+    _analyze(Attempt)
 
 
 def entries(first: int, last: int, *, portal_id: int) -> None:
     with _without_indexes(Entry):
         _insert(_ENTRIES, first, last, portal_id)
-    _look_over(Entry)
+    _analyze(Entry)
 
 
 def _insert(statement: str, first: int, last: int, portal_id: int) -> None:
@@ -96,7 +96,7 @@ def _insert(statement: str, first: int, last: int, portal_id: int) -> None:
 
 @contextmanager
 def _without_indexes(model: type[Model]) -> Iterator[None]:
-    """Made anew once the rows are in, which takes a fraction of the time. Foreign keys stay."""
+    """Drops the indexes and creates them again after the block, which is much faster."""
     table = model._meta.db_table
     with connection.cursor() as cursor:
         cursor.execute(
@@ -117,8 +117,8 @@ def _without_indexes(model: type[Model]) -> Iterator[None]:
                 cursor.execute(definition)
 
 
-def _look_over(*models: type[Model]) -> None:
-    """As autovacuum does a while after so many rows."""
+def _analyze(*models: type[Model]) -> None:
+    """Vacuums and analyzes, as autovacuum does some time after so many rows."""
     with connection.cursor() as cursor:
         for model in models:
             cursor.execute(f"VACUUM ANALYZE {model._meta.db_table}")

@@ -1,7 +1,7 @@
-"""The floor: a bare Django view that asks the portal and the database as often as the app does, and
-renders as many rows. No rights, no sealing, no security headers; kept connections.
+"""Serves the floor: a bare Django view with the app's REST calls, queries and rows.
 
-Served by gunicorn like the app, with `bench.floor_settings`.
+It has no rights, no sealed offers and no security headers; it keeps its connections. Gunicorn
+serves it like the app, with `bench.floor_settings`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from django.views.decorators.csrf import csrf_exempt
 from b24app.models import UserToken
 from payments.models import Attempt, Policy
 
-# As many as the app makes for the same tab; tests/bench/test_counts.py compares.
+# As many as the app calls for the same tab; tests/bench/test_counts.py compares.
 COMMANDS = {
     "q0": "sale.paysystem.settings.payment.get?",
     "q1": "crm.item.payment.list?entityTypeId=2&entityId={deal}&order%5Bid%5D=desc",
@@ -64,7 +64,7 @@ def tab(request: HttpRequest) -> HttpResponse:
     token, tokens = fields["AUTH_ID"], UserToken.objects.filter(portal_id=pk)
     systems = cache.get(f"floor.{pk}")
     if systems is None:
-        # Ordinary people may not list them.
+        # Only the portal's token may list them.
         systems = _ask(endpoint, tokens.get(serves_portal=True).access, SYSTEMS)["q0"]
         cache.set(f"floor.{pk}", systems, SYSTEMS_SECONDS)
     commands = {key: line.format(deal=deal) for key, line in COMMANDS.items()}

@@ -1,4 +1,4 @@
-"""The app's own settings with nothing around the view."""
+"""The app's settings without middleware."""
 
 from __future__ import annotations
 

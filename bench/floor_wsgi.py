@@ -1,4 +1,4 @@
-"""What gunicorn serves as the floor."""
+"""The floor's WSGI application."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What screens and commands cost while the tables grow: `python -m bench.growing` under Django.
+"""Measures screens and commands while the tables grow: `python -m bench.growing` under Django.
 
-Reads {"quick": bool, "seconds": number} on its input, writes what it found as JSON.
+Reads {"quick": bool, "seconds": number} from stdin, writes its results as JSON to stdout.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ from tests.payments.frames import DEAL_TAB, Frame, text_of  # noqa: E402
 SIZES = ((1, 1_000), (100, 1_000), (10_000, 1_000), (10_000, 1_000_000), (10_000, 10_000_000))
 QUICK_SIZES = ((1, 1_000), (10_000, 1_000), (10_000, 300_000))
 TIMES = 15
-# Ten times the rows take more than ten times as long, for indexes are sorted.
+# Filling ten times the rows takes more than ten times as long: indexes are sorted.
 SLOWER = 1.6
-DUE = 5  # attempts that a pass settles, and pairs that another renews
+DUE = 5  # attempts that reconcile settles, and pairs that keep_tokens renews
 SOME = 1_000_000  # rows of the sealed ledger: one append reads one of them by its index
-# A smaller table is read from end to end because that is faster than by its index.
+# PostgreSQL scans a smaller table because that is faster than its index.
 MANY = 5_000
 WATCHED = ("payments_attempt", "payments_entry", "b24app_portal", "b24app_usertoken")
 _SCAN = re.compile(r"(?:Parallel )?Seq Scan on (\w+)")
@@ -67,7 +67,7 @@ class Growing:
             self.admin = Frame(client, self.sandbox, self.portals[0], seed.ADMIN)
 
     def works(self) -> dict[str, tuple[Callable[[], None], Callable[[], object]]]:
-        """What has to be there before each time, and what is measured."""
+        """Returns, by name, the preparation of each measurement and the measured work."""
         pk = self.rows[0].pk
 
         def nothing() -> None:
@@ -133,7 +133,7 @@ class Growing:
                 if number == 0:
                     with CaptureQueriesContext(connection) as queries:
                         work()
-                    # At once: the next request empties the list.
+                    # Copy now: the next request empties the list.
                     in_database = [query["sql"] for query in queries if _is_plain(query["sql"])]
                     continue
                 started = time.perf_counter()
@@ -152,7 +152,7 @@ def _is_plain(sql: str) -> bool:
 
 
 def _scans(sql: str) -> list[str]:
-    """Tables that this statement would read from end to end."""
+    """Returns the large tables that PostgreSQL would scan for this statement."""
     if sql.lstrip().startswith("INSERT"):
         return []
     with connection.cursor() as cursor:
@@ -163,7 +163,7 @@ def _scans(sql: str) -> list[str]:
 
 
 def _rows_of(table: str) -> int:
-    """As the last look over the table counted them."""
+    """Returns the table's rows as of its last ANALYZE."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT reltuples::bigint FROM pg_class WHERE relname = %s", [table])
         (count,) = cursor.fetchone()
@@ -171,7 +171,7 @@ def _rows_of(table: str) -> int:
 
 
 def _at_once(seconds: float) -> None:
-    """Between two renewals nobody has to wait here."""
+    """Replaces the pause between two renewals."""
 
 
 def main() -> None:
@@ -191,7 +191,7 @@ def main() -> None:
                 portals = wanted_portals
             left = give_up - time.monotonic()
             if pace and (wanted_rows - rows) * pace * SLOWER > left:
-                # As many as there is time for, in whole millions.
+                # Reduce to what the time allows, in whole millions.
                 wanted_rows = rows + int(left / pace / SLOWER / 1_000_000) * 1_000_000
             if wanted_rows > rows:
                 started = time.monotonic()

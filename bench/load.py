@@ -1,4 +1,4 @@
-"""People who open the app, in a process of their own: many connections, as light as they can be."""
+"""Opens the app over many cheap connections, in its own process."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from typing import Any
 
-from bench.processes import answer_one
+from bench.processes import handle_one
 
-HARD_STOP_SECONDS = 60.0  # beyond the time given, for what is still under way
+HARD_STOP_SECONDS = 60.0  # extra time for requests that are still running
 
 
 @dataclass
@@ -21,7 +21,7 @@ class Result:
     seconds: float = 0.0
     latencies: list[float] = field(default_factory=list)
     statuses: dict[int, int] = field(default_factory=dict)
-    late: int = 0  # not sent at its time, because every connection was busy
+    late: int = 0  # requests sent late, because every connection was busy
 
     @property
     def failed(self) -> int:
@@ -40,7 +40,7 @@ def request_bytes(
 
 
 class _Visitor(asyncio.Protocol):
-    """One connection that sends whole requests and waits for whole answers."""
+    """One connection that sends whole requests and waits for whole responses."""
 
     def __init__(self) -> None:
         self.transport: Any = None
@@ -77,7 +77,7 @@ class _Visitor(asyncio.Protocol):
         if whole:
             self._end(int(self.buffer[9:12]))
             if b"connection: close" in self.buffer[: self.buffer.find(b"\r\n\r\n")].lower():
-                # Said by the server, which takes no further request on this connection.
+                # The server accepts no further request on this connection.
                 self.transport.close()
                 self.transport = None
 
@@ -91,7 +91,7 @@ class _Visitor(asyncio.Protocol):
 
 
 class Load:
-    """What the parent may ask for; each answers a Result."""
+    """The methods that the parent process may call."""
 
     def run(
         self,
@@ -103,10 +103,10 @@ class Load:
         rate: float,
         keep: bool,
     ) -> Result:
-        """`total` requests (0: as many as come) within `seconds`, on so many connections.
+        """Sends `total` requests (0: no limit) within `seconds`, on so many connections.
 
-        With a `rate` each is sent at its time, and its latency counted from there, also where no
-        connection was free; without one each connection sends the next as soon as it may.
+        With a `rate` (requests a second), each is due at its time and its latency starts then, even
+        if no connection was free; without one, each connection sends one after another.
         """
         return asyncio.run(_run(port, requests, connections, total, seconds, rate, keep))
 
@@ -162,5 +162,5 @@ async def _run(
 
 def serve(pipe: Connection) -> None:
     served = Load()
-    while answer_one(pipe, served):
+    while handle_one(pipe, served):
         pass

@@ -1,9 +1,8 @@
-"""The way to the portals: real TCP and TLS on loopback, with the delay of a real distance.
+"""Simulates the network to the portals: real TCP and TLS on loopback, with a delay.
 
-A client reaches a listener, its bytes travel half a round trip each way, TLS ends behind the delay,
-and there the sandbox answers, or what it answered to the same question before. A connection's first
-bytes leave one round trip late, which is what its set-up costs; the handshake of TLS, being bytes,
-costs its own.
+Bytes take half a round trip each way. TLS ends behind the delay; there the sandbox responds, or a
+cache of its responses. The first bytes of a connection leave one round trip late, the cost of TCP's
+handshake; the TLS handshake is bytes, so it is delayed anyway.
 """
 
 from __future__ import annotations
@@ -18,21 +17,21 @@ from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.connection import Connection
 from typing import Any, NamedTuple
 
-from bench.processes import answer_one
+from bench.processes import handle_one
 
-FIRST_ADDRESS = "127.0.1."  # each portal has an address of its own, and all the same port
+FIRST_ADDRESS = "127.0.1."  # each portal has its own address, all have the same port
 PING = "/bench-ping"
 UPSTREAM_THREADS = 24
 BACKLOG = 1024
 PORTS_TRIED = 20
-# An event loop wakes up at whole milliseconds, half of one too late on average.
+# An event loop wakes up at whole milliseconds, on average half a millisecond too late.
 EARLY = 0.0005
-# Later than whatever was sent before, which the loop's heap would else not promise.
+# Keeps bytes in order: the loop does not order callbacks of the same time.
 STEP = 1e-6
 
 
-class Heard(NamedTuple):
-    """One request at the portal: when it had arrived, when its answer left, and what it was."""
+class SeenRequest(NamedTuple):
+    """One request at the portal: its arrival, the sending of its response, its host and path."""
 
     arrived: float
     left: float
@@ -45,7 +44,7 @@ def address_of(number: int) -> str:
 
 
 def listening_sockets(count: int) -> tuple[list[socket.socket], int]:
-    """One socket for each portal, on the same free port."""
+    """Returns one socket for each portal, and the free port of all. Raises OSError."""
     for _ in range(PORTS_TRIED):
         first = socket.create_server((address_of(1), 0), backlog=BACKLOG)
         port = first.getsockname()[1]
@@ -62,17 +61,17 @@ def listening_sockets(count: int) -> tuple[list[socket.socket], int]:
 
 
 class Network:
-    """What the parent may ask for; all of it runs in the loop's thread."""
+    """The methods that the parent process may call; all run in the loop's thread."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
         self.delay = 0.0
         self.connections: dict[str, int] = defaultdict(int)
         self.handshakes = 0
-        self.heard: list[Heard] = []
+        self.heard: list[SeenRequest] = []
         self.busy = self.most_at_once = 0
-        self.remembers = False
-        self.notes_requests = True
+        self.caches_responses = False
+        self.records_requests = True
         self.bound = (0, 0)
         self._known: dict[tuple[str, str, bytes], bytes] = {}
         self._upstream: tuple[str, int] | None = None
@@ -81,25 +80,25 @@ class Network:
         self._kept = threading.local()
 
     def ports(self) -> tuple[int, int]:
-        """Behind the delay with TLS, and plain and at once."""
+        """Returns the port with TLS and delay, and the port without both."""
         return self.bound
 
     def set_delay(self, seconds: float) -> None:
-        """The length of a whole round trip."""
+        """Sets the time of a whole round trip."""
         self.delay = seconds
 
-    def lead_to(self, host: str, port: int, host_port: int) -> None:
-        """Where the sandbox answers, and under which port it knows its portals."""
+    def set_upstream(self, host: str, port: int, host_port: int) -> None:
+        """Sets the sandbox's address, and the port in its portals' Host header."""
         self._upstream, self._host_port = (host, port), host_port
 
-    def remember(self, on: bool) -> None:
-        """Answer what was asked before as it was answered then, at once."""
-        self.remembers = on
+    def cache_responses(self, on: bool) -> None:
+        """Starts with an empty cache: repeats the response to an identical request, at once."""
+        self.caches_responses = on
         self._known.clear()
 
-    def note(self, on: bool) -> None:
-        """Keep when each request came and went; off for runs of many thousands."""
-        self.notes_requests = on
+    def record_requests(self, on: bool) -> None:
+        """Records the times of each request; off for runs of many thousands."""
+        self.records_requests = on
 
     def reset(self) -> None:
         self.connections.clear()
@@ -107,32 +106,32 @@ class Network:
         self.handshakes = self.most_at_once = 0
 
     def opened(self) -> dict[str, int]:
-        """Connections by the address they were made to."""
+        """Returns the number of connections by portal address."""
         return dict(self.connections)
 
-    def shaken(self) -> int:
+    def handshake_count(self) -> int:
         return self.handshakes
 
-    def crowd(self) -> int:
-        """The most requests that were under way at once, the way there and back included."""
+    def peak_requests(self) -> int:
+        """Returns the peak number of requests at the same time, travel included."""
         return self.most_at_once
 
-    def requests(self) -> list[Heard]:
+    def requests(self) -> list[SeenRequest]:
         return list(self.heard)
 
     def known(self, host: str, path: str, body: bytes) -> bytes | None:
-        return self._known.get((host, path, body)) if self.remembers else None
+        return self._known.get((host, path, body)) if self.caches_responses else None
 
     async def ask(self, host: str, path: str, body: bytes, kind: str) -> bytes:
-        """The whole answer of the sandbox, head and body."""
+        """Returns the whole response of the sandbox, head and body."""
         answer = await self.loop.run_in_executor(self._pool, self._fetch, host, path, body, kind)
-        if self.remembers:
+        if self.caches_responses:
             self._known[host, path, body] = answer
         return answer
 
     def _fetch(self, host: str, path: str, body: bytes, kind: str) -> bytes:
         if self._upstream is None:
-            raise RuntimeError("the network leads nowhere yet")
+            raise RuntimeError("set_upstream() was not called yet")
         kept: http.client.HTTPConnection | None = getattr(self._kept, "connection", None)
         if kept is None:
             kept = http.client.HTTPConnection(*self._upstream, timeout=30)
@@ -160,8 +159,8 @@ def whole_answer(status: int, content: bytes) -> bytes:
     return head.encode() + content
 
 
-class Answering(asyncio.Protocol):
-    """One connection at the portal's end, TLS taken off."""
+class PortalEnd(asyncio.Protocol):
+    """One connection at the portal's end, after TLS."""
 
     def __init__(self, network: Network, *, behind_tls: bool) -> None:
         self.network, self.behind_tls = network, behind_tls
@@ -204,9 +203,9 @@ class Answering(asyncio.Protocol):
             return
         kind = headers.get("content-type", "application/x-www-form-urlencoded")
         task = network.loop.create_task(network.ask(host, path, body, kind))
-        task.add_done_callback(lambda done: self._told(done, arrived, host, path))
+        task.add_done_callback(lambda done: self._finish(done, arrived, host, path))
 
-    def _told(self, done: asyncio.Task[bytes], arrived: float, host: str, path: str) -> None:
+    def _finish(self, done: asyncio.Task[bytes], arrived: float, host: str, path: str) -> None:
         if done.exception() is not None:
             self.transport.close()
             return
@@ -214,14 +213,14 @@ class Answering(asyncio.Protocol):
 
     def _send(self, answer: bytes, arrived: float, host: str, path: str) -> None:
         self.transport.write(answer)
-        if self.network.notes_requests:
-            self.network.heard.append(Heard(arrived, self.network.loop.time(), host, path))
+        if self.network.records_requests:
+            self.network.heard.append(SeenRequest(arrived, self.network.loop.time(), host, path))
 
 
-class Way(asyncio.Protocol):
-    """One end of a connection through the delay; `other` is the end it passes its bytes on to."""
+class DelayedEnd(asyncio.Protocol):
+    """One end of a delayed connection; passes its bytes on to `other`."""
 
-    def __init__(self, network: Network, other: Way | None = None) -> None:
+    def __init__(self, network: Network, other: DelayedEnd | None = None) -> None:
         self.network, self.other = network, other
         self.transport: Any = None
         self.early: list[bytes] = []
@@ -258,8 +257,8 @@ class Way(asyncio.Protocol):
         loop.call_at(self.last, getattr(self.other, name), *values)
 
 
-class Near(Way):
-    """The client's end: a connection has been made, which took it one round trip."""
+class ClientEnd(DelayedEnd):
+    """The client's end; its first bytes leave one round trip late, for TCP's handshake."""
 
     def __init__(self, network: Network, inner: str) -> None:
         super().__init__(network)
@@ -270,10 +269,10 @@ class Near(Way):
         self.network.connections[transport.get_extra_info("sockname")[0]] += 1
         self.leaves_at = self.network.loop.time() + self.network.delay
         self.last = self.leaves_at
-        self.other = far = Way(self.network, self)
+        self.other = far = DelayedEnd(self.network, self)
         self.task = self.network.loop.create_task(self._join(far))
 
-    async def _join(self, far: Way) -> None:
+    async def _join(self, far: DelayedEnd) -> None:
         try:
             await self.network.loop.create_unix_connection(lambda: far, self.inner)
         except OSError:
@@ -281,7 +280,7 @@ class Near(Way):
 
     def _pass_on(self, name: str, *values: bytes) -> None:
         if name == "write":
-            # A connection is under way from its client's first bytes until it is answered.
+            # A request runs from the client's first bytes until the response arrives.
             if not self.under_way:
                 self.under_way = True
                 self.network.busy += 1
@@ -300,7 +299,7 @@ class Near(Way):
 
 
 def serve(pipe: Connection, count: int, folder: str) -> None:
-    """Run the network for `count` portals; certificate.pem, key.pem and its socket in `folder`."""
+    """Runs the network for `count` portals; `folder` has certificate.pem, key.pem and a socket."""
     asyncio.run(_serve(pipe, count, folder))
 
 
@@ -313,19 +312,19 @@ async def _serve(pipe: Connection, count: int, folder: str) -> None:
     tls.load_cert_chain(f"{folder}/certificate.pem", f"{folder}/key.pem")
     inner = f"{folder}/inner.sock"
     await loop.create_unix_server(
-        lambda: Answering(network, behind_tls=True), inner, ssl=tls, backlog=BACKLOG
+        lambda: PortalEnd(network, behind_tls=True), inner, ssl=tls, backlog=BACKLOG
     )
     for each in far_sockets:
-        await loop.create_server(lambda: Near(network, inner), sock=each, backlog=BACKLOG)
+        await loop.create_server(lambda: ClientEnd(network, inner), sock=each, backlog=BACKLOG)
     for each in near_sockets:
         await loop.create_server(
-            lambda: Answering(network, behind_tls=False), sock=each, backlog=BACKLOG
+            lambda: PortalEnd(network, behind_tls=False), sock=each, backlog=BACKLOG
         )
     network.bound = (far_port, near_port)
     ended = loop.create_future()
 
     def asked() -> None:
-        if not answer_one(pipe, network) and not ended.done():
+        if not handle_one(pipe, network) and not ended.done():
             ended.set_result(None)
 
     loop.add_reader(pipe.fileno(), asked)

@@ -1,7 +1,7 @@
-"""The same work as the app's, written plainly with what others would use, in a process of its own.
+"""Does the app's work with other client libraries, in its own process.
 
-Every side asks with an administrator's token, so that none needs a second one; steps follow each
-other where one needs the answer of the other.
+All use an administrator's token, so that none needs a second one. A step waits for the one before
+only if it needs its result.
 """
 
 from __future__ import annotations
@@ -14,24 +14,24 @@ from datetime import UTC, datetime
 from multiprocessing.connection import Connection
 from typing import Any, Protocol
 
-from bench.processes import answer_one
+from bench.processes import handle_one
 
 Call = tuple[str, dict[str, Any]]
 
-RIGHT = "sale.paysystem.settings.payment.get"  # answers with an error, which says what is asked
+RIGHT = "sale.paysystem.settings.payment.get"  # its error code tells whether a person may pay
 DEAL_TYPE = 2
 TIMEOUT = 30
 
 _WHO: list[Call] = [("app.info", {}), ("profile", {})]
 _SYSTEMS: list[Call] = [("sale.paysystem.list", {}), ("sale.paysystem.handler.list", {})]
-# More requests than the bench makes: it would else wait for a bucket that here never fills.
+# More requests than the bench makes; fast-bitrix24 would otherwise wait for a bucket.
 _POOL = 1_000_000
 
 
 class Side(Protocol):
-    """One way to call. `together` answers in the order of the calls, an error as None."""
+    """One client library. `call_all` returns results in order, None for an error."""
 
-    def together(self, calls: Sequence[Call]) -> list[Any]: ...
+    def call_all(self, calls: Sequence[Call]) -> list[Any]: ...
 
 
 class Sdk:
@@ -49,7 +49,7 @@ class Sdk:
             bitrix_app=BitrixApp(client_id="local.bench", client_secret="bench"),
         )
 
-    def together(self, calls: Sequence[Call]) -> list[Any]:
+    def call_all(self, calls: Sequence[Call]) -> list[Any]:
         return [self._one(method, params) for method, params in calls]
 
     def _one(self, method: str, params: dict[str, Any]) -> Any:
@@ -66,9 +66,9 @@ class Sdk:
 class SdkBatch(Sdk):
     """b24pysdk, each step in a batch."""
 
-    def together(self, calls: Sequence[Call]) -> list[Any]:
+    def call_all(self, calls: Sequence[Call]) -> list[Any]:
         if len(calls) == 1:
-            return super().together(calls)
+            return super().call_all(calls)
         named = {f"c{place}": call for place, call in enumerate(calls)}
         found = self.token.call_batch(named)["result"]["result"]
         return [found.get(name) for name in named]
@@ -84,7 +84,7 @@ class OAuthlib:
         self.session = OAuth2Session(token={"access_token": token["access"]})
         self.auth = token["access"]
 
-    def together(self, calls: Sequence[Call]) -> list[Any]:
+    def call_all(self, calls: Sequence[Call]) -> list[Any]:
         return [self._one(method, params) for method, params in calls]
 
     def _one(self, method: str, params: dict[str, Any]) -> Any:
@@ -95,15 +95,15 @@ class OAuthlib:
 
 
 class Fast:
-    """fast-bitrix24: each step in a batch; beside it, what is asked by an error, alone."""
+    """fast-bitrix24: each step in a batch, beside it the call that returns an error."""
 
     def __init__(self, host: str, token: Mapping[str, Any]) -> None:
         self.host, self.access = host, token["access"]
 
-    def together(self, calls: Sequence[Call]) -> list[Any]:
-        return asyncio.run(self._together(calls))
+    def call_all(self, calls: Sequence[Call]) -> list[Any]:
+        return asyncio.run(self._call_all(calls))
 
-    async def _together(self, calls: Sequence[Call]) -> list[Any]:
+    async def _call_all(self, calls: Sequence[Call]) -> list[Any]:
         from fast_bitrix24 import BitrixAsync
 
         async def token() -> str:
@@ -116,7 +116,7 @@ class Fast:
         waits = [self._alone(client, RIGHT, {}) for call in calls if call[0] == RIGHT]
         if len(joined) == 1:
             ((name, (method, params)),) = joined.items()
-            answers, *_ = await asyncio.gather(self._named(client, name, method, params), *waits)
+            answers, *_ = await asyncio.gather(self._keyed(client, name, method, params), *waits)
         else:
             answers, *_ = await asyncio.gather(self._batch(client, joined), *waits)
         return [answers.get(f"c{place}") for place in range(len(calls))]
@@ -128,7 +128,7 @@ class Fast:
         found: dict[str, Any] = await client.call_batch({"halt": 0, "cmd": lines})
         return found
 
-    async def _named(
+    async def _keyed(
         self, client: Any, name: str, method: str, params: dict[str, Any]
     ) -> dict[str, Any]:
         return {name: await self._alone(client, method, params)}
@@ -153,39 +153,39 @@ SIDES: dict[str, Callable[[str, Mapping[str, Any]], Side]] = {
 
 
 def open_tab(side: Side, deal_id: int) -> int:
-    """Who is there, may they pay, the deal's payments, the pay systems. Answers how many rows."""
+    """Reads the person, their right, the deal's payments, the pay systems; returns the rows."""
     listed: Call = (
         "crm.item.payment.list",
         {"entityTypeId": DEAL_TYPE, "entityId": deal_id, "order": {"id": "desc"}},
     )
-    return len(side.together([*_WHO, (RIGHT, {}), listed, *_SYSTEMS])[3])
+    return len(side.call_all([*_WHO, (RIGHT, {}), listed, *_SYSTEMS])[3])
 
 
 def open_main(side: Side) -> int:
-    """The unpaid payments, what their orders belong to, and the titles of what is readable."""
+    """Reads unpaid payments, the deals of their orders and their titles; returns the rows."""
     unpaid: Call = (
         "sale.payment.list",
         {"filter": {"=paid": "N"}, "order": {"id": "desc"}, "start": -1},
     )
-    payments = side.together([*_WHO, (RIGHT, {}), unpaid, *_SYSTEMS])[3]["payments"]
+    payments = side.call_all([*_WHO, (RIGHT, {}), unpaid, *_SYSTEMS])[3]["payments"]
     orders = sorted({row["orderId"] for row in payments})
-    bound = side.together(
+    bound = side.call_all(
         [
             ("sale.order.list", {"filter": {"@id": orders}, "start": -1}),
             ("crm.orderentity.list", {"filter": {"@orderId": orders}}),
         ]
     )[1]
     deals = [row["ownerId"] for row in bound["orderEntity"] if int(row["ownerTypeId"]) == DEAL_TYPE]
-    side.together(
+    side.call_all(
         [("crm.item.list", {"entityTypeId": DEAL_TYPE, "filter": {"@id": deals}, "start": -1})]
     )
     return len(payments)
 
 
 def pay(side: Side, deal_id: int, payment_id: int, order_id: int, system_id: int) -> bool:
-    """Read what paying depends on, pay, read back. Answers whether it is paid."""
+    """Reads what paying depends on, pays, reads back; returns whether it is paid."""
     listed: Call = ("crm.item.payment.list", {"entityTypeId": DEAL_TYPE, "entityId": deal_id})
-    side.together(
+    side.call_all(
         [
             (RIGHT, {}),
             listed,
@@ -194,15 +194,15 @@ def pay(side: Side, deal_id: int, payment_id: int, order_id: int, system_id: int
             *_SYSTEMS,
         ]
     )
-    side.together(
+    side.call_all(
         [("sale.paysystem.pay.payment", {"PAYMENT_ID": payment_id, "PAY_SYSTEM_ID": system_id})]
     )
-    rows = side.together([listed])[0]
+    rows = side.call_all([listed])[0]
     return any(row["id"] == payment_id and row["paid"] == "Y" for row in rows)
 
 
 class Peers:
-    """What the parent may ask for: the seconds that a piece of work took, and what it found."""
+    """The methods that the parent process may call."""
 
     def __init__(self, host: str, token: Mapping[str, Any]) -> None:
         self.sides: dict[str, Side] = {name: made(host, token) for name, made in SIDES.items()}
@@ -215,9 +215,9 @@ class Peers:
 
 
 def serve(pipe: Connection, host: str, token: Mapping[str, Any], authority: str) -> None:
-    # Before the libraries read them, when they are imported.
+    # Before the libraries are imported and read them.
     os.environ["REQUESTS_CA_BUNDLE"] = os.environ["SSL_CERT_FILE"] = authority
     os.environ["NO_PROXY"] = "*"
     served = Peers(host, token)
-    while answer_one(pipe, served):
+    while handle_one(pipe, served):
         pass

@@ -1,4 +1,4 @@
-"""The portals at the end of the network: the sandbox in a process of its own, over plain HTTP."""
+"""Runs the portals behind the network: the sandbox in its own process, over plain HTTP."""
 
 from __future__ import annotations
 
@@ -7,29 +7,29 @@ from multiprocessing.connection import Connection
 from typing import Any
 from urllib.parse import urlsplit
 
-from bench.processes import answer_one
+from bench.processes import handle_one
 from sandbox.server.app import Sandbox
 from sandbox.server.ports import PortServers, running
 from sandbox.world import seed
 from sandbox.world.installing import begin_installation
 from sandbox.world.world import Portal, Token, World
 
-# A bucket that never fills: how fast a portal may be asked is measured apart, in the bulk's row.
+# A bucket that never fills; row 7 measures the limit.
 BUCKET = 10_000_000
 THREADS = 24
 
 
 class Portals:
-    """What the parent may ask for. Portals are numbered from 1."""
+    """The methods that the parent process may call. Portals are numbered from 1."""
 
     def __init__(self, sandbox: Sandbox, port: int) -> None:
-        self.sandbox, self.door = sandbox, port
+        self.sandbox, self.bound = sandbox, port
 
     def port(self) -> int:
-        return self.door
+        return self.bound
 
     def installed(self) -> list[dict[str, Any]]:
-        """Of each portal, what our installer leaves in the app's database."""
+        """Returns, for each portal, the data that the app's installer stores."""
         return [
             {
                 "member_id": portal.member_id,
@@ -42,7 +42,7 @@ class Portals:
         ]
 
     def opening(self, number: int, user_id: int) -> dict[str, str]:
-        """The fields of the form that opens the app, with a new chain of tokens."""
+        """Returns the fields of the form that opens the app, with new tokens."""
         portal = self._portal(number)
         token = self._token(portal, user_id)
         installation = portal.installations[seed.OUR_CLIENT_ID]
@@ -60,7 +60,7 @@ class Portals:
         return _pair(self._token(self._portal(number), user_id))
 
     def fill(self, number: int, count: int) -> list[tuple[int, int, str, int]]:
-        """New unpaid payments: the deal, the payment, its number and the order of each."""
+        """Adds unpaid payments; returns deal id, payment id, number and order id of each."""
         portal = self._portal(number)
         with self.sandbox.world.lock:
             payment_ids = seed.fill(portal, count)
@@ -77,7 +77,7 @@ class Portals:
         return [portal.payments[payment_id].times_paid for payment_id in payment_ids]
 
     def asked(self, since: int) -> list[tuple[str, tuple[str, ...]]]:
-        """The requests of REST since then: the method, and the commands of a batch."""
+        """Returns method and called methods of each REST request since that count."""
         return [(call.method, call.methods) for call in self.sandbox.log[since:]]
 
     def count(self) -> int:
@@ -101,7 +101,7 @@ def _pair(token: Token) -> dict[str, Any]:
 
 
 def world_of(urls: Sequence[str], *, oauth_url: str, app_url: str) -> World:
-    """As many portals as addresses, two at the least, with the app installed in each."""
+    """Builds a portal for each of at least two addresses, with the app installed."""
     world = seed.demo_world(oauth_url=oauth_url, portal_urls=(urls[0], urls[1]), app_url=app_url)
     for number, url in enumerate(urls[2:], start=3):
         seed.add_portal(world, f"{number:032x}", url, f"Portal {number}")
@@ -116,5 +116,5 @@ def serve(pipe: Connection, urls: Sequence[str], oauth_url: str, app_url: str) -
     sandbox = Sandbox(world_of(urls, oauth_url=oauth_url, app_url=app_url))
     with running(sandbox, servers):
         served = Portals(sandbox, servers.ports[0])
-        while answer_one(pipe, served):
+        while handle_one(pipe, served):
             pass

@@ -1,4 +1,4 @@
-"""Fills the app's database: `python -m bench.prepare` reads the portals as JSON on its input."""
+"""Stores portals in the app's database: `python -m bench.prepare` reads them as JSON from stdin."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ from b24app.tokens import store  # noqa: E402
 from b24app.tokens.oauth import TokenPair  # noqa: E402
 
 
-def portal(told: dict[str, Any], *, scheme: str, port: int) -> models.Portal:
-    """What our installer leaves behind."""
-    host = f"{told['domain'].partition(':')[0]}:{port}"
+def portal(given: dict[str, Any], *, scheme: str, port: int) -> models.Portal:
+    """Stores a portal and its tokens, as the app's installer does."""
+    host = f"{given['domain'].partition(':')[0]}:{port}"
     row, _ = models.Portal.objects.update_or_create(
-        member_id=told["member_id"],
+        member_id=given["member_id"],
         defaults={
             "client_endpoint": f"{scheme}://{host}/rest/",
             "domain": host,
-            "app_id": told["app_id"],
-            "app_code": told["app_code"],
+            "app_id": given["app_id"],
+            "app_code": given["app_code"],
             "installed_at": timezone.now(),
         },
     )
-    pair = told["pair"]
+    pair = given["pair"]
     store.store_portal_pair(
         row,
         TokenPair(
             access=pair["access"],
             refresh=pair["refresh"],
             expires_at=datetime.fromtimestamp(pair["expires"], UTC),
-            member_id=told["member_id"],
+            member_id=given["member_id"],
             user_id=pair["user_id"],
             client_endpoint=row.client_endpoint,
             scope=(),

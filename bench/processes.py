@@ -1,4 +1,4 @@
-"""Parts of the bench that run in processes of their own, so that no one's work slows another's."""
+"""Runs parts of the bench in their own processes, so that they do not slow each other down."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from typing import Any
 
-# Nothing that is asked of a part takes longer.
+# Longer than any call of a part.
 ANSWER_SECONDS = 60
 STOP_SECONDS = 5
 
@@ -16,11 +16,11 @@ _context = multiprocessing.get_context("spawn")
 
 
 class PartFailed(Exception):
-    """A part of the bench raised, ended or said nothing; the message is its own."""
+    """A part of the bench raised an error, ended, or did not respond."""
 
 
 class Part:
-    """Ask the object at the other end of a pipe: `part.name(*values)` calls its method."""
+    """Calls the object in the other process: `part.name(*values)`. Raises PartFailed."""
 
     def __init__(self, pipe: Connection) -> None:
         self._pipe = pipe
@@ -30,7 +30,7 @@ class Part:
             try:
                 self._pipe.send((name, values))
                 if not self._pipe.poll(ANSWER_SECONDS):
-                    raise PartFailed(f"{name}: no answer")
+                    raise PartFailed(f"{name}: no response")
                 kind, value = self._pipe.recv()
             except (EOFError, OSError) as error:
                 raise PartFailed(f"{name}: the process has ended") from error
@@ -41,22 +41,22 @@ class Part:
         return ask
 
 
-def answer_one(pipe: Connection, served: object) -> bool:
-    """Answer one question at the child's end; False once the parent has gone."""
+def handle_one(pipe: Connection, served: object) -> bool:
+    """Handles one call in the child process; returns False if the parent has ended."""
     try:
         name, values = pipe.recv()
     except (EOFError, OSError):
         return False
     try:
         pipe.send(("value", getattr(served, name)(*values)))
-    except Exception as error:  # noqa: BLE001 - it is told to whoever asked
+    except Exception as error:  # noqa: BLE001 - the parent raises it
         pipe.send(("error", f"{type(error).__name__}: {error}"))
     return True
 
 
 @contextmanager
 def part(target: Callable[..., None], *values: Any) -> Iterator[Part]:
-    """Run `target(pipe, *values)` in a new process for the length of the block."""
+    """Runs `target(pipe, *values)` in a new process until the block ends."""
     ours, theirs = _context.Pipe()
     process = _context.Process(target=target, args=(theirs, *values), daemon=True)
     process.start()

@@ -1,6 +1,6 @@
-"""Where an opening and a payment spend their time: `python -m bench.profiling`.
+"""Profiles openings and payments by function: `python -m bench.profiling`.
 
-In one process, on SQLite, with the sandbox behind plain HTTP in another. Own time by function.
+The app runs in this process, on SQLite; the sandbox runs in another, over plain HTTP.
 """
 
 from __future__ import annotations

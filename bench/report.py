@@ -1,4 +1,4 @@
-"""What was measured, as a table for the terminal and for bench/RESULTS.md."""
+"""Formats the results as a table for the terminal and for bench/RESULTS.md."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ RESULTS = Path(__file__).resolve().parent / "RESULTS.md"
 
 @dataclass(frozen=True)
 class Line:
-    """One figure. `met` is None where there is no goal to compare it with."""
+    """One figure. `met` is None without a goal."""
 
     what: str
     figure: str
@@ -43,7 +43,7 @@ def percentile(values: Sequence[float], share: float) -> float:
 
 
 def milliseconds(values: Sequence[float]) -> str:
-    """The median, and the spread around it."""
+    """Formats the median, with the smallest and the largest value."""
     median = statistics.median(values) * 1000
     low, high = min(values) * 1000, max(values) * 1000
     return f"{median:.0f} ms ({low:.0f}–{high:.0f})"
@@ -74,7 +74,7 @@ def markdown(rows: Sequence[Row], *, took: float) -> str:
 
 
 def text(row: Row) -> str:
-    """For the terminal: the same, in columns."""
+    """Formats a row in columns, for the terminal."""
     cells = [(line.what, line.figure, line.goal, _mark(line.met)) for line in row.lines]
     widths = [max((len(cell[place]) for cell in cells), default=0) for place in range(4)]
     lines = [

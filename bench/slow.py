@@ -1,4 +1,4 @@
-"""A portal that keeps its callers waiting, in a process of its own: silent, or dripping bytes."""
+"""Runs a slow portal in its own process: it is silent, or sends single bytes."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import asyncio
 import threading
 from multiprocessing.connection import Connection
 
-from bench.processes import answer_one
+from bench.processes import handle_one
 
 DRIP_SECONDS = 1.0
 
 
 class Slow:
-    """What the parent may ask for. Every request waits `seconds`, then the connection ends."""
+    """The methods that the parent process may call."""
 
     def __init__(self) -> None:
-        self.seconds = 12.0
+        self.seconds = 12.0  # after which the connection of a request ends
         self.drips = False
         self.under_way = self.most = 0
         self.bound = 0
@@ -42,7 +42,7 @@ class Slow:
                     await asyncio.sleep(DRIP_SECONDS)
             await asyncio.sleep(self.seconds)
         except (OSError, asyncio.IncompleteReadError):
-            pass  # The app has hung up.
+            pass  # the app has closed the connection
         finally:
             self.under_way -= 1
             writer.close()
@@ -60,7 +60,7 @@ async def _serve(pipe: Connection, address: str) -> None:
     loop = asyncio.get_running_loop()
 
     def ask() -> None:
-        while answer_one(pipe, served):
+        while handle_one(pipe, served):
             pass
         loop.call_soon_threadsafe(ended.set)
 

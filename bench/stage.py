@@ -1,4 +1,4 @@
-"""What every row stands on: the portals, the way to them, certificates, a load generator."""
+"""Builds the parts that every row needs: portals, network, certificates, load generator."""
 
 from __future__ import annotations
 
@@ -51,21 +51,21 @@ class Stage:
         self, number: int = 1, *, placement: str = TAB, deal_id: int = seed.DEAL,
         user_id: int = seed.MANAGER,
     ) -> bytes:  # fmt: skip
-        """The body of an opening, with a new chain of tokens."""
+        """Returns the body of an opening, with new tokens."""
         fields = {**self.portals.opening(number, user_id), "PLACEMENT": placement}
         if placement != MAIN:
             fields["PLACEMENT_OPTIONS"] = json.dumps({"ID": str(deal_id)})
         return urlencode(fields).encode()
 
     def openings(self, host: str, *, count: int = PORTALS, keep: bool = True) -> list[bytes]:
-        """The same tab of each portal, as whole requests."""
+        """Returns whole requests that open the same tab on each portal."""
         return [
             request_bytes(f"/?{QUERY}", host, self.opening(number), keep=keep)
             for number in range(1, count + 1)
         ]
 
     def round_trip(self, *, times: int = 15) -> float:
-        """The seconds that a question takes there and back on a kept connection."""
+        """Measures the median seconds of a round trip on a kept connection."""
         context = ssl.create_default_context(cafile=self.authority)
         connection = http.client.HTTPSConnection(
             address_of(1), self.far_port, timeout=10, context=context
@@ -86,15 +86,15 @@ def built(*, quick: bool = False, count: int = PORTALS) -> Iterator[Stage]:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
         _certificates(folder, count)
-        way = stack.enter_context(part(network.serve, count, str(folder)))
-        far_port, near_port = way.ports()
+        net = stack.enter_context(part(network.serve, count, str(folder)))
+        far_port, near_port = net.ports()
         urls = [f"https://{address_of(number)}:{far_port}" for number in range(1, count + 1)]
         ends = stack.enter_context(
             part(portals.serve, urls, "http://127.0.0.1:9", "http://localhost:8000")
         )
-        way.lead_to("127.0.0.1", ends.port(), far_port)
+        net.set_upstream("127.0.0.1", ends.port(), far_port)
         people = stack.enter_context(part(load.serve))
-        yield Stage(folder, way, ends, people, far_port, near_port, quick)
+        yield Stage(folder, net, ends, people, far_port, near_port, quick)
 
 
 def _certificates(folder: Path, count: int) -> None:

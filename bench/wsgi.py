@@ -1,4 +1,4 @@
-"""The app as it is, but that it trusts the certificates that the bench made for its portals."""
+"""The app's WSGI application, which here trusts the certificates of the bench's portals."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import certifi
 
 _authority = os.environ.get("BENCH_AUTHORITY", "")
 if _authority:
-    # The app takes no such thing from its environment, for good reasons of its own.
+    # The app itself reads no certificate authority from its environment, for security.
     certifi.where = lambda: _authority
     import requests.adapters
 

@@ -1,1 +1,1 @@
-"""One module a row of the table; each has `measure`, which returns the lines it found."""
+"""Measures the rows of the table, one module a row."""

@@ -1,4 +1,4 @@
-"""Row 6: the first load of the deal tab in a real browser, with an empty cache."""
+"""Measures row 6: the first load of the deal tab in a real browser, with an empty cache."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-# Kept from the first moment of each frame; read once its rows are there.
+# Runs at the start of each frame; `measure` reads the values after the rows appear.
 _WATCH = """
 window.benchShifts = [];
 new PerformanceObserver((list) => {
@@ -43,7 +43,7 @@ const look = () => {
 };
 requestAnimationFrame(look);
 """
-# Before anything is painted, nobody sees a shift: looking for rows lays the page out too early.
+# A shift before the first paint is invisible: the lookup for rows forces an early layout.
 _SHIFT = """() => {
   const paint = performance.getEntriesByName("first-contentful-paint")[0].startTime;
   return benchShifts.filter(([at]) => at > paint).reduce((sum, [, value]) => sum + value, 0);
@@ -87,12 +87,12 @@ def measure(stage: Stage) -> Row:
             ]
         finally:
             browser.close()
-    _tell(row, loads)
+    _add_lines(row, loads)
     return row
 
 
 def _silent(line: str) -> None:
-    """What the stage says while it starts is not for the table."""
+    """Drops the messages of the demo."""
 
 
 def _install(portal_url: str) -> None:
@@ -138,7 +138,7 @@ def _noted(found: list[Any], app_url: str) -> Callable[[Any], None]:
 
 
 def _main_thread(trace: Any, app_url: str) -> float:
-    """Seconds in which the main thread of the frame's own process was at work."""
+    """Returns the busy seconds of the main thread of the frame's process."""
     events = trace["traceEvents"]
     asking = {
         event["pid"]
@@ -158,10 +158,10 @@ def _main_thread(trace: Any, app_url: str) -> float:
         and event["pid"] in asking
         and (event["pid"], event["tid"]) in threads
     )
-    return float(spent) / 1e6  # A trace counts microseconds.
+    return float(spent) / 1e6  # a trace counts microseconds
 
 
-def _tell(row: Row, loads: list[Load]) -> None:
+def _add_lines(row: Row, loads: list[Load]) -> None:
     sent = statistics.median(load.sent for load in loads)
     row.add(
         "of our own over the wire",

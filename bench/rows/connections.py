@@ -1,4 +1,4 @@
-"""Row 2: connections opened and TLS handshakes made for a thousand openings over fifty portals."""
+"""Measures row 2: connections and TLS handshakes of a thousand openings over fifty portals."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def measure(stage: Stage) -> Row:
     apps.prepare(database, stage.portals.installed(), scheme="https", port=stage.far_port)
     openings = QUICK_OPENINGS if stage.quick else OPENINGS
     threads = apps.WORKERS * apps.THREADS
-    stage.network.remember(True)
+    stage.network.cache_responses(True)
     stage.network.set_delay(DELAY)
     try:
         with apps.running(
@@ -30,24 +30,25 @@ def measure(stage: Stage) -> Row:
                 result = stage.load.run(app.port, requests, PEOPLE, openings, SECONDS, 0.0, False)
                 if result.failed or len(result.latencies) != openings:
                     raise RuntimeError(f"openings failed: {result.statuses}")
-                opened, shaken = stage.network.opened(), stage.network.shaken()
+                opened, handshakes = stage.network.opened(), stage.network.handshake_count()
                 most = max(opened.values(), default=0)
                 total = sum(opened.values())
                 if place == 0:
                     row.add(
                         f"{openings} openings over {PORTALS} portals, from a cold start",
-                        f"{total} connections, {shaken} handshakes, at most {most} to one portal",
+                        f"{total} connections, {handshakes} handshakes, "
+                        f"at most {most} to one portal",
                         goal=f"at most one a thread ({threads}) and portal",
                         met=most <= threads,
                     )
                 else:
                     row.add(
                         "the same once more",
-                        f"{total} connections, {shaken} handshakes",
+                        f"{total} connections, {handshakes} handshakes",
                         goal="none",
                         met=total == 0,
                     )
     finally:
         stage.network.set_delay(0.0)
-        stage.network.remember(False)
+        stage.network.cache_responses(False)
     return row

@@ -1,4 +1,4 @@
-"""Row 4: two hundred people open the app at once, and the portal is 150 ms away."""
+"""Measures row 4: two hundred people open the app at once; the portal is 150 ms away."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ def measure(stage: Stage) -> Row:
     database = stage.sqlite("crowd")
     apps.prepare(database, stage.portals.installed(), scheme="https", port=stage.far_port)
     threads = apps.WORKERS * apps.THREADS
-    stage.network.remember(True)
+    stage.network.cache_responses(True)
     latencies: list[float] = []
-    crowds: list[int] = []
+    peaks: list[int] = []
     try:
         with apps.running(
             database, application="bench.wsgi", BENCH_AUTHORITY=stage.authority
@@ -32,7 +32,7 @@ def measure(stage: Stage) -> Row:
             stage.load.run(app.port, requests, apps.THREADS, 1000, SECONDS, 0.0, False)
             stage.network.set_delay(DELAY)
             trip = stage.round_trip()
-            # Once for the connections that only a crowd needs.
+            # A first round opens the connections that only a crowd needs.
             stage.load.run(app.port, requests, PEOPLE, PEOPLE, SECONDS, 0.0, False)
             for _ in range(1 if stage.quick else ROUNDS):
                 stage.network.reset()
@@ -40,10 +40,10 @@ def measure(stage: Stage) -> Row:
                 if result.failed:
                     raise RuntimeError(f"openings failed: {result.statuses}")
                 latencies += result.latencies
-                crowds.append(stage.network.crowd())
+                peaks.append(stage.network.peak_requests())
     finally:
         stage.network.set_delay(0.0)
-        stage.network.remember(False)
+        stage.network.cache_responses(False)
     waves = math.ceil(PEOPLE / threads)
     floor = waves * trip
     p99 = percentile(latencies, 0.99)
@@ -60,8 +60,8 @@ def measure(stage: Stage) -> Row:
     )
     row.add(
         "requests on their way at once",
-        f"{max(crowds)} at most",
+        f"{max(peaks)} at most",
         goal=f"all {threads} threads at work, and no queue but for them",
-        met=max(crowds) >= threads * 0.9,
+        met=max(peaks) >= threads * 0.9,
     )
     return row

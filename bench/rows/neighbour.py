@@ -1,4 +1,4 @@
-"""Row 8: a portal that answers late or byte by byte, and what it costs the people of another."""
+"""Measures row 8: what a slow portal costs the people of another portal."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ GOOD_RATE, GOOD_CONNECTIONS = 8.0, 40
 SECONDS, QUICK_SECONDS = 30.0, 5.0
 BAD_SECONDS = 12.0
 TIMES_ALONE = 2.0
-# Where all of it is a few milliseconds, twice of that is noise.
+# A doubling of a few milliseconds is noise.
 NOISE = 0.01
 
 
 def measure(stage: Stage) -> Row:
     row = Row(8, "A bad neighbour")
     database = stage.sqlite("neighbour")
-    told = stage.portals.installed()
+    installed = stage.portals.installed()
     seconds = QUICK_SECONDS if stage.quick else SECONDS
-    stage.network.remember(True)
+    stage.network.cache_responses(True)
     stage.network.set_delay(DELAY)
     try:
         with (
@@ -39,15 +39,15 @@ def measure(stage: Stage) -> Row:
             part(load.serve) as others,
             part(load.serve) as probes,
         ):
-            apps.prepare(database, told[BAD:], scheme="https", port=stage.far_port)
-            apps.prepare(database, told[:BAD], scheme="http", port=bad.port())
+            apps.prepare(database, installed[BAD:], scheme="https", port=stage.far_port)
+            apps.prepare(database, installed[:BAD], scheme="http", port=bad.port())
             with apps.running(
                 database, application="bench.wsgi", BENCH_AUTHORITY=stage.authority
             ) as app:
                 _measure(row, stage, app, bad, others, probes, seconds)
     finally:
         stage.network.set_delay(0.0)
-        stage.network.remember(False)
+        stage.network.cache_responses(False)
     return row
 
 
@@ -75,7 +75,7 @@ def _measure(
             )
             return people.result(), probe.result()
 
-    # Once for connections and caches.
+    # A first round fills connections and caches.
     stage.load.run(app.port, [opening], apps.THREADS, 200, 60.0, 0.0, False)
     alone = visited()
     _add(row, "an opening, no bad portal", alone[0])

@@ -1,4 +1,4 @@
-"""Row 3: what the program itself costs, with a portal that answers at once."""
+"""Measures row 3: the program's own cost, with a portal that responds at once."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from tests import postgresql
 SECONDS, QUICK_SECONDS = 10.0, 2.0
 WARMING_SECONDS = 4.0
 PEOPLE = 16
-# So many at once that every worker has all its threads before memory is looked at: each takes some
-# and keeps it, and connections to the portals of its own.
+# Enough at once to start all threads of every worker before memory is read: each thread takes some
+# memory and keeps its own connections.
 CROWD = 200
-# Openings for the look at memory: as many as come in so many seconds, and no more than these.
+# The most openings, and the seconds, for the measurement of memory.
 OPENINGS, MEMORY_SECONDS = 100_000, 270.0
 STEPS = 10
-# Caches fill and the allocator settles in the first part; from there on memory is to stay.
+# In the first part caches fill and the allocator settles; after it memory should not grow.
 SETTLED = 0.2
 GROWTH_MEGABYTES = 3.0
 OF_FLOOR, TIMES_MEDIAN = 0.6, 3.0
@@ -32,13 +32,13 @@ OF_FLOOR, TIMES_MEDIAN = 0.6, 3.0
 @dataclass(frozen=True)
 class Cost:
     rate: float
-    cpu: float  # seconds of all workers an opening
+    cpu: float  # seconds of all workers for one opening
 
 
 def measure(stage: Stage) -> Row:
     row = Row(3, "The program's own cost")
-    stage.network.remember(True)
-    stage.network.note(False)
+    stage.network.cache_responses(True)
+    stage.network.record_requests(False)
     try:
         for name, database in (("SQLite", None), ("PostgreSQL", "server")):
             with _database(stage, database) as url:
@@ -47,8 +47,8 @@ def measure(stage: Stage) -> Row:
                 if database:
                     _memory(stage, row, url)
     finally:
-        stage.network.remember(False)
-        stage.network.note(True)
+        stage.network.cache_responses(False)
+        stage.network.record_requests(True)
     row.notes.append(
         "2 cores carry the app, the floor's server, the portal's stub, the database and the load "
         "generator. The floor is bench/floor.py: as many calls, queries and rows, without rights, "
@@ -68,7 +68,7 @@ def _database(stage: Stage, server: str | None) -> Iterator[str]:
 
 
 def _beside_the_floor(stage: Stage, row: Row, name: str, url: str) -> None:
-    """The two take turns, so that a slow stretch of the machine strikes both."""
+    """Measures app and floor in turn, so that a slow moment of the machine affects both."""
     app_costs: list[Cost] = []
     floor_costs: list[Cost] = []
     seconds = QUICK_SECONDS if stage.quick else SECONDS

@@ -1,7 +1,7 @@
-"""Row 1: open the deal tab, open the main page, pay; beside others and beside the floor.
+"""Measures row 1: open the deal tab, open the main page, pay; against others and the floor.
 
-The floor is what the network and the portal take: as many round trips as the app made one after
-another, and the time in which the portal was at work. Both are seen at the portal's end.
+The floor is the time of network and portal: as many round trips as the app made one after another,
+and the portal's own time, both measured at the portal's end.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from urllib.parse import urlencode
 
 from bench import app as apps
 from bench import peers
-from bench.network import Heard
+from bench.network import SeenRequest
 from bench.processes import Part, part
 from bench.report import Row, milliseconds
 from bench.stage import ADMIN, MAIN, MANAGER, QUERY, TAB, Stage
@@ -25,7 +25,7 @@ from sandbox.world import seed
 
 DELAYS = (0.05, 0.15)
 ROUNDS, QUICK_ROUNDS = 5, 1
-WARMING = 24  # openings beforehand: each worker meets each screen a few times
+WARMING = 24  # openings in advance, so that each worker has rendered each screen
 APP = "this app"
 WORKS = {"tab": "Open the deal tab", "main": "Open the main page", "pay": "Pay"}
 WITHIN, TIMES_CALLS, TIMES_BATCH = 1.15, 5.0, 2.0
@@ -33,8 +33,8 @@ CALLS, BATCH = "b24pysdk, call by call", "b24pysdk, batch"
 
 
 @dataclass
-class Taken:
-    """What one side took for one work at one distance."""
+class Timings:
+    """The measurements of one side, one work and one delay."""
 
     seconds: list[float] = field(default_factory=list)
     requests: list[int] = field(default_factory=list)
@@ -50,7 +50,7 @@ def measure(stage: Stage) -> Row:
     needed = (len(peers.SIDES) + 1) * len(WORKS) * rounds * len(DELAYS) + WARMING
     payments = iter(stage.portals.fill(1, needed))
     token = stage.portals.token(1, ADMIN)
-    taken: dict[tuple[float, str, str], Taken] = defaultdict(Taken)
+    taken: dict[tuple[float, str, str], Timings] = defaultdict(Timings)
     trips = {}
     with (
         apps.running(database, application="bench.wsgi", BENCH_AUTHORITY=stage.authority) as app,
@@ -68,7 +68,7 @@ def measure(stage: Stage) -> Row:
                         _one(stage, person, others, side, work, next(payments), found, trips[delay])
     stage.network.set_delay(0.0)
     for delay in DELAYS:
-        _tell(row, delay, trips[delay], taken)
+        _add_lines(row, delay, trips[delay], taken)
     row.notes.append(
         "The round trip is the one that the delaying proxy really gives to a kept TLS connection. "
         "The others' times are their calls alone; the app's are a whole page, from the request to "
@@ -84,7 +84,7 @@ def _one(
     side: str,
     work: str,
     payment: tuple[int, int, str, int],
-    found: Taken,
+    found: Timings,
     trip: float,
 ) -> None:
     deal_id, payment_id, _, order_id = payment
@@ -111,10 +111,10 @@ def _one(
         raise RuntimeError(f"{side}: payment {payment_id} was not paid exactly once")
 
 
-def chain(heard: list[Heard], *, apart: float) -> tuple[int, float]:
-    """How many requests followed one another, and how long the portal was at work.
+def chain(heard: list[SeenRequest], *, apart: float) -> tuple[int, float]:
+    """Returns the number of consecutive requests, and the portal's own time in seconds.
 
-    Requests that arrive within `apart` of each other were sent together.
+    Requests that arrive within `apart` seconds of each other count as one.
     """
     depth, own = 0, 0.0
     arrived = left = float("-inf")
@@ -136,7 +136,7 @@ class Ready:
 
 
 class Person:
-    """A manager before the app, on this machine: between them is no delay."""
+    """A manager on this machine, without delay to the app."""
 
     def __init__(self, stage: Stage, app: apps.App) -> None:
         self.stage, self.app = stage, app
@@ -195,7 +195,9 @@ def _found(pattern: str, page: str) -> str:
     return found[1]
 
 
-def _tell(row: Row, delay: float, trip: float, taken: dict[tuple[float, str, str], Taken]) -> None:
+def _add_lines(
+    row: Row, delay: float, trip: float, taken: dict[tuple[float, str, str], Timings]
+) -> None:
     distance = f"{delay * 1000:.0f} ms"
     row.add(f"{distance}: a round trip on a kept connection", f"{trip * 1000:.1f} ms")
     for work, words in WORKS.items():

@@ -1,5 +1,4 @@
-"""What the bench measures, as far as it can be counted: requests, their depth, SQL, connections,
-bytes. No times."""
+"""Counts what the bench measures: requests, their depth, SQL, connections and bytes, no times."""
 
 from __future__ import annotations
 
@@ -20,7 +19,7 @@ from django.test.utils import CaptureQueriesContext, override_settings
 
 from b24app.rest import transport
 from bench import floor
-from bench.network import Heard
+from bench.network import SeenRequest
 from bench.rows.round_trips import chain
 from sandbox.server.app import Sandbox
 from sandbox.server.ports import PortServers, running
@@ -33,8 +32,8 @@ from tests.payments.frames import DEAL_TAB, Frame, offer_in, text_of
 pytestmark = pytest.mark.django_db
 
 SQL_AN_OPENING, SQL_A_PAYMENT = 6, 10
-# The main page also tells of the person's unfinished run. That is one look into a unique index; to
-# read it with the rules in one statement would put what is shown into what decides about money.
+# The main page also shows the person's unfinished run: one lookup in a unique index. It is not read
+# together with the rules, so that code for display stays apart from code that decides about money.
 SQL_THE_MAIN_PAGE = SQL_AN_OPENING + 1
 BYTES_OF_OUR_OWN = 60 * 1024
 ROOT = Path(__file__).resolve().parents[2]
@@ -42,7 +41,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture
 def frame(client: Client, sandbox: Sandbox, alpha: Portal) -> Frame:
-    """A manager's, after a first look at both screens: what is cached is cached."""
+    """A manager's frame after the first opening of both screens, so that the caches are full."""
     stage.install(sandbox, alpha)
     frame = Frame(client, sandbox, alpha, seed.MANAGER)
     frame.tab()
@@ -51,7 +50,7 @@ def frame(client: Client, sandbox: Sandbox, alpha: Portal) -> Frame:
 
 
 def statements(queries: CaptureQueriesContext) -> list[str]:
-    """Those that do something, without BEGIN, SAVEPOINT and the like around them."""
+    """The statements that read or write, without BEGIN, SAVEPOINT and similar ones."""
     kinds = ("SELECT", "INSERT", "UPDATE", "DELETE")
     return [query["sql"] for query in queries if query["sql"].startswith(kinds)]
 
@@ -62,7 +61,7 @@ def test_a_warm_tab_is_one_request_and_few_statements(frame: Frame, sandbox: San
         html = frame.tab()
     assert len(sandbox.log) - since == 1
     assert len(statements(queries)) <= SQL_AN_OPENING
-    assert f'data-payment="{seed.PAYMENT}"' in html  # in the first answer, no script needed
+    assert f'data-payment="{seed.PAYMENT}"' in html  # in the first response, without a script
 
 
 def test_a_warm_main_page_is_two_deep_and_few_statements(frame: Frame, sandbox: Sandbox) -> None:
@@ -87,8 +86,8 @@ def test_a_payment_is_three_deep_and_few_statements(frame: Frame, sandbox: Sandb
     assert len(statements(queries)) <= SQL_A_PAYMENT
 
 
-def test_neither_grows_with_the_ledger(frame: Frame, alpha: Portal, sandbox: Sandbox) -> None:
-    """Statements do not; that their plans do not either is row 5 of the bench."""
+def test_costs_do_not_grow_with_the_ledger(frame: Frame, alpha: Portal, sandbox: Sandbox) -> None:
+    """Row 5 of the bench measures their plans."""
     alpha.bucket_size = 1000
     for payment_id in seed.fill(alpha, 5):
         deal_id = alpha.orders[alpha.payments[payment_id].order_id].bindings[0][1]
@@ -101,7 +100,7 @@ def test_neither_grows_with_the_ledger(frame: Frame, alpha: Portal, sandbox: San
     assert len(statements(queries)) <= SQL_AN_OPENING
 
 
-def test_the_floor_asks_no_more_than_the_app(frame: Frame, sandbox: Sandbox) -> None:
+def test_the_floor_calls_no_more_than_the_app(frame: Frame, sandbox: Sandbox) -> None:
     with CaptureQueriesContext(connection) as ours:
         frame.tab(seed.DEAL)
     asked = set(sandbox.log[-1].methods)
@@ -133,7 +132,7 @@ def stage_portal_pk() -> int:
 
 @pytest.fixture
 def on_a_port(client: Client) -> Iterator[tuple[Sandbox, Frame]]:
-    """The sandbox behind real connections, which the app's own transport makes and keeps."""
+    """The sandbox on real ports, called by the app's own transport."""
     servers = PortServers((0, 0, 0))
     urls = [f"http://127.0.0.1:{port}" for port in servers.ports]
     sandbox = Sandbox(
@@ -161,8 +160,8 @@ def test_connections_are_kept(on_a_port: tuple[Sandbox, Frame]) -> None:
     assert {call.connection for call in sandbox.log[since:]} <= known
 
 
-def test_what_a_first_load_fetches_of_our_own_is_small(frame: Frame) -> None:
-    """The page, and every script and style that it names, as a server compresses them."""
+def test_a_first_load_fetches_few_bytes_from_the_app(frame: Frame) -> None:
+    """The page and every script and style in it, compressed as by a server."""
     for html in (frame.tab(), text_of(frame.opened())):
         size = len(gzip.compress(html.encode()))
         names = set(re.findall(r'(?:src|href)="/static/([^"]+)"', html))
@@ -174,9 +173,9 @@ def test_what_a_first_load_fetches_of_our_own_is_small(frame: Frame) -> None:
         assert size < BYTES_OF_OUR_OWN
 
 
-def test_a_chain_is_told_from_requests_that_go_together() -> None:
-    together = [Heard(1.0, 1.02, "", ""), Heard(1.01, 1.03, "", "")]
-    after = [Heard(1.2, 1.25, "", "")]
+def test_chain_counts_requests_sent_together_once() -> None:
+    together = [SeenRequest(1.0, 1.02, "", ""), SeenRequest(1.01, 1.03, "", "")]
+    after = [SeenRequest(1.2, 1.25, "", "")]
     depth, own = chain([*after, *together], apart=0.05)
     assert depth == 2
     assert own == pytest.approx(0.03 + 0.05)
