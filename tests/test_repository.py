@@ -10,6 +10,10 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 
+INLINE_CODE = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
+LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
+MODULE = re.compile(r"(?:b24app|bench|payments|sandbox|tests)(?:\.[a-z_0-9]+)+")
+
 
 def tracked_files() -> list[Path]:
     listed = subprocess.run(
@@ -45,6 +49,57 @@ def test_every_setting_is_documented(document: str) -> None:
     text = (ROOT / document).read_text()
     missing = {name for name in settings_read_from_the_environment() if name not in text}
     assert not missing
+
+
+def paths_in_the_repository() -> set[str]:
+    """Returns tracked files and their folders, relative to the root."""
+    files = [path.relative_to(ROOT) for path in tracked_files() if path.exists()]
+    return {str(path) for file in files for path in (file, *file.parents)}
+
+
+def is_module(name: str) -> bool:
+    path = ROOT.joinpath(*name.split("."))
+    return path.with_suffix(".py").exists() or (path / "__init__.py").exists()
+
+
+def test_docs_name_paths_that_exist() -> None:
+    """Checks paths, names of tests and modules in backticks. A module may be a logger's name."""
+    paths = paths_in_the_repository()
+    top_level = {path for path in paths if "/" not in path and (ROOT / path).is_dir()}
+    file_names = {path.rsplit("/", 1)[-1] for path in paths}
+    loggers = set(
+        re.findall(
+            r"getLogger\(\"([\w.]+)\"\)",
+            "\n".join(path.read_text() for path in (ROOT / "b24app").rglob("*.py")),
+        )
+    )
+    wrong = []
+    for document in tracked_files():
+        if document.suffix != ".md":
+            continue
+        for word in " ".join(INLINE_CODE.findall(document.read_text())).split():
+            if MODULE.fullmatch(word):
+                exists = is_module(word) or word in loggers
+            elif "/" in word and word.split("/")[0] in top_level - {"."}:
+                exists = word.rstrip("/") in paths
+            elif re.fullmatch(r"test_\w+\.py", word):
+                exists = word in file_names
+            else:
+                continue
+            if not exists:
+                wrong.append(f"{document.relative_to(ROOT)}: {word}")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_links_of_the_docs_lead_to_files() -> None:
+    broken = [
+        f"{document.relative_to(ROOT)}: {target}"
+        for document in tracked_files()
+        if document.suffix == ".md"
+        for target in LINK.findall(document.read_text())
+        if not (document.parent / target).exists()
+    ]
+    assert not broken, "\n".join(broken)
 
 
 def test_modules_stay_small() -> None:
