@@ -3,13 +3,13 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# pip's own packages come first; a stamp says for which lock file the environment was made.
+# Each stamp file says that the packages of one lock file are installed.
 RUNTIME := $(VENV)/.runtime
 DEVELOPMENT := $(VENV)/.development
 BENCH := $(VENV)/.bench
 
-# A lock file names everything, so nothing is resolved: pip, asked for hashes, would stumble over an
-# extra of which a newer version has come out since.
+# A lock file names every package, so pip resolves nothing: with hashes, resolving fails at an extra
+# that has a newer version.
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r
 
 PACKAGES := b24app bench payments sandbox tests
@@ -19,7 +19,7 @@ TEMPLATES = $(shell find templates -name '*.html' | sort)
 CATALOGUES := $(wildcard locale/*/LC_MESSAGES/django.po)
 COMPILED := $(CATALOGUES:.po=.mo)
 
-# A port of the demo is another one where this one is taken.
+# The demo takes another port if one of these is in use.
 PORT ?= 8100
 PORTALS ?= 8101,8102
 APP_PORT ?= 8000
@@ -31,7 +31,7 @@ PAYMENTS ?= 0
 help: ## Show this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: $(RUNTIME) $(COMPILED) ## Start two portals and the app, and say which address to open
+demo: $(RUNTIME) $(COMPILED) ## Start two portals and the app, and print the address to open
 	@$(BIN)/python -m sandbox --port $(PORT) --portals $(PORTALS) --app $(APP_PORT) --payments $(PAYMENTS)
 
 smoke: $(RUNTIME) $(COMPILED) ## Install, open, pay and read back, without a browser
@@ -59,13 +59,13 @@ ROWS ?=
 bench: $(BENCH) $(COMPILED) ## Measure the app beside others and beside the floor; see bench/RESULTS.md
 	@$(BIN)/python -m bench $(if $(ROWS),--rows $(ROWS))
 
-moderation: $(DEVELOPMENT) $(COMPILED) ## Try what the Marketplace's moderators test, against a running app
+moderation: $(DEVELOPMENT) $(COMPILED) ## Test what the Marketplace's moderators test, against a running app
 	$(BIN)/python -m pytest tests/moderation -v -s -p no:random_order
 
-screenshots: $(DEVELOPMENT) $(COMPILED) ## Make the pictures in docs/ anew, from the sandbox (needs Chromium)
+screenshots: $(DEVELOPMENT) $(COMPILED) ## Make the pictures in docs/ from the sandbox (needs Chromium)
 	$(BIN)/python -m tests.screenshots
 
-# As it would be deployed, with secrets made up on the spot: what `check --deploy` is to look at.
+# The settings of a deployment, with made-up secrets, for `check --deploy`.
 AS_DEPLOYED = APP_URL=https://pay.example.com \
 	SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(50))') \
 	B24_TOKEN_KEYS=$$($(BIN)/python -c 'from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())') \
@@ -86,8 +86,8 @@ format: $(DEVELOPMENT) ## Put code and templates into shape
 	$(BIN)/ruff format .
 	$(BIN)/djade --target-version 5.2 $(TEMPLATES)
 
-# Needs gettext. Sorted, and without the date that gettext writes: a catalogue changes only where sentences change.
-messages: $(RUNTIME) ## Take new sentences from the sources into the catalogues in locale/
+# Needs gettext. Sorted, and without gettext's date: a catalogue changes only where a message changes.
+messages: $(RUNTIME) ## Add new messages from the sources to the catalogues in locale/
 	$(BIN)/python manage.py makemessages --all --no-location --no-obsolete --verbosity 0 \
 		$(foreach folder,bench sandbox tests,--ignore '$(folder)/*')
 	@for catalogue in $(CATALOGUES); do \
@@ -99,7 +99,7 @@ messages: $(RUNTIME) ## Take new sentences from the sources into the catalogues 
 locale/%.mo: locale/%.po | $(RUNTIME)
 	@$(BIN)/pybabel --quiet compile --input-file $< --output-file $@ --locale $(firstword $(subst /, ,$*))
 
-# uv resolves for every platform at once, which pip does not; it is no dependency of the project.
+# uv resolves for every platform at once, which pip does not; it is not a dependency of the project.
 # Get it with `python3 -m pip install uv` or see https://docs.astral.sh/uv/.
 COMPILE := uv pip compile --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header --quiet

@@ -134,7 +134,7 @@ def write_page() -> None:
         desk, phone = (f"{shot.name}-{width}.png" for width in (DESK[0], PHONE[0]))
         if not (IMAGES / desk).exists():
             continue
-        part = f"\n## {shot.words}\n\n![{shot.words}, on a desk](images/{desk})\n"
+        part = f"\n## {shot.words}\n\n![{shot.words}, on a desktop](images/{desk})\n"
         if (IMAGES / phone).exists():
             part += (
                 f'\n<img src="images/{phone}" alt="{shot.words}, on a phone" width="{PHONE[0]}">\n'

@@ -59,7 +59,7 @@ def comments_of(tokens: list[tokenize.TokenInfo]) -> Iterator[Piece]:
 
 
 def names_of(tokens: list[tokenize.TokenInfo]) -> Iterator[Piece]:
-    """Yields the words of each identifier: `test_nobody_pays` is read as "test nobody pays"."""
+    """Yields the words of each identifier: `test_no_one_pays` is read as "test no one pays"."""
     names = {(token.start[0], token.string) for token in tokens if token.type == tokenize.NAME}
     for line, name in names:
         words = (word.lower() for word in WORD_IN_NAME.findall(name))
