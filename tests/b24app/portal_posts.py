@@ -23,7 +23,7 @@ def opening_fields(
     client_id: str = seed.OUR_CLIENT_ID,
     **changes: str,
 ) -> dict[str, str]:
-    """The body of the hidden form: a new chain of tokens for whoever opens the app."""
+    """The body of the hidden form: a new token chain for the person who opens the app."""
     token = sandbox.world.issue(client_id, portal.member_id, user_id)
     installation = portal.installations[client_id]
     return {

@@ -193,7 +193,7 @@ def test_two_tabs_opened_at_once_bind_once(
 def test_an_update_installed_by_another_administrator(
     client: Client, sandbox: Sandbox, alpha: Portal, installation: Installation
 ) -> None:
-    """Somebody else walks through the new version's installer, and nothing is bound twice."""
+    """Another person walks through the new version's installer, and nothing is bound twice."""
     alpha.users[seed.MANAGER].role = Role.PORTAL_ADMIN
     update(client, sandbox, alpha)
     page = post(client, "/install/", opening_fields(sandbox, alpha, seed.MANAGER))
@@ -242,7 +242,7 @@ def test_what_a_portal_does_not_offer_is_not_missed(
     assert not models.Portal.objects.get().bindings_are_due
 
 
-def test_what_stands_already_is_kept_where_the_portal_does_not_say_what_it_offers(
+def test_existing_bindings_are_kept_if_the_portal_does_not_say_what_it_offers(
     client: Client, sandbox: Sandbox, alpha: Portal, installation: Installation
 ) -> None:
     models.Portal.objects.update(bindings_checked_at=None)

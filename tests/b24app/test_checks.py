@@ -56,10 +56,10 @@ def test_a_fresh_clone_starts_on_this_machine() -> None:
 
 
 def test_a_published_app_without_a_publisher_is_told() -> None:
-    nobody = {"PUBLISHER_NAME": EXAMPLE_PUBLISHER}
-    assert found(**nobody) == ["b24app.W011"]
+    example_publisher = {"PUBLISHER_NAME": EXAMPLE_PUBLISHER}
+    assert found(**example_publisher) == ["b24app.W011"]
     assert found(PUBLISHER_EMAIL="") == ["b24app.W011"]
-    assert found(APP_URL="http://localhost:8000", **nobody) == []
+    assert found(APP_URL="http://localhost:8000", **example_publisher) == []
 
 
 @pytest.mark.parametrize(

@@ -291,7 +291,7 @@ def test_the_servers_word_counts_where_nothing_can_be_renewed(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_token_that_somebody_else_has_replaced_is_replaced_here_too(
+def test_a_token_that_another_process_replaced_is_replaced_here_too(
     sandbox: Sandbox, alpha: Portal
 ) -> None:
     portal = installed(sandbox, alpha)

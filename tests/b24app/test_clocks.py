@@ -38,7 +38,7 @@ NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
         (None, None),
     ],
 )
-def test_the_moment_is_read_wherever_it_stands_and_never_guessed(
+def test_the_moment_is_read_from_any_place_and_never_guessed(
     time: object, moment: datetime | None
 ) -> None:
     assert moment_of(time) == moment

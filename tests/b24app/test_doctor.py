@@ -1,4 +1,4 @@
-"""The doctor: what it finds, who may ask it, and that what it mends is mended in the portal."""
+"""The doctor: what it finds, who may run it, and that its repairs reach the portal."""
 
 from __future__ import annotations
 
@@ -205,7 +205,7 @@ def test_an_administrators_stored_sign_in_takes_over(
     assert not UserToken.objects.filter(user_id=seed.SETTINGS_ADMIN, serves_portal=False).exists()
 
 
-def test_nobody_but_an_administrator_takes_over(
+def test_only_an_administrator_takes_over(
     sandbox: Sandbox, alpha: Portal, portal: models.Portal
 ) -> None:
     store.store_user_pair(portal, pair_of(sandbox, alpha, seed.MANAGER))
@@ -216,7 +216,7 @@ def test_nobody_but_an_administrator_takes_over(
     assert not UserToken.objects.filter(serves_portal=True).exists()
 
 
-def test_a_portal_that_does_not_answer_is_a_problem_and_no_fault_of_ours(
+def test_a_portal_that_does_not_answer_is_a_problem_and_not_a_bug(
     sandbox: Sandbox, portal: models.Portal
 ) -> None:
     sandbox.faults.add(Fault("status500", times=None))
@@ -351,7 +351,7 @@ def test_of_two_administrators_who_take_over_at_the_same_time_both_are_served(
 
 @pytest.mark.parametrize("fields", [{}, {"repair": "bind"}, {"repair": "serve"}])
 @pytest.mark.parametrize("user_id", [seed.MANAGER, seed.SETTINGS_ADMIN, seed.READER])
-def test_nobody_else_is_let_in(
+def test_other_people_are_refused(
     client: Client,
     sandbox: Sandbox,
     alpha: Portal,
@@ -382,7 +382,7 @@ def test_an_unknown_repair_is_a_bad_request(
     assert ask(client, sandbox, alpha, seed.ADMIN, repair="drop").status_code == 400
 
 
-def test_without_a_session_nobody_is_asked(client: Client, portal: models.Portal) -> None:
+def test_without_a_session_no_portal_is_asked(client: Client, portal: models.Portal) -> None:
     assert client.post("/doctor/").status_code == 401
     assert client.get("/doctor/").status_code == 405
 

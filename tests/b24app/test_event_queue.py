@@ -183,7 +183,7 @@ def test_tries_are_bounded(client: Client, portal: models.Portal, failing: list[
     assert not queue.waiting().exists()
 
 
-def test_a_mistake_of_ours_does_not_stop_the_others(
+def test_a_bug_in_one_event_does_not_stop_the_rest(
     client: Client, portal: models.Portal, failing: list[Exception], told: list[int]
 ) -> None:
     failing.append(ZeroDivisionError())

@@ -219,13 +219,13 @@ def test_a_first_token_comes_with_the_event_of_the_installation(
 @pytest.mark.parametrize(
     "user_id, client_id",
     [
-        (seed.MANAGER, seed.OUR_CLIENT_ID),  # has a token of ours in the browser
+        (seed.MANAGER, seed.OUR_CLIENT_ID),  # has one of the app's tokens in the browser
         (seed.ADMIN, seed.OTHER_CLIENT_ID),
         (None, ""),
     ],
     ids=["a person without the right", "another application", "no access token"],
 )
-def test_nobody_else_brings_a_new_token(
+def test_only_an_administrator_brings_a_new_token(
     client: Client,
     sandbox: Sandbox,
     alpha: Portal,
@@ -264,15 +264,15 @@ def test_a_missed_removal_and_a_new_installation_lock_no_event_out(
     client: Client, sandbox: Sandbox, alpha: Portal, portal: models.Portal
 ) -> None:
     old_token = portal.application_token
-    anew = reinstall_unheard(sandbox, alpha, client)
+    reinstalled = reinstall_unheard(sandbox, alpha, client)
     token = alpha.installations[seed.OUR_CLIENT_ID].application_token
-    assert token not in (old_token, anew.application_token)
+    assert token not in (old_token, reinstalled.application_token)
     fields = event(
         sandbox, alpha, "ONPAYMENTENTITYSAVED", user_id=seed.ADMIN, application_token=token
     )
     assert deliver(client, fields | {"data": {"FIELDS": {"ID": "7"}}}).status_code == 200
-    anew.refresh_from_db()
-    assert anew.application_token == token
+    reinstalled.refresh_from_db()
+    assert reinstalled.application_token == token
     assert deliver(client, uninstall_event(sandbox, alpha)).status_code == 200
     queue.work()
     assert is_removed(alpha)

@@ -1,4 +1,4 @@
-"""Openings that no portal sent: nobody else is called, nothing is kept, and the page says no.
+"""Openings that no portal sent: no other server is called, nothing is stored, the page refuses.
 
 Everything that a portal posts can be posted by anybody. Each test here runs behind a guard that
 writes down every host beyond the sandbox that the app tries to reach, by whichever way.

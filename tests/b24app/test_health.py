@@ -1,4 +1,4 @@
-"""Two questions of whoever runs the app, neither of which costs a portal anything."""
+"""Tests the two health checks, which call no portal."""
 
 from __future__ import annotations
 

@@ -155,9 +155,9 @@ def test_installing_again_after_removal(
     assert second.pk == first.pk
     assert second.installed_at is not None
     assert second.session_generation == 1
-    anew = alpha.installations[seed.OUR_CLIENT_ID]
-    assert second.application_token == anew.application_token
-    assert bindings(anew) == ALL
+    reinstalled = alpha.installations[seed.OUR_CLIENT_ID]
+    assert second.application_token == reinstalled.application_token
+    assert bindings(reinstalled) == ALL
 
 
 def test_an_address_that_the_app_had_before_is_replaced(

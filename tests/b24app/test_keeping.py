@@ -42,7 +42,7 @@ def aged(row: models.UserToken, age: timedelta) -> models.UserToken:
 
 @pytest.fixture
 def row(sandbox: Sandbox, alpha: Portal) -> models.UserToken:
-    """The pair that serves a portal which nobody has opened for 179 days."""
+    """The pair that serves a portal that was not opened for 179 days."""
     portal = installed(sandbox, alpha)
     return aged(store.store_portal_pair(portal, pair_of(sandbox, alpha, seed.ADMIN)), 179 * DAY)
 
@@ -99,7 +99,7 @@ def test_no_other_chain_is(sandbox: Sandbox, row: models.UserToken, age: timedel
     assert sandbox.log == []
 
 
-def test_what_nobody_needs_is_left_alone(
+def test_unused_pairs_are_left_alone(
     sandbox: Sandbox, alpha: Portal, row: models.UserToken
 ) -> None:
     own = store.store_user_pair(row.portal, pair_of(sandbox, alpha, seed.MANAGER))
@@ -116,7 +116,7 @@ def test_what_nobody_needs_is_left_alone(
     assert sandbox.log == []
 
 
-def test_one_broken_portal_stops_nobody(
+def test_one_broken_portal_does_not_stop_the_others(
     sandbox: Sandbox, beta: Portal, row: models.UserToken
 ) -> None:
     begin_installation(sandbox.world, beta, seed.OUR_CLIENT_ID)
@@ -133,7 +133,7 @@ def test_one_broken_portal_stops_nobody(
     assert models.UserToken.objects.get(portal=row.portal).failure_code == "NOT_INSTALLED"
 
 
-def test_a_row_that_no_key_opens_stops_nobody(
+def test_a_row_that_no_key_opens_does_not_stop_the_others(
     sandbox: Sandbox, alpha: Portal, row: models.UserToken, settings: Settings
 ) -> None:
     readable, key = settings.B24_TOKEN_KEYS, "bG9zdC1sb3N0LWxvc3QtbG9zdC1sb3N0LWxvc3QtMDE="
@@ -219,7 +219,7 @@ def test_ten_thousand_are_looked_at_a_few_at_a_time(
     assert "serving_pairs_by_age" in rows[: keep_alive.CHUNK].explain()
 
 
-def test_somebody_who_came_first_has_renewed_it(
+def test_a_pair_that_another_process_renewed_is_not_renewed_again(
     sandbox: Sandbox, row: models.UserToken, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two machines run it, or a manager opens the app meanwhile."""

@@ -48,7 +48,7 @@ from tests.b24app.portal_posts import FORM, install, opening_fields
         ("d" * 100_000, "en"),
     ],
 )
-def test_a_portals_code_means_one_of_ours_and_nothing_else(code: str, language: str) -> None:
+def test_a_portals_code_means_one_of_the_apps_languages(code: str, language: str) -> None:
     assert languages.of_portal(code) == language
 
 
@@ -161,7 +161,7 @@ def test_a_session_of_an_older_version_is_over(
 
 
 @pytest.mark.django_db
-def test_a_tab_is_named_in_the_language_of_whoever_looks(
+def test_a_tab_is_named_in_each_persons_language(
     client: Client, sandbox: Sandbox, alpha: Portal
 ) -> None:
     alpha.language = "de"

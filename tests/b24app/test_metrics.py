@@ -132,7 +132,7 @@ def test_odd_codes_do_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> No
     ],
 )
 @with_token
-def test_nobody_else_reads_them(client: Client, headers: dict[str, str]) -> None:
+def test_other_requests_are_refused(client: Client, headers: dict[str, str]) -> None:
     answer = client.get("/metrics", headers=headers)
     assert answer.status_code == 401
     assert not answer.content

@@ -137,7 +137,7 @@ def test_every_failure_becomes_a_page_or_a_fragment(
     assert "<html" in page.content.decode()
     assert "<html" not in fragment.content.decode()
     assert ("data-retry" in page.content.decode()) is retry
-    # Only what a portal has posted can be posted anew.
+    # Only what a portal has posted can be posted again.
     assert "data-retry" not in browser.get(f"/fail/{name}/").content.decode()
 
 

@@ -58,7 +58,7 @@ def test_a_manager_signs_in(client: Client, sandbox: Sandbox, portal: models.Por
     assert sandbox.world.tokens[row.access].user_id == seed.MANAGER
     assert row.access not in done.content.decode()
     assert not done.cookies[sign_in.COOKIE].value
-    # A page of the whole window: nobody frames it.
+    # A page of the whole window: it cannot be framed.
     assert "frame-ancestors 'none'" in done["Content-Security-Policy"]
 
 
@@ -133,7 +133,7 @@ def test_a_state_lasts_ten_minutes(
 @pytest.mark.parametrize(
     "domain", ["evil.example.com", "beta.example.com", "169.254.169.254", "localhost:5432"]
 )
-def test_nobody_is_sent_to_a_portal_without_the_app(
+def test_no_one_is_sent_to_a_portal_without_the_app(
     client: Client, sandbox: Sandbox, portal: models.Portal, domain: str
 ) -> None:
     answer = start(client, domain)
@@ -199,14 +199,14 @@ def test_a_code_lasts_thirty_seconds(
     answer = client.get("/oauth/callback/", back)
     assert UserToken.objects.filter(user_id=seed.MANAGER).exists() is kept
     assert answer.status_code == (200 if kept else 401)
-    # A page of its own, which has no frame to close: what helps is to start anew.
+    # A page of its own, which has no frame to close: it advises to start again.
     assert kept or "Start again." in answer.content.decode()
 
 
 def test_a_code_that_was_used_says_so(
     client: Client, sandbox: Sandbox, portal: models.Portal
 ) -> None:
-    """The state is new and good, the code is not: somebody has been faster with it."""
+    """The state is new and good, the code is not: it was used before."""
     used = authorize(sandbox, start(client)["Location"], seed.MANAGER)["code"]
     state = parse_qs(urlsplit(start(client)["Location"]).query)["state"][0]
     oauth_module.exchange_code(used)

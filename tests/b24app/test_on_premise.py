@@ -61,10 +61,10 @@ def test_the_server_in_the_settings_is_asked_also_where_the_portal_names_none(
         assert post(client, "/install/", fields).status_code == 200
 
 
-def test_a_server_that_is_not_in_the_settings_vouches_for_nobody(
+def test_a_server_that_is_not_in_the_settings_is_not_believed(
     client: Client, sandbox: Sandbox, alpha: Portal
 ) -> None:
-    """Else whoever runs such a server could install the app under any portal's name."""
+    """Otherwise the owner of such a server could install the app under any portal's name."""
     alpha.url, sandbox.world.oauth_url = "https://crm.intranet.example", OWN_OAUTH_URL
     begin(sandbox, alpha)
     answer = post(client, "/install/", opening_fields(sandbox, alpha, seed.ADMIN))

@@ -46,7 +46,7 @@ def test_the_oauth_server_is_not_asked_where_the_portal_knows_the_app(
     ]
 
 
-def test_an_app_that_was_installed_anew_is_proved_once_and_then_known_again(
+def test_a_reinstalled_app_is_proved_once_and_then_known(
     client: Client, sandbox: Sandbox, alpha: Portal
 ) -> None:
     portal = install(client, sandbox, alpha)
@@ -73,7 +73,7 @@ def test_the_page_holds_no_token(client: Client, sandbox: Sandbox, alpha: Portal
     assert "Set-Cookie" not in answer
 
 
-def test_nobody_gets_in_before_the_installation_is_finished(
+def test_openings_are_refused_before_the_installation_is_finished(
     client: Client, sandbox: Sandbox, alpha: Portal
 ) -> None:
     begin(sandbox, alpha)
@@ -84,7 +84,7 @@ def test_nobody_gets_in_before_the_installation_is_finished(
     assert stored() == kept
 
 
-def test_nobody_gets_in_after_the_app_was_removed_and_added_by_other_means(
+def test_openings_are_refused_after_the_app_was_removed_and_added_by_other_means(
     client: Client, sandbox: Sandbox, alpha: Portal
 ) -> None:
     """Their tokens are good, but the portal is not one that our installer knows to be set up."""
@@ -194,7 +194,7 @@ def serving(portal: models.Portal) -> UserToken:
     return UserToken.objects.get(portal=portal, serves_portal=True)
 
 
-def test_an_administrator_mends_a_broken_serving_pair_by_opening_the_app(
+def test_an_administrators_opening_replaces_a_broken_serving_pair(
     client: Client, sandbox: Sandbox, alpha: Portal
 ) -> None:
     portal = install(client, sandbox, alpha)
@@ -309,7 +309,7 @@ LONG = 5000
     ],
     ids=lambda value: str(value)[:30],
 )
-def test_a_field_that_is_not_needed_keeps_nobody_out(
+def test_a_bad_optional_field_does_not_refuse_the_opening(
     client: Client,
     sandbox: Sandbox,
     alpha: Portal,

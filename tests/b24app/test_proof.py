@@ -51,7 +51,7 @@ PROFILES: list[tuple[object, int]] = [
 
 @pytest.mark.parametrize(("result", "status"), PROFILES, ids=lambda value: str(value)[:30])
 @pytest.mark.parametrize("path", ["/session/", "/", "/install/"])
-def test_a_profile_that_says_nothing_clear_lets_nobody_in(
+def test_an_unclear_profile_is_refused(
     client: Client,
     sandbox: Sandbox,
     alpha: Portal,

@@ -1,4 +1,4 @@
-"""A removal is believed when Bitrix24 confirms it, and by nobody's word before that."""
+"""A removal is believed only when Bitrix24 confirms it."""
 
 from __future__ import annotations
 
@@ -286,7 +286,7 @@ def test_without_a_pair_to_renew_the_portals_answer_to_an_old_token_decides(
 
 
 @pytest.mark.parametrize("kept", ["spent", "none"])
-def test_where_nobody_can_answer_the_grace_time_decides(
+def test_without_a_clear_answer_the_grace_time_decides(
     client: Client, sandbox: Sandbox, alpha: Portal, portal: models.Portal, kept: str
 ) -> None:
     spend_all_pairs(sandbox)
@@ -306,7 +306,7 @@ def test_where_nobody_can_answer_the_grace_time_decides(
         assert not RemovalClaim.objects.exists()
 
 
-def test_where_nobody_can_answer_an_opening_ends_the_claim(
+def test_without_a_clear_answer_an_opening_ends_the_claim(
     client: Client, sandbox: Sandbox, alpha: Portal, portal: models.Portal
 ) -> None:
     UserToken.objects.all().delete()

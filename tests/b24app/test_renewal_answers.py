@@ -132,7 +132,7 @@ def test_a_renewed_subscription_is_noticed_within_the_hour(stage: Stage) -> None
     assert (row.failure_code, row.failed_at) == ("", None)
 
 
-def test_a_server_that_comes_back_needs_nobody(client: Client, stage: Stage) -> None:
+def test_a_server_that_comes_back_needs_no_repair(client: Client, stage: Stage) -> None:
     stage.answer_a_page()
     page(client, stage.row.portal)
     stage.sandbox.faults.clear()

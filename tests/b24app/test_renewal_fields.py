@@ -108,7 +108,7 @@ def test_a_refresh_token_alone_is_kept_and_renewed_once_more(
 
 @pytest.mark.parametrize("missing", ["user_id", "member_id"])
 @pytest.mark.parametrize("user_id", [seed.MANAGER, seed.ADMIN])
-def test_a_sign_in_whose_answer_names_nobody_asks_whose_it_is(
+def test_a_sign_in_whose_answer_names_no_person_asks_whose_it_is(
     client: Client,
     sandbox: Sandbox,
     alpha: Portal,
@@ -150,7 +150,7 @@ def test_a_sign_in_for_another_portal_is_refused_also_where_it_has_to_be_asked(
         assert not row.tokens.filter(user_id=seed.MANAGER).exists()
 
 
-def test_an_absurd_answer_is_no_mistake_of_ours(
+def test_an_absurd_answer_is_not_an_internal_error(
     client: Client, sandbox: Sandbox, row: models.UserToken
 ) -> None:
     bodies: list[Any] = [{}, {"refresh_token": "x" * 3000}, {"access_token": "a"}, []]

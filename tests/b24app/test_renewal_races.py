@@ -1,4 +1,4 @@
-"""Many processes and one chain: it is renewed once, and a process that dies costs nobody more than
+"""Many processes and one chain: it is renewed once, and a process that dies costs at most
 the next opening."""
 
 from __future__ import annotations
@@ -116,6 +116,6 @@ def test_a_process_killed_with_the_new_pair_in_its_hands(
     answer = post(client, "/session/", opening_fields(ported, there, seed.MANAGER))
     assert answer.status_code == 200
     assert user_client(portal, seed.MANAGER).read(PROFILE).user_id == seed.MANAGER
-    mended = models.UserToken.objects.get()
-    assert mended.failure_code == ""
-    assert mended.expires_at > timezone.now()
+    renewed = models.UserToken.objects.get()
+    assert renewed.failure_code == ""
+    assert renewed.expires_at > timezone.now()

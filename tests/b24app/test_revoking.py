@@ -56,7 +56,7 @@ def test_tokens_are_gone_and_sessions_are_refused_at_once(
     portal.refresh_from_db()
     assert portal.application_token == ""
     assert listed(client, value) == 401
-    # Also once the person has opened the app anew: the old page stays refused.
+    # Also once the person has opened the app again: the old page stays refused.
     again = session_of(client, sandbox, alpha, seed.MANAGER)
     assert (listed(client, again), listed(client, value)) == (200, 401)
     said = [record.message for record in caplog.records if record.name == "b24app.security"]

@@ -22,7 +22,7 @@ from tests.b24app.portal_posts import install, opening_fields, post
 pytestmark = pytest.mark.django_db(transaction=True)
 
 SECOND_ADMIN = 90
-MENDS = "administrator can correct this by opening the app."
+ADVICE = "administrator can correct this by opening the app."
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ WAYS = pytest.mark.parametrize(
 
 
 @WAYS
-def test_managers_work_on_and_read_who_can_mend_it(
+def test_managers_work_on_and_read_who_can_fix_it(
     client: Client, sandbox: Sandbox, alpha: Portal, portal: models.Portal, way: object, code: str
 ) -> None:
     assert callable(way)
@@ -73,7 +73,7 @@ def test_managers_work_on_and_read_who_can_mend_it(
         page = post(client, "/", opening_fields(sandbox, alpha, seed.MANAGER))
         assert page.status_code == 200
         assert page.context["lines"]
-        assert MENDS in page.content.decode()
+        assert ADVICE in page.content.decode()
         assert any(line.status.can_pay for line in page.context["lines"])
 
     assert serving().failure_code == code
@@ -87,17 +87,17 @@ def test_the_next_administrator_takes_over_by_opening_the_app(
 ) -> None:
     assert callable(way)
     way(alpha)
-    # They are the first to open the app since, so that the same opening notices and mends.
+    # The first opening since: it notices the broken pair and replaces it.
     page = post(client, "/", opening_fields(sandbox, alpha, SECOND_ADMIN))
     assert page.status_code == 200
     assert page.context["listing"].systems_known
-    assert MENDS not in page.content.decode()
+    assert ADVICE not in page.content.decode()
 
     assert (serving().user_id, serving().failure_code) == (SECOND_ADMIN, "")
     cache.clear()
     page = post(client, "/", opening_fields(sandbox, alpha, seed.MANAGER))
     assert page.context["listing"].systems_known
-    assert MENDS not in page.content.decode()
+    assert ADVICE not in page.content.decode()
 
 
 def test_a_known_refusal_is_not_asked_for_again_within_the_hour(
@@ -111,7 +111,7 @@ def test_a_known_refusal_is_not_asked_for_again_within_the_hour(
         portal_client(portal)
     assert sandbox.log == []
 
-    # Somebody who has come back serves again, without anybody's doing.
+    # A person who has come back serves again, without any action.
     alpha.users[seed.ADMIN].role = Role.PORTAL_ADMIN
     UserToken.objects.update(failed_at=timezone.now() - TRIED_AGAIN_AFTER)
     assert portal_client(portal).read(PROFILE).user_id == seed.ADMIN

@@ -22,7 +22,7 @@ from tests.b24app.portal_posts import install, opening_fields, post
 pytestmark = pytest.mark.django_db
 
 
-def somebody(*, proved_ago: timedelta = timedelta(0)) -> Person:
+def a_person(*, proved_ago: timedelta = timedelta(0)) -> Person:
     portal = Portal.objects.create(
         member_id=seed.ALPHA,
         client_endpoint="https://alpha.example.com/rest/",
@@ -37,14 +37,14 @@ def carrying(value: str) -> HttpRequest:
 
 
 def test_a_session_names_the_person_it_was_issued_for() -> None:
-    person = somebody()
+    person = a_person()
     found = session.read(carrying(session.issue(person)))
     assert (found.portal, found.user_id) == (person.portal, person.user_id)
     assert abs(found.proved_at - person.proved_at) < timedelta(seconds=1)
 
 
 def test_a_form_field_carries_it_too() -> None:
-    value = session.issue(somebody())
+    value = session.issue(a_person())
     request = RequestFactory().post("/payments/pay/", {session.FIELD: value})
     assert session.read(request).user_id == seed.MANAGER
 
@@ -63,11 +63,11 @@ def test_a_form_field_carries_it_too() -> None:
 def test_no_address_and_no_cookie_carries_it(request_with: object) -> None:
     assert callable(request_with)
     with pytest.raises(SessionExpired):
-        session.read(request_with(session.issue(somebody())))
+        session.read(request_with(session.issue(a_person())))
 
 
 def test_a_changed_value_is_nobodys() -> None:
-    value = session.issue(somebody())
+    value = session.issue(a_person())
     content, signature = value.rsplit(":", 1)
     other = "A" if content[-1] != "A" else "B"
     for forged in (
@@ -84,7 +84,7 @@ def test_a_changed_value_is_nobodys() -> None:
 
 
 def test_it_lasts_an_hour() -> None:
-    person = somebody(proved_ago=timedelta(hours=2))
+    person = a_person(proved_ago=timedelta(hours=2))
     nearly, over = timedelta(minutes=59), timedelta(minutes=60, seconds=1)
     found = session.read(carrying(session.sign(person, issued_at=timezone.now() - nearly)))
     assert found.user_id == person.user_id
@@ -93,7 +93,7 @@ def test_it_lasts_an_hour() -> None:
 
 
 def test_renewal_ends_twelve_hours_after_the_proof() -> None:
-    person = somebody(proved_ago=timedelta(hours=12))
+    person = a_person(proved_ago=timedelta(hours=12))
     with pytest.raises(SessionExpired):
         session.read(carrying(session.issue(person)))
 
@@ -109,7 +109,7 @@ def test_renewal_ends_twelve_hours_after_the_proof() -> None:
 def test_it_ends_with_the_exact_second(issued_ago: timedelta, proved_ago: timedelta) -> None:
     now = timezone.now().replace(microsecond=0)
     with time_machine.travel(now, tick=False) as clock:
-        person = somebody(proved_ago=proved_ago)
+        person = a_person(proved_ago=proved_ago)
         value = session.sign(person, issued_at=now - issued_ago)
         clock.shift(timedelta(seconds=-1))
         assert session.read(carrying(value)).user_id == person.user_id
@@ -119,7 +119,7 @@ def test_it_ends_with_the_exact_second(issued_ago: timedelta, proved_ago: timede
 
 
 def test_a_portal_ends_its_sessions_by_a_new_generation() -> None:
-    person = somebody()
+    person = a_person()
     value = session.issue(person)
     Portal.objects.update(session_generation=1)
     with pytest.raises(SessionExpired):
@@ -127,7 +127,7 @@ def test_a_portal_ends_its_sessions_by_a_new_generation() -> None:
 
 
 def test_an_uninstalled_portal_has_no_sessions() -> None:
-    value = session.issue(somebody())
+    value = session.issue(a_person())
     Portal.objects.update(uninstalled_at=timezone.now())
     with pytest.raises(SessionExpired):
         session.read(carrying(value))

@@ -1,4 +1,4 @@
-"""Renewal of pairs: once, whoever else waits for it, and never losing what the server gave."""
+"""Renewal of pairs: once for all that wait, and without losing what the server returned."""
 
 from __future__ import annotations
 
@@ -258,7 +258,7 @@ def test_who_waited_while_the_server_was_silent_does_not_wait_for_it_again(
     assert renewed(row)
 
 
-def test_somebody_elses_pair_is_not_kept(
+def test_another_portals_pair_is_not_kept(
     sandbox: Sandbox, beta: Portal, row: models.UserToken, caplog: pytest.LogCaptureFixture
 ) -> None:
     begin_installation(sandbox.world, beta, seed.OUR_CLIENT_ID).finished = True

@@ -182,7 +182,7 @@ def test_a_dead_address_does_not_hide_a_living_one(monkeypatch: pytest.MonkeyPat
 # What is known when it fails
 
 
-def test_a_port_nobody_listens_on_was_never_sent_to() -> None:
+def test_a_closed_port_was_never_sent_to() -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
 

@@ -1,4 +1,4 @@
-"""Webhooks: what is one, what it may do, and that its code stands nowhere but in the request."""
+"""Webhooks: how one is parsed, what it may do, and that its code appears in the request only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""axe-core in a page or a frame of it: what stands in the way of whoever hears or cannot point."""
+"""Runs axe-core in a page or a frame: finds barriers for screen readers and keyboards."""
 
 from __future__ import annotations
 

@@ -222,7 +222,7 @@ def test_a_run_whose_page_was_left_waits_and_is_taken_up_again(
     assert [stage.alpha.payments[number].times_paid for number in fresh] == [1, 1, 1, 1]
 
 
-def test_a_step_without_an_answer_stands_still_and_goes_on_when_told(
+def test_a_step_without_an_answer_waits_and_goes_on_when_asked(
     visit: Visit, stage: Stage, fresh: list[int]
 ) -> None:
     visit.expected.add(502)
@@ -279,7 +279,7 @@ def test_a_row_paid_by_itself_is_not_ticked_any_more(visit: Visit, fresh: list[i
     expect(app.get_by_role("button", name="Review selected")).to_contain_text("(1)")
 
 
-def test_nobody_without_the_right_to_pay_has_boxes(reader: Visit) -> None:
+def test_without_the_right_to_pay_there_are_no_boxes(reader: Visit) -> None:
     app = reader.main_page()
     expect(app.locator("tr[data-payment]").first).to_be_visible()
     expect(app.get_by_role("checkbox")).to_have_count(0)

@@ -1,4 +1,4 @@
-"""The doctor at the foot of the main page: shown in place, and mended in place."""
+"""The doctor at the foot of the main page: shown in place, and repaired in place."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sandbox.world import seed
 from tests.browser.visit import Visit
 
 
-def test_an_administrator_has_the_set_up_checked_and_mended(
+def test_an_administrator_has_the_set_up_checked_and_repaired(
     browser: Browser, stage: Stage, installed: None
 ) -> None:
     events = stage.alpha.installations[seed.OUR_CLIENT_ID].events
@@ -28,7 +28,7 @@ def test_an_administrator_has_the_set_up_checked_and_mended(
     assert len(events) == bound
 
 
-def test_nobody_else_is_offered_it(manager: Visit) -> None:
+def test_a_manager_is_not_offered_it(manager: Visit) -> None:
     app = manager.main_page()
     expect(app.get_by_role("heading", name="Unpaid payments")).to_be_visible()
     expect(app.get_by_role("button", name="Check the app's set-up")).to_have_count(0)

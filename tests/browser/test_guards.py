@@ -34,7 +34,7 @@ def test_what_was_paid_and_set_back_meanwhile_is_told_and_stays_told(
     app = manager.deal(seed.PLAIN_DEALS[1])
     question = press_pay(app, seed.PLAIN_PAYMENTS[4])
     payment = stage.alpha.payments[seed.PLAIN_PAYMENTS[4]]
-    # Paid and set back by somebody else; dates have whole seconds, so well after the page.
+    # Paid and set back by another person; dates have whole seconds, so well after the page.
     payment.date_paid = datetime.now(UTC) + timedelta(seconds=5)
 
     question.get_by_role("button", name="Pay").click()

@@ -25,7 +25,7 @@ def history_of(visit: Visit) -> FrameLocator:
 
 
 def hand_over(stage: Stage, payment_id: int, number: str, **others: object) -> None:
-    """An attempt of the manager's that nobody could settle, written where the app keeps it.
+    """Stores an unsettled attempt of the manager's in the app's database.
 
     `others` are columns with other values than here."""
     assert stage.app is not None
@@ -134,7 +134,7 @@ def test_an_administrator_closes_what_waits(browser: Browser, stage: Stage, paid
         expect(card).to_contain_text("Handed over to a person")
         card.get_by_text("Close without an answer").first.click()
         card.get_by_label("Why, and how you know").fill("The bank says that nothing came.")
-        # Where the last look brings an answer, that is what stands.
+        # If the last read brings an answer, that answer counts.
         for method in ("crm.item.payment.list", "sale.payment.get"):
             stage.sandbox.faults.add(Fault("drop", method=method, times=None))
         card.get_by_role("button", name="Close without an answer").click()

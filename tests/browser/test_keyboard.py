@@ -15,7 +15,7 @@ def keys(page: Page, *names: str) -> None:
 
 
 def into(app: FrameLocator) -> None:
-    """The focus is in the frame, as whoever presses Tab brings it there."""
+    """Puts the focus into the frame, as pressing Tab does."""
     app.locator("body").evaluate("body => { body.tabIndex = -1; body.focus(); }")
 
 
@@ -64,7 +64,7 @@ def test_arrows_go_from_row_to_row_and_stop_at_the_ends(manager: Visit) -> None:
     expect(rows.nth(2)).to_be_focused()
     keys(page, "ArrowDown")
     expect(rows.nth(2)).to_be_focused()
-    # A choice keeps its arrows: nobody changes the row while choosing.
+    # A choice keeps its arrows: the row does not change meanwhile.
     choice = app.locator("tr[data-payment] select").first
     choice.focus()
     keys(page, "ArrowDown")

@@ -189,7 +189,7 @@ def test_an_administrator_marks_and_undoes_on_the_main_page(admin: Visit, stage:
     assert not stage.alpha.payments[seed.ACQUIRER_PAYMENT].paid
 
 
-def test_somebody_elses_payment_says_so_and_can_be_undone(
+def test_another_persons_payment_says_so_and_can_be_undone(
     manager: Visit, admin: Visit, stage: Stage
 ) -> None:
     payment_id = seed.PLAIN_PAYMENTS[8]

@@ -12,7 +12,7 @@ from sandbox.world.world import Portal
 
 WIDTH, HEIGHT = 1280, 900
 NARROW = "() => document.documentElement.scrollWidth <= document.documentElement.clientWidth"
-# The dialog that asks for a printer belongs to nobody here, and holds its page while it is open.
+# No test answers the print dialog, and it blocks its page while it is open.
 NO_PRINTER = "window.print = () => { window.asked_to_print = true; };"
 # What the browser itself writes to the console about an answer that a test asked for.
 _ABOUT_STATUS = "Failed to load resource: the server responded with a status of {}"
@@ -119,7 +119,7 @@ def install(visit: Visit) -> None:
     visit.page.goto(f"{visit.portal.url}/marketplace/")
     row = visit.page.get_by_role("row", name="Pay for Bitrix24")
     row.get_by_role("button", name="Install").click()
-    # The portal loads its page anew once it has been told that the installation is finished.
+    # The portal reloads its page once the installation is finished.
     visit.page.wait_for_url("**install_finished=Y**")
     expect(visit.app().get_by_role("heading", name="Unpaid payments")).to_be_visible()
 

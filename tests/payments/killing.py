@@ -208,7 +208,7 @@ class Scene:
         self.alpha.bucket_size = 10**6
 
     def reopen(self) -> None:
-        """Everybody opens the app anew, which mends tokens that were lost with a process."""
+        """Every person opens the app again, which replaces tokens that were lost with a process."""
         store.store_portal_pair(self.row, stage.pair(self.sandbox, self.alpha, seed.ADMIN))
         for who in (self.manager, self.admin):
             stage.person(self.sandbox, self.row, who.user_id)
@@ -294,7 +294,7 @@ class Scene:
         assert done.returncode == 0, done.stderr
 
     def shown(self, due: Due) -> str:
-        """How the payment stands in the deal's tab."""
+        """Returns the payment's state as the deal's tab shows it."""
         listing = stage.tab(self.manager, due.owner.id)
         row = stage.row_of(listing, due.payment.id)
         return status_of(row, may_pay=listing.may_pay, names=listing.names).state
@@ -348,7 +348,7 @@ def scene(processes: Processes) -> Iterator[Scene]:
         yield Scene(sandbox, processes)
 
 
-# As cron has it. An attempt is looked at again and again, and the first that nobody stops settles
+# As cron does. An attempt is read again and again, and the first run that is not killed settles
 # it; one that died holds it up for its lease.
 LOOKS = 12
 LOOK_EVERY = timedelta(minutes=4)

@@ -51,13 +51,13 @@ def entries(portal: models.Portal) -> list[Entry]:
 
 
 def open_to_change(portal: models.Portal, *numbers: int) -> QuerySet[Entry]:
-    """What somebody with the database's password has: rows that know no guard."""
+    """The rows without guards, as an owner of the database's password has them."""
     rows: QuerySet[Entry] = QuerySet(Entry).filter(portal=portal)
     return rows.filter(number__in=numbers) if numbers else rows
 
 
 def aged(portal: models.Portal, at: datetime, *numbers: int) -> None:
-    """Give entries another age, and seal the whole chain anew as if it had always been so."""
+    """Changes the age of entries and seals the whole chain again, as if it had always been so."""
     open_to_change(portal, *numbers).update(at=at)
     reseal(portal)
 

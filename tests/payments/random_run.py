@@ -88,7 +88,7 @@ class PlannedFault:
     times: int | None
 
     def switched_on(self, move: str) -> Fault:
-        """A delay is one that nobody waits for; what is cut off is so at once."""
+        """A delay is not waited for; a cut takes effect at once."""
         seconds = IMPATIENCE * 1.5 if self.kind == FaultKind.DELAY else 0
         method = move if self.method == MOVE else self.method
         return Fault(self.kind, method, self.when, self.times, seconds)
@@ -109,7 +109,7 @@ class PlannedKill:
 
 @dataclass(frozen=True)
 class Meddling:
-    """What somebody does in the CRM; `moment` is "before" or "between" paying and settling, or the
+    """What a person does in the CRM; `moment` is "before" or "between" paying and settling, or the
     method that is being asked just then."""
 
     action: str
@@ -127,12 +127,12 @@ class Plan:
     kill: PlannedKill | None
     meddling: tuple[Meddling, ...]
     away: str  # the kind of fault that all calls meet once the move was asked for; none if empty
-    is_late: bool  # what is held back goes on only after somebody has looked
+    is_late: bool  # what is held back goes on only after a read
     is_down: bool  # the portal cannot be read when it is looked at for the first time
     has_event: bool
     looks: tuple[str, ...]
     kill_of_look: PlannedKill | None
-    is_paid_after: bool  # somebody presses Pay once all is settled
+    is_paid_after: bool  # a person presses Pay once all is settled
     approval: str  # the rules demand one, which is "given" or "missing"; they do not if empty
     is_bulk: bool  # the first payer pays or marks by a step of a run of several payments
 
@@ -206,9 +206,9 @@ class Run:
         scene.alpha.pay_systems[seed.ACME_PAY].active = True
         self.order = scene.alpha.orders[self.due.payment.order_id]
         self.since = len(scene.sandbox.log)
-        self.by_hand: Counter[str] = Counter()  # what somebody did in the CRM
+        self.by_hand: Counter[str] = Counter()  # what a person did in the CRM
         self.known: set[int] = set()  # attempts that were looked at once they were settled
-        self.is_mended = False
+        self.is_repaired = False
         self.row: RunRow | None = None
 
     def carry_out(self) -> None:
@@ -341,11 +341,11 @@ class Run:
                 assert self._was_said("Y"), "shown Paid, which the portal has not said"
 
     def _look(self, do: str) -> None:
-        kill = self.plan.kill_of_look if not self.is_mended else None
+        kill = self.plan.kill_of_look if not self.is_repaired else None
         task = self.scene.task(
             do,
             self.due,
-            patience=IMPATIENCE if self.plan.is_slow and not self.is_mended else PATIENCE,
+            patience=IMPATIENCE if self.plan.is_slow and not self.is_repaired else PATIENCE,
             kill=kill and kill.of_step(self.move),
         )
         child = self.scene.processes.run(task)
@@ -370,7 +370,7 @@ class Run:
                 self.known.add(attempt.pk)
 
     def _was_said(self, paid: str) -> bool:
-        """Nobody else has asked for this run's payment."""
+        """Only this run has asked for its payment."""
         return (self.due.payment.id, paid) in self.scene.sandbox.said_at
 
     def _settle(self) -> None:
@@ -383,7 +383,7 @@ class Run:
                 return
             move_on(LOOK_EVERY)
             self._look(looks.pop(0) if looks else "reconcile")
-            self.is_mended = True
+            self.is_repaired = True
         raise AssertionError("open for ever")
 
     def _check_end(self) -> None:
@@ -427,7 +427,7 @@ class Run:
             self.numbers[f"ended: {attempt.kind} {attempt.state} {attempt.reason}".strip()] += 1
 
     def _pay_after(self) -> None:
-        """Whoever presses Pay now pays what is unpaid, and nothing else."""
+        """Pressing Pay now pays what is unpaid, and nothing else."""
         payment = self.due.payment
         may_be_paid = not payment.paid and not self.order.canceled
         told, times_paid = self.scene.told(self.move), payment.times_paid

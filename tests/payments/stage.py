@@ -66,7 +66,7 @@ def minutes_east(portal: Portal) -> int:
 
 
 def person(sandbox: Sandbox, row: models.Portal, user_id: int) -> Person:
-    """Somebody who has opened the app."""
+    """Returns a person who has opened the app."""
     portal = sandbox.world.portals[row.member_id]
     store.store_user_pair(row, pair(sandbox, portal, user_id))
     return Person(row, user_id, proved_at=timezone.now())

@@ -1,4 +1,4 @@
-"""Every address of the app, walked by whoever has no business there: nothing is shown, changed or
+"""Every address of the app, called by people without the right to: nothing is shown, changed or
 kept, and each refusal says why. An address that is not in the table below fails."""
 
 from __future__ import annotations
@@ -162,7 +162,7 @@ class Scene:
 
 @pytest.fixture
 def scene(sandbox: Sandbox, alpha: Portal, beta: Portal, client: Client) -> Scene:
-    alpha.bucket_size = beta.bucket_size = 10_000  # Nobody walks through everything in a second.
+    alpha.bucket_size = beta.bucket_size = 10_000  # The tests are faster than people.
     row = stage.install(sandbox, alpha)
     stage.install(sandbox, beta)
     Policy.objects.create(portal=row, limits={"EUR": "1000"})
@@ -224,7 +224,7 @@ def hidden_words_in(answer: Any, *more: str) -> list[str]:
     return [word for word in ("secret-of-max", "4711.11", "4 711.11", *more) if word in text]
 
 
-def is_given_an_id_of_ours(name: str) -> bool:
+def takes_one_of_the_apps_ids(name: str) -> bool:
     """The portals share the ids of what Bitrix24 has; what the app made has ids of its own."""
     one = EVERY[name]
     return any(str(value).startswith("{") for value in (*one.fields.values(), *one.args.values()))
@@ -323,7 +323,7 @@ def test_badges_tell_a_colleague_no_more_than_a_number(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize("user_id", [seed.ADMIN, seed.MANAGER])
-def test_somebody_of_another_portal_with_the_same_ids(
+def test_a_person_of_another_portal_with_the_same_ids(
     scene: Scene, beta: Portal, user_id: int
 ) -> None:
     """They may do what they like at home, and nothing of it reaches the first portal."""
@@ -332,7 +332,7 @@ def test_somebody_of_another_portal_with_the_same_ids(
     for name, method in each(TABLE):
         since = len(scene.sandbox.log)
         answer = scene.send(name, method, frame.headers())
-        if is_given_an_id_of_ours(name):
+        if takes_one_of_the_apps_ids(name):
             assert_refused(answer, (403, 404), name)
         elif answer.status_code != SHOWN:
             assert_refused(answer, REFUSED_KINDS, name)
@@ -344,7 +344,7 @@ def test_somebody_of_another_portal_with_the_same_ids(
     assert state(scene.alpha) == portal
 
 
-# ---- asked in a way that nobody asks
+# ---- requests that no page sends
 
 
 def test_other_http_methods_are_refused(scene: Scene) -> None:
@@ -361,7 +361,7 @@ def test_other_http_methods_are_refused(scene: Scene) -> None:
 
 
 FORM = "application/x-www-form-urlencoded"
-# Shown anew, with a word beside the field.
+# Shown again, with a message beside the field.
 FORMS = {
     f"payments:{name}"
     for name in ("policy", "system", "system-new", "system-settings", "handler", "handler-new")

@@ -1,4 +1,4 @@
-"""Pay systems, handlers and settings from the screens, by whoever may change CRM settings."""
+"""Pay systems, handlers and settings from the screens, by a person who may change CRM settings."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SECRET = "made-up-merchant-secret"
 
 @pytest.fixture
 def frame(sandbox: Sandbox, alpha: Portal, client: Client) -> Frame:
-    """Of somebody who may change CRM settings and is no portal administrator."""
+    """The frame of a person who may change CRM settings and is not a portal administrator."""
     stage.install(sandbox, alpha)
     return Frame(client, sandbox, alpha, seed.SETTINGS_ADMIN)
 
@@ -165,7 +165,7 @@ def test_a_forged_change_of_what_is_not_ours_is_refused_in_words(
     sent = system_fields(page, name="Taken over") | {"type:MERCHANT_KEY": "VALUE", "payer": "0"}
     if not action:
         sent["payer"] = "ORDER:1"
-        # Built-in handlers and another app's are offered to nobody.
+        # Built-in handlers and those of another app are not offered.
         sent["handler"] = seed.ACME_HANDLER
     answer = text_of(frame.post(f"/payments/systems/{number}/{action}", **sent))
     assert "only the app that made it" in answer
@@ -196,7 +196,7 @@ def test_no_clear_answer_is_read_back(
     assert ("nothing was saved" in answer) is (done == 0)
 
 
-def test_what_is_missing_stands_beside_its_field_and_nothing_is_sent(
+def test_a_missing_value_is_shown_beside_its_field_and_nothing_is_sent(
     sandbox: Sandbox, frame: Frame
 ) -> None:
     html = text_of(got(frame, "systems/new/"))
@@ -244,7 +244,7 @@ def test_two_administrators_do_not_overwrite_each_other_in_silence(
     assert "Another person changed this" in answer
     assert "Now it says: Renamed by another" in answer
     assert alpha.pay_systems[seed.ACME_PAY].name == "Renamed by another"
-    # Whoever saves again means it.
+    # Saving again overwrites.
     fields["shown"] = hidden(answer, "shown")
     assert 'name="name" value="Mine"' in answer
     assert "Saved." in text_of(frame.post(f"/payments/systems/{seed.ACME_PAY}/", **fields))
@@ -258,7 +258,7 @@ def test_an_older_build_gets_what_it_demands(frame: Frame, alpha: Portal) -> Non
     assert not alpha.pay_systems[seed.ACME_PAY].active
 
 
-def test_a_switched_off_one_is_offered_to_nobody(frame: Frame, alpha: Portal) -> None:
+def test_a_switched_off_pay_system_is_not_offered(frame: Frame, alpha: Portal) -> None:
     assert "Acme Pay</option>" in frame.tab()
     frame.post(f"/payments/systems/{seed.ACME_PAY}/switch/", on="no")
     assert "Acme Pay</option>" not in frame.tab()

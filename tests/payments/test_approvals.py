@@ -172,7 +172,7 @@ def test_asking_is_checked_as_paying_is(
     assert not Approval.objects.exists()
 
 
-def test_an_offer_to_somebody_else_is_none(max_: Person, ada: Person) -> None:
+def test_an_offer_to_another_person_does_not_exist(max_: Person, ada: Person) -> None:
     offer = stage.offer_of(max_)
     with pytest.raises(Missing):
         ask(ada, offer, pay_system_id=seed.ACME_PAY, pay_system_name="Acme Pay")
@@ -181,7 +181,7 @@ def test_an_offer_to_somebody_else_is_none(max_: Person, ada: Person) -> None:
 # ---- deciding
 
 
-def test_an_approval_pays_nothing_and_whoever_asked_pays_once(
+def test_an_approval_pays_nothing_and_the_requester_pays_once(
     sandbox: Sandbox, alpha: Portal, max_: Person, ada: Person
 ) -> None:
     approval = approved(max_, ada)
@@ -194,7 +194,7 @@ def test_an_approval_pays_nothing_and_whoever_asked_pays_once(
     assert alpha.payments[seed.PAYMENT].emp_paid_id == seed.MANAGER
 
 
-def test_nobody_approves_their_own(max_: Person) -> None:
+def test_a_persons_own_request_cannot_be_approved_by_them(max_: Person) -> None:
     approval = asked(max_)
     with pytest.raises(NotPossible) as found:
         approve(max_, approval.pk)
@@ -217,7 +217,7 @@ def test_the_database_knows_no_approval_of_ones_own(max_: Person, state: str) ->
 
 
 @pytest.mark.parametrize("state", [APPROVED, USED])
-def test_the_database_knows_no_approval_by_nobody(max_: Person, state: str) -> None:
+def test_the_database_refuses_an_approval_without_an_approver(max_: Person, state: str) -> None:
     approval = asked(max_)
     with pytest.raises(IntegrityError), transaction.atomic():
         Approval.objects.filter(pk=approval.pk).update(state=state)
@@ -231,7 +231,7 @@ def test_the_database_allows_one_live_request(max_: Person) -> None:
 
 
 @pytest.mark.parametrize("deciding", [approve, lambda who, pk: decline(who, pk, note="No")])
-def test_without_the_order_right_nobody_decides(
+def test_deciding_needs_the_order_right(
     sandbox: Sandbox, portal: models.Portal, max_: Person, deciding: Callable[[Person, int], object]
 ) -> None:
     approval = asked(max_)
@@ -243,7 +243,7 @@ def test_without_the_order_right_nobody_decides(
 
 
 @pytest.mark.parametrize("deciding", [approve, lambda who, pk: decline(who, pk, note="No")])
-def test_whoever_may_not_see_the_payment_does_not_decide(
+def test_deciding_needs_the_right_to_see_the_payment(
     sandbox: Sandbox, portal: models.Portal, max_: Person, deciding: Callable[[Person, int], object]
 ) -> None:
     approval = asked(max_)
@@ -289,7 +289,7 @@ def test_a_declined_request_says_why_and_pays_nothing(
     )
     assert paid(max_).reason == reasons.NEEDS_APPROVAL
     assert stage.sent_payments(sandbox) == 0
-    # And can be asked for anew.
+    # And can be requested again.
     assert asked(max_).state == WAITING
 
 
@@ -336,7 +336,7 @@ def test_a_request_of_another_portal_does_not_exist(
 
 
 @pytest.mark.parametrize("is_approved", [True, False])
-def test_whoever_asked_withdraws(
+def test_the_requester_withdraws(
     sandbox: Sandbox, max_: Person, ada: Person, is_approved: bool
 ) -> None:
     approval = approved(max_, ada) if is_approved else asked(max_)
@@ -357,7 +357,7 @@ def test_it_is_good_for_one_payment(
 ) -> None:
     approved(max_, ada)
     assert paid(max_).state == State.PAID
-    # Somebody takes it back in the portal: the approval was for what is done.
+    # It is set back in the portal: the approval was used up by the payment.
     payment = alpha.payments[seed.PAYMENT]
     payment.paid = False
     attempt = paid(max_)
@@ -365,7 +365,7 @@ def test_it_is_good_for_one_payment(
     assert payment.times_paid == 1
 
 
-def test_it_is_good_for_nobody_else(
+def test_it_is_valid_for_the_requester_only(
     sandbox: Sandbox, portal: models.Portal, max_: Person, ada: Person
 ) -> None:
     approval = approved(max_, ada)
@@ -447,20 +447,22 @@ def test_what_is_refused_before_sending_leaves_it_good(
     assert pay(max_, offer, pay_system_id=seed.ACME_PAY).state == State.PAID
 
 
-@pytest.mark.parametrize("has_asked_anew", [False, True])
-def test_what_never_left_us_leaves_it_good(max_: Person, ada: Person, has_asked_anew: bool) -> None:
+@pytest.mark.parametrize("has_asked_again", [False, True])
+def test_what_never_left_us_leaves_it_good(
+    max_: Person, ada: Person, has_asked_again: bool
+) -> None:
     approval = approved(max_, ada)
     attempt, _ = claim(max_, stage.offer_of(max_), kind=Kind.PAY, pay_system_id=seed.ACME_PAY)
     attempt.approval = approval
     assert mark_sent(attempt)
     assert state_of(approval) == USED
-    if has_asked_anew:
+    if has_asked_again:
         approval.pk, approval.state = None, WAITING
         approval.decided_by = None
         approval.save(force_insert=True)
     close(attempt, State.REFUSED, reason=reasons.NOT_REACHED, evidence={})
     first = Approval.objects.earliest("pk")
-    assert first.state == (USED if has_asked_anew else APPROVED)
+    assert first.state == (USED if has_asked_again else APPROVED)
     assert Attempt.objects.get().state == State.REFUSED
 
 
@@ -577,7 +579,7 @@ def test_of_two_who_decide_at_once_one_does(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_two_windows_that_ask_at_once_one_request_stands(max_: Person) -> None:
+def test_of_two_windows_that_ask_at_once_one_request_is_kept(max_: Person) -> None:
     offer = stage.offer_of(max_)
 
     def press() -> int:
@@ -841,7 +843,7 @@ def test_a_full_list_is_one_batch(
     assert len(sandbox.log) == since + 1
 
 
-def test_the_badge_asks_nobody(
+def test_the_badge_calls_no_portal(
     frame_of: Callable[[int], Frame], sandbox: Sandbox, max_: Person
 ) -> None:
     approval = asked(max_)

@@ -501,7 +501,7 @@ def test_what_was_shown_too_long_ago_is_not_paid(
 # ---- policy
 
 
-def _nobody(monkeypatch: pytest.MonkeyPatch, *, but_admins: bool = False) -> None:
+def _forbid_bulk(monkeypatch: pytest.MonkeyPatch, *, but_admins: bool = False) -> None:
     monkeypatch.setattr(
         Policy, "may_bulk", lambda self, person_id, *, is_admin: but_admins and is_admin
     )
@@ -511,7 +511,7 @@ def test_who_may_not_is_refused_at_the_dry_run_the_start_and_each_step(
     sandbox: Sandbox, frame: Frame, manager: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = runs.started(manager, *THREE)
-    _nobody(monkeypatch)
+    _forbid_bulk(monkeypatch)
 
     assert runs.next_step(manager, run) is None
     assert (run.state, run.reason) == (RunState.PAUSED, words.POLICY)
@@ -527,7 +527,7 @@ def test_who_may_not_is_refused_at_the_dry_run_the_start_and_each_step(
 def test_an_administrator_may_where_only_they_may(
     sandbox: Sandbox, portal: models.Portal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _nobody(monkeypatch, but_admins=True)
+    _forbid_bulk(monkeypatch, but_admins=True)
     admin = stage.person(sandbox, portal, seed.ADMIN)
 
     assert runs.worked(admin, runs.started(admin, *THREE)).state == RunState.FINISHED
@@ -536,7 +536,7 @@ def test_an_administrator_may_where_only_they_may(
 # ---- the pace
 
 
-def test_the_portals_bucket_stays_half_empty_beside_somebody_at_work(
+def test_the_portals_bucket_stays_half_empty_while_people_work(
     sandbox: Sandbox, alpha: Portal, manager: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Half of what it holds: a request above that would be turned away.
@@ -614,8 +614,10 @@ def test_rows_of_the_main_list_that_a_run_could_do_have_a_box(
     assert not _boxes(text_of(reader.opened()))
 
 
-def test_nobody_who_may_not_is_shown_boxes(frame: Frame, monkeypatch: pytest.MonkeyPatch) -> None:
-    _nobody(monkeypatch)
+def test_without_permission_there_are_no_boxes(
+    frame: Frame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _forbid_bulk(monkeypatch)
 
     page = text_of(frame.opened())
 
@@ -685,7 +687,7 @@ def test_paused_in_the_middle_of_a_payment_the_screen_says_so(
     assert "under way" not in text_of(_screen(frame))
 
 
-def test_the_last_step_shows_every_row_anew(manager: Person, frame: Frame) -> None:
+def test_the_last_step_shows_every_row_again(manager: Person, frame: Frame) -> None:
     run = runs.started(manager, *THREE)
     runs.next_step(manager, run)
     runs.next_step(manager, run)
@@ -740,7 +742,7 @@ def test_a_selection_that_is_none_is_refused_in_words(
 
 
 @pytest.mark.parametrize("action", ["", "start/", "step/", "pause/", "resume/", "stop/"])
-def test_a_run_of_somebody_else_is_missing(
+def test_another_persons_run_is_missing(
     sandbox: Sandbox, portal: models.Portal, frame: Frame, action: str
 ) -> None:
     admin = stage.person(sandbox, portal, seed.ADMIN)

@@ -262,7 +262,7 @@ def test_a_run_that_is_over_stays_as_it_ended(manager: Person) -> None:
         running.start(run, KINDS_OF_A_RUN)
 
 
-# ---- steps that meet somebody or something else on the way
+# ---- steps that meet another person or another change
 
 
 def test_paused_between_the_choice_of_a_row_and_its_try_nothing_is_sent(

@@ -441,7 +441,7 @@ def test_marks_that_are_not_confirmed_are_told_as_that_and_pause_the_run(
     assert calls(sandbox, MARK) == 3
 
 
-def test_somebody_elses_payment_is_not_shown_as_a_mark(
+def test_another_persons_payment_is_not_shown_as_a_mark(
     sandbox: Sandbox, alpha: Portal, manager: Person
 ) -> None:
     run = runs.started(manager, seed.CASH_PAYMENT)

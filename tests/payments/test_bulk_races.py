@@ -78,7 +78,7 @@ def test_a_step_that_took_too_long_is_overtaken_and_its_row_left_alone(
             assert overtaken.state == RowState.TRIED
             runs.next_step(manager, mine)
             assert Run.objects.get().stepping_until is None
-            # Somebody is making a step while the slow one ends.
+            # Another process makes a step while the slow one ends.
             Run.objects.update(stepping_until=timezone.now() + LEASE)
             return overtaken
         finally:

@@ -60,7 +60,7 @@ SCREENS = pytest.mark.parametrize("screen", [_opened, _unpaid, _history])
 
 
 def told(page: str) -> str:
-    """What the bar says; empty where there is none."""
+    """Returns the bar's text, or an empty one without a bar."""
     bar = re.search(r'<div class="message unfinished-run">(.*?)</div>', page, re.S)
     return " ".join(re.sub(r"<.*?>", "", bar[1], flags=re.S).split()) if bar else ""
 

@@ -58,7 +58,7 @@ def attempt(sandbox: Sandbox, manager: Person) -> Attempt:
     return handed_over(sandbox, lost_payment(sandbox, manager))
 
 
-def test_where_nobody_can_tell_it_is_closed_and_never_called_paid(
+def test_without_a_clear_answer_it_is_closed_and_never_called_paid(
     sandbox: Sandbox, alpha: Portal, manager: Person, admin: Person, attempt: Attempt
 ) -> None:
     assert alpha.payments[seed.PAYMENT].paid
@@ -79,7 +79,7 @@ def test_where_nobody_can_tell_it_is_closed_and_never_called_paid(
     assert alpha.payments[seed.PAYMENT].times_paid == 1
 
 
-def test_what_the_last_look_finds_stands(sandbox: Sandbox, admin: Person, attempt: Attempt) -> None:
+def test_the_last_read_decides(sandbox: Sandbox, admin: Person, attempt: Attempt) -> None:
     sandbox.faults.clear()
     settled = close_by_hand(attempt, by=admin, note=NOTE)
     assert (settled.state, settled.note) == (State.PAID, "")

@@ -233,7 +233,7 @@ def test_where_the_payer_has_no_token_the_portal_comments(alpha: Portal, attempt
     assert [told.author_id for told in alpha.comments] == [seed.ADMIN]
 
 
-def test_where_nobody_can_comment_it_is_given_up_within_a_day(
+def test_a_comment_that_no_token_can_post_is_given_up_within_a_day(
     alpha: Portal, attempt: Attempt, caplog: pytest.LogCaptureFixture
 ) -> None:
     attempt.portal.tokens.all().delete()
@@ -256,7 +256,7 @@ def test_where_nobody_can_comment_it_is_given_up_within_a_day(
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("kind", FAULTS)
 @pytest.mark.parametrize("times", [1, 3])
-def test_it_stands_there_once_whatever_goes_wrong(
+def test_a_comment_is_posted_once_after_each_kind_of_failure(
     alpha: Portal, sandbox: Sandbox, attempt: Attempt, kind: str, when: str, times: int
 ) -> None:
     fault = Fault(kind, method=stage.COMMENT, when=when, times=times, seconds=0)

@@ -336,7 +336,7 @@ def test_one_file_of_a_portal_is_made_at_a_time(
     saved(admin)
 
 
-def test_nothing_is_read_before_somebody_takes_it_and_hanging_up_ends_it(
+def test_rows_are_read_as_the_client_takes_them_and_hanging_up_ends_it(
     portal: models.Portal, admin: Frame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(export_table, "CHUNK", 100)
@@ -380,7 +380,7 @@ def test_seven_times_the_rows_take_no_more_memory(
         finally:
             tracemalloc.stop()
 
-    taken(Filter(user_id=77))  # What is made once and kept, whoever comes first.
+    taken(Filter(user_id=77))  # Fills the caches that are made once.
     few, small = taken(Filter(user_id=77))
     all_, large = taken(Filter())
     assert all_ > 5 * few

@@ -210,7 +210,7 @@ def test_another_pay_system_is_not_bound_while_none_can_be_read(
 # Paid back meanwhile
 
 
-def test_what_we_paid_and_somebody_set_back_needs_a_new_page(
+def test_a_payment_paid_by_the_app_and_set_back_needs_a_new_page(
     sandbox: Sandbox, alpha: Portal, manager: Person
 ) -> None:
     offer = stage.offer_of(manager)
@@ -445,7 +445,7 @@ def test_clocks_further_apart_stop_it(sandbox: Sandbox, alpha: Portal, elsewhen:
     assert alpha.payments[seed.PAYMENT].times_paid == 0
 
 
-def test_clocks_are_compared_also_while_nobody_serves_the_portal(
+def test_clocks_are_compared_also_while_no_pair_serves_the_portal(
     sandbox: Sandbox, manager: Person, offer: Offer
 ) -> None:
     stage.lose_portal_token(manager.portal)

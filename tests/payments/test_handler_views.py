@@ -61,7 +61,7 @@ def fields(**changed: object) -> dict[str, object]:
 
 
 def shown_fields(html: str) -> dict[str, object]:
-    """What the browser would send back of a form as it stands."""
+    """Returns what the browser sends of an unchanged form."""
     form = html.split("<form")[1].split("</form>")[0]
     found: dict[str, object] = {}
     for tag in re.findall(r"<input[^>]*>", form):
@@ -144,7 +144,7 @@ def test_a_list_to_choose_from(frame: Frame, alpha: Portal) -> None:
         ({"mode": "OTHER"}, "mode", "valid choice"),
     ],
 )
-def test_a_mistake_stands_beside_its_field(
+def test_a_mistake_is_shown_beside_its_field(
     sandbox: Sandbox, frame: Frame, changed: dict[str, object], field: str, words: str
 ) -> None:
     since = len(sandbox.log)
@@ -164,7 +164,7 @@ def test_a_mistake_stands_beside_its_field(
         ({"codes-1-name": "No code"}, "required"),
     ],
 )
-def test_a_mistake_in_a_row_stands_in_the_row(
+def test_a_mistake_in_a_row_is_shown_in_the_row(
     sandbox: Sandbox, frame: Frame, changed: dict[str, object], words: str
 ) -> None:
     since = len(sandbox.log)

@@ -143,7 +143,7 @@ def test_without_a_session_there_is_no_history(client: Client, portal: models.Po
         assert client.post(path).status_code == 401
 
 
-def test_a_manager_costs_one_request_and_nobody_elses_name_is_asked_for(
+def test_a_manager_costs_one_request_and_other_names_are_not_read(
     sandbox: Sandbox, portal: models.Portal, manager: Reader
 ) -> None:
     attempts.keep(portal)
@@ -310,7 +310,7 @@ def test_the_filter(
     ],
 )
 @pytest.mark.parametrize("path", [FOUND, MORE, PRINT, "/payments/history/export/"])
-def test_nonsense_is_answered_with_words_and_nobody_is_asked(
+def test_nonsense_gets_a_message_and_no_portal_is_asked(
     sandbox: Sandbox, admin: Reader, path: str, fields: dict[str, Any], sentence: str
 ) -> None:
     since = len(sandbox.log)
@@ -587,7 +587,7 @@ def test_check_now_settles_by_what_the_portal_says(
     assert payment.times_paid == 0
 
 
-def test_check_now_leaves_open_what_nobody_can_read(
+def test_check_now_leaves_open_what_no_token_can_read(
     sandbox: Sandbox, portal: models.Portal, admin: Reader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("b24app.rest.client.pause", lambda seconds: None)

@@ -1,4 +1,4 @@
-"""Killed anywhere: a process that dies while it pays costs nobody money and loses nothing."""
+"""Killed anywhere: a process that dies while it pays costs no money and loses nothing."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def test_a_payment_whose_process_is_killed(scene: Scene, death: Death) -> None:
 
 @pytest.mark.parametrize("kind", Kind)
 def test_killed_at_every_step_there_is(scene: Scene, kind: Kind) -> None:
-    """Steps that nobody thought of: before and after each statement and each request."""
+    """Kills before and after each statement and each request."""
     steps = steps_of(scene, scene.task(kind.value, stand_for(scene, kind), scene.admin))
     assert {(CLAIM, 1), (WRITE, 1), (WRITE, 2), (f"http {MOVES[kind]}", 1)} <= set(steps)
     for kill in kills_at(steps):
@@ -131,7 +131,7 @@ def test_killed_at_every_step_there_is(scene: Scene, kind: Kind) -> None:
         assert scene.run(scene.task(kind.value, due, scene.admin, kill=kill)).killed, kill
         told = scene.told(MOVES[kind]) - told
         assert told <= 1
-        # Nothing stands in the way of the portal here: what it was told, it did.
+        # The portal has no faults here: it carried out each call.
         assert told == (due.payment.paid is not was_paid)
         settle(scene, due, as_command=False)
         assert_settled(scene, due)
@@ -248,7 +248,7 @@ def assert_in_the_ledger(scene: Scene, due: Due) -> None:
 
 
 def assert_payable_once(scene: Scene, due: Due) -> None:
-    """Whoever pays it now, pays it if it is unpaid, and does not if it is paid."""
+    """Paying now pays it if it is unpaid, and does not if it is paid."""
     was_paid, told = due.payment.paid, scene.told(stage.PAY)
     answer = scene.run(scene.task("pay", due, scene.admin)).answer
     if was_paid:

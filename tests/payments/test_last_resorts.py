@@ -153,7 +153,7 @@ def test_an_attempt_in_the_way_that_is_closed_by_then_is_no_reason_to_stop(
     assert Attempt.objects.count() == 1
 
 
-def test_a_claim_that_another_has_given_up_already_is_read_anew(manager: Person) -> None:
+def test_a_claim_that_another_process_released_is_read_again(manager: Person) -> None:
     attempt, _ = transitions.claim(
         manager, stage.offer_of(manager), kind=Kind.PAY, pay_system_id=seed.ACME_PAY
     )
@@ -326,7 +326,7 @@ def test_what_needs_no_approval_and_what_is_under_way_is_not_asked_for(
 
 
 @pytest.mark.parametrize("still_there", [False, True])
-def test_of_two_windows_that_ask_at_once_one_request_stands(
+def test_of_two_windows_that_ask_at_once_one_request_is_kept(
     manager: Person, monkeypatch: pytest.MonkeyPatch, still_there: bool
 ) -> None:
     Policy.objects.create(portal=manager.portal, limits={"EUR": "100"})
@@ -400,10 +400,10 @@ def test_an_approver_is_told_why_and_nothing_about_money(manager: Person, admin:
     assert found.value.sentence == why_not(reasons.SUM_CHANGED)
 
 
-# Looking at an attempt of which nobody heard
+# Reading the payment of an attempt without an answer
 
 
-def test_in_a_portal_without_the_app_nobody_looks(sandbox: Sandbox, manager: Person) -> None:
+def test_a_portal_without_the_app_is_not_read(sandbox: Sandbox, manager: Person) -> None:
     attempt = lost_payment(sandbox, manager)
     attempt.portal.uninstalled_at = datetime(2026, 1, 1, tzinfo=UTC)
     with pytest.raises(ChainBroken):

@@ -1,4 +1,4 @@
-"""The ledger: appended whoever else appends, never changed, sealed entry by entry."""
+"""The ledger: appended by many at once, never changed, sealed entry by entry."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_an_entry_says_all_that_the_attempt_says(portal: models.Portal) -> None:
 
 
 def test_the_same_texts_never_have_the_same_digest(portal: models.Portal) -> None:
-    """Else whoever reads an erased entry could try out names."""
+    """Otherwise a reader of an erased entry could try out names."""
     for _ in range(2):
         chain.record(portal, "noted", actor_id=3, texts={"note": "Jo Doe"})
     one, two = numbered(portal)
@@ -181,7 +181,7 @@ def test_entries_cannot_be_changed_or_deleted(portal: models.Portal) -> None:
     assert Entry.objects.get().event == "noted"
 
 
-def test_whoever_lost_a_number_takes_the_next_and_their_transaction_lives(
+def test_a_writer_that_lost_a_number_takes_the_next_and_its_transaction_goes_on(
     portal: models.Portal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another writer's entry comes between the reading of the last one and the writing."""
@@ -198,7 +198,7 @@ def test_whoever_lost_a_number_takes_the_next_and_their_transaction_lives(
     assert_whole(portal, 3)
 
 
-def test_a_clash_that_nobody_else_caused_is_an_error(
+def test_a_clash_without_another_writer_is_an_error(
     portal: models.Portal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     chain.record(portal, "noted", actor_id=3)

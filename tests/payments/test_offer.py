@@ -50,7 +50,7 @@ def test_an_offer_keeps_the_moment_of_its_reading() -> None:
 
 
 @pytest.mark.parametrize("who", [{"user_id": 4}, {"portal_id": 2}], ids=str)
-def test_somebody_elses_offer_does_not_exist(who: dict[str, int]) -> None:
+def test_another_persons_offer_does_not_exist(who: dict[str, int]) -> None:
     with pytest.raises(Missing):
         open_offer(seal(OFFER), person(**who))
 

@@ -91,7 +91,7 @@ def test_without_a_token_of_the_portal_their_comment_is_kept_for_later(
 def test_the_right_to_an_order_shows_no_deal_that_is_hidden(
     sandbox: Sandbox, alpha: Portal, manager: Person
 ) -> None:
-    """By Bitrix24 alone, whoever may edit all orders could mark any payment."""
+    """Bitrix24 alone would let a person who may edit all orders mark any payment."""
     own = stage.person(sandbox, manager.portal, seed.OWN_MANAGER)
     alpha.users[seed.OWN_MANAGER].order_rights = EDIT_ALL
     assert {row.payment.id for row in stage.main(own).rows} == {seed.OWN_PAYMENT}

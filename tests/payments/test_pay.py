@@ -240,7 +240,7 @@ def test_a_portal_token_that_breaks_meanwhile_is_made_up_for(
 
 
 @pytest.mark.parametrize("role", [Role.DISMISSED, Role.MANAGER])
-def test_it_is_paid_while_nobody_serves_the_portal(
+def test_it_is_paid_while_no_pair_serves_the_portal(
     sandbox: Sandbox, alpha: Portal, manager: Person, role: Role
 ) -> None:
     """Whose token serves it is dismissed, or is no administrator any more; twice, since the second
@@ -266,7 +266,7 @@ def test_a_pay_system_switched_off_since_it_was_shown_is_not_used(
     assert stage.sent_payments(sandbox) == 0
 
 
-def test_pay_systems_that_cannot_be_read_anew_are_those_that_were_shown(
+def test_pay_systems_that_cannot_be_read_again_are_those_that_were_shown(
     sandbox: Sandbox, alpha: Portal, manager: Person
 ) -> None:
     offer = stage.offer_of(manager)
@@ -276,7 +276,7 @@ def test_pay_systems_that_cannot_be_read_anew_are_those_that_were_shown(
     assert alpha.payments[seed.PAYMENT].times_paid == 1
 
 
-def test_an_offer_of_somebody_else_does_not_exist(manager: Person) -> None:
+def test_another_persons_offer_does_not_exist(manager: Person) -> None:
     offer = replace(stage.offer_of(manager), user_id=seed.ADMIN)
     with pytest.raises(Missing):
         pay(manager, offer, pay_system_id=seed.ACME_PAY)

@@ -121,7 +121,7 @@ def test_a_portal_with_the_app_pays_by_who_serves_it(sandbox: Sandbox, alpha: Po
     assert Attempt.objects.get().portal == row
 
 
-def test_or_as_somebody_who_has_opened_the_app(sandbox: Sandbox, alpha: Portal) -> None:
+def test_or_as_a_person_who_has_opened_the_app(sandbox: Sandbox, alpha: Portal) -> None:
     row = stage.install(sandbox, alpha)
     stage.person(sandbox, row, seed.MANAGER)
     code, _ = run("--portal", row.member_id, "--user", str(seed.MANAGER), "--yes")
@@ -144,7 +144,7 @@ def test_where_the_deal_goes_silent_the_payment_is_read_back_by_itself(
     assert by_webhook()[0] == PAID
 
 
-def test_pay_systems_are_read_anew_by_who_pays_where_nobody_serves_the_portal(
+def test_without_a_serving_pair_the_payer_reads_the_pay_systems(
     sandbox: Sandbox, alpha: Portal
 ) -> None:
     row = stage.install(sandbox, alpha)
@@ -331,7 +331,7 @@ def test_a_mark_it_joins_says_whether_it_is_paid(
     assert stage.sent_payments(sandbox) == 0
 
 
-def test_a_fault_of_ours_after_it_was_sent_is_not_called_refused(
+def test_a_bug_after_it_was_sent_is_not_called_refused(
     sandbox: Sandbox, alpha: Portal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_: object, **__: object) -> Attempt:
@@ -358,7 +358,7 @@ def test_a_fault_of_ours_after_it_was_sent_is_not_called_refused(
         ("--portal", "nowhere.example.com"),
     ],
 )
-def test_nothing_is_tried_where_nobody_is_let_in(
+def test_nothing_is_tried_where_the_caller_is_refused(
     sandbox: Sandbox, options: tuple[str, ...]
 ) -> None:
     code, said = run("--yes", *options)
@@ -368,7 +368,9 @@ def test_nothing_is_tried_where_nobody_is_let_in(
     assert not models.Portal.objects.exists()
 
 
-def test_nobody_pays_for_a_person_who_never_opened_the_app(sandbox: Sandbox, alpha: Portal) -> None:
+def test_a_person_who_never_opened_the_app_cannot_be_the_payer(
+    sandbox: Sandbox, alpha: Portal
+) -> None:
     stage.install(sandbox, alpha)
     code, _ = run("--portal", "alpha.example.com", "--user", str(seed.MANAGER), "--yes")
     assert code == NOTHING_TRIED

@@ -132,7 +132,7 @@ def test_true_without_payment_is_refused(
 def test_pay_systems_that_take_nothing_say_true_and_are_not_believed(
     sandbox: Sandbox, alpha: Portal, manager: Person, deal_id: int, payment_id: int
 ) -> None:
-    # Nobody serves the portal, so that what kind of pay system this is cannot be known before.
+    # No pair serves the portal, so the kind of pay system is not known before.
     stage.lose_portal_token(manager.portal)
     offer = stage.offer_of(manager, deal_id=deal_id, payment_id=payment_id)
 
@@ -221,14 +221,14 @@ def test_what_never_left_is_refused_even_where_nothing_can_be_read_back(
     assert_true_to(alpha, attempt)
 
 
-def test_paid_by_somebody_else_is_paid_and_says_so(
+def test_paid_by_another_person_is_paid_and_says_so(
     sandbox: Sandbox, alpha: Portal, manager: Person, offer: Offer
 ) -> None:
-    def somebody_pays() -> None:
+    def another_person_pays() -> None:
         payment = alpha.payments[seed.PAYMENT]
         payment.paid, payment.emp_paid_id, payment.times_paid = True, seed.ADMIN, 1
 
-    sandbox.faults.add(fault("operation_limit", on_hit=somebody_pays))
+    sandbox.faults.add(fault("operation_limit", on_hit=another_person_pays))
 
     attempt = pay(manager, offer, pay_system_id=seed.ACME_PAY)
 
@@ -329,7 +329,7 @@ def claimed(offer: Offer, manager: Person, *, ago: timedelta) -> Attempt:
     )
 
 
-def test_a_claim_nobody_followed_up_is_given_up_by_checking(
+def test_an_abandoned_claim_is_released_by_checking(
     sandbox: Sandbox, manager: Person, offer: Offer
 ) -> None:
     claimed(offer, manager, ago=STALE_CLAIM + timedelta(seconds=1))
@@ -342,7 +342,7 @@ def test_a_claim_nobody_followed_up_is_given_up_by_checking(
     assert len(sandbox.log) == calls
 
 
-def test_a_claim_nobody_followed_up_is_taken_over_by_paying(
+def test_an_abandoned_claim_is_taken_over_by_paying(
     alpha: Portal, manager: Person, offer: Offer
 ) -> None:
     stale = claimed(offer, manager, ago=STALE_CLAIM + timedelta(seconds=1))
@@ -386,7 +386,7 @@ def test_without_an_attempt_there_is_nothing_to_check(
     assert len(sandbox.log) == calls
 
 
-def test_an_attempt_on_the_same_id_in_another_portal_is_none_of_ours(
+def test_an_attempt_on_the_same_id_in_another_portal_is_ignored(
     sandbox: Sandbox, beta: Portal, manager: Person, offer: Offer
 ) -> None:
     elsewhere = stage.person(sandbox, stage.install(sandbox, beta), seed.MANAGER)

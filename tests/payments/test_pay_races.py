@@ -114,7 +114,7 @@ def test_many_at_once_pay_once(sandbox: Sandbox, alpha: Portal, manager: Person)
     assert alpha.payments[seed.PAYMENT].times_paid == 1
     assert Attempt.objects.filter(state=State.PAID).count() == 1
     for attempt in attempts:
-        # Whoever came after the end was told so; everybody else joined.
+        # Those who came after the end were shown that; the others joined.
         assert attempt.state != State.REFUSED or attempt.reason == reasons.ALREADY_PAID
 
 
@@ -141,7 +141,7 @@ def test_who_checks_first_settles_and_the_payer_is_told_the_same(
 ) -> None:
     offer = stage.offer_of(manager)
     reached = threading.Event()
-    # Carried out, and the answer held back until somebody else has looked.
+    # Carried out, and the answer held back until another person has read it.
     held = sandbox.faults.add(Fault("hold", method=stage.PAY, when="after", on_hit=reached))
 
     def look() -> Attempt | None:

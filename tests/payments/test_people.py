@@ -1,4 +1,4 @@
-"""What people are called: asked with the sight of whoever looks, and never a reason to fail."""
+"""Names of people: read with the token of the person who looks; a screen never fails for them."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_each_is_asked_for_once_in_ten_minutes(sandbox: Sandbox, manager: Person
     assert asked(sandbox) == 2
 
 
-def test_nobody_is_asked_for_nobody(sandbox: Sandbox, manager: Person) -> None:
+def test_without_ids_no_names_are_read(sandbox: Sandbox, manager: Person) -> None:
     assert users.names(manager, []) == {}
     assert asked(sandbox) == 0
 

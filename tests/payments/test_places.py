@@ -54,7 +54,7 @@ def test_an_orders_tab_shows_its_payments_and_no_others(manager: Frame) -> None:
     assert 'class="screen-tab"' in html
 
 
-def test_a_filter_that_was_not_understood_shows_nobody_elses_payments(
+def test_an_ignored_filter_shows_no_other_orders_payments(
     manager: Frame, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """sale.payment.list drops what it does not know, and answers with everything."""

@@ -374,7 +374,7 @@ def test_a_version_that_never_was_is_not_the_stored_one(portal: models.Portal) -
 
 
 @pytest.mark.parametrize("user_id", [seed.MANAGER, seed.SETTINGS_ADMIN])
-def test_nobody_else_sees_or_changes_them(
+def test_other_people_do_not_see_or_change_them(
     client: Client, sandbox: Sandbox, alpha: Portal, portal: models.Portal, user_id: int
 ) -> None:
     frame = Frame(client, sandbox, alpha, user_id)
@@ -385,9 +385,7 @@ def test_nobody_else_sees_or_changes_them(
     assert 'data-screen="policy"' not in text_of(frame.opened())
 
 
-def test_whoever_is_no_administrator_any_more_changes_nothing(
-    alpha: Portal, admin_frame: Frame
-) -> None:
+def test_a_former_administrator_changes_nothing(alpha: Portal, admin_frame: Frame) -> None:
     assert "Rules" in shown(admin_frame)
     alpha.users[seed.ADMIN].role = alpha.users[seed.MANAGER].role
     assert admin_frame.post(RULES, **posted()).status_code == 403

@@ -1,4 +1,4 @@
-"""One clock: every screen and file shows the moments and days of the portal, whoever looks."""
+"""Every screen and file shows times and days in the portal's time zone."""
 
 from __future__ import annotations
 
@@ -388,5 +388,5 @@ def test_two_portals_in_one_thread_keep_their_own_clocks(
     frames = [Frame(client, sandbox, one, seed.ADMIN) for one in (alpha, beta, alpha)]
     said = [times_in(looked(frame, HISTORY))[0][1] for frame in frames]
     assert said == ["Nov. 20, 2026 15:30", "Nov. 21, 2026 00:30", "Nov. 20, 2026 15:30"]
-    # Whoever comes next has none of them.
+    # The next person has none of the filters.
     assert timezone.get_current_timezone_name() == "UTC"

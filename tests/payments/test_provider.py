@@ -194,7 +194,7 @@ def test_nothing_is_marked_as_paid_by_it(
         ("portal", "nobody"),
     ],
 )
-def test_without_the_portals_key_nobody_is_asked(
+def test_without_the_portals_key_no_portal_is_asked(
     sandbox: Sandbox, frame: Frame, alpha: Portal, client: Client, name: str, value: str
 ) -> None:
     fields = bound(frame, alpha) | {name: value}
@@ -269,7 +269,7 @@ def test_what_no_portal_sends_is_refused(
         (b"", None),
     ],
 )
-def test_a_body_that_is_none_asks_nobody(
+def test_an_unreadable_body_asks_no_portal(
     sandbox: Sandbox, frame: Frame, client: Client, body: bytes, content_type: str | None
 ) -> None:
     kind = content_type or "application/x-www-form-urlencoded"

@@ -66,7 +66,7 @@ def test_what_bitrix24_refused_is_told_by_its_code() -> None:
     assert "ten minutes" in str(sentence)
 
 
-def test_a_code_nobody_knows_is_shown() -> None:
+def test_an_unknown_code_is_shown() -> None:
     error = {"code": "SOMETHING_NEW", "description": "Etwas Neues", "status": 400}
     attempt = Attempt(
         state=State.REFUSED, reason=reasons.REFUSED_BY_BITRIX24, evidence={"error": error}

@@ -192,7 +192,7 @@ def test_only_the_orders_say_that_a_payment_is_gone(
     assert (again(attempt).state, again(attempt).reason) == expected
 
 
-def test_a_portal_that_nobody_serves_is_in_nobodys_way(
+def test_a_portal_without_a_serving_pair_does_not_delay_the_others(
     sandbox: Sandbox, beta: Portal, manager: Person
 ) -> None:
     elsewhere = stage.person(sandbox, stage.install(sandbox, beta), seed.MANAGER)
@@ -291,7 +291,7 @@ def test_without_an_answer_it_is_handed_over_once_and_still_settles_itself(
     assert reconcile(now=attempt.due_at + DELAY_HANDED_OVER).paid == 1
 
 
-def test_whoever_died_while_paying_leaves_what_is_not_confirmed(
+def test_a_process_that_died_while_paying_leaves_an_open_attempt(
     sandbox: Sandbox, manager: Person
 ) -> None:
     attempt = lost_payment(sandbox, manager)

@@ -47,7 +47,7 @@ def hosts(sandbox: Sandbox) -> set[str]:
     return {call.host for call in sandbox.log}
 
 
-def test_pay_is_refused_in_words_and_the_next_opening_mends_it(
+def test_pay_is_refused_with_a_message_and_the_next_opening_works(
     sandbox: Sandbox, alpha: Portal, frame: Frame, row: models.Portal
 ) -> None:
     offer = offer_in(frame.tab())

@@ -68,7 +68,7 @@ def after_each_check(monkeypatch: pytest.MonkeyPatch, hook: Hook, *, times: int)
     monkeypatch.setattr(policy, "check", check)
 
 
-def bound_anew(who: Person) -> tuple[Offer, Attempt]:
+def changed_pay_system(who: Person) -> tuple[Offer, Attempt]:
     offer = stage.offer_of(who)
     return offer, pay(who, offer, pay_system_id=seed.DEMO_CARD_PAY)
 
@@ -88,7 +88,7 @@ def assert_nothing_sent(sandbox: Sandbox, attempt: Attempt, reason: str) -> None
         ({"systems": [seed.ACME_PAY]}, reasons.POLICY_SYSTEM),
     ],
 )
-def test_rules_saved_while_the_payment_is_bound_anew_hold_for_it(
+def test_rules_saved_while_the_pay_system_is_changed_hold_for_the_payment(
     sandbox: Sandbox,
     alpha: Portal,
     manager: Person,
@@ -99,7 +99,7 @@ def test_rules_saved_while_the_payment_is_bound_anew_hold_for_it(
     if had_rules:
         save(manager.portal, undo_hours=2)
     meanwhile(sandbox, BIND, lambda: save(manager.portal, **rules))
-    _, attempt = bound_anew(manager)
+    _, attempt = changed_pay_system(manager)
     assert_nothing_sent(sandbox, attempt, reason)
     assert reasons.REBOUND in messages_of(attempt)
     payment = alpha.payments[seed.PAYMENT]
@@ -110,7 +110,7 @@ def test_rules_that_still_allow_it_are_no_reason_to_stop(
     sandbox: Sandbox, alpha: Portal, manager: Person
 ) -> None:
     meanwhile(sandbox, BIND, lambda: save(manager.portal, limits={"EUR": "100000"}))
-    _, attempt = bound_anew(manager)
+    _, attempt = changed_pay_system(manager)
     assert (attempt.state, stage.sent_payments(sandbox)) == (State.PAID, 1)
     assert alpha.payments[seed.PAYMENT].times_paid == 1
 
@@ -121,7 +121,7 @@ def test_rules_of_another_portal_are_not_compared(
     other = stage.install(sandbox, beta)
     save(manager.portal)
     meanwhile(sandbox, BIND, lambda: save(other, limits={"EUR": "1"}))
-    _, attempt = bound_anew(manager)
+    _, attempt = changed_pay_system(manager)
     assert attempt.state == State.PAID
 
 
@@ -138,7 +138,7 @@ def test_an_approval_that_the_new_rules_ask_for_is_used(sandbox: Sandbox, manage
     assert asked.state == "used"
 
 
-def test_an_approval_withdrawn_while_the_payment_is_bound_anew_pays_nothing(
+def test_an_approval_withdrawn_while_the_pay_system_is_changed_pays_nothing(
     sandbox: Sandbox, manager: Person
 ) -> None:
     save(manager.portal, limits={"EUR": "100"})

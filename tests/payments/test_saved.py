@@ -35,7 +35,7 @@ def manager(sandbox: Sandbox, alpha: Portal) -> Person:
 
 
 def lost(sandbox: Sandbox, manager: Person, *, when: str = "after") -> Attempt:
-    """A try of which nobody heard again: before Bitrix24 carried it out, or after."""
+    """An attempt without an answer: lost before Bitrix24 carried it out, or after."""
     offer = stage.offer_of(manager)
     sandbox.faults.add(Fault("drop", method=stage.PAY, when=when))
 
@@ -98,7 +98,7 @@ def test_our_own_payment_is_settled_by_its_payer_and_its_event_only_posts_the_co
     assert not queue.waiting().exists()
 
 
-def test_a_payment_that_nobody_tries_to_pay_asks_nothing(sandbox: Sandbox, manager: Person) -> None:
+def test_a_payment_without_an_attempt_causes_no_call(sandbox: Sandbox, manager: Person) -> None:
     sandbox.log.clear()
     settle_saved(manager.portal, seed.PAYMENT)
     settle_saved(manager.portal, 10**9)

@@ -117,9 +117,7 @@ def test_any_words_will_do(manager: Person, offer: Offer, paid: Attempt, note: s
     assert Attempt.objects.latest("pk").note == note
 
 
-def test_an_offer_of_somebody_else_does_not_exist(
-    manager: Person, offer: Offer, paid: Attempt
-) -> None:
+def test_another_persons_offer_does_not_exist(manager: Person, offer: Offer, paid: Attempt) -> None:
     with pytest.raises(Missing):
         undo(manager, replace(offer, user_id=seed.ADMIN), note=NOTE)
 
@@ -129,7 +127,7 @@ def test_what_the_app_did_not_pay_is_not_undone(sandbox: Sandbox, manager: Perso
     assert refused(sandbox, undo(manager, offer, note=NOTE), reasons.NOT_PAID_HERE)
 
 
-def test_what_somebody_else_paid_at_the_same_time_is_not_undone(
+def test_what_another_person_paid_at_the_same_time_is_not_undone(
     sandbox: Sandbox, manager: Person, offer: Offer, paid: Attempt
 ) -> None:
     Attempt.objects.update(reason=reasons.PAID_BY_OTHER)
@@ -172,7 +170,7 @@ def test_it_can_be_switched_off(
     assert refused(sandbox, undo(manager, offer, note=NOTE), reasons.UNDO_OFF)
 
 
-def test_only_whom_the_rules_allow_and_an_administrator_is_asked_for_anew(
+def test_only_those_allowed_by_the_rules_and_the_administrator_right_is_read_again(
     sandbox: Sandbox,
     alpha: Portal,
     manager: Person,
@@ -209,7 +207,7 @@ def test_a_deal_that_is_out_of_sight_is_left_alone(
     assert refused(sandbox, undo(own, offer, note=NOTE), reasons.NOT_READABLE)
 
 
-def test_how_it_stands_now_is_compared_with_what_was_shown_and_paid(
+def test_the_present_payment_is_compared_with_what_was_shown_and_paid(
     sandbox: Sandbox, alpha: Portal, manager: Person, offer: Offer, paid: Attempt
 ) -> None:
     payment = alpha.payments[seed.PAYMENT]
@@ -290,7 +288,7 @@ def test_what_is_not_confirmed_is_settled_each_way(
     assert calls(sandbox, UNDO) == 0
 
 
-def test_undone_and_paid_again_by_somebody_is_told_from_never_undone(
+def test_undone_and_paid_again_is_told_from_never_undone(
     sandbox: Sandbox, alpha: Portal, manager: Person, offer: Offer, paid: Attempt
 ) -> None:
     attempt = lost(sandbox, lambda: undo(manager, offer, note=NOTE), method=UNDO)

@@ -78,7 +78,7 @@ def test_the_main_page_shows_it_under_its_deal(manager: Frame) -> None:
     assert seed.PAYMENT not in rows_in(html)
 
 
-def test_an_unreadable_payment_of_a_deal_out_of_sight_is_told_to_nobody(
+def test_an_unreadable_payment_of_a_hidden_deal_is_not_shown(
     client: Client, sandbox: Sandbox, alpha: Portal, portal: models.Portal
 ) -> None:
     frame = Frame(client, sandbox, alpha, seed.OWN_MANAGER)

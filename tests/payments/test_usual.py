@@ -170,7 +170,7 @@ def test_a_system_in_the_way_of_both_is_named(
     assert "Pay by another system" in html
 
 
-def test_a_payment_bound_anew_and_refused_is_offered_by_the_system_it_has_now(
+def test_a_refused_payment_with_a_changed_pay_system_is_offered_by_its_present_one(
     client: Client, sandbox: Sandbox, alpha: Portal, manager: Person
 ) -> None:
     frame = Frame(client, sandbox, alpha, seed.MANAGER)

@@ -1,4 +1,4 @@
-"""A ledger that somebody has changed is found out, whatever they changed."""
+"""Each kind of change to a ledger is found."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def run(**options: object) -> str:
     return out.getvalue()
 
 
-def test_a_ledger_that_nobody_touched_has_no_findings(portal: models.Portal) -> None:
+def test_an_unchanged_ledger_has_no_findings(portal: models.Portal) -> None:
     head = ledgers.entries(portal)[-1]
     assert run() == (
         f"{portal.member_id} ({portal.domain}): 5 entries, 0 findings, head 5:{head.hash}\n"
@@ -130,7 +130,7 @@ def test_a_change_is_found(portal: models.Portal, change: str) -> None:
 
 
 def test_a_cut_that_does_not_fit_is_found(portal: models.Portal) -> None:
-    """Whoever takes the beginning away and says so has to know the last hash that went."""
+    """An entry about a removed beginning must name the last hash that was removed."""
     ledgers.open_to_change(portal, 1, 2).delete()
     facts = {"up_to": 2, "hash": "0" * 64, "count": 2, "before": "2026-01-01T00:00:00+00:00"}
     chain.record(portal, chain.REMOVED, actor_id=None, facts=facts)
@@ -184,7 +184,7 @@ def test_an_outcome_without_an_entry_is_found_and_an_open_attempt_needs_none(
 
 
 def test_a_head_that_was_noted_finds_an_end_that_is_gone(portal: models.Portal) -> None:
-    """Also where whoever did it took the working rows too, and left no other trace."""
+    """Also if the working rows were removed too, without another trace."""
     entries = ledgers.entries(portal)
     noted = (5, entries[-1].hash)
     assert ledgers.findings(portal, noted) == []
@@ -196,7 +196,7 @@ def test_a_head_that_was_noted_finds_an_end_that_is_gone(portal: models.Portal) 
     assert "its end is missing" in finding
 
 
-def test_a_known_head_finds_a_chain_that_was_rewritten(portal: models.Portal) -> None:
+def test_a_noted_head_finds_a_rewritten_chain(portal: models.Portal) -> None:
     noted = (5, ledgers.entries(portal)[-1].hash)
     ledgers.open_to_change(portal, 4).update(actor_id=1)
     ledgers.reseal(portal)

@@ -1,4 +1,4 @@
-"""The screens over HTTP: what is shown to whom, and what nobody is ever shown."""
+"""The screens over HTTP: what is shown to whom, and what is never shown."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_a_deal_tab_shows_the_payments_of_that_deal(manager: Frame) -> None:
     shown = {int(found) for found in re.findall(r'<tr data-payment="(\d+)">', html)}
     assert shown == set(seed.SEVERAL_PAYMENTS)
     assert "400.00&nbsp;" in html
-    # For whoever listens to the page; the card around it has its own.
+    # For screen readers; the card around it has its own.
     assert '<h1 class="hidden-words">' in html
 
 
@@ -199,7 +199,7 @@ def test_show_more_goes_on_where_the_page_above_ended(manager: Frame) -> None:
 
 
 @pytest.mark.parametrize("query", [{"q": "1\n2"}, {"q": "1" * 101}, {"before": "x"}])
-def test_a_bad_search_asks_nobody(manager: Frame, query: dict[str, str]) -> None:
+def test_a_bad_search_calls_no_portal(manager: Frame, query: dict[str, str]) -> None:
     calls = len(manager.sandbox.log)
     html = text_of(manager.get(**query), 400)
     assert 'data-error="400"' in html

@@ -66,7 +66,7 @@ def row_in(html: str, payment_id: int) -> str:
 
 
 def said(reason: StrOrPromise) -> str:
-    """A sentence as it stands in HTML."""
+    """Returns a message as HTML has it."""
     return escape(str(reason))
 
 
@@ -315,7 +315,7 @@ def test_after_its_time_a_payment_cannot_be_undone(manager: Frame) -> None:
     assert Attempt.objects.count() == 1
 
 
-def test_where_undoing_is_switched_off_nobody_can(manager: Frame, portal: models.Portal) -> None:
+def test_undoing_can_be_switched_off(manager: Frame, portal: models.Portal) -> None:
     offer = sealed_in(paid(manager))
     Policy.objects.create(portal=portal, undo_hours=0)
     assert UNDO_BUTTON not in row_in(manager.tab(), seed.PAYMENT)
@@ -380,7 +380,9 @@ def test_what_was_paid_outside_the_app_is_not_undone_by_it(admin: Frame) -> None
     assert UNDO_BUTTON not in row
 
 
-def test_what_was_paid_anew_in_bitrix24_is_not_ours_any_more(manager: Frame, alpha: Portal) -> None:
+def test_a_payment_paid_again_in_bitrix24_is_not_the_apps_any_more(
+    manager: Frame, alpha: Portal
+) -> None:
     marked(manager)
     payment = alpha.payments[seed.CASH_PAYMENT]
     assert payment.date_paid is not None
@@ -525,13 +527,13 @@ def test_above_the_limit_a_mark_needs_an_approval_of_its_own(
     html = text_of(manager.post("/payments/mark/", offer=sealed_in(row)))
     assert 'data-state="marked"' in html
 
-    # It is used up: what is undone has to be asked for anew.
+    # It is used up: after an undo it must be requested again.
     html = undone(manager, html)
     assert "Ask to mark as paid" in html
     assert MARK_BUTTON not in html
 
 
-def test_a_mark_above_the_limit_that_nobody_approved_is_refused(
+def test_a_mark_above_the_limit_without_an_approval_is_refused(
     manager: Frame, portal: models.Portal
 ) -> None:
     offer = cash_offer(manager)

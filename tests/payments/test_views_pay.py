@@ -72,7 +72,7 @@ def test_paid_is_what_the_portal_says(manager: Frame) -> None:
     assert (payment.emp_paid_id, payment.times_paid) == (seed.MANAGER, 1)
 
 
-def test_a_payment_can_be_bound_anew_and_paid(manager: Frame) -> None:
+def test_a_pay_system_can_be_changed_and_the_payment_paid(manager: Frame) -> None:
     offer = offer_in(manager.tab())
     html = text_of(manager.post("/payments/pay/", offer=offer, pay_system_id=seed.OTHER_PAY))
     assert 'data-state="paid"' in html
@@ -90,7 +90,7 @@ def test_a_second_press_pays_nothing_more(manager: Frame) -> None:
     assert manager.portal.payments[seed.PAYMENT].times_paid == 1
 
 
-def test_bound_anew_but_not_paid_says_both_and_offers_what_it_is_bound_to_now(
+def test_a_changed_pay_system_without_payment_says_both_and_offers_the_present_one(
     manager: Frame, portal: models.Portal
 ) -> None:
     manager.sandbox.faults.add(Fault("true_without_payment", method=stage.PAY))

@@ -192,7 +192,7 @@ def attempt_on(who: Person, payment_id: int, state: State, *, ago: timedelta) ->
     )
 
 
-def test_an_open_attempt_stands_in_its_row(manager: Person) -> None:
+def test_an_open_attempt_is_shown_in_its_row(manager: Person) -> None:
     attempt = attempt_on(manager, seed.PAYMENT, State.UNKNOWN, ago=STALE_CLAIM * 2)
 
     row = stage.row_of(stage.tab(manager, seed.DEAL), seed.PAYMENT)
@@ -201,7 +201,7 @@ def test_an_open_attempt_stands_in_its_row(manager: Person) -> None:
     assert (row.payable, row.why_not) == (False, reasons.OPEN_ATTEMPT)
 
 
-def test_a_claim_nobody_followed_up_does_not_stand_in_the_way(manager: Person) -> None:
+def test_an_abandoned_claim_does_not_block_the_payment(manager: Person) -> None:
     attempt_on(manager, seed.PAYMENT, State.PAYING, ago=STALE_CLAIM * 2)
     row = stage.row_of(stage.tab(manager, seed.DEAL), seed.PAYMENT)
     assert (row.payable, row.attempt) == (True, None)
@@ -262,7 +262,7 @@ def test_of_several_objects_the_deal_is_named_if_it_can_be_read(
     ]
 
 
-def test_nobody_sees_payments_of_what_they_cannot_read(own_manager: Person) -> None:
+def test_payments_of_unreadable_items_are_not_shown(own_manager: Person) -> None:
     for _ in range(2):  # With the deals of the orders unknown, and known.
         assert ids(stage.main(own_manager)) == [seed.OWN_PAYMENT]
 
@@ -410,7 +410,7 @@ def test_search_finds_all_unpaid_payments_of_the_order(manager: Person) -> None:
     assert ids(stage.main(manager, number="165")) == [275, 274]
 
 
-def test_search_shows_nobody_what_they_cannot_read(own_manager: Person) -> None:
+def test_search_shows_only_what_the_person_may_read(own_manager: Person) -> None:
     assert ids(stage.main(own_manager, number="177")) == []
     assert ids(stage.main(own_manager, number="176")) == [seed.OWN_PAYMENT]
 

@@ -1,4 +1,4 @@
-"""Attempts of which nobody heard again, made as they come about: by a connection that drops."""
+"""Makes attempts without an answer, by a connection that drops."""
 
 from __future__ import annotations
 
