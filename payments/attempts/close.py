@@ -7,11 +7,11 @@ from django.utils.translation import gettext_lazy as _
 
 from b24app.errors import B24Error, BadInput, Missing
 from b24app.identity.session import Caller
-from b24app.reread import reread
 from b24app.rest.client import Client
 from payments.attempts.lookup import settle_by_reading
 from payments.attempts.transitions import close_undecided
 from payments.models import Attempt
+from payments.models.reread import reread
 from payments.note import clean_note
 
 

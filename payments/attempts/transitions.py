@@ -20,7 +20,6 @@ from django.utils import timezone
 from b24app.errors import B24Error
 from b24app.identity.session import Caller
 from b24app.monitoring import metrics
-from b24app.reread import reread
 from payments import reasons
 from payments.ledger import chain
 from payments.models import (
@@ -32,6 +31,7 @@ from payments.models import (
     Policy,
     State,
 )
+from payments.models.reread import reread
 from payments.offer import Offer
 
 logger = logging.getLogger(__name__)

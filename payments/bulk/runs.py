@@ -10,10 +10,10 @@ from django.utils.translation import gettext_lazy as _
 
 from b24app.errors import FrameError, Missing
 from b24app.identity.session import Person
-from b24app.reread import reread
 from payments.bulk import messages
 from payments.bulk.forms import NothingConfirmed
 from payments.models import ACTIVE_STATES, Kind, RowState, Run, RunState
+from payments.models.reread import reread
 
 
 class RunUnfinished(FrameError):

@@ -13,7 +13,6 @@ from django.utils import timezone
 
 from b24app.errors import B24Error, Missing, PortalBusy
 from b24app.identity.session import Person
-from b24app.reread import reread
 from b24app.rest import shares
 from payments.attempts.mark_paid import mark
 from payments.attempts.pay import check, pay
@@ -23,6 +22,7 @@ from payments.bulk.pausing import is_of_every_row, reason_to_pause
 from payments.bulk.permission import may_bulk, still_allowed
 from payments.bulk.runs import finish, pause, read_again
 from payments.models import Attempt, Kind, Policy, RowState, Run, RunRow, RunState, State
+from payments.models.reread import reread
 from payments.offer import Offer, open_offer
 from payments.policy.rules import policy_of
 
