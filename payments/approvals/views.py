@@ -79,6 +79,7 @@ def decision(request: PortalRequest) -> HttpResponse:
     else:
         approval = requests.declinable(person, approval_id)
     context = {
+        "subject": f"approval-{approval.pk}",
         "approval": approval,
         "owner": Owner.of(approval.owner_type, approval.owner_id, approval.owner_title),
         "decision": decided.value,
