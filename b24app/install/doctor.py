@@ -275,14 +275,14 @@ def _clock(asked: Pending[datetime], ours: datetime) -> Line:
         return Line(name, True, apart % words)
     found = (
         ngettext_lazy(
-            "Bitrix24's is %(seconds)s second ahead of ours.",
-            "Bitrix24's is %(seconds)s seconds ahead of ours.",
+            "Bitrix24's clock is %(seconds)s second ahead of the app's.",
+            "Bitrix24's clock is %(seconds)s seconds ahead of the app's.",
             "seconds",
         )
         if seconds > 0
         else ngettext_lazy(
-            "Bitrix24's is %(seconds)s second behind ours.",
-            "Bitrix24's is %(seconds)s seconds behind ours.",
+            "Bitrix24's clock is %(seconds)s second behind the app's.",
+            "Bitrix24's clock is %(seconds)s seconds behind the app's.",
             "seconds",
         )
     )

@@ -113,7 +113,8 @@ def _evidence(evidence: Mapping[str, Any], names: Mapping[int, str]) -> Iterator
     difference = evidence.get("clock")
     if isinstance(difference, int):
         yield Fact(
-            _("Clock of Bitrix24 against ours"), _("%(seconds)s seconds") % {"seconds": difference}
+            _("Difference between Bitrix24's clock and the app's"),
+            _("%(seconds)s seconds") % {"seconds": difference},
         )
     for key, value in evidence.items():
         if key not in _DESCRIBED:

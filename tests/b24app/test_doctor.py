@@ -154,7 +154,7 @@ def test_a_portal_in_order_has_no_problem(portal: models.Portal) -> None:
         (unfinish, "Installation", "Bitrix24 does not call the app installed"),
         (break_off_installation, "Installation", "It was begun and not finished."),
         (take_scope_away, "Permissions", "Missing: user_brief."),
-        (set_the_clock, "Clocks", "seconds ahead of ours"),
+        (set_the_clock, "Clocks", "seconds ahead of the app"),
         (stop_the_clock, "Clocks", "Nothing can be paid until"),
         (leave_in_doubt, "Payments in doubt", "163/1"),
         (hand_over, "Payments that wait for a decision", "An administrator decides"),
