@@ -20,7 +20,7 @@ _BLANK_ROWS = 1
 
 _MODES = {
     Mode.FORM: _("Form: Bitrix24 shows a form and sends it to the address"),
-    Mode.CHECKOUT: _("Checkout: the address makes a payment and answers with its own page"),
+    Mode.CHECKOUT: _("Checkout: the address makes a payment and returns its own page"),
     Mode.IFRAME: _("Iframe: the page at the address is shown within the page of the payment"),
 }
 _INPUTS = (("STRING", _("Text")), ("Y/N", _("Yes or no")), ("ENUM", _("List")))
