@@ -30,7 +30,7 @@ def main() -> int:
         ) as stage:
             for kind in options.fault:
                 stage.sandbox.faults.add(Fault(kind, PAY_METHOD))
-            _tell(stage)
+            _print_instructions(stage)
             return _wait(stage)
     except AppFailed as error:
         print(error, file=sys.stderr)
@@ -69,7 +69,7 @@ def _stop(signum: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def _tell(stage: Stage) -> None:
+def _print_instructions(stage: Stage) -> None:
     alpha = stage.alpha
     application = stage.sandbox.world.applications[seed.OUR_CLIENT_ID]
     admin, manager, reader = (

@@ -46,7 +46,7 @@ def run_batch(params: dict[str, Any], run: Run) -> dict[str, Any]:
         "result": {}, "error": {}, "total": {}, "next": {}, "time": {},
     }  # fmt: skip
     for place, (key, command) in enumerate(commands_of(params)):
-        envelope = _answer(command, place, answers, run)
+        envelope = _run_command(command, place, answers, run)
         if "error" in envelope:
             answers["error"][key] = envelope
             if halt:
@@ -63,7 +63,7 @@ def run_batch(params: dict[str, Any], run: Run) -> dict[str, Any]:
     }
 
 
-def _answer(
+def _run_command(
     command: str, place: int, answers: dict[str, dict[str, Any]], run: Run
 ) -> dict[str, Any]:
     if place >= MAX_COMMANDS:

@@ -85,7 +85,7 @@ class Fault:
             if self.method is None:
                 raise ValueError(f"{self.kind} needs the method that returns true")
 
-    def strikes(self, methods: Iterable[str], user_id: int | None, host: str) -> bool:
+    def matches(self, methods: Iterable[str], user_id: int | None, host: str) -> bool:
         if self.times is not None and self.hits >= self.times:
             return False
         if self.method is not None and self.method.lower() not in methods:
@@ -100,7 +100,7 @@ class Fault:
         elif self.on_hit is not None:
             self.on_hit()
 
-    def answer(
+    def respond(
         self, request: Request, carried_out: Response | None, pause: Callable[[float], None]
     ) -> Response | None:
         """Waits if the kind says so, then returns the response to send; None to send the real one.
@@ -153,18 +153,18 @@ class Faults:
         with self._lock:
             return [f for f in self._faults if f.times is None or f.hits < f.times]
 
-    def striking(self, methods: tuple[str, ...], user_id: int | None, host: str) -> list[Fault]:
+    def take(self, methods: tuple[str, ...], user_id: int | None, host: str) -> list[Fault]:
         """Returns the faults that hit this request and counts the hit on each.
 
         Of those that replace the response, only the first hits; the next waits for another request.
         """
-        struck: list[Fault] = []
+        taken: list[Fault] = []
         with self._lock:
             for fault in self._faults:
-                answered = any(earlier.kind not in _LEAVES_ANSWER for earlier in struck)
+                answered = any(earlier.kind not in _LEAVES_ANSWER for earlier in taken)
                 if answered and fault.kind not in _LEAVES_ANSWER:
                     continue
-                if fault.strikes(methods, user_id, host):
+                if fault.matches(methods, user_id, host):
                     fault.hits += 1
-                    struck.append(fault)
-        return struck
+                    taken.append(fault)
+        return taken

@@ -69,14 +69,14 @@ def authorize(world: World, portal: Portal, request: Request) -> Response:
     client_id = str(request.params.get("client_id", ""))
     installation = portal.installations.get(client_id)
     if installation is None or installation.removed:
-        return _told("The application is not installed on this portal.")
+        return _refusal_page("The application is not installed on this portal.")
     user_id = str(request.query.get("as") or request.cookies.get("user", ""))
     user = portal.users.get(int(user_id)) if user_id.isdigit() else None
     if user is None or user.role is Role.DISMISSED:
-        return _told("Log in to this portal first.")
+        return _refusal_page("Log in to this portal first.")
     allowed = installation.allowed_users
     if allowed is not None and user.id not in allowed and not user.is_admin:
-        return _told("You have no access to this application.")
+        return _refusal_page("You have no access to this application.")
     code = secrets.token_hex(16)
     world.codes[code] = Token(
         access="",
@@ -229,5 +229,5 @@ def _info(world: World, access: str) -> dict[str, Any]:
     }
 
 
-def _told(sentence: str) -> Response:
+def _refusal_page(sentence: str) -> Response:
     return html_response(f"<!doctype html><title>Authorization</title><p>{sentence}</p>", 403)

@@ -27,7 +27,7 @@ _UNKNOWN_METHOD = RestError("ERROR_METHOD_NOT_FOUND", "Method not found!", 404)
 
 
 @dataclass(frozen=True)
-class Asked:
+class ParsedRequest:
     """A request to the REST address, parsed but not checked."""
 
     method: str  # in lower case
@@ -43,19 +43,19 @@ class Asked:
         )
 
 
-def asked(request: Request) -> Asked:
+def parse(request: Request) -> ParsedRequest:
     path = request.path.removeprefix(PREFIX)
     params = {k: v for k, v in request.params.items() if k not in TOKEN_PARAMETERS}
     if webhook := _WEBHOOK_PATH.fullmatch(path):
         key = WebhookKey(int(webhook[1]), webhook[2])
-        return Asked(_method_name(webhook[3]), key, params)
+        return ParsedRequest(_method_name(webhook[3]), key, params)
     method = _METHOD_PATH.fullmatch(path)
-    return Asked(_method_name(method[1]) if method else path, None, params)
+    return ParsedRequest(_method_name(method[1]) if method else path, None, params)
 
 
 def peek(sandbox: State, portal: Portal, request: Request) -> tuple[int | None, str]:
     """Returns the user id and client id of the credentials, valid or not, for log and faults."""
-    key = asked(request).key
+    key = parse(request).key
     if key is not None:
         return key.user_id, ""
     token = sandbox.world.tokens.get(token_of(sandbox, request))
@@ -64,35 +64,35 @@ def peek(sandbox: State, portal: Portal, request: Request) -> tuple[int | None, 
     return token.user_id, token.client_id
 
 
-def answer(
+def respond(
     sandbox: State, portal: Portal, request: Request, *, skipped: frozenset[str] = frozenset()
 ) -> Response:
     """Returns the response. The methods in `skipped` return `true` and do nothing."""
     with in_zone(portal.zone):
-        return _answer(sandbox, portal, request, skipped)
+        return _respond(sandbox, portal, request, skipped)
 
 
-def _answer(sandbox: State, portal: Portal, request: Request, skipped: frozenset[str]) -> Response:
+def _respond(sandbox: State, portal: Portal, request: Request, skipped: frozenset[str]) -> Response:
     started = sandbox.world.now()
-    question = asked(request)
+    parsed = parse(request)
     try:
         if portal.deleted:
             raise RestError("PORTAL_DELETED", "Portal was deleted", 403)
-        scope = None if question.method == BATCH else _find(question.method).scope
-        caller = authenticate(sandbox, portal, request, key=question.key, scope=scope)
+        scope = None if parsed.method == BATCH else _find(parsed.method).scope
+        caller = authenticate(sandbox, portal, request, key=parsed.key, scope=scope)
         sandbox.buckets.admit(portal, request, started)
-        work = _Work(sandbox, portal, caller, skipped)
-        if question.method == BATCH:
-            outcome: Any = batch.run_batch(question.params, work.command)
+        calls = _Calls(sandbox, portal, caller, skipped)
+        if parsed.method == BATCH:
+            outcome: Any = batch.run_batch(parsed.params, calls.command)
         else:
-            outcome = work.run(_find(question.method), question.params)
+            outcome = calls.run(_find(parsed.method), parsed.params)
     except RestError as error:
         return envelopes.refusal(error)
     return envelopes.success(envelopes.with_time(sandbox.world, outcome, started))
 
 
 @dataclass(frozen=True)
-class _Work:
+class _Calls:
     """Runs the methods of one request: its caller, portal and skipped methods are shared."""
 
     sandbox: State

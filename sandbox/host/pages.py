@@ -115,7 +115,7 @@ _PAGES = (
     _page("/_host/payments", lambda visit, _: payments.payments_json(visit)),
     _page(
         "/_host/layout/([0-9a-f]+)/([a-z-]+)",
-        lambda visit, found: queries.answer(visit, found[1], found[2]),
+        lambda visit, found: queries.respond(visit, found[1], found[2]),
         method="POST",
     ),
     _page("/_host/panel", lambda visit, _: panel.panel_json(visit)),

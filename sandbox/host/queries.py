@@ -12,7 +12,7 @@ from sandbox.wire.http import Response, json_response
 from sandbox.world.installing import finish_installation
 
 
-def answer(visit: Visit, sid: str, action: str) -> Response:
+def respond(visit: Visit, sid: str, action: str) -> Response:
     """Returns JSON for the page; 404 for another person's frame or a forgotten one."""
     layout = visit.memory.layouts.get(sid)
     if layout is None or layout.user_id != visit.user.id or action not in _ACTIONS:

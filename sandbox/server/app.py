@@ -72,7 +72,7 @@ class Sandbox(State):
                 "oauth.token", (), None, client_id, "",
                 lambda _: oauth.token(self.world, request),
             )  # fmt: skip
-            return self._carry_out(target, request, pause)
+            return self._run(target, request, pause)
         if path == "/rest/app.info":
             with self.world.lock:
                 user_id, client_id, member_id = oauth.peek(self, request)
@@ -80,7 +80,7 @@ class Sandbox(State):
                 "app.info", (), user_id, client_id, member_id,
                 lambda _: oauth.app_info(self, request),
             )  # fmt: skip
-            return self._carry_out(target, request, pause)
+            return self._run(target, request, pause)
         if request.path.startswith(control.PREFIX):
             return control.respond(self, request)
         if request.path.startswith(_SCRIPT_PREFIX):
@@ -90,40 +90,40 @@ class Sandbox(State):
     def _rest(self, portal: Portal, request: Request, pause: Pause) -> Response:
         if request.method == "OPTIONS":
             return envelopes.preflight()
-        question = rest.asked(request)
+        parsed = rest.parse(request)
         with self.world.lock:
             user_id, client_id = rest.peek(self, portal, request)
         target = _Target(
-            question.method,
-            question.commands,
+            parsed.method,
+            parsed.commands,
             user_id,
             client_id,
             portal.member_id,
-            lambda skipped: rest.answer(self, portal, request, skipped=skipped),
+            lambda skipped: rest.respond(self, portal, request, skipped=skipped),
         )
-        return self._carry_out(target, request, pause)
+        return self._run(target, request, pause)
 
-    def _carry_out(self, target: _Target, request: Request, pause: Pause) -> Response:
+    def _run(self, target: _Target, request: Request, pause: Pause) -> Response:
         """Runs the request, with the faults that hit it before and after, and logs it.
 
         Holds the lock only while the request runs, never while a fault delays it.
         """
-        struck = self.faults.striking(target.methods, target.user_id, request.host)
+        faults = self.faults.take(target.methods, target.user_id, request.host)
         response: Response | None = None
-        told: Response | None = None
+        delivered: Response | None = None
         try:
-            response = _strike(struck, BEFORE, request, None, pause)
+            response = _apply(faults, BEFORE, request, None, pause)
             if response is None:
                 with self.world.lock:
-                    response = target.run(_skipped(struck))
-                response = _strike(struck, AFTER, request, response, pause) or response
-            told = response
+                    response = target.run(_skipped(faults))
+                response = _apply(faults, AFTER, request, response, pause) or response
+            delivered = response
         finally:
-            self.log.append(self._logged(target, request, told, struck))
+            self.log.append(self._logged(target, request, delivered, faults))
         return response
 
     def _logged(
-        self, target: _Target, request: Request, told: Response | None, struck: list[Fault]
+        self, target: _Target, request: Request, delivered: Response | None, faults: list[Fault]
     ) -> LoggedCall:
         return LoggedCall(
             method=target.method,
@@ -132,42 +132,42 @@ class Sandbox(State):
             client_id=target.client_id,
             member_id=target.member_id,
             connection=request.connection,
-            status=0 if told is None or told.close else told.status,
+            status=0 if delivered is None or delivered.close else delivered.status,
             at=self.world.now(),
             batch=target.commands,
             params=tuple(request.params),
             token_in=token_places(request),
-            error=_error_in(told),
-            faults=tuple(fault.kind for fault in struck),
+            error=_error_in(delivered),
+            faults=tuple(fault.kind for fault in faults),
         )
 
     def _pause(self, seconds: float) -> None:
         self.closing.wait(seconds)
 
 
-def _strike(
-    struck: list[Fault], when: str, request: Request, usual: Response | None, pause: Pause
+def _apply(
+    faults: list[Fault], when: str, request: Request, real: Response | None, pause: Pause
 ) -> Response | None:
-    for fault in struck:
+    for fault in faults:
         if fault.when != when:
             continue
-        answer = fault.answer(request, usual, pause)
+        answer = fault.respond(request, real, pause)
         if answer is not None:
             return answer
     return None
 
 
-def _skipped(struck: list[Fault]) -> frozenset[str]:
+def _skipped(faults: list[Fault]) -> frozenset[str]:
     """Returns the methods that return `true` this time and do nothing."""
     return frozenset(
         fault.method.lower()
-        for fault in struck
+        for fault in faults
         if fault.kind == Kind.TRUE_WITHOUT_PAYMENT and fault.method is not None
     )
 
 
-def _error_in(told: Response | None) -> str | int | None:
-    if told is None or not told.body.startswith(b'{"error"'):
+def _error_in(delivered: Response | None) -> str | int | None:
+    if delivered is None or not delivered.body.startswith(b'{"error"'):
         return None
-    error: str | int = json.loads(told.body)["error"]
+    error: str | int = json.loads(delivered.body)["error"]
     return error

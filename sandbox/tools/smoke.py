@@ -61,8 +61,8 @@ class Walk:
         )
         set_up = installer.post(target.attributes["data-finish-url"], {})
         _expect(set_up.ok, f"the installation succeeds, not {set_up.status_code} {set_up.text}")
-        told = admin.ask(f"/_host/layout/{installer.sid}/installed", {"value": "Y"})
-        _expect(told == {"result": True}, "the portal takes the end of the installation")
+        reply = admin.ask(f"/_host/layout/{installer.sid}/installed", {"value": "Y"})
+        _expect(reply == {"result": True}, "the portal takes the end of the installation")
         bound = admin.rest("placement.get", installer.auth)["result"]
         places = ", ".join(sorted(row["placement"] for row in bound))
         self.say(f"Installed. Places in the CRM: {places}")
@@ -88,9 +88,9 @@ class Walk:
         asked = elements.read(tab.post(button.attributes["hx-post"], row.fields).text)
         form = _found(asked.first("form"), f"the app asks before it pays, not {asked.text}")
         self.say(f"The app asks: {form.text}")
-        told = elements.read(tab.post(form.attributes["hx-post"], form.fields).text)
-        self.say(f"Pay was pressed. The app says: {told.text}")
-        _expect(told.first("td", data_state="paid") is not None, "the app says Paid")
+        reply = elements.read(tab.post(form.attributes["hx-post"], form.fields).text)
+        self.say(f"Pay was pressed. The app says: {reply.text}")
+        _expect(reply.first("td", data_state="paid") is not None, "the app says Paid")
         again = elements.read(tab.post(form.attributes["hx-post"], form.fields).text)
         self.say(f"It was pressed once more. The app says: {again.text}")
 

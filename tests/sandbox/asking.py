@@ -1,4 +1,4 @@
-"""Short ways to ask a portal for something and to look at what it answered."""
+"""Calls REST methods and returns results or refusals."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ANSWERED = 200
 
 @dataclass(frozen=True)
 class Refusal:
-    """An error answer: equal to another with the same status, code and text."""
+    """An error reply; equal to another with the same status, code and text."""
 
     status: int
     code: str | int
@@ -23,14 +23,14 @@ class Refusal:
 
 
 def ask(wire: Wire, method: str, params: dict[str, Any] | None = None, *, user: int) -> Any:
-    """The result of a call by `user` on the alpha portal."""
+    """Calls a method as `user` on the alpha portal and returns its result."""
     return envelope(wire, method, params, user=user)["result"]
 
 
 def envelope(
     wire: Wire, method: str, params: dict[str, Any] | None = None, *, user: int
 ) -> dict[str, Any]:
-    """The whole answer, with `total` and `next`."""
+    """Calls a method and returns the whole envelope, with `total` and `next`."""
     response = wire.call(method, params, token=wire.token(user))
     assert response.status_code == ANSWERED, response.text
     answer: dict[str, Any] = response.json()
@@ -48,7 +48,7 @@ def refusal_in(response: requests.Response) -> Refusal:
 
 
 def by_webhook(wire: Wire, method: str, params: dict[str, Any] | None = None) -> requests.Response:
-    """A call by the administrator's incoming webhook."""
+    """Calls a method by the administrator's incoming webhook."""
     path = f"rest/{seed.ADMIN}/{seed.WEBHOOK_CODE}/{method}"
     return wire.session.post(f"{wire.alpha.url}/{path}", json=params or {}, timeout=TIMEOUT)
 

@@ -1,4 +1,4 @@
-"""A portal's pages as a test reads them: who asks, what is in the page, what its script asks."""
+"""Requests a portal's pages and reads their frames, forms and tabs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ INVOICE_TAB = {**DEAL_TAB, "placement": "CRM_SMART_INVOICE_DETAIL_TAB"}
 
 
 def a_stage() -> Sandbox:
-    """Our application is installed on both portals, with its tabs bound."""
+    """Returns a sandbox with our application installed on both portals, its tabs bound."""
     stage = in_process().sandbox
     for portal in stage.world.portals.values():
         ours(portal).placements += [dict(DEAL_TAB), dict(INVOICE_TAB)]
@@ -40,7 +40,7 @@ def ask(
     form: dict[str, Any] | None = None,
     portal: str = seed.ALPHA,
 ) -> Response:
-    """A GET, or with `form` a POST, by whoever the portal's cookie names."""
+    """Sends a GET, or a POST if there is a `form`, with the portal's cookie of `user`."""
     at = sandbox.world.portals[portal]
     parts = urlsplit(path)
     return sandbox.respond(

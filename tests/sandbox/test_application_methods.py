@@ -1,4 +1,4 @@
-"""What a token says of itself, and placements: api-reference/common/ and api-reference/widgets/."""
+"""The methods about a token, and placements: api-reference/common/ and api-reference/widgets/."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def bound(wire: Wire) -> list[dict[str, Any]]:
     return rows
 
 
-def test_app_info_names_the_installation_but_no_user() -> None:
+def test_app_info_has_the_installation_but_no_user() -> None:
     """api-reference/common/system/app-info.md; appInfo in rest_provider.php."""
     wire = in_process()
     info = ask(wire, "app.info", user=seed.READER)
@@ -43,8 +43,8 @@ def test_app_info_names_the_installation_but_no_user() -> None:
     assert info.keys().isdisjoint({"client_id", "user_id", "CLIENT_ID", "USER_ID"})
 
 
-def test_app_info_before_the_installer_is_done() -> None:
-    """INSTALLED is how an application tells that it still has to finish."""
+def test_app_info_before_the_installation_is_finished() -> None:
+    """INSTALLED tells an application whether it still has to finish."""
     wire = in_process()
     wire.alpha.installations[seed.OUR_CLIENT_ID].finished = False
     assert ask(wire, "app.info", user=seed.ADMIN)["INSTALLED"] is False
@@ -73,7 +73,7 @@ def test_profile(user: int, name: str, is_admin: bool) -> None:
 
 
 def test_user_current_in_brief() -> None:
-    """api-reference/user/user-current.md; the scope user_brief reaches no address."""
+    """api-reference/user/user-current.md; the scope user_brief does not include addresses."""
     person = ask(in_process(), "user.current", user=seed.MANAGER)
     assert (person["ID"], person["NAME"], person["LAST_NAME"]) == ("3", "Max", "Manager")
     assert person["ACTIVE"] is True
@@ -99,14 +99,14 @@ def test_scope_and_method_get() -> None:
 
 
 @pytest.mark.parametrize("verb", ["list", "bind", "unbind", "get"])
-def test_placements_belong_to_applications(verb: str) -> None:
+def test_placement_methods_refuse_webhooks(verb: str) -> None:
     """placement-list.md, table of errors."""
     assert refusal_in(by_webhook(in_process(), f"placement.{verb}")) == NEEDS_APPLICATION
 
 
 @pytest.mark.parametrize("verb", ["bind", "unbind", "get"])
 @pytest.mark.parametrize("user", [seed.SETTINGS_ADMIN, seed.MANAGER])
-def test_only_the_portal_administrator_binds(verb: str, user: int) -> None:
+def test_only_a_portal_administrator_binds(verb: str, user: int) -> None:
     """checkPermission in rest/lib/api/placement.php."""
     assert refused(in_process(), f"placement.{verb}", TAB, user=user) == NO_RIGHT
 
@@ -129,7 +129,7 @@ def test_bind_a_tab_of_a_customers_card(placement: str) -> None:
     assert [row["placement"] for row in bound(wire)] == [placement]
 
 
-def test_title_defaults_to_the_applications_and_may_come_by_language() -> None:
+def test_title_defaults_to_the_applications_and_may_depend_on_the_language() -> None:
     """placement.php: PlacementLangTable."""
     wire = in_process()
     untitled = {"placement": "crm_deal_detail_tab", "handler": URL}
@@ -143,7 +143,7 @@ def test_title_defaults_to_the_applications_and_may_come_by_language() -> None:
     assert [row["title"] for row in bound(wire)] == ["Pay for Bitrix24", "In English"]
 
 
-def test_second_binding_of_the_same_is_refused() -> None:
+def test_an_identical_binding_is_refused() -> None:
     """placement.php: the unique key is application, placement and handler."""
     wire = in_process()
     ask(wire, "placement.bind", TAB, user=seed.ADMIN)
@@ -175,7 +175,7 @@ def test_bind_refusals(change: dict[str, Any], code: str) -> None:
     assert bound(wire) == []
 
 
-def test_missing_argument_is_named_beside_the_text() -> None:
+def test_a_refusal_has_the_missing_argument_in_a_field() -> None:
     """placement-bind.md, its sample of an error."""
     wire = in_process()
     response = wire.call("placement.bind", {}, token=wire.token(seed.ADMIN))
@@ -186,7 +186,7 @@ def test_missing_argument_is_named_beside_the_text() -> None:
     }
 
 
-def test_one_address_for_the_whole_application() -> None:
+def test_an_application_binds_one_address_for_rest_app_uri() -> None:
     """placement-bind.md: ERROR_PLACEMENT_MAX_COUNT for REST_APP_URI."""
     wire = in_process()
     params = {"PLACEMENT": "REST_APP_URI", "HANDLER": URL}
@@ -196,8 +196,8 @@ def test_one_address_for_the_whole_application() -> None:
     assert refusal.code == "ERROR_PLACEMENT_MAX_COUNT"
 
 
-def test_unbind_counts() -> None:
-    """placement-unbind.md: without a handler, all at the place."""
+def test_unbind_returns_the_count() -> None:
+    """placement-unbind.md: without a handler, all at the placement."""
     wire = in_process()
     for handler in (URL, f"{URL}other/"):
         ask(wire, "placement.bind", {**TAB, "HANDLER": handler}, user=seed.ADMIN)
@@ -208,7 +208,7 @@ def test_unbind_counts() -> None:
     assert ask(wire, "placement.unbind", every, user=seed.ADMIN) == {"count": 1}
 
 
-def test_list_shows_what_the_scopes_allow() -> None:
+def test_list_has_the_placements_of_the_scopes() -> None:
     """placement-list.md."""
     wire = in_process()
     assert "CRM_DEAL_DETAIL_TAB" in ask(wire, "placement.list", user=seed.MANAGER)

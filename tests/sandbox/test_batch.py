@@ -38,7 +38,7 @@ def _batch(wire: Wire, cmd: Any, **more: Any) -> dict[str, Any]:
     return result
 
 
-def test_answers_and_failures_stand_under_the_keys_of_their_commands(wire: Wire) -> None:
+def test_results_and_errors_are_under_the_keys_of_their_commands(wire: Wire) -> None:
     """methodsBatch: an error leaves nothing in `result`, and the HTTP status stays 200."""
     result = _batch(wire, {"a": f"{LIST}?x=1", "b": FAIL})
     assert result["result"] == {"a": [THING]}
@@ -50,8 +50,8 @@ def test_answers_and_failures_stand_under_the_keys_of_their_commands(wire: Wire)
     assert list(result["result_time"]) == ["a"]
 
 
-def test_keys_from_zero_up_are_a_list_and_a_hole_makes_it_an_object(wire: Wire) -> None:
-    """`json_encode` of a PHP array; empty ones are lists whatever the keys would have been."""
+def test_consecutive_keys_make_a_list_and_a_gap_makes_an_object(wire: Wire) -> None:
+    """`json_encode` of a PHP array; an empty one is always a list."""
     whole = _batch(wire, [f"{ECHO}?n=1", f"{ECHO}?n=2"])
     assert whole["result"] == [{"n": "1"}, {"n": "2"}]
     assert whole["result_error"] == whole["result_total"] == whole["result_next"] == []
@@ -72,7 +72,7 @@ def test_commands_after_a_failure_run_unless_halt(wire: Wire) -> None:
     assert list(halted["result_error"]) == ["b"]
 
 
-def test_names_of_parameters_count_in_any_case_and_cmd_may_come_in_a_query(wire: Wire) -> None:
+def test_parameter_names_may_be_in_any_case_and_cmd_in_the_query(wire: Wire) -> None:
     """methodsBatch: `array_change_key_case`."""
     answer = wire.session.get(
         f"{ALPHA_URL}/rest/batch",
@@ -81,15 +81,15 @@ def test_names_of_parameters_count_in_any_case_and_cmd_may_come_in_a_query(wire:
     assert answer.json()["result"]["result"] == {"a": {"n": "1"}}
 
 
-def test_a_batch_without_commands_is_empty_all_over(wire: Wire) -> None:
+def test_a_batch_without_commands_has_empty_parts(wire: Wire) -> None:
     nothing: tuple[Any, ...] = (None, "text", [])
     for told in nothing:
         result = _batch(wire, told)
         assert all(part == [] for part in result.values())
 
 
-def test_fifty_commands_run_and_those_above_are_refused_one_by_one(wire: Wire) -> None:
-    """CRestUtil::BATCH_MAX_LENGTH; the refusal is in `result_error`, not of the whole."""
+def test_fifty_commands_run_and_each_further_one_is_refused(wire: Wire) -> None:
+    """CRestUtil::BATCH_MAX_LENGTH; the refusal is in `result_error`, the batch succeeds."""
     result = _batch(wire, [f"{ECHO}?n={n}" for n in range(52)])
     assert len(result["result"]) == 50
     assert result["result_error"] == {
@@ -101,7 +101,7 @@ def test_fifty_commands_run_and_those_above_are_refused_one_by_one(wire: Wire) -
     }
 
 
-def test_a_batch_in_a_batch_and_what_a_portal_forbids_there(wire: Wire) -> None:
+def test_a_batch_refuses_a_batch_and_the_portals_forbidden_methods(wire: Wire) -> None:
     """methodsBatch: ERROR_BATCH_METHOD_NOT_ALLOWED."""
     wire.alpha.batch_forbidden = frozenset({LIST})
     result = _batch(wire, {"a": f"batch?cmd[x]={ECHO}", "b": LIST, "c": f"{ECHO}?n=1"})
@@ -113,8 +113,8 @@ def test_a_batch_in_a_batch_and_what_a_portal_forbids_there(wire: Wire) -> None:
     assert result["result"] == {"c": {"n": "1"}}
 
 
-def test_a_missing_scope_has_no_description_inside(wire: Wire) -> None:
-    """CRestServerBatchItem::checkAuth throws an error with its code alone."""
+def test_a_missing_scope_has_no_description_in_a_batch(wire: Wire) -> None:
+    """CRestServerBatchItem::checkAuth throws an error with only a code."""
     result = _batch(wire, {"a": SALE, "b": "no.such.method"})
     assert result["result_error"] == {
         "a": {"error": "insufficient_scope", "error_description": ""},
@@ -139,7 +139,7 @@ def test_a_missing_scope_has_no_description_inside(wire: Wire) -> None:
     ],
 )
 def test_a_reference_in_a_value_is_replaced(wire: Wire, reference: str, seen: Any) -> None:
-    """processBatchElement: a whole value keeps its type, inside a text only scalars are put."""
+    """processBatchElement: a whole value keeps its type; a text takes only scalars."""
     commands = {"a": LIST, "f": FAIL, "b": f"{ECHO}?id={reference}"}
     assert _batch(wire, commands)["result"]["b"] == {"id": seen}
 
@@ -153,10 +153,10 @@ def test_a_reference_in_a_value_is_replaced(wire: Wire, reference: str, seen: An
         ("$result[f][ID]", {"a": [THING]}),
     ],
 )
-def test_a_reference_that_leads_nowhere_gives_what_was_reached_and_no_error(
+def test_a_broken_reference_gives_the_value_reached_and_no_error(
     wire: Wire, reference: str, reached: Any
 ) -> None:
-    """processBatchElement stops at the last segment it can resolve. Nobody should pay by one."""
+    """processBatchElement stops at the last segment it can resolve; never pay by a reference."""
     commands = {"a": LIST, "f": FAIL, "b": f"{ECHO}?id={reference}"}
     result = _batch(wire, commands)
     assert result["result"]["b"] == {"id": reached}
@@ -168,15 +168,15 @@ def test_references_reach_into_nested_parameters(wire: Wire) -> None:
     assert _batch(wire, commands)["result"]["b"] == {"filter": {"=orderId": [7]}}
 
 
-def test_a_command_ends_at_a_hash_and_splits_at_an_ampersand(wire: Wire) -> None:
-    """`parse_url` and `parse_str`: values must be encoded twice over by whoever builds them."""
+def test_a_command_ends_at_a_hash_and_is_split_at_an_ampersand(wire: Wire) -> None:
+    """`parse_url` and `parse_str`: a client must encode values twice."""
     commands = {"a": f"{ECHO}?t=a#b", "b": f"{ECHO}?t=a&b", "c": f"{ECHO}?t=a%26b%23"}
     assert _batch(wire, commands)["result"] == {
         "a": {"t": "a"}, "b": {"t": "a", "b": ""}, "c": {"t": "a&b#"},
     }  # fmt: skip
 
 
-def test_commands_act_for_the_caller_whatever_token_they_carry(wire: Wire) -> None:
+def test_commands_use_the_callers_token_and_ignore_their_own(wire: Wire) -> None:
     """methodsBatch overwrites the inner auth with the outer one."""
     other = wire.token(seed.ADMIN).access
     with a_method("test.batch.who", lambda call: [call.user.id, call.params]):
@@ -189,7 +189,7 @@ def test_an_unauthorized_batch_fails_as_a_whole(wire: Wire) -> None:
     assert (answer.status_code, answer.json()["error"]) == (401, "NO_AUTH_FOUND")
 
 
-def test_the_log_names_the_commands(wire: Wire) -> None:
+def test_the_log_has_the_commands(wire: Wire) -> None:
     _batch(wire, {"a": LIST, "b": f"{ECHO}?n=1"})
     assert wire.sandbox.log[-1].methods == (LIST, ECHO)
     assert wire.sandbox.log[-1].method == "batch"

@@ -1,4 +1,4 @@
-"""`crm.item.*`, `crm.item.payment.*` and `crm.orderentity.list`, as far as the caller may see.
+"""`crm.item.*`, `crm.item.payment.*` and `crm.orderentity.list`, with the caller's rights.
 
 api-reference/crm/universal/ of the documentation; crm/lib/controller/ of the server.
 """
@@ -45,15 +45,15 @@ def item_ids(wire: Wire, user: int, **params: Any) -> list[int]:
         *(f"{PAYMENT}.{verb}" for verb in ("list", "get", "pay", "unpay", "add", "delete")),
     ],
 )
-def test_extranet_users_are_turned_away_first(method: str) -> None:
-    """crm-item-list.md: 403, before arguments are looked at."""
+def test_extranet_users_are_refused_first(method: str) -> None:
+    """crm-item-list.md: 403, before the arguments are checked."""
     assert refused(in_process(), method, user=seed.EXTRANET) == NOT_INTRANET
 
 
 # Items
 
 
-def test_item_list_holds_what_the_person_may_read() -> None:
+def test_item_list_has_only_readable_items() -> None:
     """crm-item-list.md: items without the right to read are not in the selection or its total."""
     wire = in_process()
     assert item_ids(wire, seed.OWN_MANAGER) == [seed.OWN_DEAL]
@@ -116,15 +116,15 @@ def test_item_filters(conditions: dict[str, Any], expected: list[int]) -> None:
     ],
 )
 def test_item_list_refuses_unknown_names(params: dict[str, Any], text: str) -> None:
-    """crm-item-list.md, table of errors: unlike the sale methods this one speaks up."""
+    """crm-item-list.md, table of errors; the sale methods ignore unknown names instead."""
     refusal = refused(
         in_process(), "crm.item.list", {"entityTypeId": DEAL, **params}, user=seed.MANAGER
     )
     assert refusal == Refusal(400, "INVALID_ARG_VALUE", text)
 
 
-def test_item_list_pages() -> None:
-    """crm-item-list.md: 50 a page."""
+def test_item_list_has_pages_of_fifty() -> None:
+    """crm-item-list.md."""
     wire = in_process()
     seed.fill(wire.alpha, 60)
     params = {"entityTypeId": DEAL, "order": {"id": "DESC"}}
@@ -158,14 +158,14 @@ def test_item_get() -> None:
     ],
 )
 def test_item_get_refusals(params: dict[str, Any], refusal: Refusal) -> None:
-    """crm-item-get.md, table of errors: existence is told before the right."""
+    """crm-item-get.md, table of errors: existence is checked before the right."""
     assert refused(in_process(), "crm.item.get", params, user=seed.OWN_MANAGER) == refusal
 
 
 # Payments of an item
 
 
-def test_payments_of_a_deal_come_bare() -> None:
+def test_payments_of_a_deal_are_a_plain_array() -> None:
     """crm-item-payment-list.md: an array, no total, nine columns."""
     wire = in_process()
     answer = envelope(wire, f"{PAYMENT}.list", of_deal(seed.DEAL), user=seed.READER)
@@ -210,8 +210,8 @@ def test_payments_filter_and_order() -> None:
     assert (refusal.status, refusal.code) == (400, 0)
 
 
-def test_payments_of_what_the_person_may_not_read() -> None:
-    """controller/item/payment.php: canRead of the item; older builds say it with a zero."""
+def test_payments_of_an_unreadable_item_are_refused() -> None:
+    """controller/item/payment.php: canRead of the item; older builds send the code 0."""
     wire = in_process()
     params = of_deal(seed.HIDDEN_DEAL)
     assert refused(wire, f"{PAYMENT}.list", params, user=seed.OWN_MANAGER) == DENIED
@@ -245,15 +245,15 @@ def test_payments_arguments(params: dict[str, Any], refusal: Refusal) -> None:
 
 @pytest.mark.parametrize("older_build", [False, True])
 @pytest.mark.parametrize("verb", ["get", "pay", "unpay", "update", "delete"])
-def test_the_deal_of_a_payment_is_not_looked_at(verb: str, older_build: bool) -> None:
-    """controller/item/payment.php: canRead and canUpdate of the Order, in every build read."""
+def test_rights_to_the_deal_of_a_payment_are_not_checked(verb: str, older_build: bool) -> None:
+    """controller/item/payment.php: canRead and canUpdate of the Order, in every build."""
     wire = in_process()
     wire.alpha.older_build = older_build
     params = {"id": seed.HIDDEN_PAYMENT, "fields": {"paySystemId": seed.ACME_PAY}}
     ask(wire, f"{PAYMENT}.{verb}", params, user=seed.OWN_MANAGER)
 
 
-def test_a_payment_that_is_not_there() -> None:
+def test_a_missing_payment_is_refused() -> None:
     wire = in_process()
     refusal = refused(wire, f"{PAYMENT}.get", {"id": 999}, user=seed.OWN_MANAGER)
     assert refusal == Refusal(400, 0, "Payment has not been found")
@@ -264,13 +264,13 @@ def test_a_payment_that_is_not_there() -> None:
     [
         (OrderRights(Level.ALL, Level.NONE, Level.ALL), {"get", "pay", "unpay", "update"}),
         (OrderRights(Level.ALL, Level.ALL, Level.NONE), {"get"}),
-        (OrderRights(Level.NONE, Level.ALL, Level.ALL), set()),  # READ is asked first
+        (OrderRights(Level.NONE, Level.ALL, Level.ALL), set()),  # READ is checked first
         (OrderRights(Level.OWN, Level.NONE, Level.ALL), set()),
         (OrderRights(Level.ALL, Level.NONE, Level.OWN), {"get"}),
     ],
 )
 def test_rights_to_one_order(rights: OrderRights, passes: set[str]) -> None:
-    """EntityPermissions/Item.php; by the order's responsible, here somebody else."""
+    """EntityPermissions/Item.php; another person is responsible for the order."""
     wire = in_process()
     wire.alpha.users[seed.MANAGER].order_rights = rights
     params = {"id": seed.PAYMENT, "fields": {"paySystemId": seed.ACME_PAY}}
@@ -281,7 +281,7 @@ def test_rights_to_one_order(rights: OrderRights, passes: set[str]) -> None:
             assert refused(wire, f"{PAYMENT}.{verb}", params, user=seed.MANAGER) == DENIED
 
 
-def test_own_orders_are_those_one_is_responsible_for() -> None:
+def test_own_orders_are_those_of_the_responsible_person() -> None:
     wire = in_process()
     wire.alpha.users[seed.MANAGER].order_rights = OrderRights(Level.OWN, Level.NONE, Level.OWN)
     wire.alpha.orders[seed.ORDER].responsible_id = seed.MANAGER
@@ -315,8 +315,8 @@ def test_reader_reads_and_changes_nothing() -> None:
         seed.ON_DELIVERY_PAYMENT,
     ],
 )
-def test_any_pay_system_is_paid_by_hand(payment_id: int) -> None:
-    """crm-item-payment-pay.md; payAction: no handler takes part, no PS_* field is written."""
+def test_a_payment_by_any_pay_system_can_be_marked_as_paid(payment_id: int) -> None:
+    """crm-item-payment-pay.md; payAction calls no handler and writes no PS_* field."""
     wire = in_process()
     assert ask(wire, f"{PAYMENT}.pay", {"id": str(payment_id)}, user=seed.MANAGER) is True
     payment = wire.alpha.payments[payment_id]
@@ -324,7 +324,7 @@ def test_any_pay_system_is_paid_by_hand(payment_id: int) -> None:
     assert payment.provider_data == {"isReturn": "N"}
 
 
-def test_paying_again_by_hand_changes_nothing() -> None:
+def test_marking_as_paid_again_changes_nothing() -> None:
     """main/lib entity: an equal value is no change."""
     wire = in_process()
     wire.sandbox.world.advance(60)
@@ -334,7 +334,7 @@ def test_paying_again_by_hand_changes_nothing() -> None:
     assert (after.date_paid, after.emp_paid_id, after.times_paid) == (before, seed.ADMIN, 1)
 
 
-def test_internal_account_and_cancelled_order_fail_truthfully() -> None:
+def test_internal_account_and_cancelled_order_are_refused() -> None:
     """innerhandler.php: not enough money; order.php: a cancelled order is not paid."""
     wire = in_process()
     inner = refused(wire, f"{PAYMENT}.pay", {"id": seed.INNER_PAYMENT}, user=seed.MANAGER)
@@ -356,7 +356,7 @@ def test_unpay() -> None:
 
 
 def test_update_changes_the_pay_system_and_its_name() -> None:
-    """crm-item-payment-update.md: paid and paySystemId and no other field."""
+    """crm-item-payment-update.md: only paid and paySystemId can be changed."""
     wire = in_process()
     params = {"id": seed.PAYMENT, "fields": {"paySystemId": "12", "sum": 1}}
     assert ask(wire, f"{PAYMENT}.update", params, user=seed.MANAGER) is True
@@ -385,7 +385,7 @@ def test_update_refusals(params: dict[str, Any], refusal: Refusal) -> None:
     assert refused(in_process(), f"{PAYMENT}.update", params, user=user) == refusal
 
 
-def test_add_makes_a_payment_over_nothing() -> None:
+def test_add_makes_a_payment_with_a_sum_of_zero() -> None:
     """crm-item-payment-add.md; getFieldsOnAddForBuilder: SUM 0, on the first order bound."""
     wire = in_process()
     params = of_deal(seed.DEAL, fields={"paySystemId": seed.CASH})
@@ -394,7 +394,7 @@ def test_add_makes_a_payment_over_nothing() -> None:
     assert added.pay_system_id == seed.CASH
 
 
-def test_add_makes_an_order_where_there_is_none() -> None:
+def test_add_makes_an_order_for_an_item_without_one() -> None:
     """getFieldsOnAddForBuilder: OWNER_ID instead of an order's ID."""
     wire = in_process()
     params = of_deal(seed.EMPTY_DEAL)
@@ -414,7 +414,7 @@ def test_add_refusals() -> None:
 
 
 def test_delete() -> None:
-    """crm-item-payment-delete.md; a paid one stays."""
+    """crm-item-payment-delete.md; a paid payment is refused."""
     wire = in_process()
     refusal = refused(wire, f"{PAYMENT}.delete", {"id": seed.PAID_PAYMENT}, user=seed.MANAGER)
     assert refusal.code == "SALE_PAYMENT_DELETE_EXIST_PAID"
@@ -425,7 +425,7 @@ def test_delete() -> None:
 # Bindings of orders
 
 
-def test_bindings_tell_what_an_order_belongs_to() -> None:
+def test_bindings_have_the_items_of_an_order() -> None:
     """crm-order-entity-list.md, its example: three deals' orders."""
     wire = in_process()
     params = {
@@ -444,7 +444,7 @@ def test_bindings_tell_what_an_order_belongs_to() -> None:
     assert answer["total"] == 3
 
 
-def test_bindings_of_an_order_to_both_kinds_and_to_nothing() -> None:
+def test_bindings_of_an_order_with_two_items_and_of_one_without() -> None:
     """id and type of the owner; the default order is OWNER_ID."""
     wire = in_process()
     params = {"filter": {"@orderId": [seed.SHARED_ORDER, seed.LOOSE_ORDER]}}
@@ -455,7 +455,7 @@ def test_bindings_of_an_order_to_both_kinds_and_to_nothing() -> None:
     ]
 
 
-def test_bindings_need_the_shops_right_and_know_pages() -> None:
+def test_bindings_need_the_shops_right_and_have_pages() -> None:
     """crm/lib/controller/orderentity.php: rights and numbers of the sale controllers."""
     wire = in_process()
     seed.fill(wire.alpha, 60)

@@ -1,4 +1,4 @@
-"""Events: api-reference/events/ and api-reference/common/events/; rest/lib/event/ behind them."""
+"""Events: api-reference/events/, api-reference/common/events/ and the server's rest/lib/event/."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.sandbox.wire import PAY, THE_PAYMENT, Wire, in_process
 
 URL = "https://pay.example.com/event/"
 SAVED = {"event": "OnPaymentEntitySaved", "handler": URL}
-WAIT = 10  # seconds for another thread, far more than it takes
+WAIT = 10  # seconds for another thread, far more than it needs
 
 
 def bind(wire: Wire, *names: str, user: int = seed.ADMIN, **extra: Any) -> None:
@@ -40,7 +40,7 @@ def names_sent(wire: Wire) -> list[str]:
 # What is sent
 
 
-def test_payment_saved_is_told_to_who_bound_it() -> None:
+def test_a_saved_payment_is_sent_to_the_bound_handler() -> None:
     """sale/lib/rest/restmanager.php: only the id; api-reference/events/index.md: the envelope."""
     wire = in_process()
     bind(wire, "onPaymentEntitySaved")
@@ -62,7 +62,7 @@ def test_payment_saved_is_told_to_who_bound_it() -> None:
     assert "refresh_token" not in auth
 
 
-def test_token_in_an_event_works_for_who_caused_it() -> None:
+def test_the_token_in_an_event_is_of_the_person_who_caused_it() -> None:
     """api-reference/events/event-bind.md: auth_type 0 is the person who caused the event."""
     wire = in_process()
     bind(wire, "onPaymentEntitySaved")
@@ -71,7 +71,7 @@ def test_token_in_an_event_works_for_who_caused_it() -> None:
     assert wire.call("profile", token=token).json()["result"]["ID"] == str(seed.MANAGER)
 
 
-def test_handler_bound_to_a_person_gets_that_persons_token() -> None:
+def test_a_handler_bound_to_a_person_gets_that_persons_token() -> None:
     """event-bind.md: auth_type."""
     wire = in_process()
     bind(wire, "onPaymentEntitySaved", auth_type=seed.SETTINGS_ADMIN)
@@ -87,7 +87,7 @@ def test_handler_bound_to_a_person_gets_that_persons_token() -> None:
         ("sale.payment.update", {"id": seed.PAYMENT, "fields": {"paySystemId": 11, "paid": "Y"}}),
     ],
 )
-def test_there_is_no_event_for_paid_only_for_saved(method: str, params: dict[str, Any]) -> None:
+def test_a_payment_sends_only_events_of_saving(method: str, params: dict[str, Any]) -> None:
     """sale/lib/rest/restmanager.php: the list of events; order events go with it."""
     wire = in_process()
     bind(wire, "OnPaymentEntitySaved", "OnOrderEntitySaved", "OnSaleOrderSaved")
@@ -98,7 +98,7 @@ def test_there_is_no_event_for_paid_only_for_saved(method: str, params: dict[str
     assert sent(wire)[2]["data"] == {"FIELDS": {"ID": "163", "XML_ID": "bx_163", "ACTION": "save"}}
 
 
-def test_equal_value_set_by_hand_saves_nothing() -> None:
+def test_an_equal_value_sends_no_event() -> None:
     """main/lib entity: isChanged."""
     wire = in_process()
     bind(wire, "OnPaymentEntitySaved")
@@ -114,7 +114,7 @@ def test_deleted_payment() -> None:
     assert sent(wire)[0]["data"] == {"FIELDS": {"ID": "271"}}
 
 
-def test_nothing_is_sent_before_the_installation_is_finished() -> None:
+def test_no_event_is_sent_before_the_installation_is_finished() -> None:
     """settings/app-installation/installation-finish.md."""
     wire = in_process()
     bind(wire, "OnPaymentEntitySaved")
@@ -123,8 +123,8 @@ def test_nothing_is_sent_before_the_installation_is_finished() -> None:
     assert sent(wire) == []
 
 
-def test_other_portal_hears_nothing() -> None:
-    """api-reference/events/index.md: a binding lives in one portal."""
+def test_another_portals_handler_gets_no_event() -> None:
+    """api-reference/events/index.md: a binding belongs to one portal."""
     wire = in_process()
     installation = wire.beta.installations[seed.OUR_CLIENT_ID]
     installation.events.append(
@@ -134,10 +134,10 @@ def test_other_portal_hears_nothing() -> None:
     assert sent(wire) == []
 
 
-# An application's life
+# Installation, update, removal
 
 
-def test_installation_is_told_with_a_refresh_token() -> None:
+def test_the_event_of_an_installation_has_a_refresh_token() -> None:
     """api-reference/common/events/on-app-install.md."""
     wire = in_process()
     wire.alpha.installations[seed.OUR_CLIENT_ID].finished = False
@@ -153,7 +153,7 @@ def test_installation_is_told_with_a_refresh_token() -> None:
     assert len(sent(wire)) == 1, "finishing twice is finishing once"
 
 
-def test_update_is_told_and_drops_the_bindings() -> None:
+def test_an_update_sends_its_event_and_drops_the_bindings() -> None:
     """api-reference/common/events/on-app-update.md; rest/lib/app.php."""
     wire = in_process()
     bind(wire, "OnAppUpdate")
@@ -166,7 +166,7 @@ def test_update_is_told_and_drops_the_bindings() -> None:
 
 
 @pytest.mark.parametrize("clean", [True, False])
-def test_removal_is_told_without_a_token(clean: bool) -> None:
+def test_the_event_of_a_removal_has_no_token(clean: bool) -> None:
     """api-reference/common/events/on-app-uninstall.md; sendAuth false in rest_provider.php."""
     wire = in_process()
     bind(wire, "OnAppUninstall")
@@ -185,8 +185,8 @@ def test_removal_is_told_without_a_token(clean: bool) -> None:
     assert seed.OTHER_PAY in wire.alpha.pay_systems
 
 
-def test_token_from_before_a_removal_stays_dead() -> None:
-    """A new installation is a new one: id, application token, bindings."""
+def test_a_token_from_before_a_removal_stays_revoked() -> None:
+    """A new installation has a new id, application token and no bindings."""
     wire = in_process()
     world, old = wire.sandbox.world, wire.token()
     bind(wire, "OnAppUninstall")
@@ -210,7 +210,7 @@ def test_bind_get_unbind() -> None:
     assert ask(wire, "event.unbind", SAVED, user=seed.ADMIN) == {"count": 0}
 
 
-def test_who_is_no_administrator_binds_for_themselves() -> None:
+def test_other_people_than_administrators_bind_for_themselves() -> None:
     """eventBind in rest/lib/api/event.php."""
     wire = in_process()
     bind(wire, "OnPaymentEntitySaved", user=seed.MANAGER)
@@ -269,7 +269,7 @@ def test_bind_refusals(user: int, change: dict[str, Any], refusal: Refusal) -> N
     assert refused(in_process(), "event.bind", {**SAVED, **change}, user=user) == refusal
 
 
-def test_second_binding_of_the_same_is_refused() -> None:
+def test_an_identical_binding_is_refused() -> None:
     """eventBind: EventTable's unique key."""
     wire = in_process()
     bind(wire, "OnPaymentEntitySaved")
@@ -278,8 +278,8 @@ def test_second_binding_of_the_same_is_refused() -> None:
     )
 
 
-def test_event_of_a_scope_that_the_application_lacks() -> None:
-    """eventBind looks through the scopes of the token only."""
+def test_an_event_of_a_missing_scope_is_refused() -> None:
+    """eventBind searches the scopes of the token only."""
     wire = in_process()
     wire.alpha.installations[seed.OUR_CLIENT_ID].scopes = ("crm",)
     assert refused(wire, "event.bind", SAVED, user=seed.ADMIN).code == "ERROR_EVENT_NOT_FOUND"
@@ -287,7 +287,7 @@ def test_event_of_a_scope_that_the_application_lacks() -> None:
     bind(wire, "OnAppInstall")
 
 
-def test_offline_binding_is_listed_and_silent() -> None:
+def test_an_offline_binding_is_listed_and_gets_no_events() -> None:
     """event-get.md; api-reference/events/offline-events.md."""
     wire = in_process()
     params = {"event": "OnPaymentEntitySaved", "event_type": "offline"}
@@ -301,14 +301,14 @@ def test_offline_binding_is_listed_and_silent() -> None:
 
 
 @pytest.mark.parametrize("method", ["event.bind", "event.unbind", "event.get", "event.test"])
-def test_events_belong_to_applications(method: str) -> None:
+def test_event_methods_refuse_webhooks(method: str) -> None:
     """AuthTypeException in rest/lib/api/event.php."""
     refusal = refusal_in(by_webhook(in_process(), method))
     assert (refusal.status, refusal.code) == (403, "WRONG_AUTH_TYPE")
 
 
 def test_event_test_calls_the_handler() -> None:
-    """api-reference/events/test-handler.md; eventTest answers 1."""
+    """api-reference/events/test-handler.md; eventTest returns 1."""
     wire = in_process()
     bind(wire, "OnAppTest")
     assert ask(wire, "event.test", {"any": "thing"}, user=seed.ADMIN) == 1
@@ -323,7 +323,7 @@ Posted = Queue[tuple[str, str, str]]
 
 @contextmanager
 def a_handler(status: int = 200) -> Iterator[tuple[str, Posted]]:
-    """A handler of events, and what is posted to it: path, content type, body."""
+    """Serves a handler of events; yields its address and its requests: path, content type, body."""
     posted: Posted = Queue()
 
     class Handler(BaseHTTPRequestHandler):
@@ -334,7 +334,7 @@ def a_handler(status: int = 200) -> Iterator[tuple[str, Posted]]:
             self.end_headers()
 
         def log_message(self, format: str, *args: object) -> None:
-            """Nothing: the test reports."""
+            """Logs nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever)
@@ -355,14 +355,14 @@ def a_courier(wire: Wire) -> Iterator[events.Courier]:
         courier.stop()
 
 
-def test_body_is_a_form_with_brackets() -> None:
+def test_the_body_is_a_form_with_brackets() -> None:
     """api-reference/events/index.md: application/x-www-form-urlencoded, as PHP nests it."""
     fields = {"event": "X", "data": {"FIELDS": {"ID": "271"}}, "auth": {"domain": "a b&c"}}
     body = events.form_body(fields)
     assert body == b"event=X&data%5BFIELDS%5D%5BID%5D=271&auth%5Bdomain%5D=a+b%26c"
 
 
-def test_courier_posts_each_event_once_whatever_the_answer() -> None:
+def test_the_courier_posts_each_event_once_even_after_an_error() -> None:
     """api-reference/events/index.md: there is no second attempt."""
     wire = in_process()
     with a_handler(status=500) as (url, posted), a_courier(wire) as courier:
@@ -377,7 +377,7 @@ def test_courier_posts_each_event_once_whatever_the_answer() -> None:
     assert sent(wire) == []
 
 
-def test_courier_goes_on_after_a_handler_that_is_not_there() -> None:
+def test_the_courier_continues_after_an_unreachable_handler() -> None:
     """api-reference/events/index.md: an event that cannot be delivered is lost."""
     wire = in_process()
     with a_handler() as (url, posted), a_courier(wire):
@@ -391,7 +391,7 @@ def test_courier_goes_on_after_a_handler_that_is_not_there() -> None:
 @pytest.mark.parametrize(
     "url", ["http://192.0.2.1/", "https://127.0.0.1/", "http://[2001:db8::1]/", "ftp://127.0.0.1/"]
 )
-def test_nothing_leaves_this_machine(url: str) -> None:
-    """The sandbox's own rule: a handler elsewhere is refused, not called."""
+def test_no_event_leaves_this_machine(url: str) -> None:
+    """The sandbox's own rule: it never calls a handler on another machine."""
     with pytest.raises(ValueError, match="loopback"):
         events.post(Delivery(url, {"event": "X"}))

@@ -1,6 +1,6 @@
-"""Faults, each before and after the effect, as a client in the same process meets them.
+"""Faults, each before and after the effect, for a client in the same process.
 
-What each one plays: `limits.md` (503, 429, the cut at 60 seconds), `change-domen.md` (302),
+What each one imitates: `limits.md` (503, 429, the cut at 60 seconds), `change-domen.md` (302),
 `auto-renewal.md` (expired token), `rest/lib/engine` (500), and any network (the rest).
 """
 
@@ -27,22 +27,22 @@ from tests.sandbox.wire import ALPHA_URL, OAUTH_URL, Wire, a_method, in_process
 PAY, OTHER = "test.faults.pay", "test.faults.other"
 
 
-class Till:
-    """Counts how often the effect happened."""
+class Effect:
+    """A method that counts its calls."""
 
     def __init__(self) -> None:
-        self.rung = 0
+        self.count = 0
 
-    def ring(self, _: Call) -> Any:
-        self.rung += 1
-        return {"rung": self.rung}
+    def run(self, _: Call) -> Any:
+        self.count += 1
+        return {"count": self.count}
 
 
 @pytest.fixture
-def till() -> Iterator[Till]:
-    till = Till()
-    with a_method(PAY, till.ring), a_method(OTHER, lambda _: "other"):
-        yield till
+def effect() -> Iterator[Effect]:
+    effect = Effect()
+    with a_method(PAY, effect.run), a_method(OTHER, lambda _: "other"):
+        yield effect
 
 
 @pytest.fixture
@@ -111,44 +111,44 @@ def _is_timeout(call: Callable[[], requests.Response]) -> None:
         ("delay", _is_timeout),
     ],
 )
-def test_a_fault_strikes_once_before_or_after_the_effect(
-    wire: Wire, till: Till, kind: str, when: str, check: Check
+def test_a_fault_hits_once_before_or_after_the_effect(
+    wire: Wire, effect: Effect, kind: str, when: str, check: Check
 ) -> None:
     wire.sandbox.faults.add(Fault(kind, PAY, when=when))
     assert wire.call(OTHER).json()["result"] == "other"
     check(lambda: wire.call(PAY))
-    assert till.rung == (1 if when == "after" else 0)
-    assert wire.call(PAY).json()["result"] == {"rung": till.rung}
+    assert effect.count == (1 if when == "after" else 0)
+    assert wire.call(PAY).json()["result"] == {"count": effect.count}
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_the_cloud_cuts_after_a_minute_what_it_has_carried_out(
-    wire: Wire, till: Till, when: str
+def test_the_cloud_cuts_a_request_after_a_minute_but_runs_it(
+    wire: Wire, effect: Effect, when: str
 ) -> None:
     """limits.md: a request of more than 60 seconds is ended."""
     wire.sandbox.faults.add(Fault("cut", PAY, when=when, times=2))
     _is_timeout(lambda: wire.call(PAY, timeout=30))
     _is_dropped(lambda: wire.call(PAY, timeout=65))
-    assert till.rung == 2
+    assert effect.count == 2
 
 
-def test_true_without_payment_is_the_answer_and_nothing_else(wire: Wire, till: Till) -> None:
-    """`sale/lib/paysystem/service.php`: failures of setPaid and save are logged, and it is true."""
+def test_true_without_payment_returns_true_and_does_nothing(wire: Wire, effect: Effect) -> None:
+    """`sale/lib/paysystem/service.php` logs failures of setPaid and save and returns true."""
     wire.sandbox.faults.add(Fault("true_without_payment", PAY, times=2))
     assert wire.call(PAY).json()["result"] is True
     inside = wire.call("batch", {"cmd": {"a": PAY, "b": OTHER}}).json()["result"]
     assert inside["result"] == {"a": True, "b": "other"}
-    assert till.rung == 0
+    assert effect.count == 0
 
 
-def test_a_short_delay_is_sat_out(wire: Wire, till: Till) -> None:
+def test_a_short_delay_really_waits(wire: Wire, effect: Effect) -> None:
     wire.sandbox.faults.add(Fault("delay", PAY, seconds=0.02))
     started = time.monotonic()
     assert wire.call(PAY).ok
     assert time.monotonic() - started >= 0.02
 
 
-def test_times_counts_requests_and_none_is_for_ever(wire: Wire, till: Till) -> None:
+def test_times_counts_requests_and_none_means_no_limit(wire: Wire, effect: Effect) -> None:
     wire.sandbox.faults.add(Fault("status500", PAY, times=2))
     assert [wire.call(PAY).status_code for _ in range(3)] == [500, 500, 200]
     wire.sandbox.faults.add(Fault("status500", PAY, times=None))
@@ -157,14 +157,14 @@ def test_times_counts_requests_and_none_is_for_ever(wire: Wire, till: Till) -> N
     assert wire.call(PAY).ok
 
 
-def test_a_fault_strikes_the_whole_batch_its_method_rides_in(wire: Wire, till: Till) -> None:
+def test_a_fault_hits_the_whole_batch_with_its_method(wire: Wire, effect: Effect) -> None:
     wire.sandbox.faults.add(Fault("query_limit", PAY))
     assert wire.call("batch", {"cmd": [OTHER]}).ok
     assert wire.call("batch", {"cmd": [OTHER, f"{PAY.upper()}?a=1"]}).status_code == 503
-    assert till.rung == 0
+    assert effect.count == 0
 
 
-def test_a_fault_may_be_for_one_person_or_one_host(wire: Wire, till: Till) -> None:
+def test_a_fault_may_be_for_one_person_or_one_host(wire: Wire, effect: Effect) -> None:
     wire.sandbox.faults.add(Fault("status500", user_id=seed.READER))
     wire.sandbox.faults.add(Fault("status500", host="beta.example.com"))
     assert wire.call(PAY).ok
@@ -172,7 +172,7 @@ def test_a_fault_may_be_for_one_person_or_one_host(wire: Wire, till: Till) -> No
     assert wire.session.post("https://beta.example.com/rest/profile").status_code == 500
 
 
-def test_the_oauth_server_fails_too_and_a_lost_answer_has_spent_the_token(wire: Wire) -> None:
+def test_a_lost_response_of_the_oauth_server_has_spent_the_token(wire: Wire) -> None:
     wire.sandbox.faults.add(Fault("drop", "oauth.token", when="after"))
     token = wire.token()
     refresh = {"grant_type": "refresh_token", "refresh_token": token.refresh}
@@ -182,23 +182,23 @@ def test_the_oauth_server_fails_too_and_a_lost_answer_has_spent_the_token(wire: 
     assert wire.session.get(f"{OAUTH_URL}/rest/app.info").status_code == 502
 
 
-@pytest.mark.parametrize(("when", "rung"), [("before", 0), ("after", 1)])
+@pytest.mark.parametrize(("when", "count"), [("before", 0), ("after", 1)])
 def test_a_held_call_waits_for_the_test_and_holds_no_lock(
-    wire: Wire, till: Till, when: str, rung: int
+    wire: Wire, effect: Effect, when: str, count: int
 ) -> None:
     arrived = threading.Event()
     hold = wire.sandbox.faults.add(Fault("hold", PAY, when=when, on_hit=arrived))
     with ThreadPoolExecutor(1) as pool:
         held = pool.submit(wire.call, PAY)
         assert arrived.wait(5)
-        assert till.rung == rung
+        assert effect.count == count
         assert wire.call(OTHER).ok
         assert not held.done()
         hold.release.set()
-        assert held.result(5).json()["result"] == {"rung": 1}
+        assert held.result(5).json()["result"] == {"count": 1}
 
 
-def test_taking_the_faults_away_lets_what_is_held_go_on(wire: Wire, till: Till) -> None:
+def test_clearing_the_faults_releases_held_calls(wire: Wire, effect: Effect) -> None:
     arrived = threading.Event()
     wire.sandbox.faults.add(Fault("hold", PAY, on_hit=arrived))
     with ThreadPoolExecutor(1) as pool:
@@ -208,7 +208,7 @@ def test_taking_the_faults_away_lets_what_is_held_go_on(wire: Wire, till: Till) 
         assert held.result(5).ok
 
 
-def test_a_hook_may_change_the_world_in_between(wire: Wire, till: Till) -> None:
+def test_a_hook_may_change_the_world_before_the_call(wire: Wire, effect: Effect) -> None:
     def sell_out() -> None:
         wire.alpha.payments[seed.PAYMENT].paid = True
 
@@ -227,12 +227,12 @@ def test_a_hook_may_change_the_world_in_between(wire: Wire, till: Till) -> None:
         {"kind": "alter", "alter": lambda answer: answer},
     ],
 )
-def test_a_fault_that_makes_no_sense_is_not_made(wrong: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=r"flood|never|method|becomes"):
+def test_an_invalid_fault_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"flood|never|method"):
         Fault(**wrong)
 
 
-def test_the_log_tells_what_struck_and_what_the_client_saw(wire: Wire, till: Till) -> None:
+def test_the_log_has_the_faults_and_the_status_the_client_saw(wire: Wire, effect: Effect) -> None:
     wire.sandbox.faults.add(Fault("delay", PAY, seconds=0))
     wire.sandbox.faults.add(Fault("drop", PAY, when="after"))
     wire.sandbox.faults.add(Fault("status500", PAY))
@@ -251,7 +251,7 @@ def test_the_log_tells_what_struck_and_what_the_client_saw(wire: Wire, till: Til
     assert (good.params, good.token_in) == (("PAYMENT_ID", "auth"), ("body",))
 
 
-def test_hosts_that_are_not_here_are_a_network_that_does_not_answer(wire: Wire) -> None:
+def test_unknown_hosts_fail_like_an_unreachable_network(wire: Wire) -> None:
     adapter = wire.session.get_adapter(ALPHA_URL)
     assert isinstance(adapter, SandboxAdapter)
     with pytest.raises(requests.ConnectionError) as unknown:
@@ -265,7 +265,7 @@ def test_hosts_that_are_not_here_are_a_network_that_does_not_answer(wire: Wire) 
     assert wire.sandbox.log == []
 
 
-def test_the_answer_of_one_method_is_altered_alone_and_in_a_batch(wire: Wire, till: Till) -> None:
+def test_a_methods_response_is_altered_alone_and_in_a_batch(wire: Wire, effect: Effect) -> None:
     def spoil(envelope: Any) -> Any:
         return {**envelope, "result": ["\ud800\0", Verbatim("-0.0"), Verbatim("1" * 5000)]}
 
@@ -275,11 +275,11 @@ def test_the_answer_of_one_method_is_altered_alone_and_in_a_batch(wire: Wire, ti
     inside = wire.call("batch", {"cmd": {"a": PAY, "b": OTHER}}).text
     assert f'"a": {sent}' in inside
     assert '"b": "other"' in inside
-    assert till.rung == 2
+    assert effect.count == 2
 
 
-def test_an_altered_command_of_a_batch_may_become_an_error_or_an_error_a_success(
-    wire: Wire, till: Till
+def test_altering_may_turn_a_command_into_an_error_or_an_error_into_a_success(
+    wire: Wire, effect: Effect
 ) -> None:
     wire.sandbox.faults.add(Fault("alter", PAY, alter=lambda envelope: {"error": {"odd": 1}}))
     wire.sandbox.faults.add(Fault("alter", "no.method", alter=lambda envelope: True))

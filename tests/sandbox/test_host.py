@@ -1,4 +1,4 @@
-"""Opening an application: what is posted into its frame, and who gets a frame at all.
+"""Opening an application: the fields posted into its frame, and who may open one.
 
 The form and the frame are those of the component rest/install/components/bitrix/app.layout; the
 documentation has the fields in settings/oauth/simple-way.md and the tabs in
@@ -43,7 +43,7 @@ def alpha(sandbox: Sandbox) -> Portal:
 
 
 def test_a_tab_is_opened_by_a_form_with_the_newest_fields(sandbox: Sandbox, alpha: Portal) -> None:
-    """Tokens, the three newer fields, member_id, status and where we are."""
+    """Tokens, the three newer fields, member_id, status and the placement."""
     fields = form_of(tab_of(sandbox, DEAL_PATH)).fields
     token = sandbox.world.tokens[fields.pop("AUTH_ID")]
     assert fields == {
@@ -69,7 +69,7 @@ def test_an_older_portal_sends_no_application_token(sandbox: Sandbox, alpha: Por
     assert {"AUTH_ID", "REFRESH_ID", "member_id"} <= fields.keys()
 
 
-def test_the_address_carries_the_portal_and_never_a_token(sandbox: Sandbox) -> None:
+def test_the_address_has_the_portal_and_never_a_token(sandbox: Sandbox) -> None:
     """DOMAIN, PROTOCOL, LANG and APP_SID in the query."""
     tree = tab_of(sandbox, DEAL_PATH)
     action = urlsplit(form_of(tree).attributes["action"])
@@ -90,7 +90,7 @@ def test_parameters_of_a_handler_with_a_query_are_added_to_it(
     assert action.startswith(f"{HANDLER}?tab=1&DOMAIN=")
 
 
-def test_the_frame_is_named_for_the_script_and_has_no_sandbox(sandbox: Sandbox) -> None:
+def test_the_frame_has_a_name_for_the_script_and_no_sandbox(sandbox: Sandbox) -> None:
     """Name is host, protocol and APP_SID; there is no sandbox attribute."""
     tree = tab_of(sandbox, DEAL_PATH)
     frame, sid = frame_of(tree).attributes, layout_of(tree)["sid"]
@@ -99,7 +99,7 @@ def test_the_frame_is_named_for_the_script_and_has_no_sandbox(sandbox: Sandbox) 
     assert "sandbox" not in frame
 
 
-def test_the_port_is_in_the_frames_name_unless_it_is_the_usual_one(
+def test_the_frames_name_has_every_port_but_the_default_one(
     sandbox: Sandbox, alpha: Portal
 ) -> None:
     alpha.url = "http://127.0.0.1:8101"
@@ -107,14 +107,14 @@ def test_the_port_is_in_the_frames_name_unless_it_is_the_usual_one(
     assert name.startswith("127.0.0.1:8101|0|")
 
 
-def test_each_opening_has_a_new_chain_of_its_own(sandbox: Sandbox) -> None:
+def test_each_opening_has_new_tokens(sandbox: Sandbox) -> None:
     first, second = (form_of(tab_of(sandbox, DEAL_PATH)).fields for _ in range(2))
     assert first["AUTH_ID"] != second["AUTH_ID"]
     assert first["REFRESH_ID"] != second["REFRESH_ID"]
     assert not sandbox.world.tokens[first["AUTH_ID"]].revoked
 
 
-def test_an_invoice_has_a_tab_of_its_own_code(sandbox: Sandbox) -> None:
+def test_an_invoices_tab_has_its_own_code(sandbox: Sandbox) -> None:
     """CRM_SMART_INVOICE_DETAIL_TAB, not CRM_DYNAMIC_31_DETAIL_TAB."""
     path = f"/crm/type/31/details/{seed.INVOICE}/"
     fields = form_of(tab_of(sandbox, path)).fields
@@ -127,8 +127,8 @@ def test_the_main_page_has_no_options_unless_the_address_has_parameters(sandbox:
     plain = form_of(app_page(sandbox, user=seed.MANAGER)).fields
     assert plain["PLACEMENT"] == "DEFAULT"
     assert "PLACEMENT_OPTIONS" not in plain
-    told = form_of(app_page(sandbox, user=seed.MANAGER, more="?IFRAME=Y&order=163")).fields
-    assert told["PLACEMENT_OPTIONS"] == '{"order":"163"}'
+    fields = form_of(app_page(sandbox, user=seed.MANAGER, more="?IFRAME=Y&order=163")).fields
+    assert fields["PLACEMENT_OPTIONS"] == '{"order":"163"}'
 
 
 def test_tabs_appear_when_bound_and_when_the_installation_is_finished(
@@ -150,7 +150,7 @@ def test_a_removed_application_has_neither_tab_nor_page(sandbox: Sandbox, alpha:
 
 
 def test_only_allowed_people_get_the_application(sandbox: Sandbox, alpha: Portal) -> None:
-    """Without access there is an error page of the portal's, and no frame."""
+    """Without access the portal shows an error page and no frame."""
     ours(alpha).allowed_users = frozenset({seed.MANAGER})
     assert app_page(sandbox, user=seed.MANAGER).first("iframe") is not None
     assert app_page(sandbox, user=seed.ADMIN).first("iframe") is not None
@@ -160,29 +160,27 @@ def test_only_allowed_people_get_the_application(sandbox: Sandbox, alpha: Portal
     assert tabs(sandbox, user=seed.READER) == ["General"]
 
 
-def test_an_unfinished_installation_is_the_administrators_to_finish(
-    sandbox: Sandbox, alpha: Portal
-) -> None:
-    """URL_INSTALL with INSTALL=true for whoever may install; others are told."""
+def test_only_an_administrator_may_finish_an_installation(sandbox: Sandbox, alpha: Portal) -> None:
+    """An administrator opens URL_INSTALL with INSTALL=true; others see a notice."""
     ours(alpha).finished = False
     installer = app_page(sandbox, user=seed.ADMIN)
     assert form_of(installer).attributes["action"].startswith(f"{APP_URL}/install/?")
     assert form_of(installer).fields["PLACEMENT"] == "DEFAULT"
     assert layout_of(installer)["installing"] is True
     assert layout_of(installer)["isAdmin"] is True
-    told = app_page(sandbox, user=seed.SETTINGS_ADMIN)
-    assert told.first("iframe") is None
-    assert "not finished" in told.text
+    other = app_page(sandbox, user=seed.SETTINGS_ADMIN)
+    assert other.first("iframe") is None
+    assert "not finished" in other.text
 
 
 @pytest.mark.parametrize("user", [seed.DISMISSED, seed.EXTRANET])
-def test_outsiders_open_nothing(sandbox: Sandbox, user: int) -> None:
+def test_outsiders_may_not_open_any_page(sandbox: Sandbox, user: int) -> None:
     for path in ("/crm/deal/", DEAL_PATH, f"{DEAL_PATH}?tab=rest_1", "/_host/payments"):
         assert ask(sandbox, path, user=user).status == 403
     assert sandbox.world.tokens == {}
 
 
-def test_a_deal_of_somebody_elses_is_closed_to_who_sees_own_items_only(sandbox: Sandbox) -> None:
+def test_a_person_who_sees_own_items_only_may_not_open_another_deal(sandbox: Sandbox) -> None:
     hidden = f"/crm/deal/details/{seed.HIDDEN_DEAL}/"
     assert ask(sandbox, hidden, user=seed.OWN_MANAGER).status == 403
     listed = page(sandbox, "/crm/deal/", user=seed.OWN_MANAGER)
@@ -191,7 +189,7 @@ def test_a_deal_of_somebody_elses_is_closed_to_who_sees_own_items_only(sandbox: 
     assert hidden not in rows
 
 
-def test_nobody_in_particular_is_asked_who_they_are(sandbox: Sandbox) -> None:
+def test_a_visitor_without_a_cookie_is_redirected_to_the_choice_of_person(sandbox: Sandbox) -> None:
     response = ask(sandbox, DEAL_PATH, user=None)
     assert (response.status, response.headers["Location"]) == (
         302,
@@ -199,8 +197,8 @@ def test_nobody_in_particular_is_asked_who_they_are(sandbox: Sandbox) -> None:
     )
 
 
-def test_signing_in_is_remembered_by_this_portal_alone(sandbox: Sandbox) -> None:
-    """Cookies know no ports: the other portal at 127.0.0.1 must not see this choice as its own."""
+def test_signing_in_counts_on_this_portal_only(sandbox: Sandbox) -> None:
+    """Cookies ignore ports: the other portal at 127.0.0.1 must not use this choice."""
     form = {"user_id": str(seed.MANAGER), "back": DEAL_PATH}
     response = ask(sandbox, "/sign-in/", user=None, form=form)
     assert response.headers["Location"] == DEAL_PATH
@@ -208,6 +206,6 @@ def test_signing_in_is_remembered_by_this_portal_alone(sandbox: Sandbox) -> None
 
 
 @pytest.mark.parametrize("back", ["https://evil.example.com/", "//evil.example.com/", "/\\evil"])
-def test_signing_in_leads_to_no_other_host(sandbox: Sandbox, back: str) -> None:
+def test_signing_in_never_redirects_to_another_host(sandbox: Sandbox, back: str) -> None:
     form = {"user_id": str(seed.MANAGER), "back": back}
     assert ask(sandbox, "/sign-in/", user=None, form=form).headers["Location"] == "/crm/deal/"

@@ -36,7 +36,7 @@ def alpha(sandbox: Sandbox) -> Portal:
     return sandbox.world.portals[seed.ALPHA]
 
 
-def test_the_card_says_who_paid_and_when(sandbox: Sandbox, alpha: Portal) -> None:
+def test_the_card_shows_who_paid_and_when(sandbox: Sandbox, alpha: Portal) -> None:
     path = f"/_host/payments?type={DEAL}&id={seed.PAID_DEAL}"
     [payment] = json.loads(ask(sandbox, path, user=seed.MANAGER).body)["payments"]
     paid_at = alpha.payments[seed.PAID_PAYMENT].date_paid
@@ -46,7 +46,7 @@ def test_the_card_says_who_paid_and_when(sandbox: Sandbox, alpha: Portal) -> Non
     assert payment["date_paid"] == paid_at.strftime("%d %b %Y %H:%M")
 
 
-def test_the_card_shows_its_own_comments_the_newest_first(sandbox: Sandbox, alpha: Portal) -> None:
+def test_the_card_shows_its_comments_newest_first(sandbox: Sandbox, alpha: Portal) -> None:
     for number, item_id in enumerate((seed.DEAL, seed.OWN_DEAL, seed.DEAL), start=1):
         alpha.comments.append(
             TimelineComment(
@@ -60,7 +60,7 @@ def test_the_card_shows_its_own_comments_the_newest_first(sandbox: Sandbox, alph
     assert "Max Manager" in timeline.text
 
 
-def test_payments_of_an_item_that_one_may_not_read_are_not_found(sandbox: Sandbox) -> None:
+def test_payments_of_an_unreadable_item_are_not_found(sandbox: Sandbox) -> None:
     path = f"/_host/payments?type={DEAL}&id={seed.HIDDEN_DEAL}"
     assert ask(sandbox, path, user=seed.OWN_MANAGER).status == 404
     assert ask(sandbox, "/_host/payments?type=2&id=x", user=seed.ADMIN).status == 400
@@ -77,7 +77,7 @@ def test_a_long_list_is_shown_in_pages(sandbox: Sandbox, alpha: Portal) -> None:
     assert {"?page=1", "?page=3"} <= links[1]
 
 
-def test_titles_are_text_and_never_markup(sandbox: Sandbox, alpha: Portal) -> None:
+def test_titles_are_escaped(sandbox: Sandbox, alpha: Portal) -> None:
     alpha.items[DEAL, seed.DEAL].title = '</script><script>alert("&")</script>'
     for path in ("/crm/deal/", DEAL_PATH):
         body = ask(sandbox, path, user=seed.MANAGER).body.decode()
@@ -85,7 +85,7 @@ def test_titles_are_text_and_never_markup(sandbox: Sandbox, alpha: Portal) -> No
         assert "&lt;/script&gt;&lt;script&gt;alert(&quot;&amp;&quot;)" in body
 
 
-def test_data_for_the_script_cannot_end_its_element(sandbox: Sandbox) -> None:
+def test_data_for_the_script_cannot_close_its_element(sandbox: Sandbox) -> None:
     body = ask(
         sandbox,
         f"/marketplace/app/{ours(sandbox.world.portals[seed.ALPHA]).id}/"
@@ -95,7 +95,7 @@ def test_data_for_the_script_cannot_end_its_element(sandbox: Sandbox) -> None:
     assert layout_of(read(body))["placementOptions"] == {"x": "</script><script>"}
 
 
-def test_an_application_is_installed_and_removed_by_the_administrator_only(
+def test_only_an_administrator_installs_and_removes_an_application(
     sandbox: Sandbox, alpha: Portal
 ) -> None:
     form = {"client_id": seed.OUR_CLIENT_ID}
@@ -109,7 +109,7 @@ def test_an_application_is_installed_and_removed_by_the_administrator_only(
     assert not ours(alpha).finished
 
 
-def test_the_panel_lets_the_next_payment_on_this_portal_go_wrong(sandbox: Sandbox) -> None:
+def test_the_panel_makes_the_next_payment_on_this_portal_fail(sandbox: Sandbox) -> None:
     form = {"kind": "drop", "when": "after"}
     ask(sandbox, "/_host/panel/arm", user=seed.MANAGER, form=form)
     [fault] = sandbox.faults.waiting()
@@ -124,7 +124,7 @@ def test_the_panel_lets_the_next_payment_on_this_portal_go_wrong(sandbox: Sandbo
 
 
 @pytest.mark.parametrize("form", [{"kind": "hold", "when": "before"}, {"kind": "drop"}, {}])
-def test_the_panel_refuses_what_it_does_not_offer(sandbox: Sandbox, form: dict[str, str]) -> None:
+def test_the_panel_refuses_unknown_faults(sandbox: Sandbox, form: dict[str, str]) -> None:
     assert ask(sandbox, "/_host/panel/arm", user=seed.MANAGER, form=form).status == 400
     assert sandbox.faults.waiting() == []
 
@@ -138,7 +138,7 @@ def test_the_panel_shows_the_latest_calls_and_no_token(sandbox: Sandbox) -> None
     assert token.access not in shown
 
 
-def test_the_script_is_at_the_oauth_servers_address(sandbox: Sandbox) -> None:
+def test_the_oauth_server_serves_the_script(sandbox: Sandbox) -> None:
     request = Request(method="GET", host=urlsplit(sandbox.world.oauth_url).netloc, path="/api/v1/")
     response = sandbox.respond(request, lambda seconds: None)
     assert response.headers["Content-Type"] == "text/javascript; charset=utf-8"
@@ -148,12 +148,12 @@ def test_the_script_is_at_the_oauth_servers_address(sandbox: Sandbox) -> None:
 @pytest.mark.parametrize(
     "name", ["../../../static/css/base.css", f"{ROOT}/static/css/base.css", "../pages.py", "no.css"]
 )
-def test_assets_are_files_of_the_portal_only(sandbox: Sandbox, name: str) -> None:
+def test_assets_are_only_files_of_the_portal(sandbox: Sandbox, name: str) -> None:
     assert ask(sandbox, "/_host/assets/portal.css", user=None).status == 200
     assert ask(sandbox, f"/_host/assets/{name}", user=None).status == 404
 
 
-def test_the_same_ids_on_the_other_portal_are_other_money(sandbox: Sandbox) -> None:
+def test_the_same_ids_have_other_sums_on_the_other_portal(sandbox: Sandbox) -> None:
     path = f"/_host/payments?type={DEAL}&id={seed.DEAL}"
     sums = [
         json.loads(ask(sandbox, path, user=seed.MANAGER, portal=portal).body)["payments"][0]["sum"]
@@ -162,7 +162,7 @@ def test_the_same_ids_on_the_other_portal_are_other_money(sandbox: Sandbox) -> N
     assert sums == ["12,500.00", "25,000.00"]
 
 
-def test_beginning_again_after_removal_is_a_new_installation(
+def test_installing_again_after_a_removal_makes_a_new_installation(
     sandbox: Sandbox, alpha: Portal
 ) -> None:
     before = ours(alpha)

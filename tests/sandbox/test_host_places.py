@@ -1,4 +1,4 @@
-"""Where an application stands beside a card's tab: an order's card, the menus of the lists."""
+"""An application's tabs in the cards of companies, contacts and orders, and its menu items."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What a portal page asks of its own portal on behalf of a frame, as applayout.js does it.
+"""The requests of a portal's page for a frame, as applayout.js makes them.
 
-What the end of an installation starts is in settings/app-installation/installation-finish.md and
+The end of an installation is in settings/app-installation/installation-finish.md and
 api-reference/common/events.
 """
 
@@ -36,7 +36,7 @@ def alpha(sandbox: Sandbox) -> Portal:
     return sandbox.world.portals[seed.ALPHA]
 
 
-def test_refresh_gives_a_new_chain_and_leaves_the_old_one(sandbox: Sandbox) -> None:
+def test_refresh_issues_new_tokens_and_keeps_the_old_ones(sandbox: Sandbox) -> None:
     tree = tab_of(sandbox, DEAL_PATH)
     before = sandbox.world.tokens[form_of(tree).fields["AUTH_ID"]]
     auth = json.loads(query(sandbox, tree, "refresh", user=seed.MANAGER).body)
@@ -46,21 +46,23 @@ def test_refresh_gives_a_new_chain_and_leaves_the_old_one(sandbox: Sandbox) -> N
     assert not before.refresh_spent
 
 
-def test_refresh_is_empty_for_who_has_lost_the_application(sandbox: Sandbox, alpha: Portal) -> None:
-    """On failure the frame gets no answer."""
+def test_refresh_is_empty_without_access_to_the_application(
+    sandbox: Sandbox, alpha: Portal
+) -> None:
+    """On failure the frame gets no reply."""
     tree = tab_of(sandbox, DEAL_PATH)
     ours(alpha).allowed_users = frozenset()
     assert json.loads(query(sandbox, tree, "refresh", user=seed.MANAGER).body) == {}
 
 
-def test_a_frame_of_somebody_else_is_not_found(sandbox: Sandbox) -> None:
+def test_a_frame_of_another_person_is_not_found(sandbox: Sandbox) -> None:
     tree = tab_of(sandbox, DEAL_PATH)
     for action in ("refresh", "installed", "user-option"):
         assert query(sandbox, tree, action, user=seed.ADMIN, value="Y").status == 404
 
 
-def test_the_end_of_the_installation_is_told_once(sandbox: Sandbox, alpha: Portal) -> None:
-    """Marks it installed; ONAPPINSTALL then goes to whoever bound it."""
+def test_the_end_of_the_installation_sends_its_event_once(sandbox: Sandbox, alpha: Portal) -> None:
+    """It marks the application as installed; ONAPPINSTALL goes to the bound handler."""
     ours(alpha).finished = False
     ours(alpha).events.append(
         {"id": 1, "event": "ONAPPINSTALL", "handler": f"{APP_URL}/event/", "auth_type": 0}
@@ -73,7 +75,7 @@ def test_the_end_of_the_installation_is_told_once(sandbox: Sandbox, alpha: Porta
     assert [sent.fields["event"] for sent in sandbox.world.outbox] == ["ONAPPINSTALL"]
 
 
-def test_only_an_administrator_ends_an_installation(sandbox: Sandbox, alpha: Portal) -> None:
+def test_only_an_administrator_finishes_an_installation(sandbox: Sandbox, alpha: Portal) -> None:
     tree = app_page(sandbox, user=seed.MANAGER)
     ours(alpha).finished = False
     answer = query(sandbox, tree, "installed", user=seed.MANAGER, value="Y")
@@ -82,7 +84,7 @@ def test_only_an_administrator_ends_an_installation(sandbox: Sandbox, alpha: Por
 
 
 def test_options_are_kept_for_a_person_and_for_the_application(sandbox: Sandbox) -> None:
-    """Anybody keeps their own; the application's are the administrator's to set."""
+    """Each person sets their own options; only an administrator sets the application's."""
     admin, manager = (app_page(sandbox, user=user) for user in (seed.ADMIN, seed.MANAGER))
     query(sandbox, manager, "user-option", user=seed.MANAGER, name="rows", value="25")
     query(sandbox, manager, "app-option", user=seed.MANAGER, name="mine", value="1")
@@ -93,7 +95,7 @@ def test_options_are_kept_for_a_person_and_for_the_application(sandbox: Sandbox)
     assert layout_of(app_page(sandbox, user=seed.ADMIN))["userOptions"] == {}
 
 
-def test_the_first_run_is_over_when_the_frame_says_so(sandbox: Sandbox) -> None:
+def test_the_frame_ends_the_first_run(sandbox: Sandbox) -> None:
     tree = app_page(sandbox, user=seed.MANAGER)
     assert layout_of(tree)["firstRun"] is True
     query(sandbox, tree, "launched", user=seed.MANAGER, install="1")
@@ -105,7 +107,7 @@ def test_the_first_run_is_over_when_the_frame_says_so(sandbox: Sandbox) -> None:
     ("older", "denied"),
     [(False, ["setTitle"]), (True, ["setTitle", "setScroll", "reloadWindow"])],
 )
-def test_a_tab_is_denied_what_would_change_the_card(
+def test_a_tab_may_not_change_the_card(
     sandbox: Sandbox, alpha: Portal, older: bool, denied: list[str]
 ) -> None:
     """The command setTitle is ignored in placements; older portals ignore two more."""

@@ -1,4 +1,4 @@
-"""How many requests a portal takes: the documentation's `limits.md`."""
+"""Limits of requests to a portal: the documentation's `limits.md`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _burst(wire: Wire) -> int:
     return taken
 
 
-def test_fifty_requests_at_once_then_503_with_its_code(wire: Wire) -> None:
+def test_after_fifty_requests_at_once_the_next_gets_503(wire: Wire) -> None:
     wire.alpha.bucket_drain = 0
     assert _burst(wire) == 50
     answer = wire.call(METHOD)
@@ -46,7 +46,7 @@ def test_two_requests_leak_out_in_a_second(wire: Wire) -> None:
     assert _burst(wire) == 2
 
 
-def test_a_batch_is_one_request_and_each_portal_has_its_own_bucket(wire: Wire) -> None:
+def test_a_batch_counts_as_one_request_and_each_portal_has_its_own_bucket(wire: Wire) -> None:
     wire.alpha.bucket_size, wire.alpha.bucket_drain = 1, 0
     assert wire.call("batch", {"cmd": [METHOD] * 50}).ok
     assert wire.call(METHOD).status_code == 503
@@ -57,7 +57,7 @@ def test_a_batch_is_one_request_and_each_portal_has_its_own_bucket(wire: Wire) -
     assert other.ok
 
 
-def test_the_bucket_is_the_source_address_as_much_as_the_portal(wire: Wire) -> None:
+def test_each_source_address_has_its_own_bucket(wire: Wire) -> None:
     wire.alpha.bucket_size, wire.alpha.bucket_drain = 1, 0
     assert wire.call(METHOD).ok
     elsewhere = Request(
@@ -67,7 +67,7 @@ def test_the_bucket_is_the_source_address_as_much_as_the_portal(wire: Wire) -> N
     assert wire.sandbox.respond(elsewhere, lambda _: None).status == 200
 
 
-def test_requests_without_a_good_token_are_refused_before_they_are_counted(wire: Wire) -> None:
+def test_requests_with_an_invalid_token_are_not_counted(wire: Wire) -> None:
     """`rest.php`: checkAuth comes before the limiter."""
     wire.alpha.bucket_size, wire.alpha.bucket_drain = 1, 0
     for _ in range(3):
@@ -76,7 +76,7 @@ def test_requests_without_a_good_token_are_refused_before_they_are_counted(wire:
 
 
 def test_operating_time_is_429(wire: Wire) -> None:
-    """`rest/lib/engine/access/loadlimiter.php`; it strikes by a fault, not by a count."""
+    """`rest/lib/engine/access/loadlimiter.php`; the sandbox plays it by a fault."""
     wire.sandbox.faults.add(Fault("operation_limit", METHOD))
     answer = wire.call(METHOD)
     assert answer.status_code == 429

@@ -1,5 +1,5 @@
 """The OAuth server: the documentation's `settings/oauth/index.md`, `auto-renewal.md`,
-`error-codes.md`, and the errors and answers of the official Python SDK's live tests."""
+`error-codes.md`, and the official Python SDK's live tests."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ def _back(answer: requests.Response) -> dict[str, str]:
 
 @pytest.mark.parametrize("verb", ["GET", "POST"])
 def test_a_refresh_gives_a_whole_new_pair(verb: str) -> None:
-    """auto-renewal.md: the fields; `domain` is this server's own, not the portal's. GET is the
-    documented way; the JS SDK's authors saw POST accepted too."""
+    """auto-renewal.md: the fields; `domain` is this server's own, not the portal's. GET is
+    documented; the JS SDK's authors saw that POST works too."""
     wire = in_process()
     token = wire.token()
     told = {
@@ -73,7 +73,7 @@ def test_a_refresh_gives_a_whole_new_pair(verb: str) -> None:
     }
 
 
-def test_a_refresh_token_is_good_for_one_use_and_takes_its_access_token_along() -> None:
+def test_a_refresh_token_works_once_and_revokes_its_access_token() -> None:
     """The vendor's course: both stop working with the refresh; auto-renewal.md: keep the new one
     instead of the previous."""
     wire = in_process()
@@ -88,8 +88,8 @@ def test_a_refresh_token_is_good_for_one_use_and_takes_its_access_token_along() 
         assert _refresh(wire, fresh).ok
 
 
-def test_lenient_rotation_lets_the_old_access_token_live() -> None:
-    """Portals keep access tokens for their hour without asking again."""
+def test_lenient_rotation_keeps_the_old_access_token_valid() -> None:
+    """Portals cache access tokens for their hour."""
     wire = in_process()
     wire.sandbox.world.strict_rotation = False
     token = wire.token()
@@ -99,15 +99,15 @@ def test_lenient_rotation_lets_the_old_access_token_live() -> None:
     assert _error(_refresh(wire, token)) == (400, "invalid_grant")
 
 
-def test_chains_of_one_person_do_not_touch_each_other() -> None:
-    """The vendor's course: any number of chains a person, but none may branch."""
+def test_the_token_chains_of_one_person_are_independent() -> None:
+    """The vendor's course: a person may have many chains, but no chain may branch."""
     wire = in_process()
     page, server = wire.token(), wire.token()
     assert _refresh(wire, server).ok
     assert _refresh(wire, page).ok
 
 
-def test_of_two_refreshes_at_once_one_loses_the_chain() -> None:
+def test_of_two_concurrent_refreshes_one_fails() -> None:
     wire = in_process()
     token = wire.token()
     with ThreadPoolExecutor(8) as pool:
@@ -173,10 +173,10 @@ def _nothing(_: Wire) -> None:
         (_stop_paying, {}, 401, "PAYMENT_REQUIRED"),
     ],
 )
-def test_each_error_has_its_code_and_status_and_spends_nothing(
+def test_each_error_has_its_code_and_status_and_spends_no_token(
     change: Callable[[Wire], None], told: dict[str, str], status: int, code: str
 ) -> None:
-    """error-codes.md and the SDK's `errors/oauth.py`: an unknown client is told with HTTP 200."""
+    """error-codes.md and the SDK's `errors/oauth.py`: an unknown client gets HTTP 200."""
     wire = in_process()
     token = wire.token()
     change(wire)
@@ -189,7 +189,7 @@ def test_each_error_has_its_code_and_status_and_spends_nothing(
     assert _refresh(wire, token).ok
 
 
-def test_the_server_can_be_behind_a_portal_that_removed_the_app() -> None:
+def test_the_server_may_lag_behind_a_removal() -> None:
     wire = in_process()
     wire.alpha.removed_oauth = RemovedOAuth.STILL_INSTALLED
     tokens = [wire.token(), wire.token()]
@@ -199,7 +199,7 @@ def test_the_server_can_be_behind_a_portal_that_removed_the_app() -> None:
     assert _error(_refresh(wire, tokens[1])) == (401, "NOT_INSTALLED")
 
 
-def test_tokens_of_a_former_installation_mean_nothing_in_the_next_one() -> None:
+def test_tokens_of_a_previous_installation_do_not_work_in_the_next_one() -> None:
     wire = in_process()
     token = wire.token()
     uninstall(wire.sandbox.world, wire.alpha, seed.OUR_CLIENT_ID, user_id=seed.ADMIN)
@@ -207,7 +207,7 @@ def test_tokens_of_a_former_installation_mean_nothing_in_the_next_one() -> None:
     assert _error(_refresh(wire, token)) == (400, "invalid_grant")
 
 
-def test_a_missing_parameter_is_named() -> None:
+def test_the_error_names_a_missing_parameter() -> None:
     answer = in_process().grant(grant_type="refresh_token")
     assert answer.json()["error_description"] == 'No "refresh_token" parameter found'
 
@@ -215,8 +215,8 @@ def test_a_missing_parameter_is_named() -> None:
 # --- authorization by code ---
 
 
-def test_a_person_comes_back_with_a_code_that_is_good_once() -> None:
-    """index.md, steps 1 and 2: the address comes from the application's settings."""
+def test_a_person_returns_with_a_code_that_works_once() -> None:
+    """index.md, steps 1 and 2: the address is in the application's settings."""
     wire = in_process()
     answer = _authorize(wire, **{"as": str(seed.MANAGER)})
     assert answer.headers["Location"].startswith(f"{APP_URL}/?")
@@ -244,7 +244,7 @@ def test_a_code_lives_30_seconds() -> None:
     assert _error(answer) == (400, "invalid_grant")
 
 
-def test_a_code_is_good_for_its_own_application_only() -> None:
+def test_a_code_works_only_for_its_own_application() -> None:
     wire = in_process()
     code = _back(_authorize(wire, **{"as": str(seed.MANAGER)}))["code"]
     stolen = wire.grant(
@@ -255,14 +255,14 @@ def test_a_code_is_good_for_its_own_application_only() -> None:
     assert wire.grant(grant_type="authorization_code", code=code).ok
 
 
-def test_the_portal_knows_who_is_logged_in_by_a_cookie() -> None:
+def test_a_cookie_tells_the_portal_who_is_logged_in() -> None:
     wire = in_process()
     wire.session.cookies.set("user", str(seed.READER))
     code = _back(_authorize(wire))["code"]
     assert wire.grant(grant_type="authorization_code", code=code).json()["user_id"] == seed.READER
 
 
-def test_what_cannot_be_authorized_is_told_on_the_portals_own_page() -> None:
+def test_a_refused_authorization_is_shown_on_the_portals_own_page() -> None:
     """index.md: neither a redirect nor error parameters reach the application."""
     wire = in_process()
     wire.alpha.installations[seed.OUR_CLIENT_ID].allowed_users = frozenset({seed.MANAGER})
@@ -285,7 +285,7 @@ def _info(wire: Wire, access: str) -> requests.Response:
     return wire.session.get(f"{OAUTH_URL}/rest/app.info", params={"auth": access}, timeout=TIMEOUT)
 
 
-def test_app_info_tells_whose_token_it_is() -> None:
+def test_app_info_has_the_tokens_person_and_portal() -> None:
     """The SDK's `schemas/api.py` and `responses/bitrix_app_info_response.py`; simple-way.md."""
     wire = in_process()
     token = wire.sandbox.world.issue(seed.OTHER_CLIENT_ID, seed.BETA, seed.READER)
@@ -319,8 +319,8 @@ def test_app_info_shows_an_installation_that_is_not_finished() -> None:
     assert install["installed"] is False
 
 
-def test_app_info_refuses_what_is_no_token_of_its_own() -> None:
-    """The SDK's live tests: garbage shaped like a token and other garbage are told apart."""
+def test_app_info_refuses_unknown_tokens() -> None:
+    """The SDK's live tests: garbage in the shape of a token has an error of its own."""
     wire = in_process()
     assert _error(_info(wire, "0" * 70)) == (400, "invalid_client")
     assert _error(_info(wire, "garbage")) == (401, "NO_AUTH_FOUND")
@@ -336,7 +336,7 @@ def test_app_info_refuses_what_is_no_token_of_its_own() -> None:
     assert _error(_info(wire, token.access)) == (401, "expired_token")
 
 
-def test_the_oauth_server_is_in_the_log_without_a_secret() -> None:
+def test_the_log_has_calls_to_the_oauth_server_without_secrets() -> None:
     wire = in_process()
     token = wire.token()
     _refresh(wire, token)

@@ -1,7 +1,7 @@
-"""`sale.paysystem.pay.payment`: what it checks, what it does, and where it says true for nothing.
+"""`sale.paysystem.pay.payment`: its checks, its effects, and where it returns true without paying.
 
-The method is documented in api-reference/pay-system/sale-pay-system-pay-payment.md; what the page
-does not say was read in sale/lib/paysystem/restservice.php, service.php and resthandler.php.
+The method is documented in api-reference/pay-system/sale-pay-system-pay-payment.md; the rest is in
+the server's sale/lib/paysystem/restservice.php, service.php and resthandler.php.
 """
 
 from __future__ import annotations
@@ -43,20 +43,20 @@ def params_of(wire: Wire, payment_id: int) -> dict[str, Any]:
     return {"PAYMENT_ID": payment_id, "PAY_SYSTEM_ID": system}
 
 
-# Checks, in their order
+# Checks, in order
 
 
 @pytest.mark.parametrize("user", [seed.READER, seed.EXTRANET])
 @pytest.mark.parametrize("params", [{}, THE_PAYMENT])
-def test_order_right_is_asked_for_first(user: int, params: dict[str, Any]) -> None:
-    """checkOrderPermission in restservice.php: 403 before any parameter is looked at."""
+def test_order_right_is_checked_first(user: int, params: dict[str, Any]) -> None:
+    """checkOrderPermission in restservice.php: 403 before any parameter is read."""
     wire = in_process()
     assert refused(wire, PAY, params, user=user) == NO_RIGHT
     assert not the_payment(wire).paid
 
 
 @pytest.mark.parametrize("user", [seed.ADMIN, seed.SETTINGS_ADMIN, seed.MANAGER, seed.OWN_MANAGER])
-def test_probe_with_empty_params_tells_the_right_and_does_nothing(user: int) -> None:
+def test_a_call_with_empty_parameters_shows_the_right_and_does_nothing(user: int) -> None:
     """checkParamsForPayment in restservice.php: the first check after the right is a 400."""
     wire = in_process()
     assert refused(wire, PAY, user=user) == failure("Empty field PAY_SYSTEM_ID!")
@@ -64,7 +64,7 @@ def test_probe_with_empty_params_tells_the_right_and_does_nothing(user: int) -> 
 
 
 @pytest.mark.parametrize("empty", ["", "0", 0, None, [], False])
-def test_empty_is_what_php_calls_empty(empty: object) -> None:
+def test_empty_parameters_are_those_that_php_calls_empty(empty: object) -> None:
     """`empty()` in checkParamsForPayment; only the first of the two texts ends in "!"."""
     wire = in_process()
     without_system = {**THE_PAYMENT, "PAY_SYSTEM_ID": empty}
@@ -78,14 +78,14 @@ def test_empty_is_what_php_calls_empty(empty: object) -> None:
 
 
 @pytest.mark.parametrize("unknown", [999, -1, "x"])
-def test_unknown_pay_system_comes_before_the_payment(unknown: object) -> None:
-    """checkParamsForPayment in restservice.php: the pay system is looked up by its integer."""
+def test_an_unknown_pay_system_is_refused_before_the_payment_is_read(unknown: object) -> None:
+    """checkParamsForPayment in restservice.php looks up the pay system by its integer."""
     wire = in_process()
     params = {"PAY_SYSTEM_ID": unknown}
     assert refused(wire, PAY, params, user=seed.MANAGER) == failure("Pay system not found")
 
 
-def test_payment_must_have_this_pay_system_now() -> None:
+def test_the_payment_must_have_this_pay_system_now() -> None:
     """checkParamsForPayment in restservice.php: one query for both ids."""
     wire = in_process()
     other = {"PAYMENT_ID": seed.PAYMENT, "PAY_SYSTEM_ID": seed.DEMO_CARD_PAY}
@@ -105,7 +105,7 @@ def test_payment_must_have_this_pay_system_now() -> None:
         {"Payment_Id": 271, "Pay_System_Id": "11 "},
     ],
 )
-def test_spelling_in_any_case_and_numbers_as_strings_will_do(params: dict[str, Any]) -> None:
+def test_names_in_any_case_and_numbers_as_strings_are_accepted(params: dict[str, Any]) -> None:
     """arrayChangeKeyCaseRecursive in restservice.php."""
     wire = in_process()
     assert ask(wire, PAY, params, user=seed.MANAGER) is True
@@ -113,16 +113,16 @@ def test_spelling_in_any_case_and_numbers_as_strings_will_do(params: dict[str, A
 
 
 def test_camel_case_is_not_recognised() -> None:
-    """paymentId becomes PAYMENTID, which nothing reads."""
+    """paymentId becomes PAYMENTID, which the server does not read."""
     wire = in_process()
     params = {"paymentId": seed.PAYMENT, "paySystemId": seed.ACME_PAY}
     assert refused(wire, PAY, params, user=seed.MANAGER) == failure("Empty field PAY_SYSTEM_ID!")
 
 
-# What it does not check
+# Missing checks
 
 
-def test_neither_the_deal_nor_the_handler_nor_active_is_looked_at() -> None:
+def test_rights_to_the_deal_handlers_application_and_active_are_not_checked() -> None:
     """payPayment in restservice.php calls no hasAccessToPaySystem and reads no ACTIVE."""
     wire = in_process()
     for payment_id in (seed.HIDDEN_PAYMENT, seed.OTHER_PAYMENT, seed.INACTIVE_PAYMENT):
@@ -138,7 +138,7 @@ def test_another_application_can_pay_with_our_handler() -> None:
     assert the_payment(wire).paid
 
 
-def test_sum_of_nothing_is_paid() -> None:
+def test_a_sum_of_zero_is_paid() -> None:
     """service.php compares no sums."""
     wire = in_process()
     assert ask(wire, PAY, params_of(wire, seed.ZERO_PAYMENT), user=seed.MANAGER) is True
@@ -158,8 +158,8 @@ def test_sum_of_nothing_is_paid() -> None:
         seed.DOCUMENT_PAYMENT,
     ],
 )
-def test_true_without_payment_where_the_handler_takes_no_notification(payment_id: int) -> None:
-    """service.php processRequest: no ServiceHandler, an empty success; nothing saved, no event."""
+def test_a_handler_without_notifications_returns_true_and_pays_nothing(payment_id: int) -> None:
+    """service.php processRequest: without a ServiceHandler, success; nothing saved, no event."""
     wire = in_process()
     bind_payment_event(wire)
     assert ask(wire, PAY, params_of(wire, payment_id), user=seed.MANAGER) is True
@@ -184,7 +184,7 @@ def test_bills_of_other_countries_are_bills() -> None:
         ("de", "Es wurde keine Teilzahlung angegeben"),
     ],
 )
-def test_acquirer_finds_no_payment_and_says_so_in_the_portals_language(
+def test_an_acquirer_finds_no_payment_and_its_error_is_in_the_portals_language(
     language: str, text: str
 ) -> None:
     """service.php: SALE_PS_SERVICE_PAYMENT_ERROR_EMPTY, a localized message."""
@@ -195,7 +195,7 @@ def test_acquirer_finds_no_payment_and_says_so_in_the_portals_language(
     assert not the_payment(wire, seed.ACQUIRER_PAYMENT).paid
 
 
-def test_acquirer_that_reads_the_raw_body_has_an_error_of_its_own() -> None:
+def test_an_acquirer_that_reads_the_raw_body_has_its_own_error() -> None:
     """handlers/paysystem/yandexcheckout/handler.php."""
     wire = in_process()
     wire.alpha.pay_systems[seed.ACQUIRER].action_file = "yandexcheckout"
@@ -203,8 +203,8 @@ def test_acquirer_that_reads_the_raw_body_has_an_error_of_its_own() -> None:
     assert (refusal.status, refusal.code) == (400, "ERROR_PROCESS_REQUEST_RESULT")
 
 
-def test_pay_system_of_old_invoices_searches_its_own_registry() -> None:
-    """service.php: getIdsByPayment with ENTITY_REGISTRY_TYPE, after the check found an order's."""
+def test_a_pay_system_of_old_invoices_searches_its_own_registry() -> None:
+    """service.php: getIdsByPayment with ENTITY_REGISTRY_TYPE, after the check found the order's."""
     wire = in_process()
     the_payment(wire).pay_system_id = seed.INVOICE_PAY
     refusal = refused(wire, PAY, params_of(wire, seed.PAYMENT), user=seed.MANAGER)
@@ -212,7 +212,7 @@ def test_pay_system_of_old_invoices_searches_its_own_registry() -> None:
     assert not the_payment(wire).paid
 
 
-def test_cancelled_order_is_refused() -> None:
+def test_a_cancelled_order_is_refused() -> None:
     """service.php: SALE_PS_SERVICE_ORDER_CANCELED."""
     wire = in_process()
     params = params_of(wire, seed.CANCELED_PAYMENT)
@@ -220,8 +220,8 @@ def test_cancelled_order_is_refused() -> None:
     assert not the_payment(wire, seed.CANCELED_PAYMENT).paid
 
 
-def test_cancelled_order_is_not_noticed_where_nothing_is_processed() -> None:
-    """service.php: the kind of handler is asked before the order."""
+def test_a_cancelled_order_is_ignored_if_the_handler_processes_nothing() -> None:
+    """service.php checks the kind of handler before the order."""
     wire = in_process()
     the_payment(wire, seed.CANCELED_PAYMENT).pay_system_id = seed.CASH
     params = params_of(wire, seed.CANCELED_PAYMENT)
@@ -231,7 +231,7 @@ def test_cancelled_order_is_not_noticed_where_nothing_is_processed() -> None:
 # Effects
 
 
-def test_payment_is_marked_with_the_person_behind_the_token() -> None:
+def test_a_payment_is_marked_with_the_person_of_the_token() -> None:
     """sale/lib/payment.php: DATE_PAID and EMP_PAID_ID; resthandler.php: the PS fields."""
     wire = in_process()
     assert ask(wire, PAY, THE_PAYMENT, user=seed.MANAGER) is True
@@ -243,15 +243,15 @@ def test_payment_is_marked_with_the_person_behind_the_token() -> None:
     assert the_payment(wire).times_paid == 1
 
 
-def test_webhook_pays_as_its_owner() -> None:
+def test_a_webhook_pays_as_its_owner() -> None:
     """sale/lib/payment.php: EMP_PAID_ID is the current user, here the webhook's owner."""
     wire = in_process()
     assert by_webhook(wire, PAY, THE_PAYMENT).json()["result"] is True
     assert the_payment(wire).emp_paid_id == seed.ADMIN
 
 
-def test_provider_fields_are_kept_as_passed() -> None:
-    """resthandler.php: optional PS_* parameters that no page of the documentation names."""
+def test_provider_fields_are_stored_as_passed() -> None:
+    """resthandler.php: optional PS_* parameters, not documented."""
     wire = in_process()
     extra = {
         "PS_INVOICE_ID": "INV-7",
@@ -269,7 +269,7 @@ def test_provider_fields_are_kept_as_passed() -> None:
     assert the_payment(wire).sum == Decimal("12500.00"), "recorded, never compared"
 
 
-def test_order_is_paid_when_enough_of_it_is() -> None:
+def test_an_order_is_paid_when_its_payments_cover_its_price() -> None:
     """sale/lib/paymentcollection.php: PAYED, spelled so."""
     wire = in_process()
     first, _paid = seed.SEVERAL_PAYMENTS[:2]
@@ -279,7 +279,7 @@ def test_order_is_paid_when_enough_of_it_is() -> None:
     assert ask(wire, "sale.order.get", order, user=seed.MANAGER)["order"]["payed"] == "Y"
 
 
-def test_paying_again_changes_no_money_and_rewrites_what_the_provider_said() -> None:
+def test_paying_again_changes_no_money_but_the_providers_fields() -> None:
     """main/lib entity: an equal value is no change; service.php: psData is written each time."""
     wire = in_process()
     bind_payment_event(wire)
@@ -297,8 +297,8 @@ def test_paying_again_changes_no_money_and_rewrites_what_the_provider_said() -> 
     assert len(wire.sandbox.world.outbox) == 2, "the event is sent for each save"
 
 
-def test_payment_that_was_unpaid_can_be_paid_twice() -> None:
-    """Only the change from N to Y counts as paying."""
+def test_a_payment_that_was_unpaid_can_be_paid_again() -> None:
+    """Only the change from N to Y counts."""
     wire = in_process()
     ask(wire, PAY, THE_PAYMENT, user=seed.MANAGER)
     ask(wire, "crm.item.payment.unpay", {"id": seed.PAYMENT}, user=seed.MANAGER)
@@ -306,7 +306,7 @@ def test_payment_that_was_unpaid_can_be_paid_twice() -> None:
     assert the_payment(wire).times_paid == 2
 
 
-def test_failed_save_is_swallowed_here_and_told_elsewhere() -> None:
+def test_a_failed_save_is_an_error_only_in_other_methods() -> None:
     """service.php only logs a failure of setPaid or save; the order controllers report it."""
     wire = in_process()
     wire.alpha.payment_save_fails = True
@@ -317,7 +317,7 @@ def test_failed_save_is_swallowed_here_and_told_elsewhere() -> None:
     assert (by_hand.status, by_hand.code) == (400, 0)
 
 
-# Its sister for old invoices
+# sale.paysystem.pay.invoice
 
 
 def test_old_invoices_are_not_found() -> None:
@@ -346,7 +346,7 @@ def bind_payment_event(wire: Wire) -> None:
     assert ask(wire, "event.bind", handler, user=seed.ADMIN) is True
 
 
-def test_dismissed_person_is_not_let_in() -> None:
+def test_a_dismissed_person_is_refused() -> None:
     """_includes/system-errors.md: a fired user is no longer authorized, whatever the method."""
     wire = in_process()
     response = wire.call(PAY, THE_PAYMENT, token=wire.token(seed.DISMISSED))

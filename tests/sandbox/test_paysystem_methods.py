@@ -1,4 +1,4 @@
-"""`sale.paysystem.*` but for paying: api-reference/pay-system/ and restservice.php behind it."""
+"""`sale.paysystem.*` except paying: api-reference/pay-system/ and the server's restservice.php."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def listed(wire: Wire, **params: Any) -> list[dict[str, Any]]:
     return rows
 
 
-# Who may
+# Rights
 
 
 @pytest.mark.parametrize("user", [seed.MANAGER, seed.READER, seed.OWN_MANAGER, seed.EXTRANET])
@@ -57,28 +57,28 @@ def listed(wire: Wire, **params: Any) -> list[dict[str, Any]]:
         *(f"{HANDLER}.{verb}" for verb in ("add", "update", "delete", "list")),
     ],
 )  # fmt: skip
-def test_only_who_may_modify_crm_settings(method: str, user: int) -> None:
-    """AccessChecker::checkAccessPermission; who pays cannot list what there is to pay with."""
+def test_only_people_who_may_modify_crm_settings_are_allowed(method: str, user: int) -> None:
+    """AccessChecker::checkAccessPermission; a person who may pay cannot list the pay systems."""
     assert refused(in_process(), method, user=user) == NO_RIGHT
 
 
-def test_crm_settings_admin_may() -> None:
-    """The right is CONFIG/WRITE, being portal administrator is not needed."""
+def test_a_crm_settings_administrator_is_allowed() -> None:
+    """The right is CONFIG/WRITE, not that of a portal administrator."""
     assert ask(in_process(), LIST, user=seed.SETTINGS_ADMIN)
 
 
 # sale.paysystem.list
 
 
-def test_list_is_bare_and_whole() -> None:
-    """getPaySystemList: no total, no next, `start` is not read."""
+def test_the_list_has_no_pages() -> None:
+    """getPaySystemList: no total, no next, `start` is ignored."""
     wire = in_process()
     answer = wire.call(LIST, {"start": 50}, token=wire.token(seed.ADMIN)).json()
     assert answer.keys() == {"result", "time"}
     assert len(answer["result"]) == len(wire.alpha.pay_systems)
 
 
-def test_list_row_is_ordered_and_typed_as_documented() -> None:
+def test_a_list_row_has_the_documented_order_and_types() -> None:
     """castOutcomingFieldsData: strings and nulls, then integers, then TARIFF; the page's sample."""
     row = next(row for row in listed(in_process()) if row["ID"] == seed.ACME_PAY)
     first, *_, a, b, c, last = row
@@ -88,8 +88,8 @@ def test_list_row_is_ordered_and_typed_as_documented() -> None:
     assert "LOGOTYPE" not in row
 
 
-def test_list_of_the_older_build_has_strings_for_ids() -> None:
-    """Older restservice.php: rows as the database gives them, and the logotype."""
+def test_the_older_builds_list_has_ids_as_strings() -> None:
+    """Older restservice.php: rows as in the database, with the logotype."""
     wire = in_process()
     wire.alpha.older_build = True
     row = listed(wire)[0]
@@ -97,20 +97,20 @@ def test_list_of_the_older_build_has_strings_for_ids() -> None:
     assert "LOGOTYPE" in row
 
 
-def test_list_holds_what_is_foreign_inactive_or_built_in() -> None:
-    """getPaySystemList filters by nothing of its own."""
+def test_the_list_has_inactive_built_in_and_other_applications_pay_systems() -> None:
+    """getPaySystemList has no filter of its own."""
     ids = {row["ID"] for row in listed(in_process())}
     assert {seed.CASH, seed.OTHER_PAY, seed.INACTIVE_PAY, seed.INVOICE_PAY} <= ids
 
 
 @pytest.mark.parametrize("name", ["ACTIVE", "!ACTIVE", ">=ACTIVE", "=active"])
-def test_filter_operator_is_parsed_and_forgotten(name: str) -> None:
-    """GetFilterOperation in getPaySystemList: only FIELD of its answer is used."""
+def test_the_filters_operator_is_parsed_and_ignored(name: str) -> None:
+    """GetFilterOperation in getPaySystemList: only FIELD of its result is used."""
     rows = listed(in_process(), FILTER={name: "N"})
     assert [row["ID"] for row in rows] == [seed.INACTIVE_PAY]
 
 
-def test_filter_operator_counts_in_the_older_build() -> None:
+def test_the_older_build_uses_the_filters_operator() -> None:
     """api-reference/pay-system/sale-pay-system-list.md describes the prefixes."""
     wire = in_process()
     wire.alpha.older_build = True
@@ -145,7 +145,7 @@ def test_unknown_names_are_refused(params: dict[str, Any], text: str) -> None:
 # add, update, delete
 
 
-def test_add_answers_the_id() -> None:
+def test_add_returns_the_id() -> None:
     """addPaySystem: NEW_WINDOW and ACTIVE are N for anything but Y."""
     wire = in_process()
     params = {**A_PAY_SYSTEM, "ACTIVE": True, "NEW_WINDOW": "Y"}
@@ -154,8 +154,8 @@ def test_add_answers_the_id() -> None:
     assert (added.active, added.new_window) == (False, True)
 
 
-def test_add_makes_a_pay_system_of_old_invoices_unless_told() -> None:
-    """addPaySystem: REGISTRY_TYPE_CRM_INVOICE is the default where there is a CRM."""
+def test_add_makes_a_pay_system_of_old_invoices_by_default() -> None:
+    """addPaySystem: REGISTRY_TYPE_CRM_INVOICE is the default on a portal with a CRM."""
     wire = in_process()
     params = {**A_PAY_SYSTEM, "PERSON_TYPE_ID": 3, "ENTITY_REGISTRY_TYPE": None}
     added = wire.alpha.pay_systems[ask(wire, ADD, params, user=seed.ADMIN)]
@@ -180,7 +180,7 @@ def test_add_checks(change: dict[str, Any], refusal: Refusal) -> None:
     assert refused(in_process(), ADD, {**A_PAY_SYSTEM, **change}, user=seed.ADMIN) == refusal
 
 
-def test_update_changes_what_is_given() -> None:
+def test_update_changes_the_given_fields() -> None:
     """updatePaySystem."""
     wire = in_process()
     params = {"ID": seed.ACME_PAY, "FIELDS": {"NAME": "Renamed", "ACTIVE": "N"}}
@@ -207,12 +207,12 @@ def test_update_changes_what_is_given() -> None:
     ],
 )
 def test_update_checks(params: dict[str, Any], refusal: Refusal) -> None:
-    """checkParamsBeforePaySystemUpdate, in its order."""
+    """checkParamsBeforePaySystemUpdate, in order."""
     assert refused(in_process(), UPDATE, params, user=seed.ADMIN) == refusal
 
 
-def test_older_build_wants_more_in_an_update_and_writes_less() -> None:
-    """Older restservice.php: handler and person type each time; no DESCRIPTION, no XML_ID."""
+def test_the_older_builds_update_requires_more_fields_and_writes_fewer() -> None:
+    """Older restservice.php: requires handler and person type; writes no DESCRIPTION, no XML_ID."""
     wire = in_process()
     wire.alpha.older_build = True
     fields: dict[str, Any] = {"DESCRIPTION": "new", "NEW_WINDOW": "Y"}
@@ -246,7 +246,7 @@ def test_delete_checks_and_deletes() -> None:
 # Handlers
 
 
-def test_handler_belongs_to_the_application_that_added_it() -> None:
+def test_a_handler_belongs_to_the_application_that_added_it() -> None:
     """addHandler stores the client id; hasAccessToPaySystem compares it."""
     wire = in_process()
     handler_id = ask(wire, f"{HANDLER}.add", A_HANDLER, user=seed.ADMIN)
@@ -256,7 +256,7 @@ def test_handler_belongs_to_the_application_that_added_it() -> None:
     assert refusal_in(response) == NO_RIGHT
 
 
-def test_handler_of_a_webhook_is_everybodys_and_a_webhook_may_touch_all() -> None:
+def test_a_webhook_may_change_every_handler_and_applications_may_change_a_webhooks() -> None:
     """restservice.php: both sides of the comparison must be non-empty."""
     wire = in_process()
     handler_id = by_webhook(wire, f"{HANDLER}.add", A_HANDLER).json()["result"]
@@ -298,7 +298,7 @@ def test_handler_of_a_webhook_is_everybodys_and_a_webhook_may_touch_all() -> Non
     ],
 )
 def test_handler_add_checks(params: dict[str, Any], text: str) -> None:
-    """checkParamsOnAddHandler, the wrong name of the checkout part included."""
+    """checkParamsOnAddHandler, with its wrong name of the checkout part."""
     assert refused(in_process(), f"{HANDLER}.add", params, user=seed.ADMIN) == failure(text)
 
 
@@ -310,8 +310,8 @@ def test_handler_code_is_unique_on_the_portal() -> None:
     )
 
 
-def test_spelling_inside_settings_counts() -> None:
-    """prepareHandlerParams: the first level only is brought to upper case."""
+def test_case_matters_inside_settings() -> None:
+    """prepareHandlerParams converts only the first level to upper case."""
     lower = {"name": "x", "code": "x", "settings": {"codes": {}}}
     assert refused(in_process(), f"{HANDLER}.add", lower, user=seed.ADMIN) == failure(
         "Parameter SETTINGS[CODES] is not defined"
@@ -331,12 +331,12 @@ def test_spelling_inside_settings_counts() -> None:
     ],
 )
 def test_handler_update_checks(params: dict[str, Any], refusal: Refusal) -> None:
-    """checkParamsOnUpdateHandler, in its order."""
+    """checkParamsOnUpdateHandler, in order."""
     assert refused(in_process(), f"{HANDLER}.update", params, user=seed.ADMIN) == refusal
 
 
-def test_handler_in_use_stays() -> None:
-    """checkParamsOnDeleteHandler: another method's code, and the handler's in capitals."""
+def test_a_handler_in_use_is_not_deleted() -> None:
+    """checkParamsOnDeleteHandler: another method's error code, the handler's code in capitals."""
     wire = in_process()
     assert refused(wire, f"{HANDLER}.delete", {"ID": 1}, user=seed.ADMIN) == failure(
         "Pay system with handler ACMEPAY exists!", "ERROR_PAY_SYSTEM_DELETE"
@@ -346,7 +346,7 @@ def test_handler_in_use_stays() -> None:
     assert 2 not in wire.alpha.handlers
 
 
-def test_handler_list_is_of_all_applications_with_numbers_as_strings() -> None:
+def test_the_handler_list_has_all_applications_and_numbers_as_strings() -> None:
     """api-reference/pay-system/sale-pay-system-handler-list.md, its sample."""
     rows = ask(in_process(), f"{HANDLER}.list", user=seed.ADMIN)
     assert [row["CODE"] for row in rows] == ["acmepay", "democardpay", "otherwallet"]
@@ -358,7 +358,7 @@ def test_handler_list_is_of_all_applications_with_numbers_as_strings() -> None:
 
 
 def test_settings_of_a_pay_system() -> None:
-    """getSettings: PERSON_TYPE_ID is asked for before ID."""
+    """getSettings checks PERSON_TYPE_ID before ID."""
     wire = in_process()
     method = f"{SETTINGS}.get"
     assert refused(wire, method, user=seed.ADMIN) == failure(
@@ -376,7 +376,7 @@ def test_settings_of_a_pay_system() -> None:
 
 
 def test_settings_update() -> None:
-    """updateSettings: the code for empty settings is the handler's, as the server has it."""
+    """updateSettings: the error code for empty settings is that of a handler."""
     wire = in_process()
     method = f"{SETTINGS}.update"
     params: dict[str, Any] = {"ID": seed.ACME_PAY}
@@ -392,7 +392,7 @@ def test_settings_update() -> None:
     assert wire.alpha.pay_systems[seed.ACME_PAY].settings["MERCHANT_KEY"]["VALUE"] == "new"
 
 
-def test_settings_for_a_payment_tell_the_secrets_to_whoever_may_pay() -> None:
+def test_settings_for_a_payment_show_the_secrets_to_people_who_may_pay() -> None:
     """api-reference/pay-system/sale-pay-system-settings-payment-get.md."""
     method = f"{SETTINGS}.payment.get"
     settings = ask(in_process(), method, THE_PAYMENT, user=seed.MANAGER)
@@ -420,7 +420,7 @@ def test_settings_for_a_payment_tell_the_secrets_to_whoever_may_pay() -> None:
     ],
 )
 def test_settings_for_a_payment_checks(user: int, params: dict[str, Any], refusal: Refusal) -> None:
-    """checkParamsBeforeSettingsByPaymentGet: here the payment's id is asked for before the pay
-    system is looked up, and the handler's owner matters."""
+    """checkParamsBeforeSettingsByPaymentGet checks the payment's id before it looks up the pay
+    system, and checks the handler's application."""
     method = f"{SETTINGS}.payment.get"
     assert refused(in_process(), method, params, user=user) == refusal

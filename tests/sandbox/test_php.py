@@ -1,4 +1,4 @@
-"""How parameters arrive: `rest/classes/general/rest_util.php` (getRequestData) and PHP's own
+"""Parsing of parameters: `rest/classes/general/rest_util.php` (getRequestData), PHP's own
 `parse_str` and `json_encode`."""
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from sandbox.wire.php import as_sent, parse_body, parse_query
         ("a=1&a=2", {"a": "2"}),
         ("a", {"a": ""}),
         ("f[%3DorderId]=7&f[x][y]=z", {"f": {"=orderId": "7", "x": {"y": "z"}}}),
-        ("f[=orderId]=7", {"f_": "orderId]=7"}),  # why keys must be encoded too
+        ("f[=orderId]=7", {"f_": "orderId]=7"}),  # so keys must be encoded too
         ("s[]=id&s[]=paid", {"s": ["id", "paid"]}),
         ("s[1]=b&s[0]=a", {"s": {"1": "b", "0": "a"}}),
         ("s[0]=a&s[]=b", {"s": ["a", "b"]}),
@@ -29,7 +29,7 @@ from sandbox.wire.php import as_sent, parse_body, parse_query
         ("s[]=%D1%8F", {"s": ["я"]}),
     ],
 )
-def test_a_query_string_is_read_as_parse_str_reads_it(text: str, parsed: dict[str, Any]) -> None:
+def test_a_query_string_is_parsed_as_by_parse_str(text: str, parsed: dict[str, Any]) -> None:
     assert parse_query(text) == parsed
 
 
@@ -54,15 +54,15 @@ def test_a_query_string_is_read_as_parse_str_reads_it(text: str, parsed: dict[st
         ("multipart/form-data", b"broken", {}),
     ],
 )
-def test_a_body_is_read_by_its_content_type_and_broken_json_is_no_parameters(
+def test_a_body_is_parsed_by_its_content_type_and_broken_json_means_no_parameters(
     content_type: str, body: bytes, parsed: dict[str, Any]
 ) -> None:
     assert parse_body(content_type, body) == parsed
 
 
-def test_answers_are_written_as_json_encode_writes_them() -> None:
-    told = {"sum": Decimal("12500.00"), "half": 0.5, "flag": True, "none": None}
-    assert as_sent(told) == {"sum": 12500, "half": 0.5, "flag": True, "none": None}
+def test_responses_are_encoded_as_by_json_encode() -> None:
+    values = {"sum": Decimal("12500.00"), "half": 0.5, "flag": True, "none": None}
+    assert as_sent(values) == {"sum": 12500, "half": 0.5, "flag": True, "none": None}
     assert isinstance(as_sent(Decimal("12500.00")), int)
     assert as_sent({}) == []
     assert as_sent({"0": "a", "1": "b"}) == ["a", "b"]

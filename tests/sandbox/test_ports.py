@@ -1,4 +1,4 @@
-"""The port door over real sockets, and the control door behind it."""
+"""The sandbox on real ports, and its control addresses."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sandbox.server.ports import PortServers
 from sandbox.world import seed
 from tests.sandbox.wire import TIMEOUT, Wire, a_method, over_ports
 
-RING = "test.servers.ring"
+RING = "test.ports.ring"
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def wire(rung: list[int]) -> Iterator[Wire]:
         yield wire
 
 
-def test_a_connection_is_kept_and_named_in_the_log(wire: Wire) -> None:
+def test_a_connection_is_kept_and_its_number_is_in_the_log(wire: Wire) -> None:
     for _ in range(3):
         assert wire.call(RING).ok
     with requests.Session() as another:
@@ -48,7 +48,7 @@ def test_a_connection_is_kept_and_named_in_the_log(wire: Wire) -> None:
     assert connections[3] != connections[0]
 
 
-def test_each_port_answers_for_its_own_host(wire: Wire) -> None:
+def test_each_port_serves_its_own_host(wire: Wire) -> None:
     for portal in (wire.alpha, wire.beta):
         token = wire.token(member_id=portal.member_id)
         url = f"{portal.url}/rest/{RING}"
@@ -61,16 +61,14 @@ def test_each_port_answers_for_its_own_host(wire: Wire) -> None:
     ]
 
 
-def test_a_webhook_over_plain_http_is_told_to_use_https(wire: Wire) -> None:
+def test_a_webhook_over_plain_http_is_refused(wire: Wire) -> None:
     """`_includes/system-errors.md`, INVALID_REQUEST."""
     url = f"{wire.alpha.url}/rest/{seed.ADMIN}/{seed.WEBHOOK_CODE}/{RING}"
     assert wire.session.post(url, timeout=TIMEOUT).json()["error"] == "INVALID_REQUEST"
 
 
 @pytest.mark.parametrize(("when", "effects"), [("before", 0), ("after", 1)])
-def test_a_dropped_connection_is_a_socket_that_closes(
-    wire: Wire, rung: list[int], when: str, effects: int
-) -> None:
+def test_a_drop_closes_the_connection(wire: Wire, rung: list[int], when: str, effects: int) -> None:
     wire.sandbox.faults.add(Fault("drop", RING, when=when))
     with pytest.raises(requests.ConnectionError):
         wire.call(RING)
@@ -79,7 +77,7 @@ def test_a_dropped_connection_is_a_socket_that_closes(
     assert [call.status for call in wire.sandbox.log] == [0, 200]
 
 
-def test_a_cut_comes_after_the_effect_and_its_time(wire: Wire, rung: list[int]) -> None:
+def test_a_cut_comes_after_the_effect_and_its_delay(wire: Wire, rung: list[int]) -> None:
     wire.sandbox.faults.add(Fault("cut", RING, seconds=0.1))
     started = time.monotonic()
     with pytest.raises(requests.ConnectionError):
@@ -88,7 +86,7 @@ def test_a_cut_comes_after_the_effect_and_its_time(wire: Wire, rung: list[int]) 
     assert len(rung) == 1
 
 
-def test_a_client_that_does_not_wait_leaves_the_effect_behind(wire: Wire, rung: list[int]) -> None:
+def test_the_effect_remains_after_a_client_times_out(wire: Wire, rung: list[int]) -> None:
     carried_out = threading.Event()
     wire.sandbox.faults.add(Fault("delay", RING, when="after", on_hit=carried_out))
     with pytest.raises(requests.ReadTimeout):
@@ -97,18 +95,18 @@ def test_a_client_that_does_not_wait_leaves_the_effect_behind(wire: Wire, rung: 
     assert len(rung) == 1
 
 
-def test_calls_at_the_same_time_are_answered_at_the_same_time(wire: Wire) -> None:
+def test_concurrent_calls_run_concurrently(wire: Wire) -> None:
     at_once = 6
-    together = threading.Barrier(at_once)
+    barrier = threading.Barrier(at_once)
     wire.sandbox.faults.add(
-        Fault("delay", RING, seconds=0, times=at_once, on_hit=lambda: together.wait(5))
+        Fault("delay", RING, seconds=0, times=at_once, on_hit=lambda: barrier.wait(5))
     )
     with ThreadPoolExecutor(at_once) as pool:
-        answers = list(pool.map(lambda _: wire.call(RING).status_code, range(at_once)))
-    assert answers == [200] * at_once
+        statuses = list(pool.map(lambda _: wire.call(RING).status_code, range(at_once)))
+    assert statuses == [200] * at_once
 
 
-def test_closing_does_not_wait_for_what_faults_hold_back(rung: list[int]) -> None:
+def test_closing_does_not_wait_for_held_calls(rung: list[int]) -> None:
     held, slow = threading.Event(), threading.Event()
     with ThreadPoolExecutor(2) as pool:
         with over_ports() as wire:
@@ -123,7 +121,7 @@ def test_closing_does_not_wait_for_what_faults_hold_back(rung: list[int]) -> Non
             call.exception(5)
 
 
-def test_a_port_that_is_taken_is_an_error_and_leaves_nothing_open() -> None:
+def test_a_taken_port_raises_and_closes_all_others() -> None:
     first = PortServers((0,))
     try:
         with pytest.raises(OSError, match="in use"):
@@ -132,15 +130,15 @@ def test_a_port_that_is_taken_is_an_error_and_leaves_nothing_open() -> None:
         first.close()
 
 
-# --- the control door ---
+# --- the control addresses ---
 
 
-def _control(wire: Wire, verb: str, path: str, **told: Any) -> requests.Response:
+def _control(wire: Wire, verb: str, path: str, **options: Any) -> requests.Response:
     url = f"{wire.sandbox.world.oauth_url}/_sandbox/{path}"
-    return wire.session.request(verb, url, timeout=TIMEOUT, **told)
+    return wire.session.request(verb, url, timeout=TIMEOUT, **options)
 
 
-def test_the_log_is_read_from_where_one_left_off(wire: Wire) -> None:
+def test_the_log_is_read_from_a_given_call_on(wire: Wire) -> None:
     wire.call(RING)
     wire.call("batch", {"cmd": {"a": RING}})
     first = _control(wire, "GET", "log").json()
@@ -154,17 +152,17 @@ def test_the_log_is_read_from_where_one_left_off(wire: Wire) -> None:
 
 
 def test_faults_are_switched_on_and_off(wire: Wire) -> None:
-    told = {"kind": "status500", "method": RING, "times": 5}
-    assert _control(wire, "POST", "faults", json=told).ok
+    fault = {"kind": "status500", "method": RING, "times": 5}
+    assert _control(wire, "POST", "faults", json=fault).ok
     assert wire.call(RING).status_code == 500
     shown = _control(wire, "GET", "faults").json()["faults"]
-    assert [(fault["kind"], fault["hits"]) for fault in shown] == [("status500", 1)]
+    assert [(one["kind"], one["hits"]) for one in shown] == [("status500", 1)]
     assert _control(wire, "DELETE", "faults").ok
     assert wire.call(RING).ok
 
 
 @pytest.mark.parametrize(
-    "told",
+    "body",
     [
         '{"kind": "flood"}',
         '{"kind": "drop", "on_hit": 1}',
@@ -175,14 +173,14 @@ def test_faults_are_switched_on_and_off(wire: Wire) -> None:
         '{"kind": "drop", "seconds": []}',
     ],
 )
-def test_a_fault_that_makes_no_sense_is_refused(wire: Wire, told: str) -> None:
+def test_an_invalid_fault_is_refused(wire: Wire, body: str) -> None:
     headers = {"Content-Type": "application/json"}
-    answer = _control(wire, "POST", "faults", data=told, headers=headers)
+    answer = _control(wire, "POST", "faults", data=body, headers=headers)
     assert (answer.status_code, list(answer.json())) == (400, ["error"])
     assert wire.sandbox.faults.waiting() == []
 
 
-def test_a_payment_is_shown_as_the_portal_has_it(wire: Wire) -> None:
+def test_a_payment_is_returned_as_the_portal_has_it(wire: Wire) -> None:
     query = {"portal": seed.ALPHA, "id": str(seed.PAYMENT)}
     shown = _control(wire, "GET", "payment", params=query).json()
     assert (shown["paid"], shown["times_paid"], shown["emp_paid_id"]) == (False, 0, None)
@@ -200,10 +198,10 @@ def test_the_clock_is_moved_forward(wire: Wire) -> None:
     assert _control(wire, "POST", "advance?seconds=soon").status_code == 400
 
 
-def test_what_a_removed_application_is_answered_can_be_chosen(wire: Wire) -> None:
+def test_the_replies_after_a_removal_can_be_chosen(wire: Wire) -> None:
     token = wire.token()
-    told = {"portal": seed.ALPHA, "rest": "error_oauth", "oauth": "invalid_client"}
-    assert _control(wire, "POST", "removal", json=told).ok
+    replies = {"portal": seed.ALPHA, "rest": "error_oauth", "oauth": "invalid_client"}
+    assert _control(wire, "POST", "removal", json=replies).ok
     wire.alpha.installations[seed.OUR_CLIENT_ID].removed = True
     assert wire.call(RING, token=token).json()["error"] == "ERROR_OAUTH"
     answer = wire.grant(grant_type="refresh_token", refresh_token=token.refresh)
@@ -213,6 +211,6 @@ def test_what_a_removed_application_is_answered_can_be_chosen(wire: Wire) -> Non
     assert _control(wire, "POST", "removal", json=odd).status_code == 400
 
 
-def test_the_control_door_is_on_the_oauth_port_alone(wire: Wire) -> None:
+def test_only_the_oauth_port_has_the_control_addresses(wire: Wire) -> None:
     assert wire.session.get(f"{wire.alpha.url}/_sandbox/log", timeout=TIMEOUT).status_code == 404
     assert _control(wire, "GET", "secrets").status_code == 404

@@ -43,12 +43,12 @@ def _error(answer: Any) -> tuple[int, str | int, str]:
 
 
 @pytest.mark.parametrize("spelling", [ECHO, f"{ECHO}.json", f"{ECHO}/", ECHO.upper() + ".json/"])
-def test_the_method_is_tried_in_lower_case_with_and_without_json(wire: Wire, spelling: str) -> None:
-    """`rest.server/component.php`: lower case first, transport by the last dot."""
+def test_a_method_is_found_in_any_case_with_and_without_json(wire: Wire, spelling: str) -> None:
+    """`rest.server/component.php`: lower case first, the format after the last dot."""
     assert wire.call(spelling, {"id": 7}).json()["result"]["params"] == {"id": 7}
 
 
-def test_get_and_post_are_alike_and_the_body_wins_over_the_query(wire: Wire) -> None:
+def test_get_and_post_are_equal_and_the_body_overrides_the_query(wire: Wire) -> None:
     """`rest_util.php`, getRequestData: `array_replace($query, $postData)`."""
     url, token = f"{ALPHA_URL}/rest/{ECHO}", wire.token().access
     by_get = wire.session.get(url, params={"auth": token, "filter[=id]": "7"})
@@ -58,13 +58,13 @@ def test_get_and_post_are_alike_and_the_body_wins_over_the_query(wire: Wire) -> 
 
 
 def test_a_json_body_of_a_get_is_not_read(wire: Wire) -> None:
-    """`rest_util.php`: the body is looked at where `isPost()`."""
+    """`rest_util.php` reads the body only if `isPost()`."""
     url = f"{ALPHA_URL}/rest/{ECHO}"
     answer = wire.session.get(url, params={"auth": wire.token().access}, json={"id": 7})
     assert answer.json()["result"]["params"] == []
 
 
-def test_broken_json_is_no_parameters_at_all(wire: Wire) -> None:
+def test_broken_json_means_no_parameters(wire: Wire) -> None:
     """`rest_util.php`: the decoder's exception leaves an empty array."""
     answer = wire.session.post(
         f"{ALPHA_URL}/rest/{ECHO}",
@@ -88,8 +88,8 @@ def test_any_origin_may_call_but_not_with_an_authorization_header(wire: Wire) ->
 # --- the token ---
 
 
-def test_the_token_is_looked_for_in_header_then_auth_then_access_token(wire: Wire) -> None:
-    """`rest/lib/oauth/auth.php`, getAuthKey; arrays are passed over."""
+def test_the_token_is_read_from_header_then_auth_then_access_token(wire: Wire) -> None:
+    """`rest/lib/oauth/auth.php`, getAuthKey; arrays are skipped."""
     url = f"{ALPHA_URL}/rest/{ECHO}"
     reader, manager = wire.token(seed.READER).access, wire.token(seed.MANAGER).access
     bearer = {"Authorization": f"bearer  {reader}"}
@@ -109,21 +109,21 @@ def test_the_token_is_looked_for_in_header_then_auth_then_access_token(wire: Wir
 
 
 def test_the_token_is_not_among_the_parameters(wire: Wire) -> None:
-    """`auth.php`: `parameters_clear` takes both names away."""
+    """`auth.php`: `parameters_clear` removes both names."""
     answer = wire.call(ECHO, {"access_token": "x", "id": 1})
     assert answer.json()["result"]["params"] == {"id": 1}
 
 
-# --- refusals, in their order ---
+# --- refusals, in order ---
 
 
-def test_an_unknown_method_is_told_before_anyone_asks_for_a_token(wire: Wire) -> None:
+def test_an_unknown_method_is_refused_before_the_token_is_checked(wire: Wire) -> None:
     """`rest.php`: isTokenCheck comes before checkAuth."""
     answer = wire.session.post(f"{ALPHA_URL}/rest/no.such.method")
     assert _error(answer) == (404, "ERROR_METHOD_NOT_FOUND", "Method not found!")
 
 
-def test_without_credentials_there_is_no_auth(wire: Wire) -> None:
+def test_a_call_without_credentials_is_refused(wire: Wire) -> None:
     """`rest_util.php`, checkAuth."""
     for told in ({}, {"auth": ""}, {"auth": ["x"]}):
         answer = wire.session.post(f"{ALPHA_URL}/rest/{ECHO}", json=told)
@@ -202,7 +202,7 @@ def test_each_reason_to_refuse_has_its_code_its_text_and_its_status(
     assert _error(wire.call(ECHO, token=token)) == (status, code, text)
 
 
-# What comes after these two needs the installation that they take away.
+# The checks after these two need the installation that these remove.
 CHECKED_PAIRS = [
     (earlier, later)
     for earlier, later in pairwise(REFUSALS)
@@ -211,7 +211,7 @@ CHECKED_PAIRS = [
 
 
 @pytest.mark.parametrize(("earlier", "later"), CHECKED_PAIRS)
-def test_of_two_reasons_the_earlier_check_speaks(
+def test_of_two_reasons_the_earlier_check_decides(
     wire: Wire, earlier: Refusal, later: Refusal
 ) -> None:
     """The order of the checks in `rest.php` and `auth.php`."""
@@ -221,15 +221,15 @@ def test_of_two_reasons_the_earlier_check_speaks(
     assert _error(wire.call(ECHO, token=token))[1] == earlier[2]
 
 
-def test_a_token_is_good_on_its_own_portal_only(wire: Wire) -> None:
-    """`auth.php`: a token that the portal does not hold is asked for at the OAuth server."""
+def test_a_token_works_on_its_own_portal_only(wire: Wire) -> None:
+    """`auth.php` asks the OAuth server about a token that the portal does not have."""
     invalid = (401, "invalid_token", "Unable to get application by token")
     assert _error(wire.call(ECHO, token=wire.token(member_id=seed.BETA))) == invalid
     answer = wire.session.post(f"{ALPHA_URL}/rest/{ECHO}", json={"auth": "INVALID_TOKEN_123"})
     assert _error(answer) == invalid
 
 
-def test_an_administrator_uses_an_application_that_was_given_to_others(wire: Wire) -> None:
+def test_an_administrator_may_use_an_application_that_only_others_were_given(wire: Wire) -> None:
     """`rest_util.php`, checkAppAccess: no access by list, then `isAdmin()`."""
     _not_allowed(wire)
     assert wire.call(ECHO, token=wire.token(seed.ADMIN)).ok
@@ -255,7 +255,7 @@ def test_a_wrong_webhook_has_invalid_credentials(wire: Wire) -> None:
     assert _error(wire.session.post(_webhook(ECHO, user_id=seed.MANAGER))) == wrong
 
 
-def test_a_webhook_lacks_a_scope_in_its_own_words(wire: Wire) -> None:
+def test_a_webhooks_refusal_for_a_missing_scope_has_its_own_text(wire: Wire) -> None:
     wire.alpha.webhooks[0].scopes = ("sale",)
     assert _error(wire.session.post(_webhook(ECHO))) == (
         401,
@@ -264,7 +264,7 @@ def test_a_webhook_lacks_a_scope_in_its_own_words(wire: Wire) -> None:
     )
 
 
-def test_a_webhook_wants_https(wire: Wire) -> None:
+def test_a_webhook_requires_https(wire: Wire) -> None:
     """`_includes/system-errors.md`, INVALID_REQUEST."""
     path = _webhook(ECHO).removeprefix(ALPHA_URL)
     request = Request("POST", "alpha.example.com", path, scheme="http")
@@ -275,10 +275,10 @@ def test_a_webhook_wants_https(wire: Wire) -> None:
     )
 
 
-# --- answers ---
+# --- responses ---
 
 
-def test_a_success_tells_its_time(wire: Wire) -> None:
+def test_a_success_has_its_time(wire: Wire) -> None:
     """`api-reference/data-types.md` and `limits.md`: `time`, with the operating figures."""
     time = wire.call(ECHO).json()["time"]
     assert set(time) == {
@@ -290,14 +290,14 @@ def test_a_success_tells_its_time(wire: Wire) -> None:
     assert datetime.fromisoformat(time["date_start"]).tzinfo is not None
 
 
-def test_total_and_next_stand_beside_the_result(wire: Wire) -> None:
+def test_total_and_next_are_beside_the_result(wire: Wire) -> None:
     """`rest.php`, processCall; `settings/how-to-call-rest-api/list-methods-pecularities.md`."""
     with a_method("test.rest.list", lambda _: Listed([1, 2], total=120, next=50)):
         told = wire.call("test.rest.list").json()
     assert (told["result"], told["total"], told["next"]) == ([1, 2], 120, 50)
 
 
-def test_an_error_code_may_be_a_number_and_carry_more(wire: Wire) -> None:
+def test_an_error_code_may_be_a_number_and_have_more_fields(wire: Wire) -> None:
     """`rest.php`, outputError; `rest/lib/engine/restmanager.php` passes numeric codes on."""
 
     def fail(_: Call) -> Any:
@@ -318,8 +318,8 @@ def test_a_sum_is_a_number_and_an_empty_map_is_a_list(wire: Wire) -> None:
     assert '"sum": 12500, "none": []' in body
 
 
-def test_a_method_has_the_world_to_itself(wire: Wire) -> None:
-    """Not the server's rule but ours: methods read and write the world unguarded."""
+def test_methods_run_one_at_a_time(wire: Wire) -> None:
+    """The sandbox's own rule: a method reads and writes the world without locking it."""
 
     def look(call: Call) -> bool:
         with ThreadPoolExecutor(1) as elsewhere:
@@ -329,7 +329,7 @@ def test_a_method_has_the_world_to_itself(wire: Wire) -> None:
         assert wire.call("test.rest.alone").json()["result"] is False
 
 
-def test_a_host_of_nobody_is_not_found(wire: Wire) -> None:
+def test_an_unknown_host_is_not_found(wire: Wire) -> None:
     answer = wire.sandbox.respond(Request("GET", "nobody.example.com", "/rest/x"), lambda _: None)
     assert answer.status == 404
 

@@ -1,4 +1,4 @@
-"""`sale.payment.*` and `sale.order.*`: api-reference/sale/ and sale/lib/controller behind it."""
+"""`sale.payment.*` and `sale.order.*`: api-reference/sale/ and the server's sale/lib/controller."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ def update(wire: Wire, payment_id: int, **fields: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("user", [seed.READER, seed.MANAGER, seed.OWN_MANAGER])
-def test_anybody_with_a_crm_role_reads_every_payment(user: int) -> None:
-    """controllerbase.php: the shop's group right is above D, and no deal is looked at."""
+def test_people_with_a_crm_role_read_every_payment(user: int) -> None:
+    """controllerbase.php: the shop's group right is above D; rights to deals are not checked."""
     wire = in_process()
     hidden = {"id": seed.HIDDEN_PAYMENT}
     assert ask(wire, "sale.payment.get", hidden, user=user)["payment"]["sum"] == 7700
@@ -50,21 +50,21 @@ def test_anybody_with_a_crm_role_reads_every_payment(user: int) -> None:
 @pytest.mark.parametrize(
     "method", ["sale.payment.list", "sale.payment.get", "sale.order.list", "sale.order.get"]
 )
-def test_without_a_role_reading_is_refused_with_a_number(method: str) -> None:
-    """controllerbase.php: 200040300010 and HTTP 400; the right is asked for before arguments."""
+def test_without_a_role_reading_is_refused_with_a_numeric_code(method: str) -> None:
+    """controllerbase.php: 200040300010 and HTTP 400; the right is checked before arguments."""
     assert refused(in_process(), method, user=seed.EXTRANET) == READ_DENIED
 
 
 @pytest.mark.parametrize("method", ["add", "update", "delete"])
-def test_changing_is_for_shop_administrators(method: str) -> None:
-    """controllerbase.php: right W, which CRM roles below CONFIG/WRITE do not get."""
+def test_only_shop_administrators_change_payments(method: str) -> None:
+    """controllerbase.php: right W, which CRM roles below CONFIG/WRITE do not have."""
     wire = in_process()
     assert refused(wire, f"sale.payment.{method}", user=seed.MANAGER) == MODIFY_DENIED
     assert refused(wire, f"sale.payment.{method}", user=seed.ADMIN).code == 100
 
 
-def test_fields_are_told_to_everybody() -> None:
-    """controllerbase.php: getFields asks for no right; sale-payment-get-fields.md."""
+def test_get_fields_needs_no_right() -> None:
+    """controllerbase.php: getFields checks no right; sale-payment-get-fields.md."""
     wire = in_process()
     fields = ask(wire, "sale.payment.getFields", user=seed.EXTRANET)["payment"]
     assert fields["id"] == {
@@ -94,8 +94,8 @@ def test_payment_row_has_the_documented_names_and_types() -> None:
     assert row["dateBill"].endswith("+03:00")
 
 
-def test_three_decimals_arrive_whole() -> None:
-    """`sum` is a JSON number: read it as a decimal and nothing is lost."""
+def test_three_decimals_are_kept() -> None:
+    """`sum` is a JSON number; parsed as a decimal it is exact."""
     wire = in_process()
     token = wire.token(seed.MANAGER)
     answer = wire.call("sale.payment.get", {"id": seed.KWD_PAYMENT}, token=token)
@@ -110,7 +110,7 @@ def test_unknown_payment(payment_id: object) -> None:
 
 
 @pytest.mark.parametrize("params", [{}, {"ID": 271}])
-def test_argument_is_missing_when_spelled_in_capitals(params: dict[str, Any]) -> None:
+def test_an_argument_in_capitals_is_missing(params: dict[str, Any]) -> None:
     """main/lib/engine/binder.php: code 100, a number."""
     refusal = refused(in_process(), "sale.payment.get", params, user=seed.MANAGER)
     assert refusal == missing("id")
@@ -154,16 +154,18 @@ def test_start_of_minus_one_does_not_count() -> None:
     "conditions",
     [{"ORDER_ID": 163}, {"=ORDER_ID": 163}, {"ID": 271}, {"orderid": 163}, {"nonsense": 1}],
 )
-def test_unknown_and_capital_names_let_everything_through(conditions: dict[str, Any]) -> None:
-    """entity/base.php internalizeFilterFields: dropped without a word; ORDER_ID becomes
+def test_a_filter_with_unknown_names_returns_all_rows(
+    conditions: dict[str, Any],
+) -> None:
+    """entity/base.php internalizeFilterFields ignores unknown names; ORDER_ID becomes
     `O_RD_ER__ID` in main/lib/text/stringhelper.php."""
     wire = in_process()
     assert ids(wire, filter=conditions) == everything(wire)
 
 
 @pytest.mark.parametrize("unreadable", ["yesterday-ish", "", None])
-def test_date_that_cannot_be_read_lets_everything_through(unreadable: object) -> None:
-    """entity/base.php internalizeFieldValue; a null is no date either."""
+def test_a_filter_with_an_invalid_date_returns_all_rows(unreadable: object) -> None:
+    """entity/base.php internalizeFieldValue; null is an invalid date too."""
     wire = in_process()
     assert ids(wire, filter={"!datePaid": unreadable}) == everything(wire)
 
@@ -200,7 +202,7 @@ def test_filter_by_date() -> None:
 
 
 def test_order_and_select() -> None:
-    """sale-payment-list.md; a name that is not known is dropped here too."""
+    """sale-payment-list.md; unknown names are ignored here too."""
     wire = in_process()
     params = {"select": ["sum", "id", "WRONG"], "order": {"sum": "DESC", "id": "asc"}}
     rows = ask(wire, "sale.payment.list", params, user=seed.MANAGER)["payments"]
@@ -212,14 +214,14 @@ def test_order_and_select() -> None:
     assert len(rows[0]) == 44, "nothing known was selected: everything is"
 
 
-def test_operators_that_the_orm_does_not_know() -> None:
-    """CSqlUtil strips more of them than the ORM takes."""
+def test_operators_unknown_to_the_orm_are_refused() -> None:
+    """CSqlUtil parses more operators than the ORM has."""
     params = {"filter": {"?accountNumber": "163"}}
     refusal = refused(in_process(), "sale.payment.list", params, user=seed.MANAGER)
     assert (refusal.status, refusal.code) == (400, 0)
 
 
-def test_star_selects_everything() -> None:
+def test_a_star_selects_all_columns() -> None:
     """entity/base.php internalizeSelectFields."""
     params = {"select": ["id", "*"]}
     rows = ask(in_process(), "sale.payment.list", params, user=seed.MANAGER)["payments"]
@@ -235,7 +237,7 @@ def test_filter_must_be_an_array() -> None:
 # Changes
 
 
-def test_update_needs_the_pay_system_each_time() -> None:
+def test_update_requires_the_pay_system() -> None:
     """entity/base.php checkRequiredFieldsUpdate: error 0, the number."""
     wire = in_process()
     params = {"id": seed.PAYMENT, "fields": {"comments": "x"}}
@@ -247,7 +249,7 @@ def test_update_needs_the_pay_system_each_time() -> None:
     ) == missing("fields")
 
 
-def test_update_loses_the_company_unless_it_is_sent_again() -> None:
+def test_update_without_the_company_resets_it() -> None:
     """orderbuilder.php: COMPANY_ID falls back to 0."""
     wire = in_process()
     row = update(wire, seed.PAYMENT, paySystemId=11, companyId=5)
@@ -256,7 +258,7 @@ def test_update_loses_the_company_unless_it_is_sent_again() -> None:
 
 
 def test_update_pays_by_any_pay_system_and_unpays() -> None:
-    """sale-payment-update.md `paid`; sale/lib/payment.php leaves date and person when unpaying."""
+    """sale-payment-update.md `paid`; sale/lib/payment.php keeps date and person when unpaying."""
     wire = in_process()
     row = update(wire, seed.CASH_PAYMENT, paySystemId=seed.CASH, paid="Y")
     assert (row["paid"], row["empPaidId"], row["psStatus"]) == ("Y", seed.ADMIN, "")
@@ -267,7 +269,7 @@ def test_update_pays_by_any_pay_system_and_unpays() -> None:
     assert wire.alpha.payments[seed.CASH_PAYMENT].times_paid == 1
 
 
-def test_update_writes_dates_and_drops_what_is_none() -> None:
+def test_update_writes_dates_and_ignores_invalid_ones() -> None:
     """entity/base.php internalizeFieldValue; unknown and read-only fields are ignored."""
     wire = in_process()
     row = update(
@@ -285,7 +287,7 @@ def test_update_writes_dates_and_drops_what_is_none() -> None:
     assert row["accountNumber"] == "163/1"
 
 
-def test_sum_of_a_paid_payment_stays_but_its_pay_system_may_change() -> None:
+def test_the_sum_of_a_paid_payment_is_fixed_but_its_pay_system_may_change() -> None:
     """orderbuilder.php and payment.php: SUM is guarded, PAY_SYSTEM_ID is not."""
     wire = in_process()
     fields = {"paySystemId": seed.ACME_PAY, "sum": 1}
@@ -296,8 +298,8 @@ def test_sum_of_a_paid_payment_stays_but_its_pay_system_may_change() -> None:
     assert (row["paySystemName"], row["sum"]) == ("Cash", 2150)
 
 
-def test_unknown_pay_system_and_cancelled_order_have_codes_of_their_own() -> None:
-    """sale/lib/payment.php and order.php: errors there have names, not numbers."""
+def test_unknown_pay_system_and_cancelled_order_have_their_own_codes() -> None:
+    """sale/lib/payment.php and order.php: the error codes are names, not numbers."""
     wire = in_process()
     params = {"id": seed.PAYMENT, "fields": {"paySystemId": 999}}
     refusal = refused(wire, "sale.payment.update", params, user=seed.ADMIN)

@@ -1,7 +1,7 @@
-"""The sandbox before a client that nobody here wrote: the official Python SDK, unchanged.
+"""Runs the official Python SDK, unchanged, against the sandbox.
 
-It speaks HTTPS only and knows the OAuth server by name, so the test stands in for what the network
-would do: names lead to a TLS port of the sandbox, and the certificate is one that requests trusts.
+The SDK uses HTTPS only and the OAuth server's real name, so the tests resolve these names to a TLS
+port of the sandbox, with a certificate that requests trusts.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def wire(certificates: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Wire]:
 
 
 def _lead(hosts: tuple[str, ...], port: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a hosts file would do, and a router: these names, port 443, are our port."""
+    """Resolves these names, port 443, to our port."""
     usual = socket.getaddrinfo
 
     def getaddrinfo(host: Any, asked: Any, *args: Any, **kwargs: Any) -> Any:
@@ -77,17 +77,17 @@ def _sdk(token: Token, *, secret: str = seed.OUR_SECRET, expires: float | None =
     )
 
 
-def test_it_pays_and_the_portal_knows_by_whom(wire: Wire) -> None:
+def test_it_pays_and_the_portal_has_the_person(wire: Wire) -> None:
     token = _sdk(wire.token(seed.MANAGER))
     client = token.get_client()
     pay = client.sale.paysystem.pay.payment(seed.PAYMENT, seed.ACME_PAY)
     assert pay.response.result is True
-    told = client.sale.payment.get(bitrix_id=seed.PAYMENT).response.result
-    assert (told["payment"]["paid"], told["payment"]["empPaidId"]) == ("Y", seed.MANAGER)
+    found = client.sale.payment.get(bitrix_id=seed.PAYMENT).response.result
+    assert (found["payment"]["paid"], found["payment"]["empPaidId"]) == ("Y", seed.MANAGER)
     assert wire.alpha.payments[seed.PAYMENT].times_paid == 1
 
 
-def test_it_renews_a_token_that_it_knows_is_over(wire: Wire) -> None:
+def test_it_renews_a_token_that_it_knows_has_expired(wire: Wire) -> None:
     old = wire.token(seed.MANAGER)
     past = (datetime.now(UTC) - timedelta(hours=2)).timestamp()
     token = _sdk(old, expires=past)
@@ -96,7 +96,7 @@ def test_it_renews_a_token_that_it_knows_is_over(wire: Wire) -> None:
     assert [call.method for call in wire.sandbox.log] == ["oauth.token", "profile"]
 
 
-def test_it_renews_a_token_that_the_portal_says_is_over(wire: Wire) -> None:
+def test_it_renews_a_token_that_the_portal_refuses_as_expired(wire: Wire) -> None:
     token = _sdk(wire.token(seed.MANAGER), expires=wire.sandbox.world.now() + 9999)
     wire.sandbox.world.advance(3601)
     assert token.call_method("profile")["result"]["ID"] == str(seed.MANAGER)
@@ -105,14 +105,14 @@ def test_it_renews_a_token_that_the_portal_says_is_over(wire: Wire) -> None:
     ]  # fmt: skip
 
 
-def test_it_reads_whose_token_it_is(wire: Wire) -> None:
-    told = _sdk(wire.token(seed.MANAGER)).get_app_info().result
-    assert (told.client_id, told.user_id) == (seed.OUR_CLIENT_ID, seed.MANAGER)
-    assert (told.install.member_id, told.install.installed) == (seed.ALPHA, True)
-    assert tuple(told.install.scope) == seed.OUR_SCOPES
+def test_it_reads_the_person_and_portal_of_a_token(wire: Wire) -> None:
+    info = _sdk(wire.token(seed.MANAGER)).get_app_info().result
+    assert (info.client_id, info.user_id) == (seed.OUR_CLIENT_ID, seed.MANAGER)
+    assert (info.install.member_id, info.install.installed) == (seed.ALPHA, True)
+    assert tuple(info.install.scope) == seed.OUR_SCOPES
 
 
-def test_it_takes_a_code_for_a_token(wire: Wire) -> None:
+def test_it_exchanges_a_code_for_a_token(wire: Wire) -> None:
     code = wire.token(seed.MANAGER)
     code.expires = wire.sandbox.world.now() + 30
     wire.sandbox.world.codes["thecode"] = code
@@ -123,7 +123,7 @@ def test_it_takes_a_code_for_a_token(wire: Wire) -> None:
         app.get_oauth_token("thecode")
 
 
-def test_it_knows_the_errors_for_what_they_are(wire: Wire) -> None:
+def test_it_recognises_the_errors(wire: Wire) -> None:
     manager, reader = _sdk(wire.token(seed.MANAGER)), _sdk(wire.token(seed.READER))
     with pytest.raises(errors.BitrixAPIAccessDenied) as denied:
         reader.call_method(PAY, {})
@@ -146,7 +146,7 @@ def test_it_knows_the_errors_for_what_they_are(wire: Wire) -> None:
         BitrixApp(client_id="local.nobody", client_secret="x").get_oauth_token("code")
 
 
-def test_it_meets_the_faults_it_has_names_for(wire: Wire) -> None:
+def test_it_recognises_the_faults_that_it_has_errors_for(wire: Wire) -> None:
     token = _sdk(wire.token(seed.MANAGER))
     token._AUTO_CHANGED_DOMAIN = False
     for kind, error in (
@@ -166,7 +166,7 @@ def test_it_meets_the_faults_it_has_names_for(wire: Wire) -> None:
         token.call_method("profile", timeout=0.2)
 
 
-def test_its_batches_come_back_under_their_keys(wire: Wire) -> None:
+def test_its_batches_return_results_under_their_keys(wire: Wire) -> None:
     token = _sdk(wire.token(seed.MANAGER))
     named = token.call_batch(
         {
@@ -183,7 +183,7 @@ def test_its_batches_come_back_under_their_keys(wire: Wire) -> None:
     assert listed["result_error"] == []
 
 
-def test_its_lists_go_through_every_page_once(wire: Wire) -> None:
+def test_its_lists_read_every_page_once(wire: Wire) -> None:
     seed.fill(wire.alpha, 240)
     token = _sdk(wire.token(seed.MANAGER))
     rows = token.call_list("sale.payment.list", {"select": ["id", "sum"]})["result"]

@@ -1,4 +1,4 @@
-"""What everybody builds on: the cast, the named payments and the two portals."""
+"""The sandbox's start: its people, its payments and its two portals."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def alpha_of(world: World) -> Portal:
     return world.portals[seed.ALPHA]
 
 
-def test_documented_example_is_there_to_the_letter() -> None:
-    """Deal 8061 and account number 163/1 are those of the widget and payment pages of the docs."""
+def test_the_documented_example_exists() -> None:
+    """Deal 8061 and account number 163/1 are in the documentation of widgets and payments."""
     portal = alpha_of(a_world())
     payment = portal.payments[seed.PAYMENT]
     assert (payment.account_number, payment.sum, payment.currency) == (
@@ -34,7 +34,7 @@ def test_documented_example_is_there_to_the_letter() -> None:
     assert portal.pay_systems[payment.pay_system_id].name == "Acme Pay"
 
 
-def test_our_application_is_known_but_installed_nowhere() -> None:
+def test_our_application_is_registered_but_not_installed() -> None:
     world = a_world()
     application = world.applications[seed.OUR_CLIENT_ID]
     assert application.url == "https://pay.example.com/"
@@ -45,7 +45,7 @@ def test_our_application_is_known_but_installed_nowhere() -> None:
         assert portal.installations[seed.OTHER_CLIENT_ID].finished
 
 
-def test_same_ids_are_other_money_on_the_other_portal() -> None:
+def test_the_same_ids_have_other_sums_on_the_other_portal() -> None:
     world = a_world()
     alpha, beta = world.portals[seed.ALPHA], world.portals[seed.BETA]
     assert alpha.payments.keys() == beta.payments.keys()
@@ -76,16 +76,14 @@ def test_portals_share_no_object() -> None:
         (seed.DOCUMENT_PAYMENT, "orderdocument"),
     ],
 )
-def test_there_is_an_unpaid_payment_by_every_kind_of_pay_system(
-    payment_id: int, action_file: str
-) -> None:
+def test_every_kind_of_pay_system_has_an_unpaid_payment(payment_id: int, action_file: str) -> None:
     portal = alpha_of(a_world())
     payment = portal.payments[payment_id]
     assert not payment.paid
     assert portal.pay_systems[payment.pay_system_id].action_file == action_file
 
 
-def test_named_states_are_what_their_names_say() -> None:
+def test_the_ids_have_the_states_in_their_names() -> None:
     portal = alpha_of(a_world())
     assert portal.payments[seed.PAID_PAYMENT].paid
     assert portal.payments[seed.PAID_PAYMENT].times_paid == 1
@@ -104,7 +102,7 @@ def test_named_states_are_what_their_names_say() -> None:
     assert {payment.order_id for payment in several} == set(seed.SEVERAL_ORDERS)
 
 
-def test_one_order_hangs_on_a_deal_and_an_invoice() -> None:
+def test_one_order_is_bound_to_a_deal_and_an_invoice() -> None:
     portal = alpha_of(a_world())
     by_deal = portal.payments_of(DEAL, seed.SHARED_DEAL)
     by_invoice = portal.payments_of(SMART_INVOICE, seed.SHARED_INVOICE)
@@ -114,7 +112,7 @@ def test_one_order_hangs_on_a_deal_and_an_invoice() -> None:
     assert [payment.id for payment in of_invoice] == [seed.INVOICE_PAYMENT]
 
 
-def test_own_manager_sees_one_deal_and_no_other() -> None:
+def test_the_manager_of_own_deals_sees_one_deal() -> None:
     portal = alpha_of(a_world())
     person = portal.users[seed.OWN_MANAGER]
     assert person.may_edit_orders
@@ -122,7 +120,7 @@ def test_own_manager_sees_one_deal_and_no_other() -> None:
     assert seen == [seed.OWN_DEAL]
 
 
-def test_installation_begins_once_and_anew_after_removal() -> None:
+def test_an_installation_begins_once_and_again_after_a_removal() -> None:
     world = a_world()
     portal = alpha_of(world)
     first = seed.begin_installation(world, portal, seed.OUR_CLIENT_ID)
@@ -134,12 +132,12 @@ def test_installation_begins_once_and_anew_after_removal() -> None:
     assert second.id != first.id
 
 
-def test_five_thousand_payments_take_no_time() -> None:
+def test_five_thousand_payments_are_added_within_a_second() -> None:
     portal = alpha_of(a_world())
     before = set(portal.payments)
-    started = time.perf_counter()
+    started = time.process_time()
     added = seed.fill(portal, 5000)
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
     assert set(added) == portal.payments.keys() - before
     dates = [portal.payments[payment_id].date_bill for payment_id in added]
     assert dates == sorted(dates)
@@ -148,7 +146,7 @@ def test_five_thousand_payments_take_no_time() -> None:
     assert len(deals) == 5000
 
 
-def test_the_worst_words_are_long_and_still_possible() -> None:
+def test_the_longest_texts_are_within_bitrix24s_limits() -> None:
     alpha = alpha_of(a_world())
     unpaid = {payment.id for payment in alpha.payments.values() if not payment.paid}
     worst.worsen(alpha)

@@ -1,4 +1,4 @@
-"""`crm.timeline.comment.add` and `.list`, as api-reference/crm/timeline/comments/ has them."""
+"""`crm.timeline.comment.add` and `.list`: api-reference/crm/timeline/comments/."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def add_many(wire: Wire, count: int) -> None:
         ask(wire, ADD, fields(COMMENT=f"Comment {place}"), user=seed.MANAGER)
 
 
-def test_a_comment_is_added_and_listed_with_ids_as_text() -> None:
+def test_a_comment_is_added_and_listed_with_ids_as_strings() -> None:
     wire = in_process()
     number = ask(wire, ADD, fields(), user=seed.MANAGER)
     assert isinstance(number, int)
@@ -43,7 +43,7 @@ def test_a_comment_is_added_and_listed_with_ids_as_text() -> None:
         "ENTITY_TYPE": "deal",
         "COMMENT": "New comment was added",
         "AUTHOR_ID": str(seed.MANAGER),
-        "FILES": [],  # an empty array has no difference in PHP
+        "FILES": [],  # PHP encodes an empty map as a list
     }
 
 
@@ -70,14 +70,14 @@ def test_new_invoices_have_comments_too(name: str) -> None:
         (fields(ENTITY_TYPE="dynamic_999"), "OWNER_NOT_FOUND"),
     ],
 )
-def test_what_cannot_be_added_is_refused(params: dict[str, Any], code: str | int) -> None:
+def test_an_invalid_comment_is_refused(params: dict[str, Any], code: str | int) -> None:
     wire = in_process()
     refusal = refused(wire, ADD, params, user=seed.ADMIN)
     assert (refusal.status, refusal.code) == (400, code)
     assert wire.alpha.comments == []
 
 
-def test_whoever_may_not_see_the_deal_may_neither_comment_nor_read() -> None:
+def test_a_person_who_may_not_see_the_deal_may_neither_comment_nor_list() -> None:
     wire = in_process()
     hidden = fields(ENTITY_ID=seed.HIDDEN_DEAL)
     refusal = refused(wire, ADD, hidden, user=seed.OWN_MANAGER)
@@ -90,7 +90,7 @@ def test_whoever_may_not_see_the_deal_may_neither_comment_nor_read() -> None:
 
 
 def test_a_comment_needs_the_right_to_change_the_deal() -> None:
-    """controller/timeline/comment.php, assertValidOwner; it is asked before the text."""
+    """controller/timeline/comment.php, assertValidOwner, checked before the text."""
     wire = in_process()
     for comment in ("New comment was added", " "):
         refusal = refused(wire, ADD, fields(COMMENT=comment), user=seed.READER)
@@ -100,7 +100,7 @@ def test_a_comment_needs_the_right_to_change_the_deal() -> None:
     assert wire.alpha.comments == []
 
 
-def test_a_list_names_its_object() -> None:
+def test_a_list_without_an_object_is_refused() -> None:
     wire = in_process()
     add_many(wire, 1)
     assert refused(wire, LIST, user=seed.ADMIN) == Refusal(400, "", "Access denied.")
@@ -119,7 +119,7 @@ def test_a_list_is_selected_ordered_and_paged() -> None:
 
 
 @pytest.mark.parametrize(("when", "count"), [("before", 0), ("after", 1)])
-def test_a_fault_strikes_before_the_comment_stands_or_after(when: str, count: int) -> None:
+def test_a_fault_hits_before_or_after_the_comment_is_added(when: str, count: int) -> None:
     wire = in_process()
     wire.sandbox.faults.add(Fault("status500", method=ADD, when=when))
     assert refused(wire, ADD, fields(), user=seed.MANAGER).status == 500

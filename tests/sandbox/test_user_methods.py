@@ -1,4 +1,4 @@
-"""People by `user.get`: api-reference/user/user-get.md and user-scope.md."""
+"""`user.get`: api-reference/user/user-get.md and user-scope.md."""
 
 from __future__ import annotations
 
@@ -27,24 +27,24 @@ def test_several_people_by_their_ids(key: str) -> None:
     ]
 
 
-def test_the_brief_scope_reaches_no_address_and_no_telephone() -> None:
+def test_the_brief_scope_has_no_address_and_no_telephone() -> None:
     """user-scope.md: the table of user_brief."""
     (row,) = ask(in_process(), "user.get", {"FILTER": {"ID": seed.MANAGER}}, user=seed.MANAGER)
     assert row.keys().isdisjoint({"EMAIL", "PERSONAL_PHONE", "WORK_PHONE", "PERSONAL_MOBILE"})
 
 
-def test_only_what_is_selected_and_what_is_no_field_is_skipped() -> None:
+def test_only_selected_fields_are_returned_and_unknown_ones_ignored() -> None:
     params = {"FILTER": {"ID": seed.MANAGER}, "select": ["ID", "NAME", "EMAIL", "NOTHING"]}
     assert ask(in_process(), "user.get", params, user=seed.ADMIN) == [{"ID": "3", "NAME": "Max"}]
 
 
-def test_a_filter_by_what_is_no_field_is_dropped_in_silence() -> None:
+def test_a_filter_by_an_unknown_field_is_ignored() -> None:
     wire = in_process()
     rows = ask(wire, "user.get", {"FILTER": {"NUMBER": 3}}, user=seed.ADMIN)
     assert ids(rows) == sorted(wire.alpha.users)
 
 
-def test_the_dismissed_are_among_them_unless_left_out() -> None:
+def test_dismissed_people_are_listed_unless_filtered_out() -> None:
     wire = in_process()
     (dan,) = ask(wire, "user.get", {"FILTER": {"ID": seed.DISMISSED}}, user=seed.ADMIN)
     assert (dan["NAME"], dan["ACTIVE"]) == ("Dan", False)
@@ -52,11 +52,11 @@ def test_the_dismissed_are_among_them_unless_left_out() -> None:
     assert seed.DISMISSED not in ids(active)
 
 
-def test_who_is_from_outside_sees_themselves() -> None:
+def test_an_extranet_user_sees_themselves_only() -> None:
     assert ids(ask(in_process(), "user.get", user=seed.EXTRANET)) == [seed.EXTRANET]
 
 
-def test_a_page_has_fifty_people_and_says_where_the_next_one_begins() -> None:
+def test_a_page_has_fifty_people_and_the_start_of_the_next() -> None:
     wire = in_process()
     for user_id in range(100, 150):
         wire.alpha.users[user_id] = User(user_id, "Pat", f"No. {user_id}", Role.MANAGER)
@@ -68,12 +68,12 @@ def test_a_page_has_fifty_people_and_says_where_the_next_one_begins() -> None:
     assert "total" not in uncounted
 
 
-def test_from_the_last_to_the_first() -> None:
+def test_people_are_sorted_in_descending_order() -> None:
     rows = ask(in_process(), "user.get", {"sort": "ID", "order": "DESC"}, user=seed.ADMIN)
     assert ids(rows) == sorted(ids(rows), reverse=True)
 
 
-def test_without_the_scope_nobody_is_shown() -> None:
+def test_without_the_scope_the_call_is_refused() -> None:
     wire = in_process()
     wire.alpha.installations[seed.OUR_CLIENT_ID].scopes = ("crm",)
     refusal = refused(wire, "user.get", user=seed.ADMIN)

@@ -1,4 +1,4 @@
-"""A sandbox with our application in place on both portals, and a plain HTTP client before it."""
+"""A sandbox with our application installed on both portals, and a plain HTTP client for it."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Wire:
         token: Token | None = None,
         timeout: float = TIMEOUT,
     ) -> requests.Response:
-        """A JSON call to the alpha portal, as a manager where no token is given."""
+        """Calls a method of the alpha portal with JSON; without a token, as a manager."""
         access = (token or self.token()).access
         return self.session.post(
             f"{self.alpha.url}/rest/{method}",
@@ -60,10 +60,10 @@ class Wire:
         )
 
     def grant(self, **params: str) -> requests.Response:
-        """A POST to the OAuth server's token address with our application's credentials."""
-        told = {"client_id": seed.OUR_CLIENT_ID, "client_secret": seed.OUR_SECRET, **params}
+        """POSTs to the OAuth server's token address with our application's credentials."""
+        data = {"client_id": seed.OUR_CLIENT_ID, "client_secret": seed.OUR_SECRET, **params}
         url = f"{self.sandbox.world.oauth_url}/oauth/token/"
-        return self.session.post(url, data=told, timeout=TIMEOUT)
+        return self.session.post(url, data=data, timeout=TIMEOUT)
 
 
 def a_sandbox(
@@ -84,7 +84,7 @@ def in_process() -> Wire:
 
 @contextmanager
 def over_ports() -> Iterator[Wire]:
-    """The same behind real sockets on free ports."""
+    """Serves such a sandbox on free ports."""
     servers = PortServers((0, 0, 0))
     oauth, alpha, beta = (f"http://127.0.0.1:{port}" for port in servers.ports)
     wire = Wire(a_sandbox(oauth, (alpha, beta)))
@@ -95,7 +95,7 @@ def over_ports() -> Iterator[Wire]:
 
 @contextmanager
 def a_method(name: str, run: Callable[[Call], Any], scope: str | None = None) -> Iterator[None]:
-    """A method that exists for one test; its name must be the test's own."""
+    """Registers a method until the block ends; its name must be unique."""
     METHODS[name] = Method(name, scope, run)
     try:
         yield

@@ -55,7 +55,7 @@ def add_comment(call: Call) -> int:
 
 @method("crm.timeline.comment.list", "crm")
 def list_comments(call: Call) -> Listed:
-    """Lists the comments of the object in the filter; empty for one the caller may not read."""
+    """Lists the comments of the object in the filter, which the caller must be able to read."""
     check_intranet(call)
     owner = _owner(argument(call.params, "filter"))
     item = call.portal.items.get(owner)
@@ -69,10 +69,10 @@ def list_comments(call: Call) -> Listed:
     return Listed([{name: row[name] for name in columns} for row in page], total, following)
 
 
-def _owner(named: dict[str, Any]) -> tuple[int, int]:
+def _owner(fields: dict[str, Any]) -> tuple[int, int]:
     """Returns type and id; type 0 for an unknown name."""
-    name = to_text(named.get("ENTITY_TYPE")).lower()
-    return _TYPES.get(name, 0), to_int(named.get("ENTITY_ID"))
+    name = to_text(fields.get("ENTITY_TYPE")).lower()
+    return _TYPES.get(name, 0), to_int(fields.get("ENTITY_ID"))
 
 
 def _ordered(comments: list[TimelineComment], order: dict[str, Any]) -> list[TimelineComment]:

@@ -64,7 +64,7 @@ def page_of(
 
 
 def paged(rows: list[Row], params: dict[str, Any]) -> tuple[list[Row], int | None, int | None]:
-    """Returns the page at `start`, total and next; both are None for `start=-1`."""
+    """Returns the page at `start`, total and next; total and next are None for `start=-1`."""
     start = to_int(params.get("start", 0))
     if start < 0:
         return rows[:PAGE], None, None

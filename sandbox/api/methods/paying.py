@@ -115,7 +115,7 @@ def _process_request(call: Call, system: PaySystem, params: dict[str, Any]) -> N
     payment, order = _in_registry(call, system, params)
     if order.canceled:
         raise _refusal(call, "canceled", order=order.id)
-    _money_comes(call, payment, params)
+    _mark_paid(call, payment, params)
 
 
 def _in_registry(call: Call, system: PaySystem, params: dict[str, Any]) -> tuple[Payment, Order]:
@@ -126,7 +126,7 @@ def _in_registry(call: Call, system: PaySystem, params: dict[str, Any]) -> tuple
     return payment, call.portal.orders[payment.order_id]
 
 
-def _money_comes(call: Call, payment: Payment, params: dict[str, Any]) -> None:
+def _mark_paid(call: Call, payment: Payment, params: dict[str, Any]) -> None:
     """Marks as paid and stores the provider's parameters.
 
     The portal only logs a failure: the method still returns true.

@@ -43,7 +43,7 @@ _FIELDS: dict[str, Field[PersonType]] = {
 
 @method("sale.persontype.list", "sale")
 def list_person_types(call: Call) -> Listed:
-    """Lists the payer types of orders; only for an administrator."""
+    """Lists the payer types of orders; needs the right to change them."""
     check_modify(call)
     return page_of(
         _of("ORDER"),

@@ -48,7 +48,7 @@ def user_get(call: Call) -> Listed:
 
 
 def _is_seen(viewer: User, user: User) -> bool:
-    """An extranet user sees only themselves and the members of their groups."""
+    """An extranet user sees only themselves; the sandbox has no groups with other members."""
     return viewer.role is not Role.EXTRANET or viewer.id == user.id
 
 

@@ -59,7 +59,7 @@ def main() -> int:
     except AppFailed as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    _tell(sorted(verdicts, key=lambda verdict: verdict.line), as_json=arguments.json)
+    _print(sorted(verdicts, key=lambda verdict: verdict.line), as_json=arguments.json)
     return int(not all(verdict.passed for verdict in verdicts))
 
 
@@ -89,7 +89,7 @@ def _check(line: Line, target: Target) -> Verdict:
         return Verdict(line.name, line.title, False, f"{type(error).__name__}: {error}")
 
 
-def _tell(verdicts: list[Verdict], *, as_json: bool) -> None:
+def _print(verdicts: list[Verdict], *, as_json: bool) -> None:
     if as_json:
         sys.stdout.write(json.dumps([asdict(verdict) for verdict in verdicts]))
         return

@@ -120,7 +120,7 @@ def limits_are_waited_for(target: Target) -> str:
             answer = target.as_script(tab, "/payments/unpaid/")
         asked = [call for call in target.calls(since=before) if kind in call["faults"]]
         tries = max(len([c for c in asked if c["batch"] == each["batch"]]) for each in asked)
-        expect(not answer.ok, f"{kind} without an end is told, not {answer.status_code}")
+        expect(not answer.ok, f"{kind} without an end is reported, not {answer.status_code}")
         expect(elements.read(answer.text).text, "in words")
         expect(tries <= MOST_TRIES, f"asking again has an end: {tries} times")
     target.wait(
@@ -145,8 +145,8 @@ def pay(target: Target, *, deal_id: int = seed.DEAL, payment_id: int = seed.PAYM
     asked = elements.read(page.post("/payments/question/", row.fields).text)
     form = found(asked.first("form"), f"the app asks before it pays, not {asked.text}")
     answers = [page.post(form.attributes["hx-post"], form.fields) for _ in range(2)]
-    told = elements.read(answers[0].text)
-    expect(told.first("td", data_state="paid") is not None, f"it is paid, not {told.text}")
+    reply = elements.read(answers[0].text)
+    expect(reply.first("td", data_state="paid") is not None, f"it is paid, not {reply.text}")
 
 
 def calls_are_logged_and_masked(target: Target) -> str:
@@ -187,8 +187,8 @@ def tokens_are_renewed_when_they_expire(target: Target) -> str:
     removals = target.count(
         "SELECT count(*) FROM b24app_eventreceipt WHERE event = 'ONAPPUNINSTALL'"
     )
-    told = f"{len(early)} times, with {removals} events of a removal"
-    expect(len(early) <= removals, f"nothing else was renewed while tokens were good: {told}")
+    count = f"{len(early)} times, with {removals} events of a removal"
+    expect(len(early) <= removals, f"nothing else was renewed while tokens were good: {count}")
     page = target.main_page(seed.MANAGER)
     target.control("POST", "advance", data={"seconds": TWO_HOURS})
     before = target.calls_so_far()

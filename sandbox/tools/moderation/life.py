@@ -156,8 +156,8 @@ def application_token_is_renewed(target: Target) -> str:
     genuine, new = fields["APPLICATION_TOKEN"], "5" * 32
     target.secrets.add(new)
     vouched = {"auth[access_token]": fields["AUTH_ID"]}
-    told = target.event("ONAPPUPDATE", new, **vouched)
-    expect(told.ok, f"an update event brings a new one, not {told.status_code}")
+    reply = target.event("ONAPPUPDATE", new, **vouched)
+    expect(reply.ok, f"an update event brings a new one, not {reply.status_code}")
     saved = {"data[FIELDS][ID]": str(seed.PAYMENT)}
     old = target.event("ONPAYMENTENTITYSAVED", genuine, **saved)
     expect(old.status_code in REFUSED, f"the old one proves nothing now, not {old.status_code}")
@@ -197,8 +197,8 @@ def _begin(target: Target, admin: Visitor) -> AppPage:
 
 
 def _finish(admin: Visitor, installer: AppPage) -> None:
-    told = admin.ask(f"/_host/layout/{installer.sid}/installed", {"value": "Y"})
-    expect(told == {"result": True}, "the portal takes the end of the installation")
+    reply = admin.ask(f"/_host/layout/{installer.sid}/installed", {"value": "Y"})
+    expect(reply == {"result": True}, "the portal takes the end of the installation")
 
 
 def _install(target: Target, admin: Visitor) -> None:
