@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
 
 from b24app.errors import BadInput
 from b24app.identity.forms import check_body_size, positive_id
-from payments.note import clean_note
+from payments.models import NOTE_LENGTH
 from payments.number_search import NumberSearch, read_number_search
 
 # The alphabet of Django's signatures. An offer has at most 610 characters of texts, each of which
 # can take 12 characters of JSON; base64 adds a third. A typical one has 300 characters.
 _OFFER = re.compile(r"[A-Za-z0-9_.:-]{1,12000}")
+
+
+class NoteNeeded(BadInput):
+    sentence_by_default = _("Say why, in one line of at most 255 characters. Nothing was done.")
 
 
 @dataclass(frozen=True)
@@ -50,6 +56,19 @@ def read_choice(request: HttpRequest) -> Choice:
 def read_note(request: HttpRequest) -> str:
     """Returns the person's note. Raises NoteNeeded."""
     return clean_note(request.POST.get("note", ""))
+
+
+def clean_note(text: str) -> str:
+    """Returns the note on one line, without spaces around it.
+
+    Raises NoteNeeded if it is empty, too long, or has control characters.
+    """
+    note = " ".join(text.split())
+    if not 0 < len(note) <= NOTE_LENGTH:
+        raise NoteNeeded(f"a note of {len(note)} characters")
+    if any(unicodedata.category(character) in ("Cc", "Cs") for character in note):
+        raise NoteNeeded("a note with control characters")
+    return note
 
 
 def read_search(request: HttpRequest) -> Search:

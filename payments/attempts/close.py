@@ -10,9 +10,9 @@ from b24app.identity.session import Caller
 from b24app.rest.client import Client
 from payments.attempts.lookup import settle_by_reading
 from payments.attempts.transitions import close_undecided
+from payments.forms import clean_note
 from payments.models import Attempt
 from payments.models.reread import reread
-from payments.note import clean_note
 
 
 class NotHandedOver(BadInput):

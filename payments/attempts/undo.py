@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from b24app.identity.session import Caller
 from payments.attempts.execute import run_attempt
+from payments.forms import clean_note
 from payments.models import Attempt, Kind
-from payments.note import clean_note
 from payments.offer import Offer
 
 

@@ -15,8 +15,8 @@ from payments.attempts.pay import pay
 from payments.attempts.reconcile import HAND_OVER_AFTER, close_by_hand, reconcile
 from payments.attempts.transitions import close_undecided
 from payments.attempts.undo import undo
+from payments.forms import NoteNeeded
 from payments.models import Attempt, State
-from payments.note import NoteNeeded
 from sandbox.server.app import Sandbox
 from sandbox.world import seed
 from sandbox.world.world import Portal

@@ -20,8 +20,8 @@ from payments.attempts.reconcile import reconcile
 from payments.attempts.settle import settle_saved
 from payments.attempts.undo import undo
 from payments.attempts.undo_rules import may_undo, undoable
+from payments.forms import NoteNeeded
 from payments.models import Attempt, Kind, Policy, State, Who
-from payments.note import NoteNeeded
 from payments.offer import Offer
 from payments.policy import rules as policy
 from sandbox.api.faults import Fault
