@@ -49,11 +49,6 @@ THREE = seed.PLAIN_PAYMENTS[:3]
 ALL = (*THREE, seed.CASH_PAYMENT)
 
 
-@pytest.fixture
-def manager(sandbox: Sandbox, alpha: Portal) -> Person:
-    return stage.person(sandbox, stage.install(sandbox, alpha), seed.MANAGER)
-
-
 def bystanders(portal: models.Portal) -> None:
     """Runs of other people in every state, whose rows are in every state, of the same payments."""
     for user_id, state in enumerate(RunState, start=901):

@@ -51,16 +51,6 @@ MARKS = (seed.CASH_PAYMENT, seed.BILL_PAYMENT, seed.ACQUIRER_PAYMENT)
 
 
 @pytest.fixture
-def portal(sandbox: Sandbox, alpha: Portal) -> models.Portal:
-    return stage.install(sandbox, alpha)
-
-
-@pytest.fixture
-def manager(sandbox: Sandbox, portal: models.Portal) -> Person:
-    return stage.person(sandbox, portal, seed.MANAGER)
-
-
-@pytest.fixture
 def frame(client: Client, sandbox: Sandbox, alpha: Portal, portal: models.Portal) -> Frame:
     return Frame(client, sandbox, alpha, seed.MANAGER)
 

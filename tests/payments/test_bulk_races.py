@@ -37,11 +37,6 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.processes]
 THREE = seed.PLAIN_PAYMENTS[:3]
 
 
-@pytest.fixture
-def manager(sandbox: Sandbox, alpha: Portal) -> Person:
-    return stage.person(sandbox, stage.install(sandbox, alpha), seed.MANAGER)
-
-
 def test_two_tabs_make_one_step(sandbox: Sandbox, alpha: Portal, manager: Person) -> None:
     run = runs.started(manager, *THREE)
     reached = threading.Event()

@@ -11,7 +11,6 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from b24app import models
 from b24app.identity.session import Person
 from payments.bulk import runs as running
 from payments.listing.unfinished_run import unfinished_run
@@ -27,16 +26,6 @@ from tests.payments.test_cost import statements
 pytestmark = pytest.mark.django_db
 
 THREE = seed.PLAIN_PAYMENTS[:3]
-
-
-@pytest.fixture
-def portal(sandbox: Sandbox, alpha: Portal) -> models.Portal:
-    return stage.install(sandbox, alpha)
-
-
-@pytest.fixture
-def manager(sandbox: Sandbox, portal: models.Portal) -> Person:
-    return stage.person(sandbox, portal, seed.MANAGER)
 
 
 @pytest.fixture

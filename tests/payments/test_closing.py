@@ -34,11 +34,6 @@ def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def manager(sandbox: Sandbox, alpha: Portal) -> Person:
-    return stage.person(sandbox, stage.install(sandbox, alpha), seed.MANAGER)
-
-
-@pytest.fixture
 def admin(sandbox: Sandbox, manager: Person) -> Person:
     return stage.person(sandbox, manager.portal, seed.ADMIN)
 

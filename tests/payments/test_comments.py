@@ -39,11 +39,6 @@ FAULTS = sorted(set(PLAIN_KINDS) - {FaultKind.TRUE_WITHOUT_PAYMENT, FaultKind.HO
 
 
 @pytest.fixture
-def manager(sandbox: Sandbox, alpha: Portal) -> Person:
-    return stage.person(sandbox, stage.install(sandbox, alpha), seed.MANAGER)
-
-
-@pytest.fixture
 def attempt(manager: Person) -> Attempt:
     """Paid, so that a comment is owed."""
     return pay(manager, stage.offer_of(manager), pay_system_id=seed.ACME_PAY)

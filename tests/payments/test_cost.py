@@ -37,11 +37,6 @@ SQL_A_PAYMENT = 10
 
 
 @pytest.fixture
-def manager(sandbox: Sandbox, alpha: Portal) -> Person:
-    return stage.person(sandbox, stage.install(sandbox, alpha), seed.MANAGER)
-
-
-@pytest.fixture
 def admin(sandbox: Sandbox, manager: Person) -> Person:
     return stage.person(sandbox, manager.portal, seed.ADMIN)
 

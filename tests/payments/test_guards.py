@@ -39,11 +39,6 @@ NEARLY_TOO_FAR, TOO_FAR = 290, 310
 
 
 @pytest.fixture
-def manager(sandbox: Sandbox, alpha: Portal) -> Person:
-    return stage.person(sandbox, stage.install(sandbox, alpha), seed.MANAGER)
-
-
-@pytest.fixture
 def offer(manager: Person) -> Offer:
     return offered_before(manager)
 

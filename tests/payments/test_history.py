@@ -46,11 +46,6 @@ class Reader(Frame):
 
 
 @pytest.fixture
-def portal(sandbox: Sandbox, alpha: Portal) -> models.Portal:
-    return stage.install(sandbox, alpha)
-
-
-@pytest.fixture
 def manager(client: Client, sandbox: Sandbox, alpha: Portal, portal: models.Portal) -> Reader:
     return Reader(client, sandbox, alpha, seed.MANAGER)
 

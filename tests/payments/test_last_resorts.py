@@ -46,16 +46,6 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def portal(sandbox: Sandbox, alpha: Portal) -> models.Portal:
-    return stage.install(sandbox, alpha)
-
-
-@pytest.fixture
-def manager(sandbox: Sandbox, portal: models.Portal) -> Person:
-    return stage.person(sandbox, portal, seed.MANAGER)
-
-
-@pytest.fixture
 def admin(sandbox: Sandbox, portal: models.Portal) -> Person:
     return stage.person(sandbox, portal, seed.ADMIN)
 

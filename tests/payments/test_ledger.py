@@ -26,11 +26,6 @@ pytestmark = pytest.mark.django_db
 WRITERS, EACH = 4, 50
 
 
-@pytest.fixture
-def portal(sandbox: Sandbox, alpha: Portal) -> models.Portal:
-    return stage.install(sandbox, alpha)
-
-
 def numbered(portal: models.Portal) -> list[Entry]:
     return list(Entry.objects.of(portal.pk))
 

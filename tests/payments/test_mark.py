@@ -26,11 +26,6 @@ from tests.payments.unconfirmed import MARK, calls, lost, overdue
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def manager(sandbox: Sandbox, alpha: Portal) -> Person:
-    return stage.person(sandbox, stage.install(sandbox, alpha), seed.MANAGER)
-
-
 def cash(who: Person) -> Offer:
     return stage.offer_of(who, deal_id=seed.CASH_DEAL, payment_id=seed.CASH_PAYMENT)
 

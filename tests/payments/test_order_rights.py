@@ -37,11 +37,6 @@ WORDS = "Bitrix24 does not let you change this order"
 
 
 @pytest.fixture
-def manager(sandbox: Sandbox, alpha: Portal) -> Person:
-    return stage.person(sandbox, stage.install(sandbox, alpha), seed.MANAGER)
-
-
-@pytest.fixture
 def frame(client: Client, sandbox: Sandbox, alpha: Portal, manager: Person) -> Frame:
     return Frame(client, sandbox, alpha, seed.MANAGER)
 

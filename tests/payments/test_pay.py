@@ -26,11 +26,6 @@ pytestmark = pytest.mark.django_db
 UPDATE = "crm.item.payment.update"
 
 
-@pytest.fixture
-def manager(sandbox: Sandbox, alpha: Portal) -> Person:
-    return stage.person(sandbox, stage.install(sandbox, alpha), seed.MANAGER)
-
-
 def test_a_manager_pays(sandbox: Sandbox, alpha: Portal, manager: Person) -> None:
     attempt = pay(manager, stage.offer_of(manager), pay_system_id=seed.ACME_PAY)
 

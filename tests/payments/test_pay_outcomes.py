@@ -31,11 +31,6 @@ SILENCES = ["drop", "delay", "status500", "html502", "redirect", "broken_json"]
 
 
 @pytest.fixture
-def manager(sandbox: Sandbox, alpha: Portal) -> Person:
-    return stage.person(sandbox, stage.install(sandbox, alpha), seed.MANAGER)
-
-
-@pytest.fixture
 def offer(manager: Person) -> Offer:
     return stage.offer_of(manager)
 

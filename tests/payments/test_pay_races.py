@@ -30,11 +30,6 @@ from tests.payments import stage
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.processes]
 
 
-@pytest.fixture
-def manager(sandbox: Sandbox, alpha: Portal) -> Person:
-    return stage.person(sandbox, stage.install(sandbox, alpha), seed.MANAGER)
-
-
 def while_held(
     sandbox: Sandbox,
     method: str,

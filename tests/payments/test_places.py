@@ -24,11 +24,6 @@ HIDDEN_ORDER, OWN_ORDER = 177, 176
 
 
 @pytest.fixture
-def portal(sandbox: Sandbox, alpha: Portal) -> models.Portal:
-    return stage.install(sandbox, alpha)
-
-
-@pytest.fixture
 def manager(client: Client, sandbox: Sandbox, alpha: Portal, portal: models.Portal) -> Frame:
     return Frame(client, sandbox, alpha, seed.MANAGER)
 

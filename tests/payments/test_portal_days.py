@@ -32,11 +32,6 @@ A_WHILE = timedelta(minutes=2)
 
 
 @pytest.fixture
-def portal(sandbox: Sandbox, alpha: Portal) -> models.Portal:
-    return stage.install(sandbox, alpha)
-
-
-@pytest.fixture
 def frame_of(
     client: Client, sandbox: Sandbox, alpha: Portal, portal: models.Portal
 ) -> Callable[[int], Frame]:

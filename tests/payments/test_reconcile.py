@@ -46,11 +46,6 @@ SECOND = timedelta(seconds=1)
 OTHERS = [(seed.SEVERAL_DEAL, seed.SEVERAL_PAYMENTS[0]), (seed.USD_DEAL, seed.USD_PAYMENT)]
 
 
-@pytest.fixture
-def manager(sandbox: Sandbox, alpha: Portal) -> Person:
-    return stage.person(sandbox, stage.install(sandbox, alpha), seed.MANAGER)
-
-
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client, "pause", lambda seconds: None)

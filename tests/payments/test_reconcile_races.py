@@ -28,11 +28,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 ROWS = 12
 
 
-@pytest.fixture
-def manager(sandbox: Sandbox, alpha: Portal) -> Person:
-    return stage.person(sandbox, stage.install(sandbox, alpha), seed.MANAGER)
-
-
 def test_of_many_each_attempt_is_looked_at_by_one(
     sandbox: Sandbox, alpha: Portal, manager: Person
 ) -> None:

@@ -23,11 +23,6 @@ DAY = timedelta(days=1)
 YEARS = 3650 * DAY
 
 
-@pytest.fixture
-def portal(sandbox: Sandbox, alpha: Portal) -> models.Portal:
-    return stage.install(sandbox, alpha)
-
-
 def long_ago(portal: models.Portal, *numbers: int) -> datetime:
     """Make these entries and their attempts older than the history is kept."""
     at = timezone.now() - YEARS - DAY

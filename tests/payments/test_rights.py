@@ -30,11 +30,6 @@ DEAL_1, DEAL_2, INVOICE_3, SPACE_4 = (
 )
 
 
-@pytest.fixture
-def manager(sandbox: Sandbox, alpha: Portal) -> Person:
-    return stage.person(sandbox, stage.install(sandbox, alpha), seed.MANAGER)
-
-
 def refused(sandbox: Sandbox, alpha: Portal, who: Person, offer: Offer) -> str:
     """Press Pay, see that nothing was sent, and say why."""
     attempt = pay(who, offer, pay_system_id=offer.pay_system_id)

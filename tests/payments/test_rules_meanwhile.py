@@ -32,16 +32,6 @@ BIND = "crm.item.payment.update"
 Hook = Callable[[], object]
 
 
-@pytest.fixture
-def portal(sandbox: Sandbox, alpha: Portal) -> models.Portal:
-    return stage.install(sandbox, alpha)
-
-
-@pytest.fixture
-def manager(sandbox: Sandbox, portal: models.Portal) -> Person:
-    return stage.person(sandbox, portal, seed.MANAGER)
-
-
 def save(portal: models.Portal, **values: Any) -> None:
     """As the Rules screen does, on top of what is stored."""
     stored = policy.policy_of(portal)

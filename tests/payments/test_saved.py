@@ -29,11 +29,6 @@ from tests.payments import stage
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def manager(sandbox: Sandbox, alpha: Portal) -> Person:
-    return stage.person(sandbox, stage.install(sandbox, alpha), seed.MANAGER)
-
-
 def lost(sandbox: Sandbox, manager: Person, *, when: str = "after") -> Attempt:
     """An attempt without an answer: lost before Bitrix24 carried it out, or after."""
     offer = stage.offer_of(manager)

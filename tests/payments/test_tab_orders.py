@@ -21,11 +21,6 @@ CANCELLED = "The order is cancelled"
 BOUND, GET = "crm.orderentity.list", "sale.order.get"
 
 
-@pytest.fixture
-def manager(sandbox: Sandbox, alpha: Portal) -> Person:
-    return stage.person(sandbox, stage.install(sandbox, alpha), seed.MANAGER)
-
-
 def warm(sandbox: Sandbox, who: Person) -> int:
     """The pay systems are cached from here on; how many requests there were so far."""
     stage.tab(who, seed.EMPTY_DEAL)

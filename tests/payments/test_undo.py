@@ -37,11 +37,6 @@ NOTE = "Paid for the wrong order"
 
 
 @pytest.fixture
-def manager(sandbox: Sandbox, alpha: Portal) -> Person:
-    return stage.person(sandbox, stage.install(sandbox, alpha), seed.MANAGER)
-
-
-@pytest.fixture
 def offer(manager: Person) -> Offer:
     return stage.offer_of(manager)
 

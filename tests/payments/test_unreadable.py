@@ -31,11 +31,6 @@ DIRT = "\0\ud800\x1b\u202e"
 
 
 @pytest.fixture
-def portal(sandbox: Sandbox, alpha: Portal) -> models.Portal:
-    return stage.install(sandbox, alpha)
-
-
-@pytest.fixture
 def manager(client: Client, sandbox: Sandbox, alpha: Portal, portal: models.Portal) -> Frame:
     return Frame(client, sandbox, alpha, seed.MANAGER)
 

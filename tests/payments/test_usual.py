@@ -9,7 +9,6 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from b24app import models
 from b24app.identity.session import Person
 from payments.attempts.pay import pay
 from payments.models import Policy, State
@@ -23,16 +22,6 @@ from tests.payments.frames import DEAL_TAB, Frame, offer_in, text_of
 from tests.payments.test_cost import statements
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def portal(sandbox: Sandbox, alpha: Portal) -> models.Portal:
-    return stage.install(sandbox, alpha)
-
-
-@pytest.fixture
-def manager(sandbox: Sandbox, portal: models.Portal) -> Person:
-    return stage.person(sandbox, portal, seed.MANAGER)
 
 
 def paid_by(person: Person, pay_system_id: int, *, place: int = 0) -> None:

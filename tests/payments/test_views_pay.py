@@ -25,11 +25,6 @@ FRAGMENTS = ("/payments/question/", "/payments/pay/", "/payments/check/")
 
 
 @pytest.fixture
-def portal(sandbox: Sandbox, alpha: Portal) -> models.Portal:
-    return stage.install(sandbox, alpha)
-
-
-@pytest.fixture
 def manager(client: Client, sandbox: Sandbox, alpha: Portal, portal: models.Portal) -> Frame:
     return Frame(client, sandbox, alpha, seed.MANAGER)
 

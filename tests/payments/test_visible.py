@@ -28,11 +28,6 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def manager(sandbox: Sandbox, alpha: Portal) -> Person:
-    return stage.person(sandbox, stage.install(sandbox, alpha), seed.MANAGER)
-
-
-@pytest.fixture
 def own_manager(sandbox: Sandbox, manager: Person) -> Person:
     return stage.person(sandbox, manager.portal, seed.OWN_MANAGER)
 
