@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from datetime import timedelta
 
 import pytest
-from django.conf import settings
-from django.db import connection
 from django.utils import timezone
 
 from b24app.identity.session import Person
@@ -31,6 +27,7 @@ from sandbox.world import seed
 from sandbox.world.world import Portal
 from tests.payments import runs, stage
 from tests.payments.unconfirmed import MARK, calls
+from tests.processes import Process, heard, started, tell
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.processes]
 
@@ -128,39 +125,10 @@ def on_ports() -> Iterator[Sandbox]:
         yield stage_of_ports
 
 
-@contextmanager
-def process_of(who: Person, run: Run, *, dies_at: str = "") -> Iterator[subprocess.Popen[str]]:
-    task = {
-        "database": connection.settings_dict["NAME"],
-        "user_id": who.user_id,
-        "run": run.pk,
-        "dies_at": dies_at,
-    }
-    with subprocess.Popen(
-        [sys.executable, "-m", "tests.payments.stepping_process"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        cwd=settings.BASE_DIR,
-        text=True,
-    ) as process:
-        try:
-            tell(process, json.dumps(task, default=str))
-            assert heard(process) == "ready"
-            yield process
-        finally:
-            process.kill()
-
-
-def tell(process: subprocess.Popen[str], line: str) -> None:
-    assert process.stdin is not None
-    process.stdin.write(line + "\n")
-    process.stdin.flush()
-
-
-def heard(process: subprocess.Popen[str]) -> str:
-    assert process.stdout is not None
-    return process.stdout.readline().strip()
+def process_of(who: Person, run: Run, *, dies_at: str = "") -> AbstractContextManager[Process]:
+    return started(
+        "tests.payments.stepping_process", user_id=who.user_id, run=run.pk, dies_at=dies_at
+    )
 
 
 def taken_up_again(run: Run, who: Person) -> None:

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from decimal import Decimal
 from io import StringIO
 
 import pytest
-from django.conf import settings
 from django.core.management import call_command
-from django.db import connection
 from django.utils import timezone, translation
 
 from b24app import models
@@ -31,6 +26,7 @@ from sandbox.server.ports import PortServers, running
 from sandbox.world import seed
 from sandbox.world.world import Portal, TimelineComment
 from tests.payments import ledgers, stage
+from tests.processes import started, tell
 
 pytestmark = pytest.mark.django_db
 
@@ -394,10 +390,13 @@ def test_of_many_processes_one_posts_each(sandbox: Sandbox, alpha: Portal, manag
     with over_ports(sandbox, manager.portal):
         for payment_id in range(5, 15):
             ledgers.an_attempt(manager.portal, payment_id=payment_id)
-        processes = [a_process() for _ in range(3)]
-        for process in processes:
-            tell(process, "go")
-        counts = [int(process.communicate(timeout=60)[0]) for process in processes]
+        with ExitStack() as stack:
+            processes = [
+                stack.enter_context(started("tests.payments.commenting_process")) for _ in range(3)
+            ]
+            for process in processes:
+                tell(process, "go")
+            counts = [int(process.communicate(timeout=60)[0]) for process in processes]
     assert sum(counts) == 10
     marks = {timeline.reference(row) for row in Attempt.objects.all()}
     assert sorted(told.text.rpartition(" ")[2] for told in alpha.comments) == sorted(marks)
@@ -415,24 +414,3 @@ def over_ports(sandbox: Sandbox, row: models.Portal) -> Iterator[None]:
     models.Portal.objects.filter(pk=row.pk).update(client_endpoint=endpoint)
     with running(sandbox, servers):
         yield
-
-
-def a_process() -> subprocess.Popen[str]:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.payments.commenting_process"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        cwd=settings.BASE_DIR,
-    )
-    tell(process, json.dumps({"database": str(connection.settings_dict["NAME"])}))
-    assert process.stdout is not None
-    assert process.stdout.readline() == "ready\n"
-    return process
-
-
-def tell(process: subprocess.Popen[str], line: str) -> None:
-    assert process.stdin is not None
-    process.stdin.write(line + "\n")
-    process.stdin.flush()

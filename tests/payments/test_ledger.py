@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import partial
 
 import pytest
-from django.conf import settings
 from django.db import IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
@@ -21,6 +19,7 @@ from payments.models import AppendOnly, Entry, State
 from sandbox.server.app import Sandbox
 from sandbox.world.world import Portal
 from tests.payments import ledgers, stage
+from tests.processes import started, tell
 
 pytestmark = pytest.mark.django_db
 WRITERS, EACH = 4, 50
@@ -217,38 +216,20 @@ def test_threads_append_without_a_gap_or_a_fork(portal: models.Portal) -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_processes_append_without_a_gap_or_a_fork(portal: models.Portal) -> None:
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-m", "tests.payments.appending_process"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            cwd=settings.BASE_DIR,
-        )
-        for _ in range(WRITERS)
-    ]
-    for actor, process in enumerate(processes):
-        task = {
-            "database": str(connection.settings_dict["NAME"]),
-            "portal": portal.pk,
-            "count": EACH,
-            "actor": actor,
-        }
-        tell(process, json.dumps(task))
-    for process in processes:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-    for process in processes:
-        tell(process, "go")
-    for process in processes:
-        out, _ = process.communicate(timeout=60)
-        assert out == "done\n"
-        assert process.returncode == 0
+    with ExitStack() as stack:
+        processes = [
+            stack.enter_context(
+                started(
+                    "tests.payments.appending_process", portal=portal.pk, count=EACH, actor=actor
+                )
+            )
+            for actor in range(WRITERS)
+        ]
+        for process in processes:
+            tell(process, "go")
+        for process in processes:
+            out, _ = process.communicate(timeout=60)
+            assert out == "done\n"
+            assert process.returncode == 0
 
     assert_whole(portal, WRITERS * EACH)
-
-
-def tell(process: subprocess.Popen[str], line: str) -> None:
-    assert process.stdin is not None
-    process.stdin.write(line + "\n")
-    process.stdin.flush()

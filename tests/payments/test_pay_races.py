@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from datetime import timedelta
 
 import pytest
-from django.conf import settings
-from django.db import connection
 from django.utils import timezone
 
 from b24app.identity.session import Person
@@ -26,6 +22,7 @@ from sandbox.server.ports import PortServers, running
 from sandbox.world import seed
 from sandbox.world.world import Portal
 from tests.payments import stage
+from tests.processes import Process, heard, started, tell
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.processes]
 
@@ -196,40 +193,14 @@ def on_ports() -> Iterator[Sandbox]:
         yield stage_of_ports
 
 
-@contextmanager
-def process_of(who: Person) -> Iterator[subprocess.Popen[str]]:
+def process_of(who: Person) -> AbstractContextManager[Process]:
     """Another process of the app, about to pay for this person."""
-    task = {
-        "database": connection.settings_dict["NAME"],
-        "user_id": who.user_id,
-        "offer": seal(stage.offer_of(who)),
-        "pay_system_id": seed.ACME_PAY,
-    }
-    with subprocess.Popen(
-        [sys.executable, "-m", "tests.payments.paying_process"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        cwd=settings.BASE_DIR,
-        text=True,
-    ) as process:
-        try:
-            tell(process, json.dumps(task, default=str))
-            assert heard(process) == "ready"
-            yield process
-        finally:
-            process.kill()
-
-
-def tell(process: subprocess.Popen[str], line: str) -> None:
-    assert process.stdin is not None
-    process.stdin.write(line + "\n")
-    process.stdin.flush()
-
-
-def heard(process: subprocess.Popen[str]) -> str:
-    assert process.stdout is not None
-    return process.stdout.readline().strip()
+    return started(
+        "tests.payments.paying_process",
+        user_id=who.user_id,
+        offer=seal(stage.offer_of(who)),
+        pay_system_id=seed.ACME_PAY,
+    )
 
 
 def test_two_processes_pay_once(on_ports: Sandbox) -> None:

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack
 from datetime import timedelta
 
 import pytest
-from django.conf import settings
-from django.db import connection
 from django.utils import timezone
 
 from b24app import models
@@ -25,6 +20,7 @@ from sandbox.server.ports import PortServers, running
 from sandbox.world import seed
 from tests.payments import stage
 from tests.payments.unconfirmed import OVERDUE, calls
+from tests.processes import Process, heard, started, tell
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.processes]
 
@@ -74,33 +70,8 @@ def left_behind(sandbox: Sandbox, row: models.Portal, count: int) -> None:
         )
 
 
-@contextmanager
-def process() -> Iterator[subprocess.Popen[str]]:
-    with subprocess.Popen(
-        [sys.executable, "-m", "tests.payments.reconciling_process"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        cwd=settings.BASE_DIR,
-        text=True,
-    ) as started:
-        try:
-            tell(started, json.dumps({"database": str(connection.settings_dict["NAME"])}))
-            assert heard(started) == "ready"
-            yield started
-        finally:
-            started.kill()
-
-
-def tell(process: subprocess.Popen[str], line: str) -> None:
-    assert process.stdin is not None
-    process.stdin.write(line + "\n")
-    process.stdin.flush()
-
-
-def heard(process: subprocess.Popen[str]) -> str:
-    assert process.stdout is not None
-    return process.stdout.readline().strip()
+def process() -> AbstractContextManager[Process]:
+    return started("tests.payments.reconciling_process")
 
 
 def assert_true_to_the_portal(sandbox: Sandbox) -> None:
