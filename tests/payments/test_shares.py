@@ -359,7 +359,7 @@ def test_one_portal_takes_only_its_part_of_the_pool() -> None:
         threading.Thread(
             target=pool.run_all,
             args=([lambda: None, *[_meet(meeting)] * pool.SHARE],),
-            kwargs={"of": name},
+            kwargs={"host": name},
         )
         for name in ("beta", "gamma", "delta")
     ]
