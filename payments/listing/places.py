@@ -62,7 +62,7 @@ _NOTHING_YET = Empty(
 )
 _NOTHING_OF_ORDER = Empty(
     _("There is nothing to pay here that you may see"),
-    _("An order's payments are shown to whoever may read the deal or invoice that it belongs to."),
+    _("You see an order's payments if you may read the deal or invoice that the order belongs to."),
 )
 _NOTHING_OF_DEALS = Empty(
     _("There is nothing to pay here that you may see"),
