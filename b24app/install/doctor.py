@@ -150,7 +150,7 @@ def _installed(portal: Portal, asked: Pending[_App]) -> Line:
         return Line(
             name,
             False,
-            _("Bitrix24 does not call the app installed, so its tabs stay empty."),
+            _("Bitrix24 says that the app is not installed, so its tabs stay empty."),
             _("An administrator installs the app again, and waits until it says that it is done."),
         )
     return _finished(portal)
@@ -217,7 +217,7 @@ def _serving(portal: Portal, row: UserToken | None) -> Line:
     if row.failure_code:
         code = {"code": row.failure_code, "user": row.user_id}
         return problem(
-            _("Bitrix24 no longer renews that of user %(user)s, with the code %(code)s.") % code
+            _("Bitrix24 no longer renews the sign-in of user %(user)s (code %(code)s).") % code
         )
     try:
         profile = portal_client(portal).read(PROFILE)
@@ -235,8 +235,8 @@ def _serving(portal: Portal, row: UserToken | None) -> Line:
             name,
             False,
             ngettext_lazy(
-                "It was last renewed %(days)s day ago, and lives 180.",
-                "It was last renewed %(days)s days ago, and lives 180.",
+                "It was last renewed %(days)s day ago. It is valid for 180 days.",
+                "It was last renewed %(days)s days ago. It is valid for 180 days.",
                 "days",
             )
             % words,

@@ -72,8 +72,8 @@ AFTER_SENDING: dict[str, Reason] = {
     reasons.PAID_AGAIN: _only_after(_("It was undone, and has been paid again since.")),
     reasons.DELETED_UNPAID: _only_after(
         _(
-            "The payment was deleted meanwhile. Bitrix24 deletes none that is paid, so it was "
-            "undone before."
+            "The payment was deleted meanwhile. Bitrix24 does not delete paid payments, so it "
+            "was undone before."
         )
     ),
     reasons.CLOSED_BY_HAND: _only_after(

@@ -191,7 +191,7 @@ BEFORE_SENDING: dict[str, Reason] = {
             "Reload the page to see which one it has."
         )
     ),
-    reasons.ABANDONED: Reason(_("An earlier try was broken off before anything was sent.")),
+    reasons.ABANDONED: Reason(_("An earlier attempt was interrupted before anything was sent.")),
     reasons.APP_REMOVED: Reason(_("The app was removed from this Bitrix24 meanwhile.")),
     reasons.POLICY_SYSTEM: Reason(
         _(

@@ -134,7 +134,8 @@ def open_bill(sealed: str) -> Bill:
 
 class NoSuchBill(Missing):
     sentence_by_default = _(
-        "This page is not there, or not any more. Open the payment again from the seller's message."
+        "This page does not exist, or no longer exists. Open the payment again from the "
+        "seller's message."
     )
 
 

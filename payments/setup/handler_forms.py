@@ -32,7 +32,10 @@ class HandlerForm(forms.Form):
         r"^[A-Za-z0-9_-]+$",
         label=_("Code"),
         max_length=50,
-        help_text=_("Latin letters, digits, _ and - only; once in the whole portal."),
+        help_text=_(
+            "Latin letters, digits, _ and - only; no other handler of the portal may have the "
+            "same code."
+        ),
     )
     mode = forms.ChoiceField(
         label=_("How the buyer pays"),

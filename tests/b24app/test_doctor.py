@@ -151,7 +151,7 @@ def test_a_portal_in_order_has_no_problem(portal: models.Portal) -> None:
         (dismiss_serving, SERVING, "dismissed"),
         (demote_serving, SERVING, "User 1 is no administrator any more."),
         (let_the_token_age, SERVING, "run keep_tokens every day"),
-        (unfinish, "Installation", "Bitrix24 does not call the app installed"),
+        (unfinish, "Installation", "Bitrix24 says that the app is not installed"),
         (break_off_installation, "Installation", "It was begun and not finished."),
         (take_scope_away, "Permissions", "Missing: user_brief."),
         (set_the_clock, "Clocks", "seconds ahead of the app"),
