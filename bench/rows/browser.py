@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from bench.report import Row, milliseconds
 from bench.stage import Stage
 from sandbox.tools.demo import on_stage
-from sandbox.tools.smoke import Walk
+from sandbox.tools.smoke import Scenario
 from sandbox.world import seed
 
 LOADS, QUICK_LOADS = 7, 1
@@ -96,7 +96,7 @@ def _silent(line: str) -> None:
 
 
 def _install(portal_url: str) -> None:
-    Walk(portal_url, "", _silent).install()
+    Scenario(portal_url, "", _silent).install()
 
 
 def _load(browser: Any, portal_url: str, app_url: str) -> Load:
@@ -172,7 +172,7 @@ def _add_lines(row: Row, loads: list[Load]) -> None:
     )
     row.add("of that, the page itself, compressed", f"{loads[0].html / 1024:.1f} KB")
     row.add(
-        "rows in the first HTML answer",
+        "rows in the first HTML response",
         "yes" if all(load.rows_in_html for load in loads) else "no",
         goal="yes",
         met=all(load.rows_in_html for load in loads),
@@ -184,5 +184,5 @@ def _add_lines(row: Row, loads: list[Load]) -> None:
     row.notes.append(
         "The deal's tab in a Chromium with an empty cache, the portal and the app on this machine, "
         "the app behind no proxy. The time is counted from the frame's own navigation and holds "
-        "the portal's answer to the app."
+        "the portal's response to the app."
     )

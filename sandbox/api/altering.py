@@ -30,23 +30,23 @@ class Verbatim(str):
     """JSON that Python cannot encode: a number of 5,000 digits, 1e400, -0.0."""
 
 
-def altered(request: Request, usual: Response, method: str, alter: Alter) -> Response:
+def altered(request: Request, response: Response, method: str, alter: Alter) -> Response:
     """Returns the response with the envelope of `method` replaced; a non-JSON body unchanged."""
     try:
-        envelope = json.loads(usual.body)
+        envelope = json.loads(response.body)
     except ValueError:
-        return usual
+        return response
     keys = [
         key
         for key, command in commands_of(request.params)
         if method_of(command).lower() == method.lower()
     ]
     if not keys:
-        return Response(usual.status, encoded(alter(envelope)), usual.headers)
+        return Response(response.status, encoded(alter(envelope)), response.headers)
     whole = {name: _as_map(part) for name, part in envelope.get("result", {}).items()}
     for key in keys:
         _put(whole, key, alter(_taken(whole, key)))
-    return Response(usual.status, encoded({**envelope, "result": whole}), usual.headers)
+    return Response(response.status, encoded({**envelope, "result": whole}), response.headers)
 
 
 def encoded(value: Any) -> bytes:

@@ -17,7 +17,7 @@ DELAY_SECONDS = 5.0  # long enough to notice, short enough to wait for
 
 # Faults for a person at the demo; only a test can release a held call.
 _OFFERED = {
-    Kind.TRUE_WITHOUT_PAYMENT: "Answer true, pay nothing",
+    Kind.TRUE_WITHOUT_PAYMENT: "Return true, pay nothing",
     Kind.DROP: "Cut the connection",
     Kind.DELAY: f"Wait {DELAY_SECONDS:.0f} seconds",
     Kind.CUT: "Cut off after 60 seconds, paid",

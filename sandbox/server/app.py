@@ -43,7 +43,7 @@ class _Target:
 
 
 class Sandbox(State):
-    """Answers requests to the OAuth server and to the portals."""
+    """Serves the OAuth server and the portals."""
 
     def wsgi(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Raises wsgi.ConnectionCut if a fault cuts the connection."""

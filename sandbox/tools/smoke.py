@@ -30,7 +30,7 @@ Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
-class Walk:
+class Scenario:
     """The scenario; everything it reports comes from responses of a portal or the app."""
 
     portal_url: str
@@ -99,7 +99,7 @@ class Walk:
         admin = self._visitor(seed.ADMIN)
         auth = self._open_tab(admin, seed.DEAL).auth
         payment = admin.rest("sale.payment.get", auth, id=seed.PAYMENT)["result"]["payment"]
-        times = self._books(seed.PAYMENT)["times_paid"]
+        times = self._record(seed.PAYMENT)["times_paid"]
         self.say(
             f"The portal says: payment {payment['accountNumber']}, paid {payment['paid']}, "
             f"by user {payment['empPaidId']}, on {payment['datePaid']}, carried out {times} time(s)"
@@ -125,9 +125,11 @@ class Walk:
             f"{elements.read(forced.text).text}"
         )
         _expect(forced.status_code in _REFUSALS, "a forced request is refused")
-        books = self._books(unpaid)
-        self.say(f"The portal says: paid {books['paid']}, carried out {books['times_paid']} times")
-        _expect(not books["paid"] and not books["times_paid"], "the portal has not paid it")
+        record = self._record(unpaid)
+        self.say(
+            f"The portal says: paid {record['paid']}, {record['times_paid']} times"
+        )
+        _expect(not record["paid"] and not record["times_paid"], "the portal has not paid it")
 
     def _visitor(self, user_id: int) -> Visitor:
         visitor = Visitor(self.portal_url, self.app_certificates)
@@ -143,8 +145,8 @@ class Walk:
         _expect(len(links) == 1, f"the card of deal {deal_id} has one tab of the app")
         return visitor.open_frame(visitor.page(links[0]))
 
-    def _books(self, payment_id: int) -> Any:
-        """Returns the sandbox's record of a payment, with the number of times it was paid."""
+    def _record(self, payment_id: int) -> Any:
+        """Returns the sandbox's own record of a payment; it counts how often it was paid."""
         answer = requests.get(
             f"{self.oauth_url}/_sandbox/payment",
             params={"portal": self.member_id, "id": str(payment_id)},
@@ -167,7 +169,7 @@ def main() -> int:
         ) as stage:
             if fault:
                 stage.sandbox.faults.add(Fault(fault, PAY_METHOD))
-            _walk(stage)
+            _run_scenario(stage)
     except (AppFailed, Unexpected, requests.RequestException) as error:
         _say(f"FAILED: {error}")
         return 1
@@ -175,9 +177,9 @@ def main() -> int:
     return 0
 
 
-def _walk(stage: Stage) -> None:
+def _run_scenario(stage: Stage) -> None:
     try:
-        Walk(stage.portal_urls[0], stage.oauth_url, _say).run()
+        Scenario(stage.portal_urls[0], stage.oauth_url, _say).run()
     except Exception:
         if stage.app is not None:
             _say(f"The app's log ends:\n{stage.app.tail()}")

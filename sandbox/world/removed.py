@@ -17,7 +17,7 @@ class RemovedRest(StrEnum):
     """A portal's reply to a token of an application that was removed from it."""
 
     APPLICATION_NOT_FOUND = "application_not_found"  # the portal has the token in its cache
-    ERROR_OAUTH = "error_oauth"  # the portal passes on the OAuth server's answer
+    ERROR_OAUTH = "error_oauth"  # the portal passes on the OAuth server's reply
     OLD_TOKEN_WORKS = "old_token_works"  # for CACHED_TOKEN_SECONDS, then as above
 
 

@@ -70,7 +70,7 @@ class PaySystem:
     xml_id: str = ""
     new_window: bool = False
     settings: dict[str, dict[str, Any]] = field(default_factory=dict)
-    # By payer type, where one has a setting of its own.
+    # By payer type, for those that have their own settings.
     settings_of_payers: dict[int, dict[str, dict[str, Any]]] = field(default_factory=dict)
 
 

@@ -26,7 +26,7 @@ import trustme
 from sandbox.server.app import Sandbox
 from sandbox.server.ports import LOOPBACK, PortServers, running
 from sandbox.tools.app_process import ROOT, collect_static, environment_of, manage
-from sandbox.tools.smoke import Walk
+from sandbox.tools.smoke import Scenario
 from sandbox.world import seed
 
 NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
@@ -50,9 +50,9 @@ class Proxied:
     portals: Mapping[str, str]
     sandbox: Sandbox
 
-    def walk(self, member_id: str, said: list[str] | None = None) -> Walk:
+    def walk(self, member_id: str, said: list[str] | None = None) -> Scenario:
         say = (said if said is not None else []).append
-        return Walk(self.portals[member_id], self.oauth_url, say, member_id, self.certificates)
+        return Scenario(self.portals[member_id], self.oauth_url, say, member_id, self.certificates)
 
     def get(self, path: str, **options: Any) -> requests.Response:
         with requests.Session() as session:

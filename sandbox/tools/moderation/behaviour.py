@@ -46,8 +46,8 @@ def scopes_are_used(target: Target) -> str:
         for scope, families in _FAMILIES.items()
         if not any(method.startswith(families) for method in asked)
     ]
-    expect(not idle, f"every scope was needed in this walk: {idle} was not")
-    return f"{len(asked)} methods called in this walk, each scope by at least one of them"
+    expect(not idle, f"every scope was needed in this run: {idle} was not")
+    return f"{len(asked)} methods called in this run, each scope by at least one of them"
 
 
 def widgets_are_those_declared(target: Target) -> str:
@@ -197,12 +197,12 @@ def tokens_are_renewed_when_they_expire(target: Target) -> str:
     renewed = [call for call in target.calls(since=before) if call["method"] == "oauth.token"]
     # The manager's own pair, and the portal's pair for the list.
     expect(1 <= len(renewed) <= 2, f"each pair was renewed once: {len(renewed)}")
-    return "no renewal in the whole walk; two hours later one for each pair that was needed"
+    return "no renewal in the whole run; two hours later one for each pair that was needed"
 
 
 LINES = (
     Line("D3.2", "widgets declared are the placements bound", widgets_are_those_declared),
-    Line("D4.1", "invalid input is refused before any call; a 4xx answer is never re-sent",
+    Line("D4.1", "invalid input is refused before any call; a 4xx response is never re-sent",
          bad_input_is_refused_unasked),
     Line("D4.2", "lists are cached within a session; series use batch",
          lists_are_cached_and_batched),

@@ -176,7 +176,7 @@ def both_kinds_of_people(target: Target) -> str:
 
 
 def no_login_is_asked_for(target: Target) -> str:
-    expect(any("data-payment" in text for text in target.sent), "the walk was shown payments")
+    expect(any("data-payment" in text for text in target.sent), "this run was shown payments")
     pages = [elements.read(text) for text in target.sent]
     pages.append(elements.read(target.request("GET", "/oauth/start/").text))
     for page in pages:
@@ -184,7 +184,7 @@ def no_login_is_asked_for(target: Target) -> str:
         expect(asked is None, "no page has a field for a password")
         logins = [f for f in page.all("input") if f.attributes.get("name") in ("login", "password")]
         expect(not logins, "no page has a field for a login")
-    return f"{len(pages)} pages and fragments of this walk"
+    return f"{len(pages)} pages and fragments of this run"
 
 
 def _pairs(target: Target) -> int:

@@ -82,7 +82,7 @@ def browser_gets_no_secret(target: Target) -> str:
     secrets = target.secrets | {target.environment[name] for name in FROM_ENVIRONMENT}
     leaked = [text[:80] for text in target.sent if any(secret in text for secret in secrets)]
     expect(not leaked, f"no response contains one: {leaked}")
-    expect(len(secrets) > len(FROM_ENVIRONMENT), "tokens were given out in this walk")
+    expect(len(secrets) > len(FROM_ENVIRONMENT), "tokens were issued in this run")
     expect(any("data-payment" in text for text in target.sent), "and payments were shown")
     return f"{len(target.sent)} answers searched for {len(secrets)} secrets"
 
