@@ -1,8 +1,8 @@
-"""Moved clocks: whatever touches a day runs at the hours at which days differ between zones.
+"""Moves clocks: tests about days run at the hours at which days differ between zones.
 
-`@at_any_hour` runs a test at several moments in portals of several zones. In the environment,
-PRETEND_NOW=2026-12-31T23:30:00+00:00 moves the clock of all other tests: it finds those that fail
-by the hour.
+`@at_any_hour` runs a test at several moments in portals of several zones. The environment's
+PRETEND_NOW=2026-12-31T23:30:00+00:00 moves the clock of all other tests, to find those that depend
+on the hour.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ class Clock:
 
     @property
     def name(self) -> str:
-        """As an administrator's profile names it; empty for an offset."""
+        """Returns the zone's name as an administrator's profile has it; empty for an offset."""
         return self.zone.key if isinstance(self.zone, ZoneInfo) else ""
 
     def today(self) -> str:
-        """The day in the portal, reckoned without the app."""
+        """Returns the day in the portal, computed without the app."""
         return f"{datetime.now(UTC).astimezone(self.zone):%Y-%m-%d}"
 
     def set_portals(self, world: World) -> None:

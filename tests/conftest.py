@@ -1,4 +1,4 @@
-"""The cast and the stage: two portals of the sandbox behind the app's own transport."""
+"""Mounts two portals of the sandbox behind the app's own transport."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def clock(request: pytest.FixtureRequest) -> Iterator[Clock]:
 
 @pytest.fixture
 def sandbox(clock: Clock) -> Iterator[Sandbox]:
-    """A Bitrix24 of its own for each test, mounted where the app's HTTP adapter is."""
+    """Mounts a new Bitrix24 for each test where the app's HTTP adapter is."""
     world = seed.demo_world(oauth_url=OAUTH_URL, portal_urls=(ALPHA_URL, BETA_URL), app_url=APP_URL)
     clock.set_portals(world)
     stage = Sandbox(world)
@@ -54,7 +54,7 @@ def beta(sandbox: Sandbox) -> Portal:
 
 @pytest.fixture(autouse=True)
 def _nothing_left_behind() -> Iterator[None]:
-    """No cached answer, language or time zone of one test reaches the next."""
+    """Clears caches, language and time zone after each test."""
     cache.clear()
     yield
     cache.clear()

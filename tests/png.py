@@ -1,4 +1,4 @@
-"""PNG files as far as our pictures need it: their size and kind, and packed ones of the same."""
+"""Reads the size and kind of PNG files, and compresses them without loss."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ class Picture:
 
 
 def describe(data: bytes) -> Picture:
-    """Raises ValueError for what is no PNG."""
+    """Returns size and kind. Raises ValueError if it is not a PNG."""
     chunks = dict(_chunks(data))
     width, height, _depth, colour = struct.unpack(">IIBB", chunks[b"IHDR"][:10])
     return Picture(width, height, colour in _WITH_ALPHA or b"tRNS" in chunks)
 
 
 def packed(data: bytes) -> bytes:
-    """The same pixels, compressed as far as zlib goes, without notes."""
+    """Returns the same pixels, compressed as far as zlib can, without metadata."""
     body = b"".join(content for name, content in _chunks(data) if name == b"IDAT")
     smaller = zlib.compress(zlib.decompress(body), 9)
     out = [_SIGNATURE]

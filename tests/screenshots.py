@@ -36,7 +36,8 @@ _BUSY = ".htmx-request"
 
 @dataclass(frozen=True)
 class Shot:
-    """A picture's name and words, whose screen it is, the way to it, its place in the listing."""
+    """A picture's name and caption, whose screen it is, how to reach it, its place in the
+    listing."""
 
     name: str
     words: str
@@ -72,7 +73,7 @@ def question(visit: Visit) -> FrameLocator:
 
 
 def several(visit: Visit) -> FrameLocator:
-    """Three ticked payments, before any of them is paid."""
+    """Ticks three payments, before any of them is paid."""
     app = visit.main_page()
     boxes = app.get_by_role("row").get_by_role("checkbox")
     expect(boxes.first).to_be_visible()
@@ -128,7 +129,7 @@ def main() -> int:
 
 
 def write_page() -> None:
-    """docs/screens.md: what there are pictures of."""
+    """Writes docs/screens.md from the pictures that exist."""
     parts = ["# The screens\n\nMade by `make screenshots` in the sandbox; all in it is made up.\n"]
     for shot in SHOTS:
         desk, phone = (f"{shot.name}-{width}.png" for width in (DESK[0], PHONE[0]))
@@ -144,7 +145,7 @@ def write_page() -> None:
 
 
 def prepare(browser: Browser, stage: Stage) -> None:
-    """A portal at work: the app installed, some payments made, one asked for."""
+    """Sets a portal up: the app installed, some payments made, one approval requested."""
     with Visit.of(browser, stage.alpha, seed.ADMIN) as admin:
         install(admin)
         set_limit(opened(admin, "Rules"), "JPY", "100000")

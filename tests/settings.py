@@ -1,6 +1,6 @@
-"""The app's own settings, with what a test needs to differ: made-up credentials and its own files.
+"""The app's own settings with made-up credentials and their own files.
 
-The database is whatever DATABASE_URL says, SQLite without it; see `tests/postgresql.py`.
+DATABASE_URL names the database, SQLite without it; see `tests/postgresql.py`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Rules of the house that import-linter cannot see: parts of Django, and words in templates."""
+"""Import rules that import-linter cannot express: parts of Django, and text in templates."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What goes into the vendor's account keeps to the limits of the moderation."""
+"""The listing for the vendor's account keeps to the limits of the moderation."""
 
 from __future__ import annotations
 

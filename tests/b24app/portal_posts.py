@@ -1,4 +1,4 @@
-"""What a portal posts into the app, and the walk of an installation."""
+"""Posts into the app what a portal posts, and walks through an installation."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ def post(
 
 
 def begin(sandbox: Sandbox, portal: Portal) -> None:
-    """The administrator has added the application; its installer has not run."""
+    """Adds the application as the administrator; its installer has not run."""
     installing.begin_installation(sandbox.world, portal, seed.OUR_CLIENT_ID)
 
 
 def install(client: Client, sandbox: Sandbox, portal: Portal) -> models.Portal:
-    """The whole installation, as the administrator's browser walks through it."""
+    """Runs the whole installation, as the administrator's browser does."""
     begin(sandbox, portal)
     fields = opening_fields(sandbox, portal, seed.ADMIN)
     page = post(client, "/install/", fields, domain=urlsplit(portal.url).netloc)
@@ -67,7 +67,7 @@ def install(client: Client, sandbox: Sandbox, portal: Portal) -> models.Portal:
 
 
 def session_of(client: Client, sandbox: Sandbox, portal: Portal, user_id: int) -> str:
-    """A frame session, as the page of this person's opening carries it."""
+    """Returns the frame session from the page of this person's opening."""
     answer = post(client, "/session/", opening_fields(sandbox, portal, user_id))
     assert answer.status_code == 200
     value: str = answer.json()["session"]

@@ -1,4 +1,4 @@
-"""The sandbox where other processes reach it, and processes that renew a pair against it."""
+"""Runs the sandbox where other processes reach it, and processes that renew a pair against it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def ported_sandbox() -> Iterator[Sandbox]:
 def renewing_process(
     sandbox: Sandbox, *, threads: int = 1, dies: bool = False
 ) -> Iterator[subprocess.Popen[str]]:
-    """`tests.b24app.renewing_process`, ready to go: it starts once a line is written to it."""
+    """Starts `tests.b24app.renewing_process`; it begins once a line is written to it."""
     connections.close_all()
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.b24app.renewing_process"],

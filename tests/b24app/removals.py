@@ -1,4 +1,4 @@
-"""The event of a removal, genuine or forged, and time that passes until the app acts on it."""
+"""Sends the event of a removal, genuine or forged, and moves the clock on."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ def deliver(client: Client, fields: dict[str, Any]) -> Any:
 
 
 def uninstall_event(sandbox: Sandbox, portal: Portal, *, clean: bool = False) -> dict[str, Any]:
-    """The app is removed from the portal, which sends this."""
+    """Removes the app from the portal; returns the event that the portal sends."""
     sandbox.world.outbox.clear()
     installing.uninstall(sandbox.world, portal, seed.OUR_CLIENT_ID, user_id=seed.ADMIN, clean=clean)
     return sandbox.world.outbox.pop().fields
 
 
 def forged_event(portal: Portal, *, ts: str = "1696527000", clean: str = "1") -> dict[str, Any]:
-    """The same by a person who read the application_token in the form of the frame."""
+    """Returns the same event, made by a person who read the application_token in the form of the frame."""
     token = portal.installations[seed.OUR_CLIENT_ID].application_token
     return {
         "event": "ONAPPUNINSTALL",
@@ -48,7 +48,7 @@ def forged_event(portal: Portal, *, ts: str = "1696527000", clean: str = "1") ->
 
 
 def remove(client: Client, sandbox: Sandbox, portal: Portal, *, clean: bool = False) -> None:
-    """The whole removal: the event, and the worker that finds it true."""
+    """Runs the whole removal: the event, and the worker that confirms it."""
     assert deliver(client, uninstall_event(sandbox, portal, clean=clean)).status_code == 200
     queue.work()
     assert is_removed(portal)
@@ -65,7 +65,7 @@ def claim_of(portal: Portal) -> models.RemovalClaim:
 
 @contextmanager
 def later(delay: timedelta) -> Iterator[None]:
-    """The same code, so much later; the sandbox's clock moves along."""
+    """Runs the block so much later; the sandbox's clock moves along."""
     with time_machine.travel(timezone.now() + delay):
         yield
 

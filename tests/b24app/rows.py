@@ -1,4 +1,4 @@
-"""Rows as an installation and openings leave them, made without their pages."""
+"""Writes rows as an installation and openings leave them, without their pages."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ HOUR = timedelta(hours=1)
 
 
 def installed(sandbox: Sandbox, portal: Portal) -> models.Portal:
-    """Our application, finished in this portal."""
+    """Returns the app's installation, finished, in this portal."""
     installation = installing.begin_installation(sandbox.world, portal, seed.OUR_CLIENT_ID)
     installation.finished = True
     return models.Portal.objects.create(
@@ -33,7 +33,7 @@ def installed(sandbox: Sandbox, portal: Portal) -> models.Portal:
 def pair_of(
     sandbox: Sandbox, portal: Portal, user_id: int, *, expires_in: timedelta = HOUR
 ) -> TokenPair:
-    """A new chain, as the person's opening brings it."""
+    """Returns a new chain, as the person's opening brings it."""
     token = sandbox.world.issue(seed.OUR_CLIENT_ID, portal.member_id, user_id)
     return TokenPair(
         access=token.access,
@@ -46,11 +46,11 @@ def pair_of(
 
 
 def calls(sandbox: Sandbox, method: str) -> int:
-    """How many requests for this method have reached the sandbox."""
+    """Returns how many requests for this method have reached the sandbox."""
     return sum(call.method == method for call in sandbox.log)
 
 
 def expire(sandbox: Sandbox, access: str) -> None:
-    """The portal takes this token for expired, whatever our own clock says."""
+    """Makes the portal treat this token as expired, whatever the app's clock says."""
     token: Token = sandbox.world.tokens[access]
     token.expires = sandbox.world.now() - 1

@@ -1,4 +1,4 @@
-"""Small servers for what a portal does not do: silence, broken answers, answers without an end."""
+"""Small servers for faults that the sandbox does not play: silence, broken or endless answers."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ DRIP_SECONDS = 0.03
 
 @dataclass
 class Listener:
-    """A port on this machine, and what has come to it."""
+    """A port on this machine, with what has been sent to it."""
 
     port: int
     connections: list[socket.socket] = field(default_factory=list)
@@ -49,7 +49,7 @@ def http(body: bytes, *, status: str = "200 OK", headers: str = "") -> bytes:
 def listening(
     answer: Answer | None = None, *, tls: ssl.SSLContext | None = None
 ) -> Iterator[Listener]:
-    """Accept connections; answer each request on them, or leave them in silence."""
+    """Accepts connections; answers each request, or stays silent."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         listener = Listener(server.getsockname()[1])
         acceptor = threading.Thread(target=_accept, args=(server, listener, answer, tls))
@@ -104,7 +104,7 @@ def _already_closed() -> Iterator[None]:
 
 
 def _read_request(connection: socket.socket) -> bytes:
-    """Head and body of one request; nothing when the client has gone."""
+    """Returns head and body of one request; nothing if the client has closed."""
     received = b""
     while b"\r\n\r\n" not in received:
         chunk = connection.recv(65536)
@@ -123,7 +123,7 @@ def _read_request(connection: socket.socket) -> bytes:
 
 
 class Telling(HTTPAdapter):
-    """A requests adapter that answers everything with the same, and keeps what it was asked."""
+    """A requests adapter that returns the same answer to everything, and stores the requests."""
 
     def __init__(self, body: object, *, status: int = 200) -> None:
         super().__init__()
@@ -142,7 +142,7 @@ class Telling(HTTPAdapter):
 
 
 def dripping(over: threading.Event, *, first: bytes = b"", then: bytes = b"x") -> Answer:
-    """Send `first` and `then` byte by byte, the last byte again and again, until `over`."""
+    """Sends `first` and `then` byte by byte, the last byte again and again, until `over`."""
 
     def drip(connection: socket.socket) -> None:
         for byte in itertools.chain(first, then, itertools.repeat(then[-1])):
@@ -155,7 +155,7 @@ def dripping(over: threading.Event, *, first: bytes = b"", then: bytes = b"x") -
 
 @contextmanager
 def relaying(to_port: int, starts: threading.Event, over: threading.Event) -> Iterator[int]:
-    """A port that leads to another one; once `starts` is set, what comes back drips by bytes."""
+    """Opens a port that leads to another one; once `starts` is set, answers drip byte by byte."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         threads: list[threading.Thread] = []
         ends: list[socket.socket] = []
@@ -203,7 +203,7 @@ def relaying(to_port: int, starts: threading.Event, over: threading.Event) -> It
 
 @contextmanager
 def never_accepting(address: str, port: int = 0) -> Iterator[int]:
-    """A port whose queue is full: connecting to it takes as long as the caller waits."""
+    """Opens a port with a full queue: connecting takes as long as the caller waits."""
     with socket.socket() as server, ExitStack() as stack:
         server.bind((address, port))
         server.listen(0)

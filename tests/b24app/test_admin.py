@@ -1,4 +1,4 @@
-"""The publisher's admin: everything to be read, nothing to be changed, no secret, no frame."""
+"""The publisher's admin: everything can be read, nothing changed; no secret, no frame."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def admin() -> Client:
 
 @pytest.fixture
 def kept(client: Client, sandbox: Sandbox, alpha: Portal) -> models.Portal:
-    """A row in every table."""
+    """Stores a row in every table."""
     portal = install(client, sandbox, alpha)
     manager = stage.person(sandbox, portal, seed.MANAGER)
     pay(manager, stage.offer_of(manager), pay_system_id=seed.ACME_PAY)

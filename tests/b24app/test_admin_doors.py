@@ -1,4 +1,4 @@
-"""The admin's sign-in under guessing, and its lists under odd addresses."""
+"""The admin's sign-in when passwords are guessed, and its lists under odd addresses."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def publisher() -> User:
 
 
 def sign_in(password: str, *, name: str = NAME, network: str = "192.0.2.7", path: str = "") -> Any:
-    """In a browser of its own each time, so that no cookie counts."""
+    """Signs in with a new browser each time, so that no cookie counts."""
     return Client().post(
         f"/admin/login/{path}",
         {"username": name, "password": password},

@@ -1,4 +1,4 @@
-"""What one answer may cost: bytes, values, and what the log keeps of it."""
+"""Bounds on one answer: bytes, values, and what the log keeps of it."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ def bind(client: Client, page: Any) -> int:
 
 
 def update(client: Client, sandbox: Sandbox, portal: Portal, *, heard: bool = True) -> None:
-    """A newer version of the app is there, and its event bindings are gone."""
+    """Installs a newer version of the app, which drops its event bindings."""
     installing.update(sandbox.world, portal, seed.OUR_CLIENT_ID, user_id=seed.ADMIN)
     fields = sandbox.world.outbox.pop().fields
     if heard:

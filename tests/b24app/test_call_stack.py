@@ -1,4 +1,4 @@
-"""The interpreter's stack below a request: no depth at which a loop asks for memory each time."""
+"""The interpreter's stack below a request: no loop allocates memory on each call, at any depth."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def at_depth(depth: int, work: Callable[[], int]) -> int:
 
 
 def most_faults(call: Callable[[int, Callable[[], int]], int]) -> int:
-    """At any depth, in a thread whose stack is new."""
+    """Returns the most page faults at any depth, in a thread with a new stack."""
     found: list[int] = []
 
     def look() -> None:

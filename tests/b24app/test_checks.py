@@ -1,4 +1,4 @@
-"""Settings that are well-formed and cannot work are found before anybody opens the app."""
+"""Settings that are well-formed and cannot work are found at start."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def test_what_can_work_is_not(changes: dict[str, Any]) -> None:
 
 
 def started(**environment: str) -> subprocess.CompletedProcess[str]:
-    """The WSGI module, loaded as a server loads it: in a process of its own."""
+    """Loads the WSGI module in a process of its own, as a server does."""
     return subprocess.run(
         [sys.executable, "-c", "import b24app.wsgi"],
         cwd=BASE_DIR,

@@ -1,4 +1,4 @@
-"""Calls to a portal: what is asked again, what never is, and what travels together."""
+"""Calls to a portal: which are retried, which never are, and which share a request."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ ENDPOINT = "https://alpha.example.com/rest/"
 
 
 class HandedOut:
-    """Credentials that hand out one token after another; a Credentials of its own."""
+    """Credentials that return one token after another."""
 
     def __init__(self, *tokens: str) -> None:
         self.tokens = list(tokens)
@@ -67,13 +67,13 @@ def token(sandbox: Sandbox, portal: Portal, user_id: int = seed.MANAGER) -> str:
 
 @pytest.fixture
 def client(sandbox: Sandbox, alpha: Portal) -> Client:
-    """The manager on Alpha, with a token that is good and is not renewed."""
+    """Returns the manager's client on Alpha, with a token that is valid and not renewed."""
     return Client(f"{alpha.url}/rest/", HandedOut(token(sandbox, alpha)))
 
 
 @pytest.fixture(autouse=True)
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The pauses between tries, instead of waiting for them."""
+    """Records the pauses between tries instead of waiting."""
     taken: list[float] = []
     monkeypatch.setattr(client_module, "pause", taken.append)
     return taken

@@ -1,4 +1,4 @@
-"""The portal's clock, as its answers tell it."""
+"""The portal's clock, as its answers show it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lines of a batch, read back the way PHP reads them."""
+"""Lines of a batch, parsed the way PHP parses them."""
 
 from __future__ import annotations
 

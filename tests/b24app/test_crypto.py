@@ -1,4 +1,4 @@
-"""Tokens at rest: what is in the database, and what happens when keys change."""
+"""Encryption of tokens: what is in the database, and what happens when keys change."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ def _fresh_connections() -> Iterator[None]:
 
 @pytest.fixture
 def over() -> Iterator[threading.Event]:
-    """Set when the test ends, and when a server has dripped for too long."""
+    """An event: set when the test ends, and when a server has dripped for too long."""
     event = threading.Event()
     timer = threading.Timer(GIVES_UP, event.set)
     timer.start()
@@ -88,7 +88,7 @@ def tls(
     settings: Settings,
     tmp_path: Path,
 ) -> ssl.SSLContext | None:
-    """The server's side of TLS, and a client that trusts it; None for plain HTTP."""
+    """Returns the server's side of TLS and a client that trusts it; None for plain HTTP."""
     if request.param == "plain":
         return None
     return trusted(authority, monkeypatch, settings, tmp_path)

@@ -45,7 +45,7 @@ def portal(client: Client, sandbox: Sandbox, alpha: Portal) -> models.Portal:
 
 
 def run(*options: str, name: str = "alpha.example.com") -> tuple[int, str]:
-    """The exit code and what was printed."""
+    """Returns the exit code and the output."""
     said = io.StringIO()
     try:
         call_command("doctor", name, *options, stdout=said, stderr=said)
@@ -56,13 +56,13 @@ def run(*options: str, name: str = "alpha.example.com") -> tuple[int, str]:
 
 
 def problems(said: str) -> list[str]:
-    """Names of the lines that are not in order."""
+    """Returns the names of lines that report a problem."""
     marked = [line for line in said.splitlines() if line.startswith("PROBLEM")]
     return [line.removeprefix("PROBLEM").strip().split(": ")[0] for line in marked]
 
 
 def unbind_all(alpha: Portal) -> None:
-    """What an update of the app leaves: no event is bound any more."""
+    """Unbinds every event, as an update of the app does."""
     installation = alpha.installations[seed.OUR_CLIENT_ID]
     installation.events.clear()
 
@@ -312,7 +312,7 @@ def test_pressed_twice_it_is_done_once(
 def test_a_repair_in_the_middle_of_another_persons_look_is_no_fault(
     client: Client, sandbox: Sandbox, alpha: Portal, portal: models.Portal
 ) -> None:
-    """The serving pair that is being looked at is replaced by a second administrator."""
+    """A second administrator replaces the serving pair while the first one runs the doctor."""
     alpha.users[seed.SETTINGS_ADMIN].role = Role.PORTAL_ADMIN
     session = session_of(client, sandbox, alpha, seed.SETTINGS_ADMIN)
     second = Person(portal, seed.SETTINGS_ADMIN, proved_at=timezone.now())

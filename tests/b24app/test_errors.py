@@ -1,4 +1,4 @@
-"""Every code that Bitrix24 is known to send becomes one sentence for a person."""
+"""Each known error code of Bitrix24 becomes one message for a person."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Events that are worked later: stored before the answer, worked once, tried again, given up."""
+"""Events that are worked later: stored before the answer, worked once, retried, given up."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def portal(sandbox: Sandbox, alpha: Portal) -> models.Portal:
 
 @pytest.fixture
 def told() -> Iterator[list[int]]:
-    """The payments that receivers of the signal heard of, as often as they did."""
+    """Returns the payments that receivers of the signal were called with, each time."""
     payments: list[int] = []
 
     def note(payment_id: int, **_: object) -> None:
@@ -62,7 +62,7 @@ def told() -> Iterator[list[int]]:
 
 @pytest.fixture
 def failing() -> Iterator[list[Exception]]:
-    """What a receiver raises; nothing while it is empty."""
+    """A list of the errors that a receiver raises; it raises nothing while the list is empty."""
     errors: list[Exception] = []
 
     def fail(**_: object) -> None:
@@ -95,7 +95,7 @@ def deliver(client: Client, fields: dict[str, Any]) -> int:
 
 
 def make_due() -> None:
-    """Time passes until what waits may be tried again."""
+    """Lets time pass until waiting events may be retried."""
     queue.waiting().update(next_try_at=timezone.now())
 
 

@@ -1,4 +1,4 @@
-"""Events: proved before anything happens, handled once, and a forged one changes nothing."""
+"""Events: proved before anything happens, handled once; a forged one changes nothing."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def event(
     client_id: str = seed.OUR_CLIENT_ID,
     **auth: Any,
 ) -> dict[str, Any]:
-    """An event made by hand, as an attacker would."""
+    """Returns an event made by hand, as an attacker would make it."""
     fields = {"member_id": portal.member_id, "application_token": "", **auth}
     if user_id is not None:
         fields["access_token"] = sandbox.world.issue(client_id, portal.member_id, user_id).access
@@ -439,7 +439,7 @@ def test_another_portals_administrator_brings_no_token_either(
 def test_an_outage_is_no_proof_and_no_refusal(
     client: Client, sandbox: Sandbox, alpha: Portal, portal: models.Portal
 ) -> None:
-    """Bitrix24 sends no event twice, so this one is kept until the server can say whose it is."""
+    """Bitrix24 sends no event twice, so this one is stored until the server can say whose it is."""
     sandbox.faults.add(Fault("drop", method="app.info"))
     fields = event(sandbox, alpha, "ONAPPUPDATE", user_id=seed.ADMIN, application_token="new")
     kept = stored()["Portal"]

@@ -1,4 +1,4 @@
-"""What a flood of forged openings may cost a portal, the OAuth server, and genuine people."""
+"""Bounds what a flood of forged openings costs a portal, the OAuth server and genuine people."""
 
 from __future__ import annotations
 
@@ -207,7 +207,7 @@ def test_without_the_oauth_server_another_apps_token_is_no_proof(
 def test_a_throttled_oauth_server_is_too_many_requests(
     client: Client, sandbox: Sandbox, alpha: Portal, portal: models.Portal, path: str
 ) -> None:
-    """That proves nothing of the token, so it must not read like a refusal."""
+    """That proves nothing about the token, so it must not look like a refusal."""
     failed_proofs.record(portal)
     sandbox.faults.add(Fault("query_limit", method="app.info", host=OAUTH, times=None))
     answer = post(client, path, opening_fields(sandbox, alpha, seed.ADMIN))
@@ -239,7 +239,7 @@ def test_a_portal_that_moved_is_found_by_the_first_question(
 
 
 def flood(client: Client, sandbox: Sandbox, alpha: Portal, path: str, network: str) -> list[int]:
-    """The statuses of more forged openings at once than may be asked about."""
+    """Returns the statuses of more forged openings at once than may be asked about."""
     headers = {"x-forwarded-for": network}
     statuses = []
     with time_machine.travel(timezone.now(), tick=False):

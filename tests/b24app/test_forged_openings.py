@@ -47,7 +47,7 @@ ELSEWHERE = [
 
 
 class Guard(BaseAdapter):
-    """Sandbox hosts are answered by the sandbox; all others go the way they go in production."""
+    """Leads sandbox hosts to the sandbox, and all others the way they go in production."""
 
     def __init__(self, inside: SandboxAdapter) -> None:
         super().__init__()
@@ -67,7 +67,7 @@ class Guard(BaseAdapter):
 
 @pytest.fixture
 def reached(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """Every attempt to reach a host that is not the sandbox's; none of them gets through."""
+    """Records every attempt to reach another host than the sandbox's, and blocks it."""
     guard = Guard(SandboxAdapter(sandbox))
 
     def refuse(*address: Any, **_: Any) -> None:
@@ -240,7 +240,7 @@ def test_a_portal_that_lies_about_the_person_is_not_believed(
 
 
 def test_the_guard_would_see_a_call(sandbox: Sandbox, reached: list[str]) -> None:
-    """What the tests above rest on: with the production adapter, these do try to connect."""
+    """Proves the guard: with the production adapter, these calls do try to connect."""
     for host in ("evil.example.com", "127.0.0.1"):
         with pytest.raises(Exception):  # noqa: B017 - which one is the transport's own test
             transport.post_json(f"http://{host}/rest/profile", {}, timeout=(1, 1))

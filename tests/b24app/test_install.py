@@ -1,4 +1,4 @@
-"""Installation: what it stores and binds, twice the same, and what it says when it cannot."""
+"""Installation: what it stores and binds, that a second one is the same, and how it fails."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`manage.py keep_tokens`: what is due, what is left alone, and what stops what."""
+"""`manage.py keep_tokens`: which pairs are renewed, which are not, and which errors end it."""
 
 from __future__ import annotations
 

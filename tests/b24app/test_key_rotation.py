@@ -1,4 +1,4 @@
-"""New keys without downtime: `manage.py rotate_keys`, again and again, beside running renewals."""
+"""Changing keys without downtime: `manage.py rotate_keys`, repeated, beside running renewals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The language of a frame: said by the portal once, kept to in everything that follows."""
+"""The language of a frame: the portal names it once, and every later page uses it."""
 
 from __future__ import annotations
 

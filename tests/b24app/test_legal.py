@@ -1,4 +1,4 @@
-"""The licence agreement and the privacy policy: for anybody, in eight languages, with our name."""
+"""The licence agreement and the privacy policy: public, in eight languages, with the publisher."""
 
 from __future__ import annotations
 

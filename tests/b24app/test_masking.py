@@ -1,4 +1,4 @@
-"""What may be read in the log of calls, and what may not."""
+"""What the log of calls shows, and what it masks."""
 
 from __future__ import annotations
 

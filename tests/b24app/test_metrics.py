@@ -1,4 +1,4 @@
-"""What Prometheus reads, from all processes together, and who else may."""
+"""What Prometheus reads, summed over all processes, and who else may."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def figures(text: str) -> dict[str, float]:
 
 
 def grown(before: dict[str, float], after: dict[str, float]) -> dict[str, float]:
-    """What was counted in between; other tests count in this process as well."""
+    """Returns what was counted in between; other tests count in this process as well."""
     return {
         name: value - before.get(name, 0)
         for name, value in after.items()

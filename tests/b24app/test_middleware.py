@@ -1,4 +1,4 @@
-"""Around every view: who may frame an answer, and what an error looks like to whom."""
+"""Middleware: who may frame an answer, and how an error looks to each kind of reader."""
 
 from __future__ import annotations
 

@@ -80,7 +80,7 @@ class Stand:
     portals: Portals
 
     def opening(self, number: int) -> tuple[int, str | None, str]:
-        """Open the main page there; the status, Retry-After and the page."""
+        """Opens the main page; returns the status, Retry-After and the page."""
         body = urlencode({**self.portals.opening(number, seed.MANAGER), "PLACEMENT": "DEFAULT"})
         return self._ask("POST", "/?LANG=en&DOMAIN=portal.example.com", body)
 
@@ -131,7 +131,7 @@ def stand(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
 
 
 def keep(app: App, told: dict[str, str]) -> None:
-    """What an installation leaves in the app's database."""
+    """Stores what an installation leaves in the app's database."""
     port = told["domain"].partition(":")[2]
     asked = json.dumps({"scheme": "http", "port": port, "portals": [told]})
     subprocess.run(

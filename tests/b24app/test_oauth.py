@@ -1,4 +1,4 @@
-"""The OAuth server's answers: pairs, owners of tokens, and each way to say no."""
+"""The OAuth server's answers: pairs, owners of tokens, and each refusal."""
 
 from __future__ import annotations
 

@@ -36,7 +36,8 @@ def start(client: Client, domain: str = "alpha.example.com") -> Any:
 
 
 def authorize(sandbox: Sandbox, address: str, user_id: int) -> dict[str, str]:
-    """The person's browser follows the address, where they are logged in; how it comes back."""
+    """Follows the address in the person's browser, where they are logged in; returns the
+    redirect."""
     with requests.Session() as browser:
         browser.mount("https://", transport.mounted_adapter())
         answer = browser.get(address, cookies={"user": str(user_id)}, allow_redirects=False)

@@ -1,4 +1,4 @@
-"""Portals on their owners' machines: any host and port, vouched for by whichever server is set."""
+"""On-premise portals: any host and port, vouched for by the OAuth server in the settings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A genuine opening: what it asks of whom, what it keeps, and how it says no."""
+"""A genuine opening: which servers it asks, what it stores, and how it refuses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Addresses of portals: what is understood, what is refused, and that each source is checked."""
+"""Addresses of portals: which are accepted, which refused; each source is checked."""
 
 from __future__ import annotations
 
@@ -161,7 +161,7 @@ BY_NAME = [
 
 
 def named_by_oauth(sandbox: Sandbox, alpha: Portal, url: str, answers_at: str = "") -> None:
-    """The OAuth server names the portal by `url`, while the portal answers at another spelling."""
+    """The OAuth server names the portal by `url`; the portal answers at another spelling."""
     alpha.url = url
     if answers_at:
         sandbox.world.portals[answers_at] = replace(alpha, url=f"https://{answers_at}")

@@ -1,4 +1,4 @@
-"""What a portal and the OAuth server may answer to the questions of a proof."""
+"""The answers that a portal and the OAuth server may give to a proof."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def portal(client: Client, sandbox: Sandbox, alpha: Portal) -> models.Portal:
 
 
 def telling(monkeypatch: pytest.MonkeyPatch, method: str, result: object) -> None:
-    """The portal gives this result to everyone."""
+    """Makes the portal return this result to every caller."""
     monkeypatch.setitem(METHODS, method, Method(method, None, lambda call: result))
 
 

@@ -267,7 +267,7 @@ def test_wrong_settings_of_the_app_remove_no_portal(
 
 
 def spend_all_pairs(sandbox: Sandbox) -> None:
-    """The pairs that are kept were of use once."""
+    """Spends the stored refresh tokens."""
     for row in UserToken.objects.all():
         sandbox.world.tokens[row.access].refresh_spent = True
 
@@ -488,7 +488,7 @@ def test_a_worker_that_died_is_replaced_when_its_lease_is_over(
 
 
 def meanwhile(sandbox: Sandbox, method: str, action: Callable[[], object]) -> None:
-    """Have this happen when the server has carried the method out, before its answer arrives."""
+    """Runs this when the server has carried the method out, before its answer arrives."""
     sandbox.faults.add(Fault("delay", method=method, when="after", seconds=0, on_hit=action))
 
 

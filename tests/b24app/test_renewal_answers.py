@@ -1,4 +1,4 @@
-"""What the OAuth server may answer a renewal with: what is kept, what is read, what is retried."""
+"""The answers that the OAuth server may give to a renewal: stored, shown, retried."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def stage(sandbox: Sandbox, alpha: Portal, settings: Settings) -> Stage:
 
 
 def page(client: Client, portal: models.Portal) -> str:
-    """What the manager reads on a page that was open when their token expired."""
+    """Returns the page that the manager reads when their token expired while a page was open."""
     person = Person(portal, seed.MANAGER, proved_at=timezone.now())
     answer = client.get("/payments/", headers={session.HEADER: session.issue(person)})
     assert answer.status_code >= 400

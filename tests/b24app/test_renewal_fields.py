@@ -1,4 +1,4 @@
-"""Renewals and sign-ins whose answers lack fields: no chain is lost for it."""
+"""Renewals and sign-ins whose answers lack fields: no chain is lost."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def row(sandbox: Sandbox, alpha: Portal) -> models.UserToken:
 
 
 def answer_with(monkeypatch: pytest.MonkeyPatch, **changes: object) -> None:
-    """The OAuth server issues pairs as usual and answers with these fields changed."""
+    """Makes the OAuth server issue pairs as usual and return them with these fields changed."""
     usual = server._pair
 
     def changed(*args: Any) -> dict[str, Any]:

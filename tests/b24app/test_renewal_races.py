@@ -46,7 +46,7 @@ def there(ported: Sandbox) -> Portal:
 
 
 def kept_expired(sandbox: Sandbox, there: Portal, *, ahead: timedelta) -> models.UserToken:
-    """The manager's pair, whose token has expired; by our clock it has `ahead` to go."""
+    """Returns the manager's pair with an expired token; by the app's clock it has `ahead` to go."""
     pair = pair_of(sandbox, there, seed.MANAGER, expires_in=ahead)
     expire(sandbox, pair.access)
     return store.store_user_pair(installed(sandbox, there), pair)

@@ -1,4 +1,4 @@
-"""Every call and its answer, for some days, in the database."""
+"""The log of calls: each call and its answer, for some days, in the database."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def noted() -> list[RestCall]:
 
 
 def called(sandbox: Sandbox, portal: Portal, method: str, **params: Any) -> RestCall:
-    """The note of one call, made as the manager."""
+    """Returns the log's row of one call, made as the manager."""
     token = pair_of(sandbox, portal, seed.MANAGER).access
     with suppress(NeverSent, OutcomeUnknown):
         transport.post_json(

@@ -1,4 +1,4 @@
-"""`manage.py revoke`: the compromise drill, and the way back."""
+"""`manage.py revoke`: a portal's tokens and sessions end, and how they come back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The person whose token serves the portal leaves: who notices, who reads what, who takes over."""
+"""The person whose token serves the portal leaves: who notices, what people read, who takes
+over."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The frame session: who it stands for, for how long, and what ends it."""
+"""The frame session: whose it is, how long it lasts, and what ends it."""
 
 from __future__ import annotations
 

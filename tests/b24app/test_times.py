@@ -1,4 +1,4 @@
-"""Days of a portal as moments, and moments as words, through every change of an offset."""
+"""Days of a portal as moments, and moments as text, through every change of an offset."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tasks at the same time: in which context, in whose connections, and what becomes of errors."""
+"""Parallel tasks: their context, their connections, and their errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every line of the log says which request and which portal it belongs to."""
+"""Every line of the log names its request and its portal."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ HEX_ID = 32
 
 
 class Lines(logging.Handler):
-    """What the app would write to its log, line by line."""
+    """Collects the log's lines as the app writes them."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The way out: whom it refuses to call, what is known when it fails, what it keeps to itself."""
+"""The transport: whom it refuses to call, what is known after a failure, what it does not log."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def post(url: str, *, timeout: tuple[float, float] = TIMEOUT) -> transport.Reply
 def resolve_to(
     monkeypatch: pytest.MonkeyPatch, *found: str, name: str = "portal.example.com"
 ) -> list[str]:
-    """Let a name resolve to these addresses; returns the names that are asked for."""
+    """Makes a name resolve to these addresses; returns the names that were looked up."""
     real = socket.getaddrinfo
     asked: list[str] = []
 
@@ -427,7 +427,7 @@ class _Token:
 
 @pytest.fixture
 def ported() -> Iterator[Sandbox]:
-    """The sandbox behind ports of its own, with connections that are kept."""
+    """The sandbox on its own ports, with kept connections."""
     servers = PortServers([0, 0, 0])
     oauth, alpha, beta = (f"http://127.0.0.1:{port}" for port in servers.ports)
     world = seed.demo_world(

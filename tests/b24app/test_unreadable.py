@@ -1,4 +1,4 @@
-"""Requests that cannot be read, at every address: a clear 4xx, and one line in the log."""
+"""Requests that cannot be read, at every address: a 4xx, and one line in the log."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ FIELDS_AT_ONCE = configured.DATA_UPLOAD_MAX_NUMBER_FIELDS or 1000
 
 
 def addresses() -> Iterator[str]:
-    """Every address of the app, with a value wherever one is part of it."""
+    """Returns every address of the app, with a value for each part that varies."""
     for pattern in _patterns("", get_resolver().url_patterns):
         path = re.sub(r"<int:\w+>", "1", pattern)
         path = re.sub(r"<(path|str):\w+>|<\w+>", "x", path)
@@ -101,7 +101,7 @@ def lines(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
 
 @pytest.fixture
 def frame(client: Client, sandbox: Sandbox, alpha: Portal) -> dict[str, str]:
-    """The header of an administrator's page."""
+    """Returns the header of an administrator's page."""
     install(client, sandbox, alpha)
     value = session_of(client, sandbox, alpha, seed.ADMIN)
     sandbox.log.clear()
@@ -109,7 +109,7 @@ def frame(client: Client, sandbox: Sandbox, alpha: Portal) -> dict[str, str]:
 
 
 def told_once(lines: pytest.LogCaptureFixture) -> str:
-    """The one line, without a traceback, and below ERROR."""
+    """Returns the only line in the log; it has no traceback and is below ERROR."""
     found = [record for record in lines.records if record.levelno >= logging.WARNING]
     assert len(found) == 1, [record.getMessage() for record in found]
     assert not found[0].exc_info

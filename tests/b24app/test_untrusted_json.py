@@ -1,4 +1,4 @@
-"""Texts and numbers of other servers: cleaned and bounded while they are parsed."""
+"""Text and numbers from other servers: cleaned and bounded while they are parsed."""
 
 from __future__ import annotations
 

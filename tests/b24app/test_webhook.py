@@ -146,7 +146,8 @@ def test_a_wrong_one_leaves_no_row(sandbox: Sandbox) -> None:
 
 
 def _written(error: BaseException) -> str:
-    """All that a log would have of an exception, and what a reporter finds behind it."""
+    """Returns all that a log would show of an exception, and what an error reporter finds behind
+    it."""
     return "".join(traceback.format_exception(error)) + repr(error) + repr(error.args)
 
 

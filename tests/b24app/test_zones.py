@@ -1,4 +1,4 @@
-"""Which time zone a portal has: proposed from what it shows, chosen by name, looked over."""
+"""A portal's time zone: found from its answers, chosen by name, checked by the doctor."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def opened(client: Client, sandbox: Sandbox, alpha: Portal, user_id: int) -> mod
 
 
 def doctor() -> tuple[str, bool]:
-    """What is said of the zone, and whether it is in order."""
+    """Returns the doctor's line about the zone, and whether it is in order."""
     said = io.StringIO()
     with suppress(SystemExit):
         call_command("doctor", "alpha.example.com", stdout=said)

@@ -73,15 +73,15 @@ EDGES = """() => {
 
 @dataclass
 class Auditor:
-    """Looks at one thing after the other, at a desk and on a phone, and says at the end what was
-    found and where."""
+    """Checks screens on a desktop and on a phone, and reports at the end what was found and
+    where."""
 
     found: dict[str, list[str]] = field(default_factory=dict)
     looked: list[str] = field(default_factory=list)
 
     def look(self, name: str, page: Page, frame: Frame | None = None) -> None:
-        """`frame` is what is looked at, None the page itself. Afterwards all is at rest where it
-        was before, so that what is pressed next is where the browser thinks it is."""
+        """Checks `frame`, or the page itself if that is None. Restores the size and position
+        afterwards, so that the next click hits its target."""
         at = frame or page.main_frame
         if frame is not None:
             page.add_style_tag(content=PORTAL_ON_A_PHONE)
@@ -97,7 +97,7 @@ class Auditor:
         self.looked.append(name)
 
     def report(self) -> str:
-        """Each violation once, with where it was seen first."""
+        """Returns each violation once, with the screen where it was first seen."""
         return "\n".join(
             f"{violation}\n  {places[0]} and {len(places) - 1} more"
             for violation, places in self.found.items()

@@ -1,4 +1,4 @@
-"""A real Chromium before real processes: the portals in this one, the app in its own.
+"""Starts real Chromium with real processes: the portals in this one, the app in its own.
 
 The app's host is another site than the portal's, and the browser blocks third-party cookies.
 """
@@ -52,8 +52,8 @@ def chromium() -> str:
 
 @pytest.fixture(scope="module")
 def stage(chromium: str) -> Iterator[Stage]:
-    """Any free ports; nothing is installed yet. Within a module each test keeps to a payment of
-    its own; what one module pays, limits or leaves waiting is nothing to the next."""
+    """Starts on free ports, with nothing installed. Within a module each test uses payments of its
+    own; modules do not share a stage."""
     with on_stage(port=0, portal_ports=(0, 0), app_port=0, say=lambda _: None) as up:
         for portal in up.sandbox.world.portals.values():
             # Many people in few minutes, all from one address: here the limit is not the subject.
@@ -73,7 +73,7 @@ def browser(chromium: str) -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def installed(browser: Browser, stage: Stage) -> None:
-    """The app is in the alpha portal, put there by its administrator."""
+    """Installs the app in the alpha portal as its administrator."""
     if stage.alpha.installations.get(seed.OUR_CLIENT_ID) is None:
         with Visit.of(browser, stage.alpha, seed.ADMIN) as visit:
             install(visit)
@@ -81,7 +81,7 @@ def installed(browser: Browser, stage: Stage) -> None:
 
 @pytest.fixture(autouse=True)
 def nothing_remembered(request: pytest.FixtureRequest) -> Iterator[None]:
-    """What one test searched for, the portal keeps for the person and not for the next test."""
+    """Deletes what a test searched for: the portal stores that for the person."""
     stage: Stage | None = None
     if "stage" in request.fixturenames:
         stage = request.getfixturevalue("stage")

@@ -1,4 +1,4 @@
-"""A page in the app's place that does nothing by itself, so that the portal is heard alone."""
+"""Serves a page in the app's place that does nothing by itself, to test the portal alone."""
 
 from __future__ import annotations
 
@@ -53,12 +53,12 @@ class _Server(ThreadingMixIn, WSGIServer):
 
 class _Quiet(WSGIRequestHandler):
     def log_message(self, format: str, *args: object) -> None:
-        """A test's output is not the place for it."""
+        """Keeps requests out of a test's output."""
 
 
 @dataclass(frozen=True)
 class Hall:
-    """The portals, and the stand-in where the app would be."""
+    """The portals, and the stand-in page in the app's place."""
 
     sandbox: Sandbox
     app_port: int
@@ -74,7 +74,7 @@ class Hall:
 
 @contextmanager
 def a_hall() -> Iterator[Hall]:
-    """Up for the length of a test; the stand-in is installed and has a tab in the deal's card."""
+    """Runs for one test; the stand-in is installed and has a tab in the deal's card."""
     servers = PortServers((0, 0, 0))
     urls = [f"http://{LOOPBACK}:{port}" for port in servers.ports]
     stand_in = make_server(
@@ -134,7 +134,7 @@ def app_frame(page: Page) -> Frame:
 
 
 def asked(frame: Frame, command: str, params: dict[str, Any] | None = None) -> Any:
-    """The portal's answer to a command that it answers."""
+    """Returns the portal's answer to a command."""
     return frame.evaluate(
         """([command, params]) => {
           const id = `test${Math.random().toString(36).slice(2)}`;
@@ -151,7 +151,7 @@ def answers(frame: Frame) -> list[str]:
 
 
 def scripted(frame: Frame, body: str) -> Any:
-    """Run `body` after the BX24 script has been loaded into the page; it calls `done`."""
+    """Runs `body` once the BX24 script is loaded into the page; it calls `done`."""
     return frame.evaluate(
         """(body) => new Promise((done) => {
           const run = () => new Function("done", body)(done);
@@ -166,7 +166,7 @@ def scripted(frame: Frame, body: str) -> Any:
 
 
 def _stand_in(script_url: str) -> Any:
-    """A page that does nothing by itself, one that meddles, and one with the script alone."""
+    """Serves three pages: one that does nothing, one that interferes, one with the script alone."""
     pages = {
         "/intruder": _INTRUDER,
         "/script": f'<!doctype html><title>x</title><script src="{script_url}"></script>',

@@ -1,4 +1,4 @@
-"""axe-core finds nothing on any screen or dialog, and fields and buttons have edges to be seen."""
+"""axe-core finds nothing on any screen or dialog; fields and buttons have visible edges."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def admin(browser: Browser, stage: Stage, installed: None) -> Iterator[Visit]:
 
 @pytest.fixture
 def auditor() -> Iterator[Auditor]:
-    """Nothing may have been found by the end of the test."""
+    """Fails at the end of the test if anything was found."""
     auditor = Auditor()
     yield auditor
     assert auditor.looked

@@ -1,4 +1,4 @@
-"""Several at once, in the browser: ticked, looked over, paid, paused, stopped, taken up again."""
+"""Several at once, in the browser: ticked, checked, paid, paused, stopped, resumed."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from tests.browser.visit import Visit, row_of
 
 @pytest.fixture
 def fresh(stage: Stage) -> list[int]:
-    """Payments that no other test touches, newest first, as the list shows them."""
+    """Returns payments that no other test uses, newest first, as the list shows them."""
     with stage.sandbox.world.lock:
         return seed.fill(stage.alpha, 4)[::-1]
 
 
 @pytest.fixture
 def visit(manager: Visit) -> Iterator[Visit]:
-    """Whatever a test leaves unfinished is stopped, for a person has one run at a time."""
+    """Stops an unfinished run at the end, because a person has one run at a time."""
     yield manager
     app = manager.main_page()
     _screen(app)

@@ -1,4 +1,4 @@
-"""A tab that was left open past its session says so, and goes on where it was."""
+"""A tab that stays open past its session says so, and goes on where it was."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ OPEN_AGAIN = "This tab is open again"
 
 
 def end_sessions(stage: Stage) -> None:
-    """Every session of every portal is over from now on, as after an hour."""
+    """Ends every session of every portal, as after an hour."""
     assert stage.app is not None
     database = sqlite3.connect(stage.app.log.parent / "db.sqlite3", timeout=20)
     with database:

@@ -1,7 +1,7 @@
-"""The portal's side of the message protocol, heard by a stand-in page in the frame.
+"""The portal's side of the message protocol, tested with a stand-in page in the frame.
 
-Where the portal is to be silent, a question that it does answer is asked afterwards: answers come
-in order. The commands and their silences are those of the portal's applayout.js.
+Answers come in order, so a test of silence sends a command with an answer afterwards. The commands
+and their silences are those of the portal's applayout.js.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The history in a browser: found, opened, taken away as a file and as a page, and decided."""
+"""The history in a browser: found, opened, exported, printed, and decided."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def hand_over(stage: Stage, payment_id: int, number: str, **others: object) -> N
 
 @pytest.fixture(scope="module")
 def paid(browser: Browser, stage: Stage, installed: None) -> str:
-    """One payment that the manager has paid; its number."""
+    """Pays one payment as the manager; returns its number."""
     payment_id = seed.PLAIN_PAYMENTS[0]
     with Visit.of(browser, stage.alpha, seed.MANAGER) as visit:
         app = visit.deal(seed.PLAIN_DEALS[0])

@@ -1,4 +1,4 @@
-"""Without a mouse: from the search to a payment, from row to row, and the search kept."""
+"""Without a mouse: from the search to a payment, from row to row; the search is kept."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The screens in every language but English: what they say."""
+"""The screens in each language but English."""
 
 from __future__ import annotations
 

@@ -59,7 +59,8 @@ def stage(chromium: str) -> Iterator[Stage]:
 
 @pytest.fixture(scope="module")
 def in_use(browser: Browser, stage: Stage, installed: None) -> None:
-    """Payments in each state, a paused run, a request for approval, an attempt to be decided on."""
+    """Makes payments in each state, a paused run, a request for approval, an attempt to decide
+    on."""
     hand_over(
         stage,
         990_001,
@@ -91,7 +92,7 @@ def in_use(browser: Browser, stage: Stage, installed: None) -> None:
 
 
 def pay_each_way(walk: Walk, stage: Stage) -> None:
-    """Paid, refused and not confirmed, in the rows of one deal."""
+    """Makes a paid, a refused and an unconfirmed payment in the rows of one deal."""
     faults = stage.sandbox.faults
     walk.visit.deal(seed.PLAIN_DEALS[0])
 
@@ -135,7 +136,7 @@ def code(request: pytest.FixtureRequest, stage: Stage, in_use: None) -> Iterator
 
 @pytest.fixture
 def ruler(code: str) -> Iterator[Ruler]:
-    """Fails the test at its end with all that was found."""
+    """Fails at the end of the test with all that was found."""
     ruler = Ruler()
     yield ruler
     if ruler.found:

@@ -1,4 +1,4 @@
-"""Marking as paid by hand and undoing, in the browser of the manager or administrator who does."""
+"""Marking as paid by hand and undoing, in the browser of a manager or administrator."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ TROUBLES = """() => {
 
 
 def press(app: FrameLocator, payment_id: int, name: str) -> Locator:
-    """A button of the row: the question that comes."""
+    """Presses a button of the row; returns the dialog."""
     row_of(app, payment_id).get_by_role("button", name=name).click()
     question = app.get_by_role("dialog")
     expect(question).to_be_visible()

@@ -1,4 +1,4 @@
-"""The main job and its three outcomes, in the browser of the person who does it."""
+"""Paying and its three outcomes, in the browser of the payer."""
 
 from __future__ import annotations
 

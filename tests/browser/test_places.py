@@ -1,4 +1,4 @@
-"""An order's card and the menus of the lists, in the browser of the manager who pays there."""
+"""An order's card and the menus of the lists, in the browser of a manager who pays there."""
 
 from __future__ import annotations
 

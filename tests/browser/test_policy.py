@@ -1,4 +1,4 @@
-"""Rules and approvals in the browsers of those concerned: a limit, a request and an answer."""
+"""Rules and approvals in several browsers: a limit, a request and an answer."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.browser.visit import Visit, press_pay, row_of
 
 @pytest.fixture
 def no_rules(admin: Visit) -> Iterator[None]:
-    """The stage is shared: whatever was set is taken back."""
+    """Removes the rules at the end, because the stage is shared."""
     yield
     rules = opened(admin, "Rules")
     for name in ("limit_currency", "limit_sum"):

@@ -1,4 +1,4 @@
-"""A pay system from nothing: its handler, itself, its settings, a payment by it, and away again."""
+"""A pay system from start to end: handler, pay system, settings, a payment, deletion."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_from_a_handler_to_a_payment_and_back(
 
 @pytest.fixture
 def bare() -> Iterator[Stage]:
-    """Another stage, whose portals have nothing but cash."""
+    """Starts another stage, whose portals have only cash."""
     with on_stage(port=0, portal_ports=(0, 0), app_port=0, say=lambda _: None) as up:
         for system in up.alpha.pay_systems.values():
             system.active = system.action_file == "cash"

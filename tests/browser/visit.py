@@ -1,4 +1,4 @@
-"""One person in one portal, in a browser window of their own that nothing may go wrong in."""
+"""Drives one person's browser window in one portal, and fails on any error in it."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Visit:
         self.page.locator(f"button[name=user_id][value='{user_id}']").click()
 
     def deal(self, deal_id: int) -> FrameLocator:
-        """The app's tab in the card of a deal."""
+        """Opens the app's tab in the card of a deal."""
         self.page.goto(f"{self.portal.url}/crm/deal/details/{deal_id}/")
         return self.tab()
 
@@ -75,7 +75,7 @@ class Visit:
         return self.tab()
 
     def from_list(self, path: str, title: str) -> FrameLocator:
-        """By the menu of a row: the app in a slider over the list."""
+        """Opens the app from the menu of a row: a slider over the list."""
         self.page.goto(f"{self.portal.url}{path}")
         row = self.page.get_by_role("row").filter(has_text=title)
         row.locator("summary").click()
@@ -95,27 +95,27 @@ class Visit:
         return self.app()
 
     def any_page(self) -> FrameLocator:
-        """Whatever the app shows in its frame, also where it could not find out who is there."""
+        """Returns the app's frame, also where it could not find out who opened it."""
         return self.page.frame_locator("iframe.app-frame")
 
     def app(self) -> FrameLocator:
-        """The app in its frame, once its scripts are at work."""
+        """Returns the app's frame, once its scripts run."""
         app = self.any_page()
         expect(app.locator("body[data-session]")).to_be_attached()
         self.frame().wait_for_load_state()
         return app
 
     def frame(self) -> Frame:
-        """The portal names a frame by host, protocol and session."""
+        """Finds the frame by the name that the portal gives it: host, protocol and session."""
         return next(frame for frame in self.page.frames if frame.name.count("|") == 2)
 
     def in_crm(self, payment_id: int) -> Locator:
-        """The payment as the portal's own page has it, below the app's frame."""
+        """Returns the payment as the portal's own page shows it, below the app's frame."""
         return self.page.locator(f"tbody[data-payments] tr[data-payment='{payment_id}']")
 
 
 def install(visit: Visit) -> None:
-    """As an administrator does it: in the portal's list of applications."""
+    """Installs from the portal's list of applications, as an administrator does."""
     visit.page.goto(f"{visit.portal.url}/marketplace/")
     row = visit.page.get_by_role("row", name="Pay for Bitrix24")
     row.get_by_role("button", name="Install").click()
@@ -129,14 +129,14 @@ def row_of(app: FrameLocator, payment_id: int) -> Locator:
 
 
 def choose_other_way(app: FrameLocator, payment_id: int, name: str) -> None:
-    """Of a payment whose own pay system cannot be paid through, choose another one by name."""
+    """Chooses another pay system by name, for a payment whose own one cannot be paid through."""
     row = row_of(app, payment_id)
     row.get_by_text("Pay by another system").click()
     row.get_by_role("combobox").select_option(label=name)
 
 
 def press_pay(app: FrameLocator, payment_id: int) -> Locator:
-    """Pay in the row: the question that comes."""
+    """Presses Pay in the row; returns the dialog."""
     row_of(app, payment_id).get_by_role("button", name="Pay").click()
     question = app.get_by_role("dialog")
     expect(question).to_be_visible()

@@ -1,4 +1,4 @@
-"""The app as README sets it up, behind deploy/nginx.conf, with portals of the sandbox around it.
+"""Starts the app as README says, behind deploy/nginx.conf, with portals of the sandbox.
 
 Everything is on loopback, on free ports, in a folder of its own; each process is ended by its id.
 """
@@ -77,7 +77,7 @@ def member_ids(count: int) -> list[str]:
 
 @contextmanager
 def proxied(folder: Path, *, portals: int) -> Iterator[Proxied]:
-    """The whole set-up, answering. Raises AssertionError with the logs where it does not start."""
+    """Starts the whole set-up. Raises AssertionError with the logs if it does not start."""
     with ExitStack() as stack:
         servers = PortServers([0] * (1 + portals))
         oauth_url, *urls = (f"http://{LOOPBACK}:{port}" for port in servers.ports)
@@ -115,7 +115,7 @@ def proxied(folder: Path, *, portals: int) -> Iterator[Proxied]:
 
 
 def readme_arguments() -> list[str]:
-    """What README tells to run gunicorn with."""
+    """Returns gunicorn's arguments from the README."""
     found = _README_LINE.findall((ROOT / "README.md").read_text(encoding="utf-8"))
     assert len(found) == 1, "README has one line that starts gunicorn"
     return shlex.split(found[0])
@@ -130,7 +130,7 @@ def _gunicorn(port: int) -> list[str]:
 
 
 def _nginx(folder: Path, *, app_port: int, port: int, plain_port: int) -> list[str]:
-    """The file of the repository, with the places of this machine."""
+    """Returns the repository's configuration with the paths and ports of this machine."""
     text = (ROOT / "deploy" / "nginx.conf").read_text(encoding="utf-8")
     changes = {
         f"server {_README_BIND};": f"server {LOOPBACK}:{app_port};",

@@ -1,4 +1,4 @@
-"""deploy/nginx.conf with the real nginx: what it lets through, and whom it keeps from the app."""
+"""deploy/nginx.conf with the real nginx: what it passes on, and which clients it keeps away."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_the_file_is_one_that_nginx_takes(stage: Proxied) -> None:
 
 
 def test_operations_has_the_line_of_the_readme() -> None:
-    """The two say the same, and the test above runs it."""
+    """Both documents have the same command, and the test above runs it."""
     line = f"gunicorn {' '.join(readme_arguments())}"
     assert f"`{line}`" in (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
 
@@ -105,7 +105,7 @@ def seconds_of(stage: Proxied, member_id: str) -> float:
 
 
 class HeldUp:
-    """Half-sent requests, kept alive byte by byte, and readers of an export that never read."""
+    """Holds half-sent requests open byte by byte, and clients of an export that never read."""
 
     def __init__(self, stage: Proxied, member_id: str) -> None:
         self._stage, self._member_id = stage, member_id
@@ -166,7 +166,7 @@ class HeldUp:
         ).encode()
 
     def _half_send(self, number: int) -> None:
-        """Every second stops in the middle of its head, the others in the middle of their body."""
+        """Every second request stops in the middle of its head, the others in their body."""
         whole = self._request("/", "AUTH_ID=" + "x" * 500)
         try:
             connection = self._stage.connect()
@@ -177,7 +177,7 @@ class HeldUp:
             self._senders[number] = connection
 
     def _keep_sending(self) -> None:
-        """Connections that the proxy has ended are opened again."""
+        """Opens connections again that the proxy has closed."""
         while not self._over.wait(1):
             for number, connection in enumerate(self._senders):
                 if self._over.is_set():
@@ -193,7 +193,7 @@ class HeldUp:
                     self._half_send(number)
 
     def _until_answers(self) -> None:
-        """The exports themselves take their time; afterwards they are the proxy's to hold."""
+        """Waits for the exports to be written; afterwards the proxy holds them."""
         give_up = time.monotonic() + 120
         in_time = 0
         while in_time < 5:

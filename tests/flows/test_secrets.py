@@ -1,4 +1,4 @@
-"""After a whole walk, no secret can be read: not in the database, the logs or any page."""
+"""After a long series of actions, no secret is found in the database, the logs or any page."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 class Recorder(Client):
-    """A browser that keeps all it was ever sent."""
+    """A browser that stores all that was sent to it."""
 
     def __init__(self) -> None:
         super().__init__(raise_request_exception=False)
@@ -62,7 +62,7 @@ def browser(alpha: Portal) -> Iterator[Recorder]:
 
 
 def walk(browser: Recorder, sandbox: Sandbox, portal: Portal) -> list[str]:
-    """Everything that a secret takes part in, gone right and gone wrong; codes given meanwhile."""
+    """Runs everything in which a secret takes part, with and without faults; returns the codes."""
     install(browser, sandbox, portal)
     frame = Frame(browser, sandbox, portal, seed.MANAGER)
     _pay(frame, sandbox)
@@ -91,7 +91,8 @@ def _pay(frame: Frame, sandbox: Sandbox) -> None:
 
 
 def _set_up(frame: Frame, portal: Portal) -> None:
-    """A merchant's keys typed in, kept, shown of one payment; and a checkout with its proof."""
+    """Enters a merchant's keys, stores them and shows one payment's; then a checkout with its
+    key."""
     path = f"/payments/systems/{seed.ACME_PAY}/settings/"
     for fails in (True, False):
         page = frame.client.get(path, headers=frame.headers()).content.decode()
@@ -171,7 +172,7 @@ def _send_events(browser: Recorder, sandbox: Sandbox, portal: Portal) -> None:
 
 
 def secrets_of(sandbox: Sandbox) -> list[str]:
-    """Every one that the sandbox ever gave out, and our own."""
+    """Returns every secret that the sandbox ever issued, and the app's own."""
     world = sandbox.world
     found = [application.client_secret for application in world.applications.values()]
     for token in world.tokens.values():
@@ -187,12 +188,12 @@ def merchants_secrets(portal: Portal) -> list[str]:
 
 
 def everything_cached() -> str:
-    """As it lies there; where the cache is a table, `everything_stored` has it."""
+    """Returns the raw cache; where the cache is a table, `everything_stored` has it."""
     return repr(getattr(cache, "_cache", {}))
 
 
 def everything_stored() -> str:
-    """Every column of every table, as it lies there; of SQLite the very file as well."""
+    """Returns every column of every table, raw; for SQLite also the file."""
     said: list[str] = []
     with connection.cursor() as cursor:
         for table in connection.introspection.table_names(cursor):

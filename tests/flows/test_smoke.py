@@ -1,4 +1,4 @@
-"""`make smoke` and `make demo` as programs: how they end, and that nothing is left running."""
+"""`make smoke` and `make demo` as programs: how they end, and that no process is left."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def smoke(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 @contextlib.contextmanager
 def demo() -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """The program on any free ports, and what it said before it was ready."""
+    """Starts the program on free ports; returns it and what it printed before it was ready."""
     process = subprocess.Popen(
         [sys.executable, "-m", "sandbox", "--port", "0", "--portals", "0,0", "--app", "0"],
         cwd=ROOT,

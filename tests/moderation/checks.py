@@ -29,7 +29,7 @@ _SCOPE_ROW = re.compile(r"^\| `([a-z_]+)` \|", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Verdict:
-    """`why` says what was tried, or what was not as it should be."""
+    """`why` says what was tested, or what failed."""
 
     line: str
     title: str
@@ -38,7 +38,7 @@ class Verdict:
 
 
 class Failed(Exception):
-    """What is not as the line asks for."""
+    """A check of a line failed."""
 
 
 def verdicts() -> list[Verdict]:

@@ -1,4 +1,4 @@
-"""Attempts written straight into the database, as many and as old as a test wants them."""
+"""Writes attempts straight into the database, as many and as old as a test needs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NOON = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 
 
 def made(portal: models.Portal, **values: Any) -> Attempt:
-    """Not saved: a payment of the manager's that the portal says they have paid."""
+    """Returns an unsaved attempt: a payment that the portal says the manager has paid."""
     at = values.get("created_at", NOON)
     given = {
         "portal": portal,
@@ -51,7 +51,7 @@ def keep(portal: models.Portal, **values: Any) -> Attempt:
 
 
 def handed_over(portal: models.Portal, **values: Any) -> Attempt:
-    """Sent, never answered, and looked at for long."""
+    """Returns an attempt that was sent, never answered, and read in vain for long."""
     given: dict[str, Any] = {
         "state": State.UNKNOWN,
         "reason": "no_answer",

@@ -1,4 +1,4 @@
-"""A person's frame: what was opened in it, and requests as its htmx sends them."""
+"""A person's frame: what was opened in it, and requests as htmx sends them."""
 
 from __future__ import annotations
 

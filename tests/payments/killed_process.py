@@ -37,10 +37,8 @@ Task = dict[str, Any]
 
 
 class Steps:
-    """What the task has come to; kills the process where it was told to.
-
-    `kill` is {"step": label, "nth": 1, "side": "before" or "after"}.
-    """
+    """Counts the steps of a task, and kills the process at the given one. `kill` is {"step": label,
+    "nth": 1, "side": "before" or "after"}."""
 
     def __init__(self, kill: Mapping[str, Any] | None) -> None:
         self._kill = kill
@@ -116,7 +114,7 @@ def main() -> None:
 
 
 def import_all() -> None:
-    """What a child would otherwise have to load each time."""
+    """Imports what a child would otherwise import each time."""
     for name in (
         "b24app.rest.client",
         "payments.bulk.step",
@@ -129,7 +127,7 @@ def import_all() -> None:
 
 
 def run(task: Task) -> None:
-    """Carry a task out in a child; says what it answered, or how it failed."""
+    """Runs a task in a child; returns its result or its error."""
     from django.conf import settings
     from django.db import connections
     from django.db.backends.signals import connection_created
@@ -192,7 +190,7 @@ def check(task: Task) -> Any:
 
 
 def saved(task: Task) -> Any:
-    """The portal's event, as the queue of events hands it over."""
+    """Handles the portal's event, as the queue of events does."""
     from b24app.models import Portal
     from b24app.signals import Later, payment_saved
 
@@ -213,7 +211,7 @@ def person(task: Task) -> Any:
 
 
 def told(offer: Any, attempt: Any) -> Any:
-    """What the person is shown, and what it rests on."""
+    """Returns what the person is shown, and the data behind it."""
     from payments.listing.status import status_after
 
     shown = status_after(offer, attempt).state
@@ -258,7 +256,7 @@ TASKS: dict[str, Callable[[Task], Any]] = {
 
 
 def say(**words: Any) -> None:
-    """One write, short enough to stay whole between those of other children."""
+    """Writes one line, short enough to stay whole between those of other children."""
     os.write(1, (json.dumps(words) + "\n").encode())
 
 

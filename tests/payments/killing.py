@@ -1,4 +1,4 @@
-"""A Bitrix24 on ports, the app's processes beside it, and the hand that kills them."""
+"""Runs a Bitrix24 on ports and the app's processes beside it, and kills them at chosen steps."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ Task = dict[str, Any]
 
 
 class WatchedSandbox(Sandbox):
-    """Remembers what it said of each payment, and knows when no request is under way."""
+    """Records what it returned for each payment, and knows when no request is under way."""
 
     def __init__(self, oauth_url: str, portal_urls: tuple[str, str]) -> None:
         super().__init__(
@@ -76,13 +76,13 @@ class WatchedSandbox(Sandbox):
                 self._ended.notify_all()
 
     def wait_until_quiet(self) -> None:
-        """Until what was asked by those who are dead by now has been carried out as well."""
+        """Waits until requests of killed processes have been carried out as well."""
         with self._ended:
             assert self._ended.wait_for(lambda: self._under_way == 0, timeout=DEATH_SECONDS)
 
 
 def _said_in(body: bytes) -> set[tuple[int, str]]:
-    """The payments that an answer speaks of, with what it says of each."""
+    """Returns the payments of an answer, with what it says of each."""
     try:
         return set(_payment_rows(json.loads(body)))
     except ValueError:
@@ -101,7 +101,7 @@ def _payment_rows(value: Any) -> Iterator[tuple[int, str]]:
 
 @dataclass
 class Child:
-    """One process of the app; `killed` and what it said are known once it was waited for."""
+    """One process of the app; after waiting, `killed` and its result are known."""
 
     pid: int
     killed: bool = False
@@ -114,7 +114,7 @@ class Child:
 
 
 class Processes:
-    """Processes of the app, each new, one for each task."""
+    """Starts a new process of the app for each task."""
 
     def __init__(self) -> None:
         self.errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the others
@@ -133,7 +133,7 @@ class Processes:
         return Child(self._heard("pid")["pid"])
 
     def end(self, child: Child) -> Child:
-        """Wait until it has ended, one way or the other."""
+        """Waits until it has ended, in either way."""
         self._tell({"wait": child.pid})
         child.killed = self._heard("ended")["killed"]
         child.said = self._said.pop(child.pid, {})
@@ -160,7 +160,7 @@ class Processes:
         self._process.stdin.flush()
 
     def _heard(self, key: str) -> dict[str, Any]:
-        """The next line with this key; what children say meanwhile is kept for them."""
+        """Returns the next line with this key; lines of other children are kept for them."""
         assert self._process.stdout is not None
         while True:
             line = self._process.stdout.readline()
@@ -182,13 +182,13 @@ def kill(pid: int) -> None:
 
 
 def killer(pid: Future[int]) -> Callable[[], None]:
-    """What a fault does when it is hit by a process whose number will be known in a moment."""
+    """Returns a fault's action that kills a process whose id is known only later."""
     return lambda: kill(pid.result(DEATH_SECONDS))
 
 
 @dataclass(frozen=True)
 class Due:
-    """One unpaid payment of a deal of its own."""
+    """An unpaid payment with a deal of its own."""
 
     payment: Payment
     owner: Owner
@@ -223,7 +223,7 @@ class Scene:
         return Due(payment, Owner(DEAL, deal_id, title))
 
     def offer(self, due: Due, who: Person) -> Offer:
-        """What the deal's tab offers this person to pay."""
+        """Returns the offer that the deal's tab shows this person."""
         payment = due.payment
         return Offer(
             portal_id=self.row.pk,
@@ -254,8 +254,8 @@ class Scene:
         }
 
     def run(self, task: Task, *, kill_at: Fault | None = None, once: str | None = None) -> Child:
-        """Carry it out in a new process, killed when it meets the fault (once the method `once` has
-        been carried out), and wait for the portal to end what it was asked."""
+        """Runs the task in a new process, killed when it meets the fault (once the method `once`
+        has been carried out), and waits until the portal has finished its requests."""
         if kill_at is None:
             child = self.processes.run(task)
         else:
@@ -278,7 +278,7 @@ class Scene:
             self.sandbox.faults.add(Fault("delay", once, "after", seconds=0, on_hit=add))
 
     def reconcile_as_command(self) -> None:
-        """`manage.py reconcile` as cron starts it: the program itself, in a process of its own."""
+        """Runs `manage.py reconcile` as cron does, in a process of its own."""
         done = subprocess.run(
             [sys.executable, "manage.py", "reconcile"],
             cwd=settings.BASE_DIR,
@@ -300,12 +300,12 @@ class Scene:
         return status_of(row, may_pay=listing.may_pay, names=listing.names).state
 
     def told(self, method: str, *, since: int = 0) -> int:
-        """How often the portal was asked for this, with an effect or without."""
+        """Returns how often the portal was asked for this, with an effect or without."""
         return sum(method in call.methods for call in self.sandbox.log[since:])
 
 
 def _database_url() -> str:
-    """The tests' database, for a program that takes its own from the environment."""
+    """Returns the tests' database as a URL, for a program that reads it from the environment."""
     name = str(connection.settings_dict["NAME"])
     if connection.vendor == "sqlite":
         return f"sqlite:///{name}"
@@ -355,8 +355,8 @@ LOOK_EVERY = timedelta(minutes=4)
 
 
 def settle(scene: Scene, due: Due, *, as_command: bool = True) -> int:
-    """Let time pass and reconcile as cron does, until no attempt on the payment is open; answers
-    how many passes it took."""
+    """Lets time pass and reconciles as cron does, until no attempt on the payment is open; returns
+    the number of passes."""
     for passes in range(LOOKS):
         if not Attempt.objects.filter(payment_id=due.payment.id).still_open().exists():
             return passes

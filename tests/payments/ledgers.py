@@ -1,4 +1,4 @@
-"""Entries and attempts as tests need them, and ways round the guard to spoil them."""
+"""Makes entries and attempts, and ways round the guards to corrupt them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from payments.models import Attempt, Entry, State
 
 
 def an_attempt(portal: models.Portal, **values: Any) -> Attempt:
-    """A payment that was paid, on a working row alone."""
+    """Returns a paid attempt without an entry."""
     return Attempt.objects.create(
         **{
             "portal": portal,
@@ -39,7 +39,7 @@ def an_attempt(portal: models.Portal, **values: Any) -> Attempt:
 
 
 def paid(portal: models.Portal, count: int = 1, **values: Any) -> list[Attempt]:
-    """Payments with their entries."""
+    """Returns paid attempts with their entries."""
     attempts = [an_attempt(portal, **values) for _ in range(count)]
     for attempt in attempts:
         chain.record(portal, attempt.state, actor_id=3, attempt=attempt)

@@ -1,4 +1,4 @@
-"""Everything that JSON allows in the place of a value, and answers spoiled with it."""
+"""Every value that JSON allows in a field, and answers spoiled with them."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ ODD_VALUES = st.one_of(
 
 
 def examples(number: int) -> settings:
-    """The same examples each time, so that a run takes the same time and finds the same. `make
-    test` tries a quarter of them on SQLite, and all on the database of production."""
+    """Returns the same examples each time, so that each run finds the same. `make test` tries a
+    quarter of them on SQLite, and all on PostgreSQL."""
     if connection.vendor == "sqlite" and not SOAK:
         number //= 4
     return settings(
@@ -97,13 +97,13 @@ class Spoiler:
         return envelope
 
     def were(self, name: str) -> set[Any]:
-        """What the spoiled rows said under this name."""
+        """Returns what the spoiled rows said under this name."""
         return {row[name] for row in self.rows if name in row}
 
 
 @contextmanager
 def undisturbed(frame: Frame) -> Iterator[None]:
-    """What happens inside is taken back afterwards, here and in the sandbox."""
+    """Rolls back what happens inside, in the database and in the sandbox."""
     portal = frame.portal
     kept = deepcopy(portal.payments)
     cache.clear()
@@ -127,23 +127,23 @@ def altered(frame: Frame, method: str, alter: Callable[[Any], Any]) -> Iterator[
 
 
 def rows_in(html: str) -> dict[int, str]:
-    """Each payment's row by its id, without the sealed offer, which is another one each time."""
+    """Returns each payment's row by its id, without the signed offer, which differs each time."""
     found = re.findall(r'<tr data-payment="(\d+)">(.*?)</tr>', html, re.DOTALL)
     return {int(number): re.sub(r'name="offer" value="[^"]*"', "", row) for number, row in found}
 
 
 def can_be_paid(row: str) -> bool:
-    """By the pay system it is set to."""
+    """Returns whether it can be paid by the pay system it is set to."""
     return "/payments/question/" in row and "Choose another" not in row
 
 
 def is_unclear(answer: Any) -> bool:
-    """The page that says that Bitrix24 did not answer clearly."""
+    """Returns whether the page says that Bitrix24 gave no clear answer."""
     return answer.status_code == 504 and "outcome_unknown" in answer.content.decode()
 
 
 def paid_by_pressing(frame: Frame, html: str, payment_id: int) -> str:
-    """The answer to Pay, pressed in the row of this payment."""
+    """Returns the response to Pay, pressed in the row of this payment."""
     row = html.split(f'<tr data-payment="{payment_id}">')[1].split("</tr>")[0]
     offer = re.search(r'name="offer" value="([^"]+)"', row)
     assert offer is not None

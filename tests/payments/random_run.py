@@ -1,4 +1,4 @@
-"""One random run: what is drawn for it, how it goes, and what has to hold after it."""
+"""Runs one random plan: draws it, carries it out, and checks the result."""
 
 from __future__ import annotations
 
@@ -96,7 +96,8 @@ class PlannedFault:
 
 @dataclass(frozen=True)
 class PlannedKill:
-    """At a step of the first payer's own, or (`method`) in a request, while the portal works."""
+    """A kill at one of the first payer's steps, or (`method`) in a request, while the portal
+    works."""
 
     step: str = ""
     nth: int = 1
@@ -142,7 +143,7 @@ class Plan:
 
 
 def draw(number: int) -> Plan:
-    """The plan of the run with this number: always the same."""
+    """Returns the plan of the run with this number: always the same."""
     dice = random.Random(number)
     kind: Kind
     return Plan(
@@ -252,7 +253,7 @@ class Run:
             self._pay_after()
 
     def _tasks(self) -> list[dict[str, Any]]:
-        """What they press, on pages that they opened before anything happened."""
+        """Returns what people press, on pages that they opened before anything happened."""
         scene, plan = self.scene, self.plan
         patience = IMPATIENCE if plan.is_slow else PATIENCE
         chosen = self.due.payment.pay_system_id
@@ -359,7 +360,7 @@ class Run:
             assert child.said.get("expected", True), child.said
 
     def _after(self, child: Child) -> None:
-        """What has to hold whenever a process has ended."""
+        """Checks what must hold whenever a process has ended."""
         self.numbers["processes"] += 1
         self.numbers["processes killed"] += child.killed
         for attempt in attempts_on(self.due):
@@ -449,7 +450,7 @@ class Run:
             self.numbers["entries in the ledger"] += len(events)
 
     def _check_approvals(self, attempts: list[Attempt]) -> None:
-        """Above the limit nothing leaves us without an approval, nor by one that was used."""
+        """Above the limit nothing is sent without an unused approval."""
         if not self.plan.approval or self.plan.kind == Kind.UNDO:
             return
         left_us = [one for one in attempts if one.sent_at and one.reason != reasons.NOT_REACHED]

@@ -17,14 +17,14 @@ from sandbox.world import seed
 
 
 def started(person: Person, *payment_ids: int, kinds: Collection[Kind] = KINDS_OF_A_RUN) -> Run:
-    """Of these payments, with all kinds of rows confirmed unless told otherwise."""
+    """Starts a run of these payments, with all kinds of rows confirmed by default."""
     run = draft_ticked(person, list(payment_ids))
     runs.start(run, kinds)
     return run
 
 
 def drafted(person: Person, payment_id: int) -> Run:
-    """A dry run with one row, made without a word to the portal."""
+    """Makes a dry run with one row, without a call to the portal."""
     run = Run.objects.create(portal=person.portal, user_id=person.user_id)
     RunRow.objects.create(
         run=run, position=1, payment_id=payment_id, account_number="163/1",
@@ -34,12 +34,12 @@ def drafted(person: Person, payment_id: int) -> Run:
 
 
 def due(run: Run) -> None:
-    """The pause that the pace demands is over."""
+    """Ends the pause that the pace demands."""
     Run.objects.filter(pk=run.pk).update(next_step_at=timezone.now() - timedelta(seconds=1))
 
 
 def died(run: Run) -> None:
-    """The lease of a process that died is over as well."""
+    """Ends the lease of a process that died as well."""
     Run.objects.filter(pk=run.pk).update(stepping_until=timezone.now() - timedelta(seconds=1))
     due(run)
 
@@ -50,7 +50,7 @@ def next_step(person: Person, run: Run) -> RunRow | None:
 
 
 def worked(person: Person, run: Run, *, at_most: int = 100) -> Run:
-    """Stepped until it does not run any more."""
+    """Takes steps until the run has ended."""
     for _ in range(at_most):
         if run.state != RunState.RUNNING:
             return run

@@ -36,7 +36,7 @@ T = TypeVar("T")
 
 
 def install(sandbox: Sandbox, portal: Portal) -> models.Portal:
-    """What our installer leaves behind, without walking through it."""
+    """Stores what the installer leaves, without walking through it."""
     installation = begin_installation(sandbox.world, portal, seed.OUR_CLIENT_ID)
     installation.finished = True
     row = models.Portal.objects.create(
@@ -54,7 +54,8 @@ def install(sandbox: Sandbox, portal: Portal) -> models.Portal:
 
 
 def zone_name(portal: Portal) -> str:
-    """What an installation finds out: the administrator's zone, else the server's offset."""
+    """Returns what an installation finds out: the administrator's zone, else the server's
+    offset."""
     named = portal.users[seed.ADMIN].time_zone
     return named or str(datetime.now(UTC).astimezone(portal.zone).tzinfo)
 
@@ -88,12 +89,12 @@ def pair(sandbox: Sandbox, portal: Portal, user_id: int) -> TokenPair:
 
 
 def lose_portal_token(row: models.Portal) -> None:
-    """The installer's pair is gone, and with it all that is read for the whole portal."""
+    """Deletes the installer's pair, and with it all that is read for the whole portal."""
     row.tokens.filter(serves_portal=True).delete()
 
 
 def break_portal_token(sandbox: Sandbox, row: models.Portal) -> None:
-    """The installer's pair is kept and good for nothing, which shows only when it is used."""
+    """Keeps the installer's pair but makes it invalid, which shows only when it is used."""
     for token in sandbox.world.tokens.values():
         if (token.member_id, token.user_id) == (row.member_id, seed.ADMIN):
             token.revoked = token.refresh_spent = True
@@ -120,12 +121,12 @@ def row_of(listing: Listing, payment_id: int) -> Row:
 def offer_of(
     who: Person, *, deal_id: int = seed.DEAL, payment_id: int = seed.PAYMENT, owner_type: int = DEAL
 ) -> Offer:
-    """What the tab of a deal offers this person to pay."""
+    """Returns the offer that the tab of a deal shows this person."""
     return row_of(tab(who, deal_id, owner_type=owner_type), payment_id).offer
 
 
 def together(*tasks: Callable[[], T]) -> list[T]:
-    """Run each in a thread of its own and give back what they returned."""
+    """Runs each in a thread of its own; returns their results."""
     results: dict[int, T] = {}
 
     def run(place: int, task: Callable[[], T]) -> None:
@@ -143,18 +144,18 @@ def together(*tasks: Callable[[], T]) -> list[T]:
 
 
 def asked(sandbox: Sandbox, *, since: int = 0) -> list[LoggedCall]:
-    """The requests to portals, in the order in which they ended."""
+    """Returns the requests to portals, in the order in which they ended."""
     return [call for call in sandbox.log[since:] if call.method not in ("oauth.token",)]
 
 
 def sent_payments(sandbox: Sandbox) -> int:
-    """How often the app really told the portal to pay."""
+    """Returns how often the app told the portal to pay."""
     return sum(PAY in call.methods for call in sandbox.log)
 
 
 def meet(sandbox: Sandbox, *methods: str) -> None:
-    """Let the requests with these methods wait for each other: those that are not under way at the
-    same time never get an answer."""
+    """Makes the requests with these methods wait for each other: those that are not under way at
+    the same time never get an answer."""
     barrier = threading.Barrier(len(methods))
     for name in methods:
         sandbox.faults.add(

@@ -267,7 +267,7 @@ def test_a_switched_off_pay_system_is_not_offered(frame: Frame, alpha: Portal) -
 
 
 def test_no_process_goes_on_offering_it(frame: Frame) -> None:
-    """What another process still has in its own cache does not count any more."""
+    """A stale cache of another process does not count."""
     frame.tab()
     row = PortalRow.objects.get()
     kept = {key: cache.get(key) for key in (pay_systems._cache_key(row),)}

@@ -1,4 +1,4 @@
-"""A second person's approval: asked, given, declined, withdrawn, and good for one payment."""
+"""A second person's approval: requested, given, declined, withdrawn, and valid for one payment."""
 
 from __future__ import annotations
 
@@ -60,13 +60,13 @@ def portal(sandbox: Sandbox, alpha: Portal) -> models.Portal:
 
 @pytest.fixture
 def max_(sandbox: Sandbox, portal: models.Portal) -> Person:
-    """Asks."""
+    """The requester."""
     return stage.person(sandbox, portal, seed.MANAGER)
 
 
 @pytest.fixture
 def ada(sandbox: Sandbox, portal: models.Portal) -> Person:
-    """Decides."""
+    """The approver."""
     return stage.person(sandbox, portal, seed.ADMIN)
 
 

@@ -1,4 +1,4 @@
-"""Several at once: the dry run tells what will be, and the run does that, row by row."""
+"""Several at once: the dry run says what will happen, and the run does that, row by row."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run touches its own rows alone: not another portal's, another person's or another run's."""
+"""A run changes its own rows only: not another portal's, another person's or another run's."""
 
 from __future__ import annotations
 
@@ -68,13 +68,13 @@ def bystanders(portal: models.Portal) -> None:
 
 
 def left_behind(who: Person, run: Run) -> None:
-    """The first row as a process left it that died before it claimed the payment."""
+    """Leaves the first row as a process that died before it claimed the payment."""
     first = run.rows.order_by("position")[0]
     run.rows.filter(pk=first.pk).update(state=RowState.TRYING)
 
 
 def left_behind_sent(who: Person, run: Run) -> None:
-    """The first row as a process left it that died once the payment was made."""
+    """Leaves the first row as a process that died once the payment was made."""
     left_behind(who, run)
     first = run.rows.order_by("position")[0]
     offer = stage.offer_of(who, deal_id=seed.PLAIN_DEALS[0], payment_id=first.payment_id)

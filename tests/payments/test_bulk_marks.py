@@ -1,4 +1,4 @@
-"""Several at once marks as paid what cannot be paid through: named, counted and confirmed apart."""
+"""Several at once also marks as paid: named, counted and confirmed apart."""
 
 from __future__ import annotations
 

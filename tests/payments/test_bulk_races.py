@@ -132,7 +132,7 @@ def process_of(who: Person, run: Run, *, dies_at: str = "") -> AbstractContextMa
 
 
 def taken_up_again(run: Run, who: Person) -> None:
-    """As after a restart: the person opens the screen, and goes on once the lease is over."""
+    """Resumes as after a restart: the person opens the screen, once the lease is over."""
     run.refresh_from_db()
     assert run.state == RunState.RUNNING
     runs.died(run)
@@ -140,7 +140,7 @@ def taken_up_again(run: Run, who: Person) -> None:
 
 
 def settled(run: Run, who: Person) -> None:
-    """What is still open is looked at, as Check now does, when it is old enough to be final."""
+    """Settles open attempts, as Check now does, when they are old enough to be final."""
     long_ago = timezone.now() - STALE_CLAIM - timedelta(seconds=1)
     Attempt.objects.filter(sent_at__isnull=False).update(sent_at=long_ago)
     Attempt.objects.update(created_at=long_ago)
@@ -215,7 +215,7 @@ def test_killed_during_the_call_nothing_is_paid_twice(
 
 
 def assert_true(on_ports: Sandbox, run: Run, first: int, ends: State, kind: Kind) -> None:
-    """The portal's own count, and that each row says what the portal says."""
+    """Compares each row with the portal, and the number of payments with the portal's count."""
     alpha = on_ports.world.portals[seed.ALPHA]
     rows = runs.rows(run)
     assert run.state == RunState.FINISHED

@@ -1,4 +1,4 @@
-"""Which payments were ticked: too many of them are refused in words, whatever their number."""
+"""Which payments were ticked: too many are refused with a message."""
 
 from __future__ import annotations
 

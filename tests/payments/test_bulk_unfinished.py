@@ -1,4 +1,4 @@
-"""An unfinished run leaves a trace on the other screens of its person, in one statement."""
+"""An unfinished run is shown on the other screens of its person, with one statement."""
 
 from __future__ import annotations
 

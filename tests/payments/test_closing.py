@@ -1,4 +1,4 @@
-"""Closed by hand: only what was handed over, after a last look, and never called paid by that."""
+"""Closing by hand: only what was handed over, after a last read, and never called paid."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def admin(sandbox: Sandbox, manager: Person) -> Person:
 
 
 def handed_over(sandbox: Sandbox, attempt: Attempt) -> Attempt:
-    """As it is after a day of silence, which goes on."""
+    """Returns an attempt after a day of silence, which goes on."""
     Attempt.objects.update(sent_at=timezone.now() - HAND_OVER_AFTER)
     silence(sandbox)
     assert reconcile(now=overdue()).handed_over == 1

@@ -1,4 +1,4 @@
-"""The deal's timeline is told of a payment once, whatever goes wrong on the way, or not at all."""
+"""A payment's comment is posted to the deal's timeline once, or not at all."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ FAULTS = sorted(set(PLAIN_KINDS) - {FaultKind.TRUE_WITHOUT_PAYMENT, FaultKind.HO
 
 @pytest.fixture
 def attempt(manager: Person) -> Attempt:
-    """Paid, so that a comment is owed."""
+    """Returns a paid attempt, whose comment is due."""
     return pay(manager, stage.offer_of(manager), pay_system_id=seed.ACME_PAY)
 
 
 def later(**delta: float) -> None:
-    """Let what is owed become due, as if that much time had passed since everything."""
+    """Makes comments due, as if that much time had passed."""
     ago = timedelta(**delta)
     for comment in Comment.objects.all():
         comment.due_at = comment.due_at and comment.due_at - ago
@@ -50,7 +50,7 @@ def later(**delta: float) -> None:
 
 
 def until_done() -> int:
-    """How many passes over a day it takes until nothing is owed."""
+    """Returns how many passes over a day it takes until no comment is left."""
     for passes in range(1, timeline.MAX_TRIES + 2):
         timeline.post_due()
         if not Comment.objects.filter(due_at__isnull=False).exists():
@@ -314,7 +314,7 @@ def test_where_there_is_too_much_to_read_nothing_is_sent_again(
 
 
 def talk(alpha: Portal, count: int) -> None:
-    """People write below it."""
+    """Adds comments by people below it."""
     last = alpha.comments[-1]
     for number in range(last.id + 1, last.id + 1 + count):
         alpha.comments.append(

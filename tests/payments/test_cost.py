@@ -1,4 +1,4 @@
-"""What a screen costs: requests to the portal, how many of them one after another, and SQL."""
+"""What a screen costs: requests to the portal, how many in sequence, and SQL statements."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ def admin(sandbox: Sandbox, manager: Person) -> Person:
 
 
 def requests_of(sandbox: Sandbox, since: int) -> list[set[str]]:
-    """The methods in each request, in the order in which the requests ended."""
+    """Returns the methods in each request, in the order in which the requests ended."""
     return [set(call.methods) for call in sandbox.log[since:]]
 
 
 def statements(queries: CaptureQueriesContext) -> list[str]:
-    """Those that do something, without BEGIN, SAVEPOINT and the like around them."""
+    """Returns statements without BEGIN, SAVEPOINT and the like."""
     kinds = ("SELECT", "INSERT", "UPDATE", "DELETE")
     return [query["sql"] for query in queries if query["sql"].startswith(kinds)]
 

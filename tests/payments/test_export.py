@@ -1,4 +1,4 @@
-"""The history as a file: whose, which rows, safe to open, and as long as it may be."""
+"""The history as a file: whose, which rows, safe to open, of any length."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def admin(client: Client, sandbox: Sandbox, alpha: Portal, portal: models.Portal
 
 
 def sent(frame: Frame, **fields: object) -> Any:
-    """As the form sends it: a plain POST with the session among its fields."""
+    """Posts as the form does: a plain POST with the session among its fields."""
     answer = frame.client.post(EXPORT, {"frame_session": frame.session, **fields})
     assert answer.status_code == 200
     assert answer.streaming
@@ -225,7 +225,7 @@ def test_what_a_spreadsheet_would_carry_out_is_text(
 def test_a_formula_behind_any_separator_is_text(
     portal: models.Portal, admin: Frame, separator: str
 ) -> None:
-    """As it looks to a program that splits at this sign and knows no quotation marks."""
+    """Reads the file as a program that splits at this sign and knows no quotation marks."""
     attempts.keep(portal, account_number=f"163{separator}=1+1/1")
     content = b"".join(sent(admin).streaming_content).decode()
     assert f"163{separator}'=1+1/1" in content
@@ -365,7 +365,7 @@ def test_seven_times_the_rows_take_no_more_memory(
     Attempt.objects.filter(pk__in=visible.order_by("-pk").values("pk")[:300]).update(user_id=77)
 
     def taken(wanted: Filter) -> tuple[int, int]:
-        """The length of the file, and the most bytes that were held at one time."""
+        """Returns the length of the file, and the most bytes that were held at one time."""
         tracemalloc.start(1)
         try:
             taken_up = 0

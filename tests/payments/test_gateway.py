@@ -1,4 +1,4 @@
-"""Bitrix24's loose JSON becomes strict values, or is not believed at all."""
+"""Bitrix24's loose JSON becomes strict values, or is refused."""
 
 from __future__ import annotations
 

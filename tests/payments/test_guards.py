@@ -1,4 +1,4 @@
-"""What happens between the page and Pay, and is found before anything is sent."""
+"""Changes between the page and Pay, found before anything is sent."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def offer(manager: Person) -> Offer:
 
 
 def offered_before(manager: Person) -> Offer:
-    """Made a while ago, so that what happens now comes after it by whole seconds too."""
+    """Makes the offer a while ago, so that later changes differ by whole seconds."""
     offer = stage.offer_of(manager)
     return replace(offer, made_at=offer.made_at - LATER)
 
@@ -58,7 +58,7 @@ def elsewhen(sandbox: Sandbox, alpha: Portal, request: pytest.FixtureRequest) ->
 
 
 def set_back(who: Person) -> None:
-    """What the portal's own page does."""
+    """Sets the payment back as the portal's own page does."""
     who.client.write(UNPAY, {"id": seed.PAYMENT})
 
 

@@ -1,4 +1,4 @@
-"""Handlers from the screens: three modes as forms, clashes told before anything is sent."""
+"""Handlers from the screens: three modes as forms, conflicts shown before anything is sent."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def frame(sandbox: Sandbox, alpha: Portal, client: Client) -> Frame:
 
 
 def fields(**changed: object) -> dict[str, object]:
-    """What the form of a checkout with one setting and one field sends."""
+    """Returns what the form of a checkout with one setting and one field sends."""
     sent: dict[str, object] = {
         "name": "Made-up Checkout",
         "code": "madeupcheckout",

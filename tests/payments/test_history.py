@@ -1,4 +1,4 @@
-"""The history: whose attempts, which of them, page by page, what they come to, and what waits."""
+"""The history: whose attempts, which of them, page by page, their totals, and what waits."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ CHECK, CLOSE = f"{WAITING}check/", f"{WAITING}close/"
 
 
 class Reader(Frame):
-    """A frame that looks at the history."""
+    """A frame that opens the history."""
 
     def look(self, path: str = FOUND, status: int = 200, **fields: Any) -> str:
         headers = {"x-frame-session": self.session, "hx-request": "true"}

@@ -1,4 +1,4 @@
-"""Marked as paid by hand: one call that moves no money, believed only when it is read back."""
+"""Marking as paid by hand: one call that moves no money, believed only after the read-back."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_what_can_be_paid_is_not_marked(sandbox: Sandbox, alpha: Portal, manager
 def test_the_buyers_account_is_never_taken_from(
     sandbox: Sandbox, alpha: Portal, manager: Person
 ) -> None:
-    """Whatever is posted: marking that one would take the money out of it."""
+    """Marking a payment of the buyer's account would take the money out of it."""
     offer = stage.offer_of(manager, deal_id=seed.BUILT_IN_DEAL, payment_id=seed.INNER_PAYMENT)
 
     attempt = mark(manager, offer)

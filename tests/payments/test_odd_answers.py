@@ -58,7 +58,7 @@ SYSTEM_FIELDS = (
 
 @pytest.fixture(autouse=True)
 def _nothing_is_logged() -> Iterator[None]:
-    """Pytest keeps each line, and these examples make some ten thousand."""
+    """Switches logging off: pytest keeps each line, and these examples make some ten thousand."""
     logging.disable(logging.CRITICAL)
     yield
     logging.disable(logging.NOTSET)
@@ -137,7 +137,7 @@ def test_a_spoiled_payment_spoils_no_other_on_the_main_page(manager: Frame) -> N
 
 
 def _payments_touched(portal: Portal, method: str, spoiler: Spoiler) -> set[int]:
-    """Those that depend on what the spoiled rows said."""
+    """Returns the payments that depend on the spoiled rows."""
     if method == "sale.order.list":
         orders = spoiler.were("id")
     elif method == "crm.orderentity.list":

@@ -1,4 +1,4 @@
-"""What was offered to one person is worth nothing to anybody else, nor changed, nor too late."""
+"""An offer is void for another person, when changed, and when too old."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rights to one order: what Bitrix24 asks for when it marks, undoes or changes the pay system."""
+"""Rights to one order: what Bitrix24 requires to mark, undo or change the pay system."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def frame(client: Client, sandbox: Sandbox, alpha: Portal, manager: Person) -> F
 
 
 def give(alpha: Portal, rights: OrderRights, *, changes_items: bool = False) -> None:
-    """The manager may read all deals, and change none of them unless told so."""
+    """Lets the manager read all deals, and change none of them by default."""
     user = alpha.users[seed.MANAGER]
     user.order_rights, user.changes_items = rights, changes_items
 

@@ -1,4 +1,4 @@
-"""`manage.py pay`: the way of the screens, from a shell; its exit code says how it ended."""
+"""`manage.py pay`: the same steps as the screens, from a shell, with an exit code."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 def _code_is_written_nowhere(
     caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> Iterator[None]:
-    """Whatever happens, the webhook's code is in no line of the log and in no output."""
+    """Asserts that the webhook's code is in no line of the log and in no output."""
     caplog.set_level(logging.INFO)
     yield
     captured = capsys.readouterr()
@@ -55,7 +55,7 @@ def _code_is_written_nowhere(
 
 
 def run(*options: str, payment: int = seed.PAYMENT, system: int = seed.ACME_PAY) -> tuple[int, str]:
-    """The exit code and all that was said."""
+    """Returns the exit code and the output."""
     said = io.StringIO()
     arguments = ("--payment", str(payment), "--pay-system", str(system))
     with pytest.raises(SystemExit) as ended:

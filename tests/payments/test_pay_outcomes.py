@@ -1,4 +1,4 @@
-"""Paid, Refused, Not confirmed: whatever goes wrong on the way, only the payment itself decides."""
+"""Paid, Refused, Not confirmed: only the payment itself decides, after every kind of failure."""
 
 from __future__ import annotations
 
@@ -41,18 +41,18 @@ def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def fault(kind: str, method: str = stage.PAY, when: str = "before", **more: object) -> Fault:
-    """A delay is longer than anybody waits for an answer."""
+    """Returns a fault; a delay is longer than any caller waits."""
     return Fault(kind, method=method, when=when, seconds=600, **more)  # type: ignore[arg-type]
 
 
 def overdue(attempt: Attempt) -> None:
-    """Let enough time pass since it was sent."""
+    """Lets enough time pass since it was sent."""
     sent_at = timezone.now() - SETTLE_AFTER - timedelta(seconds=1)
     Attempt.objects.filter(pk=attempt.pk).update(sent_at=sent_at)
 
 
 def assert_true_to(alpha: Portal, attempt: Attempt) -> None:
-    """Paid is said only of what the portal itself has as paid, and nothing was paid twice."""
+    """Asserts that Paid is shown only if the portal has it as paid, and that it was paid once."""
     payment = alpha.payments[attempt.payment_id]
     assert payment.times_paid <= 1
     assert (attempt.state == State.PAID) <= payment.paid
@@ -427,7 +427,8 @@ def test_others_may_check_only_what_they_may_see(
 
 
 def _then(sandbox: Sandbox, *faults: Fault) -> None:
-    """Switch these on when the payment reaches the portal: what is read before is not struck."""
+    """Switches these faults on when the payment reaches the portal; earlier reads are not
+    affected."""
 
     def switch_on() -> None:
         for one in faults:

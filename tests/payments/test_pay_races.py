@@ -1,4 +1,4 @@
-"""Two clicks, two people, two processes: a payment is paid once, and all are told the truth."""
+"""Two clicks, two people, two processes: a payment is paid once, and each person is shown that."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def while_held(
     *,
     when: str = "before",
 ) -> tuple[Attempt, Attempt]:
-    """Run `second` from beginning to end while `first` waits for the answer to `method`, which is
-    given by how things stand before that or after."""
+    """Runs `second` from beginning to end while `first` waits for the answer to `method`; the
+    portal carries `method` out before that or after."""
     reached = threading.Event()
     held = sandbox.faults.add(Fault("hold", method=method, when=when, on_hit=reached))
 

@@ -1,4 +1,4 @@
-"""The rules of a portal: who may change them, and that they hold on the server."""
+"""The rules of a portal: who may change them, and that the server enforces them."""
 
 from __future__ import annotations
 

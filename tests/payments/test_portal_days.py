@@ -57,7 +57,7 @@ def words(html: str) -> str:
 
 
 def times_in(html: str) -> list[tuple[datetime, str]]:
-    """Each <time>: the moment that a program reads, and the words that a person does."""
+    """Returns each <time>: its machine-readable moment and its text."""
     found = re.findall(r'<time[^>]* datetime="([^"]+)">(.*?)</time>', html, re.DOTALL)
     return [(datetime.fromisoformat(moment), words(said).strip()) for moment, said in found]
 
@@ -72,7 +72,7 @@ def moment_words(at: datetime, clock: Clock) -> str:
 
 
 def midnight(clock: Clock) -> datetime:
-    """That the portal's present day began with; reckoned without the app."""
+    """Returns the start of the portal's present day, computed without the app."""
     local = datetime.now(UTC).astimezone(clock.zone)
     return local.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
 

@@ -44,7 +44,7 @@ def for_individuals(alpha: Portal) -> PaySystem:
 
 
 def bound(frame: Frame, alpha: Portal) -> dict[str, str]:
-    """Set up, chosen for a payment, and what the portal would post for its buyer."""
+    """Sets it up, chooses it for a payment, and returns what the portal posts for its buyer."""
     frame.post(CREATE)
     payment = alpha.payments[seed.PAYMENT]
     payment.pay_system_id = for_individuals(alpha).id

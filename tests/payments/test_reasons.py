@@ -1,4 +1,4 @@
-"""Each reason in the ledger has whole sentences for the person."""
+"""Each reason in the ledger has complete messages for the person."""
 
 from __future__ import annotations
 

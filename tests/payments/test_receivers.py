@@ -1,4 +1,4 @@
-"""What is left of the ledger when a portal removes the app, and when it stays away."""
+"""What is left of the ledger when a portal removes the app, and when it does not come back."""
 
 from __future__ import annotations
 

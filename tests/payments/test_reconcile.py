@@ -94,7 +94,7 @@ def test_only_what_is_due_is_looked_at_and_that_costs_one_statement(
 
 
 def test_what_is_due_is_found_by_an_index() -> None:
-    """Of open attempts only: whichever of the two, closed ones are never read over."""
+    """The index has open attempts only, so closed ones are never read."""
     due = Attempt.objects.filter(due_at__lte=timezone.now()).still_open().order_by("due_at", "pk")
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":

@@ -1,4 +1,4 @@
-"""Many processes that reconcile, pay and undo at once: each attempt is looked at by one of them."""
+"""Many processes reconcile, pay and undo at once: one of them reads each attempt."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_what_a_dead_process_was_looking_at_is_due_when_its_lease_ends(
     sandbox: Sandbox, manager: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Killed(BaseException):
-        """As little as SIGKILL does it let anything be written."""
+        """Like SIGKILL, it lets nothing be written."""
 
     def die() -> None:
         raise Killed

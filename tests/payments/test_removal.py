@@ -327,7 +327,7 @@ def test_a_removal_while_a_payment_is_on_its_way_loses_nothing(
 
 
 def erase() -> None:
-    """The rows vanish, as no part of the app does it while a payment is in work."""
+    """Deletes the rows, as no part of the app does while a payment is in work."""
     Comment.objects.all().delete()
     Attempt.objects.all().delete()
 

@@ -1,4 +1,4 @@
-"""A portal that was renamed while people work: never followed, found again by the next opening."""
+"""A portal that was renamed while people work: not followed, found again by the next opening."""
 
 from __future__ import annotations
 

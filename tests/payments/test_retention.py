@@ -1,4 +1,4 @@
-"""How the ledger ends: by age, with the portal, without the names; and what can be checked then."""
+"""How the ledger ends: by age, with the portal, without names; and how it is still verified."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ YEARS = 3650 * DAY
 
 
 def long_ago(portal: models.Portal, *numbers: int) -> datetime:
-    """Make these entries and their attempts older than the history is kept."""
+    """Makes these entries and their attempts older than the history is kept."""
     at = timezone.now() - YEARS - DAY
     ids = ledgers.open_to_change(portal, *numbers).values("attempt_id")
     Attempt.objects.filter(pk__in=ids).update(settled_at=at, created_at=at)

@@ -1,4 +1,4 @@
-"""Who may pay what: asked again, of Bitrix24, with the person's own token, each time."""
+"""Who may pay what: read from Bitrix24 with the person's own token, each time."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ DEAL_1, DEAL_2, INVOICE_3, SPACE_4 = (
 
 
 def refused(sandbox: Sandbox, alpha: Portal, who: Person, offer: Offer) -> str:
-    """Press Pay, see that nothing was sent, and say why."""
+    """Presses Pay, asserts that nothing was sent, and returns the reason."""
     attempt = pay(who, offer, pay_system_id=offer.pay_system_id)
     assert attempt.state == State.REFUSED
     assert messages_of(attempt)

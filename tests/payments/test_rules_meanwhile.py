@@ -33,19 +33,19 @@ Hook = Callable[[], object]
 
 
 def save(portal: models.Portal, **values: Any) -> None:
-    """As the Rules screen does, on top of what is stored."""
+    """Saves as the Rules screen does, on top of the stored rules."""
     stored = policy.policy_of(portal)
     facts = {**stored.as_facts(), **values}
     policy.change(portal, actor_id=seed.ADMIN, version=stored.version, values=facts)
 
 
 def meanwhile(sandbox: Sandbox, method: str, hook: Hook) -> None:
-    """While the portal is at work on this method."""
+    """Runs this while the portal works on the method."""
     sandbox.faults.add(Fault("delay", method=method, seconds=0, on_hit=hook))
 
 
 def after_each_check(monkeypatch: pytest.MonkeyPatch, hook: Hook, *, times: int) -> None:
-    """After the rules have allowed an attempt, and before it is marked as sent."""
+    """Runs this after the rules have allowed an attempt, and before it is marked as sent."""
     real, left = policy.check, list(range(times))
 
     def check(*args: Any, **named: Any) -> Any:

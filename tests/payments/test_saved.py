@@ -1,4 +1,4 @@
-"""An event about a saved payment settles the attempt that is open on it, and asks nothing else."""
+"""An event about a saved payment settles the open attempt on it, and causes no other call."""
 
 from __future__ import annotations
 
@@ -142,7 +142,8 @@ def test_a_payment_that_is_gone_was_never_paid(
 def test_before_anything_was_sent_a_saved_payment_says_nothing(
     sandbox: Sandbox, manager: Person
 ) -> None:
-    """As our own change of the payment system does; but a claim of the dead is given up."""
+    """The app's own change of the payment system causes the same event; but an abandoned claim is
+    released."""
     attempt = lost(sandbox, manager, when="before")
     Attempt.objects.update(state=State.PAYING, sent_at=None)
     settle_saved(manager.portal, seed.PAYMENT)

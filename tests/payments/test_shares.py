@@ -49,7 +49,7 @@ def frame(client: Client, sandbox: Sandbox, alpha: Portal) -> Frame:
 
 @contextmanager
 def full(sandbox: Sandbox, portal: Portal, *, places: int = shares.PORTAL.places) -> Iterator[None]:
-    """So many openings of this portal wait for its answers in this block."""
+    """Holds so many openings of this portal in the block."""
     reached = threading.Semaphore(0)
     held = sandbox.faults.add(
         Fault(
@@ -179,7 +179,7 @@ def test_a_run_waits_for_its_portal_and_goes_on(sandbox: Sandbox, alpha: Portal)
 
 
 def let_expire(sandbox: Sandbox, frame: Frame) -> None:
-    """The stored tokens of this frame's person are over, by our clock and the portal's."""
+    """Expires the stored tokens of this frame's person, by the app's clock and the portal's."""
     for row in UserToken.objects.filter(portal__member_id=frame.portal.member_id):
         sandbox.world.tokens[row.access].expires = sandbox.world.now() - 1
         row.expires_at = timezone.now() - timedelta(minutes=1)
@@ -228,7 +228,7 @@ def test_questions_about_posted_tokens_do_not_stop_renewals() -> None:
 
 @contextmanager
 def hold_all(name: str, size: shares.Size) -> Iterator[None]:
-    """All places for calls of this kind are taken, and no call waits for one."""
+    """Takes all places for calls of this kind; no call waits for one."""
     with ExitStack() as stack:
         for _ in range(size.places):
             stack.enter_context(shares.of_oauth_server(name, size))
@@ -292,7 +292,7 @@ def test_after_a_wait_in_vain_requests_are_refused_at_once_until_the_portal_answ
 
 
 def one_more(key: str) -> tuple[str, float]:
-    """A place taken beyond the share, to be given back."""
+    """Takes a place beyond the share, to be given back."""
     since = shares._take(key, shares.Size(places=99, waiting=0))
     assert since is not None
     return key, since

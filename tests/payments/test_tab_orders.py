@@ -22,7 +22,7 @@ BOUND, GET = "crm.orderentity.list", "sale.order.get"
 
 
 def warm(sandbox: Sandbox, who: Person) -> int:
-    """The pay systems are cached from here on; how many requests there were so far."""
+    """Fills the cache of pay systems; returns how many requests there were so far."""
     stage.tab(who, seed.EMPTY_DEAL)
     return len(sandbox.log)
 

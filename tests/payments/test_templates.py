@@ -1,4 +1,4 @@
-"""How the screens are worded and built, from values made by hand."""
+"""The messages and structure of screens, from values made by hand."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ def both(sandbox: Sandbox, alpha: Portal, beta: Portal) -> tuple[models.Portal, 
 
 
 def slow(monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox, host: str, method: str) -> None:
-    """Every such call of this portal takes longer than its time in a pass."""
+    """Makes every such call of this portal take longer than its time in a pass."""
     monkeypatch.setattr(due_work, "SECONDS_PER_PORTAL", SLOW / 2)
     sandbox.faults.add(Fault("delay", method, seconds=SLOW, times=None, host=host))
 

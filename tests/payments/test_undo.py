@@ -1,4 +1,4 @@
-"""Taken back: one call, only of what the app has paid, and believed only when it is read back."""
+"""Undoing: one call, only of what the app has paid, and believed only after the read-back."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def paid(manager: Person, offer: Offer) -> Attempt:
 def rules(
     monkeypatch: pytest.MonkeyPatch, *, undo_hours: int = 24, administrators_only: bool = False
 ) -> None:
-    """What the portal's administrator allows."""
+    """Sets what the portal's administrator allows."""
 
     undo_by = Who.ADMINISTRATORS if administrators_only else Who.EVERYBODY
     found = Policy(undo_hours=undo_hours, undo_by=undo_by)
@@ -59,7 +59,7 @@ def rules(
 
 
 def refused(sandbox: Sandbox, attempt: Attempt, reason: str) -> bool:
-    """Refused for this reason, in words, and nothing was sent."""
+    """Returns whether it was refused for this reason, with messages, and nothing was sent."""
     assert messages_of(attempt)
     return (
         attempt.kind == Kind.UNDO

@@ -1,4 +1,4 @@
-"""Payments that cannot be read, as a person sees them; and texts that no database takes."""
+"""Payments that cannot be read, as a person sees them; and text that no database stores."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def manager(client: Client, sandbox: Sandbox, alpha: Portal, portal: models.Port
 
 
 def changed(payment_id: int, **values: object) -> Any:
-    """Alters the row of this payment in whatever list it is."""
+    """Alters the row of this payment in each list."""
 
     def alter(envelope: Any) -> Any:
         rows = envelope["result"]
@@ -220,7 +220,8 @@ def test_a_comment_that_cannot_be_read_may_be_ours_so_none_is_written_twice(
 
 
 def dirty(value: Any, name: str = "") -> Any:
-    """Every text but codes, flags and dates gets what no database takes, and is made very long."""
+    """Makes every text but codes, flags and dates very long, with characters that no database
+    stores."""
     if isinstance(value, dict):
         return {key: dirty(inner, key) for key, inner in value.items()}
     if isinstance(value, list):

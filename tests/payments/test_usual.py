@@ -1,4 +1,4 @@
-"""A payment's own pay system stays; what a person paid by last only helps them to choose."""
+"""A payment's own pay system stays; the one that a person paid by last is only a suggestion."""
 
 from __future__ import annotations
 

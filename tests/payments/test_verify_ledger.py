@@ -242,7 +242,7 @@ def test_an_entry_of_another_portal_is_found(
 
 
 def many(portal: models.Portal, count: int) -> None:
-    """A long chain in one statement."""
+    """Appends a long chain in one statement."""
     previous = hashing.GENESIS
     rows = []
     at = timezone.now()

@@ -1,4 +1,4 @@
-"""Marking as paid by hand and undoing over HTTP: who is offered what, and what comes of it."""
+"""Marking as paid by hand and undoing over HTTP: who is offered what, and the result."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def cash_offer(frame: Frame) -> str:
 
 
 def marked(frame: Frame) -> str:
-    """Mark the cash payment: its row afterwards."""
+    """Marks the cash payment; returns its row."""
     return text_of(frame.post("/payments/mark/", offer=cash_offer(frame)))
 
 

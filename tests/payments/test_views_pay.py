@@ -1,4 +1,4 @@
-"""Asking, paying and checking over HTTP: what comes back, and what is turned away."""
+"""Asking, paying and checking over HTTP: what is returned, and what is refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a person sees: the payments of what they may read, and never any other."""
+"""What a person sees: the payments of what they may read, and no other."""
 
 from __future__ import annotations
 
@@ -317,7 +317,7 @@ def test_an_administrator_sees_the_list_also_where_titles_cannot_be_read(
 
 
 def untitled(portal: Portal, listing: Listing) -> list[tuple[int, str]]:
-    """Rows whose deal or invoice has not the title that it has in Bitrix24."""
+    """Returns rows whose deal or invoice has another title than in Bitrix24."""
     return [
         (row.payment.id, row.owner.title)
         for row in listing.rows

@@ -33,7 +33,7 @@ def calls(sandbox: Sandbox, method: str) -> int:
 def lost(
     sandbox: Sandbox, act: Callable[[], Attempt], *, method: str = stage.PAY, when: str = "after"
 ) -> Attempt:
-    """Cut off before Bitrix24 carried it out, or after; and nothing can be read back."""
+    """Loses the answer, before Bitrix24 carried it out or after; nothing can be read back."""
     sandbox.faults.add(Fault("drop", method=method, when=when))
     sandbox.faults.add(Fault("delay", method=method, seconds=0, on_hit=lambda: silence(sandbox)))
     attempt = act()
@@ -45,7 +45,7 @@ def lost(
 
 
 def silence(sandbox: Sandbox, *, host: str | None = None) -> None:
-    """From now on no payment can be read, in neither list."""
+    """Makes every read of payments fail from now on, in both lists."""
     for method in (stage.READ_BACK, stage.KEPT):
         sandbox.faults.add(Fault("drop", method=method, times=None, host=host))
 
