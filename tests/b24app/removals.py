@@ -37,7 +37,7 @@ def uninstall_event(sandbox: Sandbox, portal: Portal, *, clean: bool = False) ->
 
 
 def forged_event(portal: Portal, *, ts: str = "1696527000", clean: str = "1") -> dict[str, Any]:
-    """Returns the same event, made by a person who read the application_token in the form of the frame."""
+    """Returns the same event, made by a person who read the frame's application_token."""
     token = portal.installations[seed.OUR_CLIENT_ID].application_token
     return {
         "event": "ONAPPUNINSTALL",
