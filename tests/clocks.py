@@ -21,7 +21,7 @@ from sandbox.world import seed
 from sandbox.world.world import World
 
 WEST, EAST, FAR_EAST = (timezone(timedelta(hours=hours)) for hours in (-3, 3, 12))
-# Summer time, and the server keeps it too.
+# The server has summer time too.
 BERLIN = ZoneInfo("Europe/Berlin")
 
 _LATE = datetime(2026, 11, 30, 23, 30, tzinfo=UTC)

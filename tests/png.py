@@ -10,7 +10,7 @@ from dataclasses import dataclass
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 # Colour types with an alpha channel, by the PNG specification.
 _WITH_ALPHA = (4, 6)
-# What a picture needs; the rest are notes of the program that made it.
+# The chunks that a picture needs; the others are metadata.
 _NEEDED = (b"IHDR", b"PLTE", b"tRNS", b"IEND")
 
 

@@ -34,8 +34,8 @@ from b24app.settings import *  # noqa: F403
 from b24app.settings import DATABASES, STATIC_ROOT
 
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
-    # A file: the in-memory kind is one connection, which hides every race. In a directory of this
-    # process's own, so that two runs, or what a broken one left behind, do not meet.
+    # A file, because an in-memory database is one connection, which hides every race. The directory
+    # is this process's own, so that two runs, or the files of a killed one, do not meet.
     _directory = tempfile.mkdtemp(prefix="pay-tests-")
     atexit.register(shutil.rmtree, _directory, ignore_errors=True)
     DATABASES["default"]["TEST"] = {"NAME": str(Path(_directory) / "test.sqlite3")}
@@ -49,5 +49,5 @@ STORAGES = {
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
 
-# The publisher signs in often here; a hash that takes its time is nothing to be tested.
+# The publisher signs in often here; a slow hash would only cost time.
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 
-# A method of the REST interface, as it is written in code.
+# A REST method's name, as code writes it.
 METHOD_NAME = re.compile(r"[\"'](?:sale|crm)(?:\.[a-z]+)+[\"'./]")
 
 

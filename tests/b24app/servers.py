@@ -17,7 +17,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPResponse
 
-# What a connection answers with, once it has read a request.
+# Writes a connection's answer, once the request has been read.
 Answer = Callable[[socket.socket], None]
 # Between two bytes of a dripping answer: far below any timeout of a test.
 DRIP_SECONDS = 0.03

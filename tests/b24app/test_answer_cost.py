@@ -21,7 +21,7 @@ from tests.b24app.servers import http, listening, saying
 
 MEGABYTE = 1024 * 1024
 TIMEOUT = (5.0, 30.0)
-# What an answer of 8 MiB of `{}` cost was 190 MB.
+# An answer of 8 MiB of `{}` once cost 190 MB.
 MOST_MEMORY = 48 * MEGABYTE
 
 
@@ -29,7 +29,7 @@ def of_size(value: bytes, size: int = 8 * MEGABYTE) -> bytes:
     return b'{"result":[' + b",".join([value] * (size // (len(value) + 1))) + b"]}"
 
 
-# The cheapest texts to write, and the dearest to keep.
+# Texts that are short to send and expensive to store.
 HOSTILE = {
     "objects": b"{}",
     "lists": b"[]",

@@ -173,7 +173,7 @@ def test_a_portal_that_moved_is_not_followed(sandbox: Sandbox, client: Client) -
     assert [call.host for call in sandbox.log] == ["alpha.example.com"]
 
 
-# Asked again
+# Retries
 
 
 def test_too_many_requests_are_asked_again_after_growing_pauses(

@@ -243,7 +243,7 @@ def test_no_token_is_printed(sandbox: Sandbox, portal: models.Portal) -> None:
     assert not [token for token in sandbox.world.tokens if token in said]
 
 
-# ---- the page
+# ---- The page
 
 
 def ask(client: Client, sandbox: Sandbox, alpha: Portal, user_id: int, **fields: str) -> Any:

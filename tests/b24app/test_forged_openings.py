@@ -31,7 +31,7 @@ pytestmark = pytest.mark.django_db
 
 SANDBOX = {urlsplit(url).netloc for url in (OAUTH_URL, ALPHA_URL, BETA_URL)}
 
-# Where an attacker would have us call: their own host, the cloud's metadata, our neighbours.
+# Hosts that an attacker wants the app to call: their own, the cloud's metadata, internal ones.
 ELSEWHERE = [
     "evil.example.com",
     "alpha.example.com.evil.example.com",

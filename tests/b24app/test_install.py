@@ -121,7 +121,7 @@ def test_two_clicks_at_once_bind_once(
     page = start(client, sandbox, alpha)
     session = page.context["frame_session"]
     answers: list[Any] = []
-    # The other click comes after this one has read what is bound, and is faster from there on.
+    # The other click comes after this one has read the bindings, and finishes first.
     fault = sandbox.faults.add(Fault("delay", method="placement.bind", seconds=0))
     fault.on_hit = lambda: answers.append(finish(client, session))
     answers.append(finish(client, session))

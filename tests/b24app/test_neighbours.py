@@ -163,7 +163,7 @@ def test_a_bad_portal_takes_nothing_from_the_others(stand: Stand, drips: bool) -
 
     assert {status for status, _, _ in good} == {200}
     assert set(health) == {200}
-    # All of this while the bad portal still held what it may hold.
+    # The bad portal still holds its share of requests.
     assert 0 < held <= stand.bad.most <= CALLED
     assert len(refused) == OPENINGS - HELD
     assert {(status, after) for status, after, _ in refused} == {(503, "5")}
@@ -178,7 +178,7 @@ def test_after_a_slow_spell_the_portal_has_its_share_again(stand: Stand) -> None
         until(lambda: sum(each.done() for each in bad) >= OPENINGS - HELD)
         stand.bad.released.set()
         ends = [each.result()[0] for each in bad]
-    # What was held had no answer; what was refused was refused.
+    # Held requests got no answer; refused ones got a refusal.
     assert sorted(set(ends)) == [503, 504]
 
     # The portal hangs up at once from now on, and that is not "slow".

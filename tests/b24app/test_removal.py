@@ -176,7 +176,7 @@ def test_a_server_behind_the_portal_is_asked_until_it_knows(
     deliver(client, uninstall_event(sandbox, alpha))
     queue.work()
     assert not is_removed(alpha)
-    # A renewal that succeeded was kept.
+    # A pair that was renewed is stored.
     row = UserToken.objects.get(serves_portal=True)
     assert not sandbox.world.tokens[row.access].refresh_spent
     for delay in DELAYS[:2]:

@@ -109,7 +109,7 @@ def test_a_process_killed_with_the_new_pair_in_its_hands(
         with pytest.raises(ChainBroken) as told:
             user_client(portal, seed.MANAGER).read(PROFILE)
         assert "open it again" in str(told.value.sentence)
-    # Asked once, and never again in vain.
+    # Asked once, and not again.
     assert calls(ported, "oauth.token") == 2
     assert models.UserToken.objects.get().failure_code == "invalid_grant"
 

@@ -126,7 +126,7 @@ def test_a_portal_without_the_app_gets_a_row_that_no_frame_can_open(
     assert row.client_endpoint == "https://alpha.example.com/rest/"
     # No portal can post this name: its form takes letters and digits alone.
     assert not row.member_id.isalnum()
-    # Nor does it stand in the way of the portal itself, if the app is installed there later.
+    # It does not block the portal itself, if the app is installed there later.
     with pytest.raises(NoSuchPortal):
         find_portal("alpha.example.com")
     later = installed(sandbox, alpha)

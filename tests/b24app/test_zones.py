@@ -107,7 +107,7 @@ def test_the_offset_is_read_where_it_can_be_one(time: object, offset: timedelta 
     assert offset_of(time) == offset
 
 
-# ---- found out
+# ---- found from answers
 
 
 @pytest.mark.django_db
@@ -197,7 +197,7 @@ def test_answers_without_a_time_change_nothing(
     assert after["time_zone_found"] == before["time_zone_found"] == "UTC+03:00"
 
 
-# ---- looked over
+# ---- checked by the doctor
 
 
 @pytest.mark.django_db

@@ -8,15 +8,15 @@ from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Frame, Page
 
 WIDTHS = {1280: 900, 390: 844}
-# On a phone the portal shows the app without what is around it at a desk.
+# On a phone the portal shows the app without the menu around it.
 PORTAL_ON_A_PHONE = (
     "@media (max-width: 500px) { .menu { display: none } .page { margin: 0; padding: 0 } }"
 )
-# Colours that are on their way would be measured; a progress bar never ends.
+# Waits for transitions, whose colours would be measured; a progress bar never ends.
 STILL = """() => Promise.all(document.getAnimations()
   .filter((one) => one.effect.getComputedTiming().endTime !== Infinity)
   .map((one) => one.finished.catch(() => {})))"""
-# The portal fits its frame to what is in it, a message later than that was made wide again.
+# The portal fits its frame to the content, one message after the frame was made wide again.
 AT_REST = """() => new Promise((done) => {
   let last = "", still = 0;
   const look = () => {

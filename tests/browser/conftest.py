@@ -30,7 +30,7 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-# A screen waits for the app and the app for the portal, beside whatever else this machine tests.
+# A screen waits for the app and the app for the portal, beside the machine's other tests.
 expect.set_options(timeout=15_000)
 
 

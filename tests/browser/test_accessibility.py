@@ -18,7 +18,7 @@ from tests.browser.visit import Visit, press_pay, row_of
 PAY, READ_BACK, KEPT = "sale.paysystem.pay.payment", "crm.item.payment.list", "sale.payment.get"
 
 
-# Of its own: here everything is in some state, and the other tests count on theirs.
+# A stage of its own: these tests change everything, and other tests rely on theirs.
 @pytest.fixture(scope="module")
 def stage(chromium: str) -> Iterator[Stage]:
     with on_stage(port=0, portal_ports=(0, 0), app_port=0, say=lambda _: None) as up:

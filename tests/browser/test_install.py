@@ -17,7 +17,7 @@ def test_an_administrator_installs_and_each_failure_on_the_way_can_be_tried_agai
         visit.expected.add(504)
         told: list[str] = []
         visit.page.on("request", lambda sent: told.append(sent.url))
-        # Who installs cannot be asked: the page that says so has no session yet.
+        # The installing person cannot be read: the page that says so has no session yet.
         stage.sandbox.faults.add(Fault("html502", method="app.info", times=None))
         visit.page.goto(f"{stage.beta.url}/marketplace/")
         row = visit.page.get_by_role("row", name="Pay for Bitrix24")
@@ -61,7 +61,7 @@ def test_what_an_update_dropped_is_bound_again_by_an_administrators_page(
     with stage.sandbox.world.lock:
         bound = sorted(row["event"] for row in installation.events)
         installation.events.clear()
-        # The frame shows by it that something has happened, should the event be late.
+        # The frame shows the change by it, if the event is late.
         installation.application_token = "of the new version".replace(" ", "-")
     with Visit.of(browser, stage.alpha, seed.ADMIN) as visit:
         with visit.page.expect_response("**/bindings/") as asked:
@@ -80,7 +80,7 @@ def test_the_app_needs_no_cookie_and_could_not_have_one(installed: None, manager
     assert frame.evaluate(keep) == ""
     host = frame.url.split("/")[2]
     assert manager.page.context.cookies(f"http://{host}/") == []
-    # The same address outside a frame may: it is the browser's blocking that was seen.
+    # Outside a frame the same address may, so the browser blocked it before.
     outside = manager.page.context.new_page()
     outside.goto(f"http://{host}/")
     assert outside.evaluate(keep) == "probe=1"

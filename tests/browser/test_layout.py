@@ -43,7 +43,7 @@ FITS = """() => {
   return scrollWidth <= clientWidth && scrollHeight <= clientHeight && innerWidth === clientWidth;
 }"""
 
-# Not a line more, and not one less, than what is in it.
+# The frame is exactly as high as its content.
 FILLED = "() => innerHeight === Math.ceil(document.body.getBoundingClientRect().height)"
 
 

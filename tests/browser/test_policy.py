@@ -111,7 +111,7 @@ def withdraw(visit: Visit, number: str) -> None:
 
 def test_what_came_of_saving_is_what_the_person_is_led_to(admin: Visit, no_rules: None) -> None:
     app = opened(admin, "Rules")
-    # The words stand at the end of a screen that is higher than the window.
+    # The message is at the end of a screen that is higher than the window.
     app.get_by_role("button", name="Save").click()
     said = app.get_by_role("status").filter(has_text="Saved.")
     expect(said).to_be_focused()

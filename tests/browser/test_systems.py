@@ -124,7 +124,7 @@ def test_a_portal_without_an_acquirer_is_offered_manual_settlement(
         press_pay(app, PAYMENT).get_by_role("button", name="Pay").click()
         expect(row_of(app, PAYMENT).get_by_text("Paid", exact=True)).to_be_visible()
 
-        # Another payment of it, as its buyer comes to it.
+        # Another payment by it, opened by its buyer.
         payment = portal.payments[seed.PLAIN_PAYMENTS[0]]
         with bare.sandbox.world.lock:
             payment.pay_system_id = portal.payments[PAYMENT].pay_system_id

@@ -14,7 +14,7 @@ WIDTH, HEIGHT = 1280, 900
 NARROW = "() => document.documentElement.scrollWidth <= document.documentElement.clientWidth"
 # No test answers the print dialog, and it blocks its page while it is open.
 NO_PRINTER = "window.print = () => { window.asked_to_print = true; };"
-# What the browser itself writes to the console about an answer that a test asked for.
+# The console line of the browser about an error response that a test expects.
 _ABOUT_STATUS = "Failed to load resource: the server responded with a status of {}"
 
 

@@ -215,7 +215,7 @@ def test_what_a_client_says_of_itself_is_overwritten(stage: Proxied) -> None:
     }
     answer = stage.get("/", headers=forged)
     assert answer.status_code == 200
-    assert "Strict-Transport-Security" in answer.headers  # It came by TLS, says the app.
+    assert "Strict-Transport-Security" in answer.headers  # The app knows that it came by TLS.
     assert answer.headers["X-Request-ID"] != forged["X-Request-ID"]
     assert re.fullmatch(r"[0-9a-f]{32}", answer.headers["X-Request-ID"])
     # nginx writes the line after the answer is sent.

@@ -225,7 +225,7 @@ def test_no_secret_can_be_read_after_a_whole_walk(
     ):
         assert not [secret for secret in given if secret in text], where
 
-    # The walk has been everywhere, and each place would have shown what is in it.
+    # Checks that the walk filled each place that is searched.
     noted = {(call.method, call.code) for call in RestCall.objects.all()}
     assert {("sale.paysystem.pay.payment", ""), ("oauth.token", ""), ("batch", "")} <= noted
     assert {method for method, _ in noted} >= {

@@ -16,7 +16,7 @@ import requests
 from sandbox.tools.app_process import ROOT
 
 SECONDS = 60  # the time that `make smoke` has
-PATIENCE = 15  # for a program to notice that it is to end
+PATIENCE = 15  # seconds in which a program must end
 
 
 def smoke(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -16,7 +16,7 @@ from b24app.install.bindings import PLACEMENTS
 from b24app.install.installation import NEEDED_SCOPES
 from b24app.rest.addresses import check_url
 
-# A scope that tells more of people than their names.
+# Scopes that give more about people than their names.
 _MORE_THAN_NAMES = frozenset({"user", "user_basic", "user.userfield"})
 _FORBIDDEN = (
     "http://pay.example.com/rest/",
@@ -60,7 +60,7 @@ def _only_https() -> str:
             except AddressForbidden:
                 continue
             raise Failed(f"{url} would be called")
-    # In our own settings; Django's have some for its e-mail.
+    # Only the app's settings; Django's have passwords for e-mail.
     switches = [name for name in vars(own_settings) if re.search(r"VERIFY|INSECURE_TLS|CERT", name)]
     if switches:
         raise Failed(f"there is a switch: {', '.join(switches)}")

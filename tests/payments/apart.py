@@ -21,7 +21,7 @@ from django.db.models import ForeignKey, Model, QuerySet
 from b24app.models import Portal
 
 APPS = ("b24app", "payments")
-# What another row of another portal may not repeat.
+# Unique values, which a row of another portal may not repeat.
 _FRESH = {"member_id": "b0b" + "0" * 28, "fingerprint": "f" * 40}
 
 

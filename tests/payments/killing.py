@@ -38,10 +38,10 @@ from sandbox.world import seed
 from sandbox.world.world import Payment, Portal
 from tests.payments import stage
 
-# Longer than a loaded machine needs for an answer; how long an answer is waited for where a run is
-# about its not coming.
+# PATIENCE is longer than a loaded machine needs for an answer. IMPATIENCE is for runs in which no
+# answer comes.
 PATIENCE, IMPATIENCE = 15.0, 0.3
-# How a row says that its payment is paid.
+# The states of a row whose payment is paid.
 SHOWN_AS_PAID = ("paid", "marked")
 DEATH_SECONDS = 10
 
@@ -57,7 +57,7 @@ class WatchedSandbox(Sandbox):
                 oauth_url=oauth_url, portal_urls=portal_urls, app_url="http://localhost:8000"
             )
         )
-        # When it last said of a payment that it is paid ("Y"), or is not, by the machine's clock.
+        # When it last returned a payment as paid ("Y") or unpaid, by the machine's clock.
         self.said_at: dict[tuple[int, str], float] = {}
         self._under_way = 0
         self._ended = threading.Condition()

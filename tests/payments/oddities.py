@@ -122,7 +122,7 @@ def undisturbed(frame: Frame) -> Iterator[None]:
 def altered(frame: Frame, method: str, alter: Callable[[Any], Any]) -> Iterator[None]:
     fault = frame.sandbox.faults.add(Fault("alter", method=method, times=None, alter=alter))
     yield
-    fault.times = fault.hits  # No more of it.
+    fault.times = fault.hits  # Ends the fault.
     assert fault.hits, f"{method} was not asked"
 
 

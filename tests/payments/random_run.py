@@ -49,7 +49,7 @@ from tests.payments.killing import (
 )
 
 REBIND = "crm.item.payment.update"
-# What each kind of attempt asks the portal for.
+# The method that each kind of attempt sends.
 MOVES = {
     Kind.PAY: stage.PAY,
     Kind.MARK: "crm.item.payment.pay",
@@ -128,8 +128,8 @@ class Plan:
     kill: PlannedKill | None
     meddling: tuple[Meddling, ...]
     away: str  # the kind of fault that all calls meet once the move was asked for; none if empty
-    is_late: bool  # what is held back goes on only after a read
-    is_down: bool  # the portal cannot be read when it is looked at for the first time
+    is_late: bool  # a held request goes on only after a read
+    is_down: bool  # the portal does not answer the first read
     has_event: bool
     looks: tuple[str, ...]
     kill_of_look: PlannedKill | None
@@ -208,13 +208,13 @@ class Run:
         self.order = scene.alpha.orders[self.due.payment.order_id]
         self.since = len(scene.sandbox.log)
         self.by_hand: Counter[str] = Counter()  # what a person did in the CRM
-        self.known: set[int] = set()  # attempts that were looked at once they were settled
+        self.known: set[int] = set()  # settled attempts that were checked
         self.is_repaired = False
         self.row: RunRow | None = None
 
     def carry_out(self) -> None:
         plan, sandbox = self.plan, self.scene.sandbox
-        # What another run left open would be settled in this one.
+        # Otherwise this run would settle what another one left open.
         assert not Attempt.objects.still_open().exists()
         if plan.kind == Kind.UNDO:
             self._after(self.scene.run(self.scene.task("pay", self.due)))

@@ -109,14 +109,14 @@ TABLE = {
     "payments:handler-delete": Address(BOTH, 403, args={"handler_id": 1}, reads_body=False),
     "payments:effective": Address(POST, 403, {"payment_id": str(seed.PAYMENT)}, SYSTEM_ID),
 }
-# Without a session: these have a proof of their own, and tests of their own for it.
+# Without a session: these have another proof, with tests of their own.
 OPEN = {
     "home": Address(("GET", "HEAD", "POST"), 400),
     "checkout": Address(POST, 400),
     "bill": Address(GET, 404, args={"sealed": "x"}),
 }
 EVERY = TABLE | OPEN
-# Only a read: none of them changes anything in a portal.
+# Reads only: they change nothing in a portal.
 _READS = re.compile(r"(batch|profile|app\.info|.*\.(get|list|fields|current|admin))")
 
 
@@ -168,7 +168,7 @@ def scene(sandbox: Sandbox, alpha: Portal, beta: Portal, client: Client) -> Scen
     Policy.objects.create(portal=row, limits={"EUR": "1000"})
     max_ = stage.person(sandbox, row, seed.MANAGER)
     offer = stage.offer_of(max_)
-    # Named so that it can be recognized wherever it turns up.
+    # Its name is easy to recognise in any page.
     approval = ask(max_, offer, pay_system_id=seed.ACME_PAY, pay_system_name="Acme Pay")
     attempt = attempts.handed_over(
         row,
@@ -318,7 +318,7 @@ def test_a_colleague_sees_and_does_nothing_of_it(scene: Scene) -> None:
 def test_badges_tell_a_colleague_no_more_than_a_number(scene: Scene) -> None:
     headers = scene.frame(seed.OWN_MANAGER).headers()
     assert content_of(scene.send("payments:waiting", "GET", headers)) == ""
-    # Which of them this person may see would cost a call to the portal each time.
+    # Filtering them for this person would cost a call to the portal each time.
     assert content_of(scene.send("payments:approvals-waiting", "GET", headers)) == "1"
 
 
@@ -366,7 +366,7 @@ FORMS = {
     f"payments:{name}"
     for name in ("policy", "system", "system-new", "system-settings", "handler", "handler-new")
 }
-# All that any of them reads.
+# Every field that these addresses read.
 NAMES = re.findall(
     r"\S+",
     """

@@ -275,7 +275,7 @@ def test_what_has_changed_is_not_approved(
         approve(ada, approval.pk)
     assert found.value.sentence == why_not(reason)
     assert state_of(approval) == WAITING
-    # It can be taken off the list all the same.
+    # It can still be removed from the list.
     assert decline(ada, approval.pk, note="It has changed").state == ApprovalState.DECLINED
 
 

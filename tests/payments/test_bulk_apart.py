@@ -113,7 +113,7 @@ def paused(who: Person) -> Run:
 
 Made = Callable[[Person], Run]
 Before = Callable[[Person, Run], object]
-# What is done with a run, how the run is made and what happened to it before, and how many of its
+# The action on a run, how the run is made, what happened to it before, and how many of its
 # rows change.
 ACTIONS: dict[str, tuple[Made, Before | None, Before, int]] = {
     "start": (ready, None, lambda who, run: running.start(run, KINDS_OF_A_RUN), 0),

@@ -82,7 +82,7 @@ def test_a_step_that_took_too_long_is_overtaken_and_its_row_left_alone(
     assert overtaken is not None
     assert slow.pk == overtaken.pk
     assert stage.sent_payments(sandbox) == 2
-    # It gave nothing back that was not its own.
+    # It did not release the other process's lease.
     assert runs.next_step(manager, run) is None
     runs.died(run)
     runs.worked(manager, run)

@@ -67,7 +67,7 @@ def test_without_a_clear_answer_it_is_closed_and_never_called_paid(
     assert stored.settled_at is not None
     assert stored.evidence["closedBy"] == seed.ADMIN
     assert stored.evidence["answer"] == "none"
-    # It is out of the way: the payment itself says what may still be done with it.
+    # It no longer blocks: the payment itself decides what may still be done with it.
     sandbox.faults.clear()
     again = pay(manager, stage.offer_of(manager), pay_system_id=seed.ACME_PAY)
     assert (again.state, again.reason) == (State.REFUSED, reasons.ALREADY_PAID)

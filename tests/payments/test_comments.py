@@ -30,7 +30,7 @@ from tests.processes import started, tell
 
 pytestmark = pytest.mark.django_db
 
-# Everything that a call can meet, but what only pays or waits.
+# Every fault of a call, except those that only pay or wait.
 FAULTS = sorted(set(PLAIN_KINDS) - {FaultKind.TRUE_WITHOUT_PAYMENT, FaultKind.HOLD})
 
 
@@ -154,7 +154,7 @@ def test_a_mark_is_one_attempts_alone(text: str, is_marked: bool) -> None:
     assert timeline.is_marked(text, Attempt(pk=7, payment_id=271)) is is_marked
 
 
-# What is owed
+# Which comments are due
 
 
 @pytest.mark.parametrize(
@@ -205,7 +205,7 @@ def test_what_was_undone_meanwhile_is_not_told(
     assert alpha.comments == []
 
 
-# Whose it is
+# By whose token
 
 
 def test_where_the_payer_may_not_the_portal_comments(

@@ -29,7 +29,7 @@ pytestmark = pytest.mark.django_db
 SYSTEMS = ("sale.paysystem.list", "sale.paysystem.handler.list")
 RIGHT = "sale.paysystem.settings.payment.get"
 
-# The orders of a deal, for what can be told of them beforehand.
+# The orders of a deal, which the tab reads beforehand.
 ORDERS = ("crm.orderentity.list", "sale.order.get")
 
 SQL_AN_OPENING = 6
@@ -148,7 +148,7 @@ def test_the_right_is_asked_without_touching_the_method_that_pays(
 
 def test_a_payment_takes_few_queries(manager: Person) -> None:
     offer = stage.offer_of(manager)
-    # A request of its own: nothing of the person is at hand but what their session says.
+    # A new request: of the person only the session is known.
     request = RequestFactory().post("/payments/pay/", {session.FIELD: session.issue(manager)})
 
     with CaptureQueriesContext(connection) as queries:

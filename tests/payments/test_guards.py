@@ -202,7 +202,7 @@ def test_another_pay_system_is_not_bound_while_none_can_be_read(
     assert alpha.payments[seed.PAYMENT].pay_system_id == seed.ACME_PAY
 
 
-# Paid back meanwhile
+# Set back to unpaid meanwhile
 
 
 def test_a_payment_paid_by_the_app_and_set_back_needs_a_new_page(
@@ -211,14 +211,14 @@ def test_a_payment_paid_by_the_app_and_set_back_needs_a_new_page(
     offer = stage.offer_of(manager)
     assert pay(manager, offer, pay_system_id=seed.ACME_PAY).state == State.PAID
     set_back(manager)
-    forget_dates(alpha)  # Only our own records know.
+    forget_dates(alpha)  # Only the app's own records know.
 
     attempt = pay(manager, offer, pay_system_id=seed.ACME_PAY)
 
     assert_stopped(sandbox, attempt, reasons.PAID_BACK, sent=1)
     assert not alpha.payments[seed.PAYMENT].paid
 
-    # Refused by a guard is no reason to be refused again: the page was opened after all that.
+    # A refusal by a guard does not refuse the next page, which was opened after it.
     assert pay(manager, stage.offer_of(manager), pay_system_id=seed.ACME_PAY).state == State.PAID
     assert stage.sent_payments(sandbox) == 2
 
@@ -318,7 +318,7 @@ def test_dates_that_our_own_refused_try_left_behind_prove_nothing(
     assert stage.sent_payments(sandbox) == 2
 
 
-# What the next page says of it
+# The next page
 
 
 def undone(who: Person) -> Attempt:

@@ -151,7 +151,7 @@ def test_a_manager_costs_one_request_and_other_names_are_not_read(
     assert calls(sandbox, since).count("user.get") == 1
 
 
-# ---- what is said of one
+# ---- evidence
 
 
 def test_a_line_says_who_what_how_much_through_what_and_how_it_ended(
@@ -225,7 +225,7 @@ def test_what_is_shown_of_a_portal_that_came_back_has_numbers_for_names(
     assert "User 4711" in said
 
 
-# ---- which of them
+# ---- filters
 
 
 @pytest.fixture
@@ -369,7 +369,7 @@ def test_a_page_costs_no_more_statements_with_more_rows(
     assert statements() == one
 
 
-# ---- what it comes to
+# ---- totals
 
 
 def totals_of(portal: models.Portal, wanted: Filter | None = None) -> Totals:
@@ -463,7 +463,7 @@ def test_many_pay_systems_and_currencies_are_bounded_and_said(portal: models.Por
     assert found.left_out == ("SEK", "USD")
 
 
-# ---- on paper
+# ---- for printing
 
 
 def test_paper_has_the_rows_and_nothing_to_press(

@@ -39,7 +39,7 @@ WRITE = "UPDATE payments_attempt"
 READ = "http batch"
 SEND = f"http {stage.PAY}"
 READ_BACK = f"http {stage.READ_BACK}"
-# What each kind of attempt asks the portal for.
+# The method that each kind of attempt sends.
 MOVES = {
     Kind.PAY: stage.PAY,
     Kind.MARK: "crm.item.payment.pay",

@@ -364,7 +364,7 @@ def test_a_claim_that_was_given_up_sends_nothing(
     def give_up() -> None:
         Attempt.objects.update(state=State.REFUSED, reason=reasons.ABANDONED)
 
-    # Struck by the change of the pay system, which is made in this thread, after the claim.
+    # The fault hits the change of the pay system, which is made in this thread, after the claim.
     sandbox.faults.add(Fault("delay", method="crm.item.payment.update", seconds=0, on_hit=give_up))
 
     attempt = pay(manager, offer, pay_system_id=seed.DEMO_CARD_PAY)

@@ -172,7 +172,7 @@ def test_a_claim_taken_over_while_it_was_slow_sends_nothing(
     )
 
     assert fast.state == State.PAID
-    # The slow one is told what the fast one made of it.
+    # The slow one is shown the outcome of the fast one.
     assert slow.pk == fast.pk
     assert stage.sent_payments(sandbox) == 1
     assert alpha.payments[seed.PAYMENT].times_paid == 1

@@ -28,7 +28,7 @@ def long_ago(portal: models.Portal, *numbers: int) -> datetime:
     at = timezone.now() - YEARS - DAY
     ids = ledgers.open_to_change(portal, *numbers).values("attempt_id")
     Attempt.objects.filter(pk__in=ids).update(settled_at=at, created_at=at)
-    # Sealed by what the rows say now.
+    # Hashes the rows as they are now.
     for entry in ledgers.open_to_change(portal, *numbers):
         ledgers.open_to_change(portal, entry.number).update(at=at)
     ledgers.reseal(portal)

@@ -80,7 +80,7 @@ def test_comments_of_a_slow_portal_do_not_hold_up_the_others(
 
     by_portal = Comment.objects.filter(done_at__isnull=False).values_list("attempt__portal_id")
     assert sorted(by_portal) == sorted((row.pk,) for row in both)
-    # Those that were left owe their comment and have used up no try.
+    # The comments that were left are still due and have used up no try.
     assert Comment.objects.filter(due_at__lte=timezone.now(), tries=0).count() == 2
 
 

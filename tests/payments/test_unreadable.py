@@ -199,7 +199,7 @@ def test_a_comment_that_cannot_be_read_may_be_ours_so_none_is_written_twice(
     sandbox: Sandbox, alpha: Portal, manager: Frame
 ) -> None:
     paid_by_pressing(manager, manager.tab(), seed.PAYMENT)
-    sandbox.faults.add(Fault("cut", method=stage.COMMENT))  # written, and not heard of
+    sandbox.faults.add(Fault("cut", method=stage.COMMENT))  # written, and the answer lost
     timeline.post_due()
     assert len(alpha.comments) == 1
 

@@ -47,7 +47,7 @@ def test_a_payments_own_system_is_never_replaced_unasked(manager: Person) -> Non
     for row in (cash_row(manager), stage.row_of(stage.main(manager), seed.CASH_PAYMENT)):
         assert (row.usual_id, row.markable, row.bound_fits) == (0, True, False)
         assert row.systems[0].id == seed.CASH
-        # Only the order of the list that a person opens follows their habit.
+        # Only the order of the list follows what the person paid by last.
         assert [system.id for system in row.other_systems][:2] == [
             seed.DEMO_CARD_PAY,
             seed.ACME_PAY,

@@ -154,7 +154,7 @@ def test_without_the_order_right_there_is_no_button(reader: Frame, manager: Fram
     assert "<button" not in row_in(reader.tab(seed.CASH_DEAL), seed.CASH_PAYMENT)
 
 
-# ---- marking: the question and what comes of it
+# ---- marking: the dialog and the result
 
 
 def test_the_question_says_that_no_money_moves_and_sends_nothing(manager: Frame) -> None:
@@ -447,7 +447,7 @@ def test_what_was_handed_over_says_who_decides_and_can_still_be_checked(
     assert PAY_BUTTON not in html
 
 
-# ---- what is turned away
+# ---- what is refused
 
 
 @pytest.mark.parametrize("path", FRAGMENTS)
