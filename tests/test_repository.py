@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 from pathlib import Path
@@ -100,6 +101,36 @@ def test_links_of_the_docs_lead_to_files() -> None:
         if not (document.parent / target).exists()
     ]
     assert not broken, "\n".join(broken)
+
+
+def strings_of(path: Path) -> str:
+    """Returns the string literals of a module, each on a line."""
+    nodes = ast.walk(ast.parse(path.read_text()))
+    return "\n".join(
+        node.value
+        for node in nodes
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    )
+
+
+def test_operations_quotes_log_lines_that_exist() -> None:
+    """Looks for each quoted line, up to each "…", in the module whose logger writes it."""
+    text = (ROOT / "docs" / "operations.md").read_text()
+    table = text.split("| logger | line |", 1)[1].split("\n\n", 1)[0]
+    everywhere = "\n".join(strings_of(path) for path in (ROOT / "b24app").rglob("*.py"))
+    logger, missing = "", []
+    for row in table.splitlines()[2:]:
+        first, lines = (INLINE_CODE.findall(cell) for cell in row.split("|")[1:3])
+        logger = first[0] if first else logger
+        if is_module(logger):
+            strings = strings_of(ROOT.joinpath(*logger.split(".")).with_suffix(".py"))
+        elif logger == "b24app.security":
+            strings = everywhere
+        else:
+            continue  # Another package's logger.
+        parts = [part.strip() for line in lines for part in line.split("…")]
+        missing += [f"{logger}: {part}" for part in parts if part not in strings]
+    assert not missing
 
 
 def test_modules_stay_small() -> None:
