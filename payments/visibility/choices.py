@@ -1,4 +1,4 @@
-"""What an unpaid payment can be paid by, and whether it can be marked as paid by hand instead."""
+"""Finds the pay systems that a payment can be paid by, and whether it can be marked instead."""
 
 from __future__ import annotations
 
@@ -18,36 +18,36 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Choice:
-    """`systems` are those to choose from, the payment's own first. Without `bound_fits`, that one
-    cannot be paid from here, for the reason whose code is `bound_against`. `why_not` is a
-    sentence where nothing can be chosen, or a second person has to agree first: then `can_ask`, or
-    `can_ask_to_mark`, where nobody was asked yet. `usual_id` is what the person is likely to
-    choose: set only where the payment has no pay system of its own."""
+    """The pay systems to choose from for one payment."""
 
     offer: Offer
-    systems: list[PaySystem]
-    bound_fits: bool
-    bound_against: str
+    systems: list[PaySystem]  # the payment's own comes first
+    bound_fits: bool  # the payment's own pay system can be paid through
+    bound_against: str  # the code of the reason if it cannot
+    # A sentence if no pay system can be chosen, or if a second person must approve first.
     why_not: StrOrPromise
-    can_ask: bool
-    markable: bool
-    can_ask_to_mark: bool
+    can_ask: bool  # the person may ask for an approval to pay
+    markable: bool  # the payment may be marked as paid
+    can_ask_to_mark: bool  # the person may ask for an approval to mark it
+    # The pay system that the person used last; 0 if the payment has one of its own.
     usual_id: int = 0
 
     @property
     def bound_words(self) -> StrOrPromise:
-        """As a row's."""
+        """Why the payment's own pay system cannot be paid through, or ""."""
         return reasons.IN_CHOICE.get(self.bound_against, "")
 
     @property
     def other_systems(self) -> list[PaySystem]:
-        """As a row's."""
+        """The pay systems in place of the payment's own one."""
         return other_systems(self.offer, self.systems, bound_fits=self.bound_fits)
 
 
 def other_systems(offer: Offer, systems: list[PaySystem], *, bound_fits: bool) -> list[PaySystem]:
-    """What can be paid by in place of the payment's own pay system, which cannot. Empty where the
-    own one can, and where there is none: then one is simply chosen."""
+    """Returns the pay systems to offer in place of the payment's own one.
+
+    Empty if the own one can be paid through, or if the payment has no pay system yet.
+    """
     return systems[1:] if offer.pay_system_id and not bound_fits else []
 
 
@@ -60,8 +60,11 @@ def choice_of(
     paid: bool = False,
     may_change: bool = True,
 ) -> Choice:
-    """Whether this person may pay orders at all is not asked here. Without `may_change`, Bitrix24
-    does not let them change this order: no other pay system, and no mark."""
+    """Returns the choice for one offer. The caller checks the right to pay orders.
+
+    Without `may_change`, Bitrix24 does not let the person change this order, so no other pay system
+    and no mark is offered.
+    """
     listed, bound_fits = rule.choice(*_listed(offer, systems, order=order, paid=paid))
     no_choice = rule.no_choice
     if not may_change:
@@ -78,7 +81,7 @@ def choice_of(
     markable, can_ask_to_mark = by_hand and rule.may_mark, by_hand and rule.may_ask_to_mark
     against = "" if paid or bound_fits else _against(bound, systems, rule, offer.pay_system_id)
     if against == reasons.PAY_SYSTEM_BUILT_IN and not (markable or can_ask_to_mark):
-        # Its words are to mark the payment instead.
+        # The words of this reason advise to mark the payment, which is not possible here.
         against = reasons.PAY_SYSTEM_UNFIT
     return Choice(
         offer,
@@ -104,7 +107,7 @@ def _against(bound: PaySystem | None, systems: Systems | None, rule: Rule, own_i
 def _listed(
     offer: Offer, systems: Systems | None, *, order: Order | None, paid: bool
 ) -> tuple[list[PaySystem], bool]:
-    """The bound one first, and whether that one can be paid from here, as far as Bitrix24 goes."""
+    """Returns the pay systems that fit, the payment's own first, and whether that one fits."""
     bound_by_name = _bound_by_name(offer)
     if systems is None:
         return [bound_by_name], bool(offer.pay_system_id)
@@ -122,15 +125,15 @@ def _listed(
 
 
 def _person_type(order: Order | None, bound: PaySystem | None) -> int | None:
-    """Whom the order is for. A deal's list of payments does not name the order; then what it was
-    bound to shows it."""
+    """Returns the type of buyer. A deal's list of payments does not name the order; then the
+    payment's own pay system tells the type."""
     if order is not None:
         return order.person_type_id
     return bound.person_type_id if bound is not None else None
 
 
 def _bound_by_name(offer: Offer) -> PaySystem:
-    """All that is known of a pay system where the portal's list cannot be had."""
+    """Returns the payment's own pay system by what the offer says, without the portal's list."""
     return PaySystem(
         id=offer.pay_system_id,
         name=offer.pay_system_name,

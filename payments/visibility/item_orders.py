@@ -1,7 +1,7 @@
-"""The orders of one deal or invoice, read in the round trip that reads its payments.
+"""Reads the orders of one deal or invoice in the round trip that reads its payments.
 
-The list of an object's payments names no order, so the orders are found by what they are bound to:
-one command of a batch lists them, and the next ones read the first few by its answer.
+The list of an item's payments names no order. So one command of the batch lists the item's orders,
+and the next commands read the first few of them by its answer.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from payments.gateway import Order, OrderLinksPage, OrderWithPayments, Owner, Pa
 
 logger = logging.getLogger(__name__)
 
-# Where people of a portal may not read orders, its own token does from then on, in a request of its
-# own at the same time; after so long they are tried again.
+# If a person may not read orders, the portal's token reads them for this time, in a request of its
+# own. Then the person's token is tried again.
 DENIED_SECONDS = 3600
-# Read in the first round trip. A deal with more orders is rare, and costs a second one.
+# Read in the first round trip. A deal with more orders is rare and needs a second one.
 READ_AT_ONCE = 5
 
 
 class ItemOrders:
-    """Make it, run `batch` beside the others, and ask `of` for the order of each payment."""
+    """The orders of one item: run `batch`, then call `of`."""
 
     def __init__(
         self, portal: Portal, owner: Owner, *, user_batch: Batch, portal_batch: Batch | None
     ) -> None:
-        """`portal_batch` is one that is sent in any case, or None."""
+        """`portal_batch` is a batch of the portal's token that is sent anyway, or None."""
         self._portal, self._owner = portal, owner
         self._user_client = user_batch.client
         self.batch = portal_batch or user_batch
@@ -42,8 +42,8 @@ class ItemOrders:
         self._asked = _Asked(self.batch, owner)
 
     def of(self, payments: Sequence[Payment]) -> dict[int, Order]:
-        """The order of each payment, by the payment's id, as far as it could be read. Waits for the
-        portal where the person may not read orders or there are many."""
+        """Returns the order of each payment by the payment's id, if it could be read. Waits for the
+        portal if the person may not read orders, or if there are many."""
         try:
             return self._asked.matched(payments)
         except AccessDenied:
@@ -66,8 +66,8 @@ class ItemOrders:
 
 
 class _Asked:
-    """The questions in one batch. A portal puts a wrong value where a reference leads nowhere, so
-    an order counts only if the list of bindings names it."""
+    """The queries of one batch. A portal fills in a wrong value where a reference leads nowhere, so
+    an order counts only if the list of the item's orders names it."""
 
     def __init__(self, batch: Batch, owner: Owner) -> None:
         self._client: Client = batch.client
@@ -78,7 +78,7 @@ class _Asked:
         ]
 
     def matched(self, payments: Sequence[Payment]) -> dict[int, Order]:
-        """Raises the B24Error of the list of bindings."""
+        """Returns the order of each payment. Raises the B24Error of the list of orders."""
         bound = {link.order_id for link in self._bindings.get().links}
         by_payment: dict[int, Order] = {}
         by_number: dict[str, Order] = {}
@@ -100,8 +100,7 @@ class _Asked:
         return by_payment
 
     def _others(self, order_ids: Sequence[int]) -> Sequence[Order]:
-        """Those that the first round trip did not read. The short rows of a deal say which order
-        they are of by their number only."""
+        """Reads the orders that the first round trip did not read."""
         if not order_ids:
             return ()
         try:

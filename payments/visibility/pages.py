@@ -1,7 +1,7 @@
-"""Pages of the portal's unpaid payments, newest first, with each row compared to what was asked.
+"""Reads pages of the portal's unpaid payments, newest first.
 
-The sale.* methods drop a filter they do not know and answer with everybody's payments, so nothing
-is believed of a row that the row itself does not say.
+The sale.* methods ignore a filter that they do not know and return all payments, so each row is
+checked against the filter again.
 """
 
 from __future__ import annotations
@@ -15,22 +15,21 @@ from payments import gateway
 from payments.gateway import PAGE, Payment, Rows, UnreadableRow
 from payments.number_search import ANY_NUMBER, NumberSearch
 
-# Where nothing on a page may be seen, this many more are read at once. Five pages are 250 payments
-# in two steps; a person who sees none of those can go on with Show more.
+# Read at once if the person may see no row of the first page. Five pages are 250 payments in two
+# steps; then the person can go on with Show more.
 PAGES_AHEAD = 4
 
 
 @dataclass(frozen=True)
 class Page:
-    """The payments, newest first. `next_before` is where the next page begins, None after the
-    last."""
+    """One page of payments."""
 
-    rows: Rows[Payment]
-    next_before: int | None
+    rows: Rows[Payment]  # newest first
+    next_before: int | None  # where the next page begins; None after the last page
 
 
 class AskedPages:
-    """Pages that follow each other, or the answers to a search, put into a batch."""
+    """The queries of consecutive pages, or of a search, added to a batch."""
 
     def __init__(
         self,
@@ -53,20 +52,23 @@ class AskedPages:
         self._answers: list[Pending[Rows[Payment]]] = [batch.add(query) for query in queries]
 
     def get(self) -> Page:
-        """Raises OutcomeUnknown also where a whole page has no readable id: what comes after it
-        could not be asked for."""
+        """Returns the page, once the batch has run.
+
+        Raises the B24Error of a query, and OutcomeUnknown if no id of a whole page can be read: the
+        next page could not be asked for.
+        """
         answers = [answer.get() for answer in self._answers]
         rows = self._asked_for(answers)
         if not self._number:
             return Page(rows, _last_id(rows) if len(answers[-1]) >= PAGE else None)
-        # A full answer goes on below its last row. The other answers' rows below that one are left
-        # to the next page, so that the order holds and none is passed over.
+        # A full answer continues below its last row. The rows of other answers below that one are
+        # left to the next page, so that the order is right and no row is skipped.
         ends = [_last_id(answer) for answer in answers if len(answer) >= PAGE]
         end = max((one for one in ends if one is not None), default=None)
         return Page(rows if end is None else _down_to(end, rows), end)
 
     def _asked_for(self, answers: Iterable[Rows[Payment]]) -> Rows[Payment]:
-        """Each payment once: two answers to a search may bring the same one."""
+        """Returns each payment once: two answers to a search may have the same one."""
         found: dict[int, Payment] = {}
         unreadable: dict[UnreadableRow, None] = {}
         for answer in answers:
@@ -94,8 +96,7 @@ class AskedPages:
 
 
 def _last_id(rows: Rows[Payment]) -> int | None:
-    """The lowest readable id. Raises OutcomeUnknown where rows came and none has one: what comes
-    after them could not be asked for."""
+    """Returns the lowest readable id. Raises OutcomeUnknown if there are rows without any."""
     ids = [payment.id for payment in rows.read]
     ids += [row.id for row in rows.unreadable if row.id is not None]
     if not ids and rows.unreadable:

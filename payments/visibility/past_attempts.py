@@ -1,4 +1,4 @@
-"""What our own records say of listed payments: an attempt in the way, and one that was paid."""
+"""Finds the app's earlier attempts on listed payments: open ones, and the last that was paid."""
 
 from __future__ import annotations
 
@@ -22,9 +22,10 @@ ByPayment = dict[int, Attempt]
 
 
 def attempts_on(payment_ids: Iterable[int], *, portal: Portal) -> tuple[ByPayment, ByPayment]:
-    """Of each payment the open attempt, and the last that ended as paid or undone; in one query.
+    """Returns, by payment, the open attempt, and the last one that ended as paid or undone.
 
-    A claim whose process died before it sent anything does not count: paying takes it over.
+    Sends one query. Leaves out a claim whose process died before it sent anything: the next payment
+    takes it over.
     """
     now = timezone.now()
     still_open, ended = ByPayment(), ByPayment()
@@ -42,10 +43,10 @@ def attempts_on(payment_ids: Iterable[int], *, portal: Portal) -> tuple[ByPaymen
 
 
 def paid_back_words(payment: Payment, ended: Attempt | None, *, reader_id: int) -> StrOrPromise:
-    """A sentence on an unpaid payment that was paid once; empty where none is known to have been.
+    """Returns a sentence on an unpaid payment that was paid once, or "".
 
-    `ended` is the last attempt of ours that was paid or undone. Bitrix24 keeps the date of a
-    payment that was set back, whoever paid it; the newer of both is told.
+    `ended` is the app's last attempt that was paid or undone. Bitrix24 keeps the date of a payment
+    that was set back to unpaid; the sentence has the newer of both dates.
     """
     if payment.paid:
         return ""
@@ -65,5 +66,5 @@ def paid_back_words(payment: Payment, ended: Attempt | None, *, reader_id: int) 
 
 
 def _is_newer(theirs: datetime | None, ours: datetime) -> bool:
-    """By more than both clocks may differ."""
+    """Whether one is later by more than the clocks may differ."""
     return theirs is not None and theirs > ours + CLOCKS_TOO_FAR_APART

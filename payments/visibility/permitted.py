@@ -1,4 +1,4 @@
-"""Of some payments, those that one person may see, each under the object it is seen through."""
+"""Filters payments to those this person may see, each with the deal or invoice that allows it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class PermittedPayments:
-    """The payments that a person may see: those that could be read, and those that could not."""
+    """The payments that a person may see."""
 
     seen: list[Seen]
     unreadable: list[SeenUnreadable]
@@ -42,11 +42,11 @@ def seen_of(
     person_client: Client,
     is_admin: bool,
 ) -> PermittedPayments:
-    """In the same order; waits for the portal: once where it is known what the orders belong to,
-    else twice.
+    """Returns the permitted payments in the same order. Waits for the portal once if the owners of
+    the orders are cached, else twice.
 
-    `source` reads orders, `person_client` says what the person may read. Raises the B24Error of
-    what could not be read and would have to be.
+    `source` reads orders; `person_client` reads the owners, so Bitrix24 returns only those that the
+    person may read. Raises the B24Error of a read that decides what the person may see.
     """
     named = {payment.order_id for payment in payments.read}
     named |= {row.order_id for row in payments.unreadable}
@@ -64,7 +64,7 @@ def seen_of(
         readable = ask_readable(person_batch, order_owners.all())
         person_batch.run()
     by_id = {order.id: order for order in _what_was_read(orders)}
-    # A portal admin sees payments without these answers, which only bring the titles.
+    # A portal admin sees the payments anyway: for them these answers only have the titles.
     owners = _what_was_read(readable) if is_admin else _all_of(readable)
 
     def under(row: Payment | UnreadableRow) -> tuple[bool, Owner | None]:
@@ -104,7 +104,7 @@ def _all_of(answers: Iterable[Pending[tuple[T, ...]]]) -> list[T]:
 
 
 def _what_was_read(answers: Iterable[Pending[tuple[T, ...]]]) -> list[T]:
-    """What is good to have and can be done without."""
+    """Returns what could be read; logs the rest, which is not needed."""
     found: list[T] = []
     for answer in answers:
         try:

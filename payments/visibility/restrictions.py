@@ -1,4 +1,4 @@
-"""What the portal's rules make of one line: what is left to choose from, and who has to agree."""
+"""Applies the portal's rules to one payment: which pay systems are allowed, who must approve."""
 
 from __future__ import annotations
 
@@ -22,8 +22,10 @@ if TYPE_CHECKING:
 def approvals_of(
     person: Caller, payments: Collection[Payment], policy: Policy
 ) -> dict[int, Approval]:
-    """What this person has asked for or been given, by payment. No statement where nothing shown is
-    above a limit."""
+    """Returns this person's requests and approvals by payment id.
+
+    Sends no statement if no payment is above a limit.
+    """
     above = [
         payment.id
         for payment in payments
@@ -38,7 +40,7 @@ def approvals_of(
 
 
 def rule_of(person: Caller, offer: Offer) -> Rule:
-    """The rules on the payment of a row that is shown anew. One statement, or two above a limit."""
+    """Reads the rules for one offer: one statement, or two if the payment is above a limit."""
     policy = policy_of(person.portal)
     if not policy.needs_approval(offer.sum, offer.currency):
         return Rule(policy, offer, None)
@@ -57,10 +59,10 @@ def names_of_approvers(person: Caller, approvals: Collection[Approval]) -> dict[
 
 
 class Rule:
-    """The rules on one payment, and what this person was told of it."""
+    """The portal's rules for one payment, and this person's approval of it."""
 
     def __init__(self, policy: Policy, payment: Payment | Offer, approval: Approval | None) -> None:
-        """An approval of something else than the payment is now does not count."""
+        """Ignores an approval of another sum or currency than the payment has now."""
         self.policy = policy
         self._bound_id = payment.pay_system_id
         self._is_above = policy.needs_approval(payment.sum, payment.currency)
@@ -78,7 +80,7 @@ class Rule:
 
     @property
     def _good(self) -> Approval | None:
-        """An approval to mark as paid is none to pay."""
+        """The approval, if it was granted and allows to pay, not only to mark as paid."""
         approval = self.approval
         is_good = approval is not None and approval.is_approved and approval.kind == Kind.PAY
         return approval if is_good else None
@@ -93,14 +95,14 @@ class Rule:
 
     @property
     def against_bound(self) -> str:
-        """The code of the reason why the bound pay system may not be used."""
+        """The code of the reason why the payment's own pay system may not be used."""
         if self.policy.allows_system(self._bound_id):
             return reasons.APPROVED_OTHERWISE
         return reasons.POLICY_SYSTEM
 
     @property
     def may_mark(self) -> bool:
-        """As paid by the bound pay system. An approval to pay is none to mark."""
+        """Whether the person may mark the payment as paid by its own pay system."""
         if not self.policy.allows_system(self._bound_id):
             return False
         approval = self.approval
@@ -119,7 +121,10 @@ class Rule:
         return reasons.SYSTEM_NOT_ALLOWED if self._is_narrowed else reasons.NO_FITTING_SYSTEM
 
     def choice(self, systems: list[PaySystem], bound_fits: bool) -> tuple[list[PaySystem], bool]:
-        """Of what could be chosen, what may be; the bound one stays first in any case."""
+        """Returns the allowed ones of these pay systems, and whether the first one is allowed.
+
+        The first one is the payment's own; it stays in the list even if it is not allowed.
+        """
         allowed = [systems[0], *(one for one in systems[1:] if self._may_use(one.id))]
         fits = bound_fits and self._may_use(self._bound_id)
         self._is_narrowed = len(allowed) < len(systems) or fits != bound_fits

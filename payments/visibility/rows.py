@@ -1,4 +1,4 @@
-"""A line of a screen: one payment, what may be done with it, and why not."""
+"""Builds the rows of a list: each payment, what this person may do with it, and why not."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Row:
-    """One payment on a screen; what may be done with it takes the order right into account."""
+    """One payment of a list. What may be done with it takes the order right into account."""
 
     payment: Payment
     owner: Owner | None
@@ -36,9 +36,9 @@ class Row:
     systems: list[PaySystem]  # to choose from; the payment's own comes first
     bound_fits: bool  # the payment's own pay system can be paid through
     payable: bool
-    why_not: StrOrPromise  # a sentence where nobody could pay it now
-    bound_against: str = ""  # the code of the reason where the own one cannot be paid through
-    paid_back: StrOrPromise = ""  # a sentence where it has been paid before
+    why_not: StrOrPromise  # a sentence if it cannot be paid now
+    bound_against: str = ""  # the code of the reason if it cannot
+    paid_back: StrOrPromise = ""  # a sentence if it was paid before
     # Above the limit of the portal's rules: this person still has to ask, or has asked.
     can_ask: bool = False
     approval: Approval | None = None
@@ -53,45 +53,42 @@ class Row:
 
     @property
     def bound_words(self) -> StrOrPromise:
-        """Why the bound pay system cannot be paid through, in the words of the choice."""
+        """Why the payment's own pay system cannot be paid through, or ""."""
         return reasons.IN_CHOICE.get(self.bound_against, "")
 
     @property
     def other_systems(self) -> list[PaySystem]:
-        """To be paid by in place of the payment's own one, each only if a person asks for it."""
+        """The pay systems to offer in place of the payment's own one."""
         return other_systems(self.offer, self.systems, bound_fits=self.bound_fits)
 
 
 @dataclass(frozen=True)
 class Listing:
-    """`may_pay` is the person's order right; without it no row is payable. `next_before` goes into
-    the next reading for Show more. `systems_known` is false where the portal's own token does not
-    work, so that only the bound pay system can be offered; `can_pay_at_all` is false where the
-    portal has no pay system that Pay works with. `rules` are the portal's. `unreadable` are the
-    payments that cannot be read, and so cannot be paid."""
+    """The rows of one screen, and what holds for all of them."""
 
     rows: list[Row]
-    may_pay: bool
-    next_before: int | None
+    may_pay: bool  # the person's order right; without it no row is payable
+    next_before: int | None  # goes into the next reading for Show more
+    # False if the portal's token does not work: then only a payment's own pay system is offered.
     systems_known: bool
-    can_pay_at_all: bool
+    can_pay_at_all: bool  # the portal has a pay system that Pay works with
     rules: Policy
-    names: dict[int, str] = field(default_factory=dict)
-    unreadable: Sequence[SeenUnreadable] = ()
+    names: dict[int, str] = field(default_factory=dict)  # of approvers, by user id
+    unreadable: Sequence[SeenUnreadable] = ()  # payments that cannot be read, and so not paid
 
 
 @dataclass(frozen=True)
 class Seen:
-    """A payment this person may see, and under what; the order is None where it was not read."""
+    """A payment that this person may see, and the deal or invoice that allows it."""
 
     payment: Payment
     owner: Owner | None
-    order: Order | None = None
+    order: Order | None = None  # None if it was not read
 
 
 @dataclass(frozen=True)
 class SeenUnreadable:
-    """What can be told of a payment that cannot be read, and the object it is seen under."""
+    """A payment that cannot be read, and the deal or invoice under which it is seen."""
 
     row: UnreadableRow
     owner: Owner | None
@@ -108,8 +105,8 @@ def listing(
     is_admin: bool = False,
     unreadable: Sequence[SeenUnreadable] = (),
 ) -> Listing:
-    """`made_at` is when reading began, by our clock: what is paid and paid back from then on, the
-    page does not show."""
+    """Builds the rows. `made_at` is when reading began, by the app's clock: the page does not show
+    what is paid and paid back after it."""
     payment_ids = [one.payment.id for one in seen]
     policy = policy_of(person.portal)
     still_open, ended = attempts_on(payment_ids, portal=person.portal)

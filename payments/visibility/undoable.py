@@ -1,4 +1,4 @@
-"""What made a listed payment paid, where that was this app, and whether it can be taken back."""
+"""Checks whether an attempt of the app made a listed payment paid, and whether it can be undone."""
 
 from __future__ import annotations
 
@@ -9,16 +9,18 @@ from payments.models import Attempt, Kind, Policy, State
 
 
 def is_marked(payment: Payment, ended: Attempt | None) -> bool:
-    """Paid, by a mark of this app and by no pay system. `ended` is the last attempt that was paid
-    or undone."""
+    """Whether a mark of this app made it paid. `ended` is the last attempt that was paid or
+    undone."""
     return ended is not None and ended.kind == Kind.MARK and _made_paid(payment, ended)
 
 
 def is_undoable(
     payment: Payment, ended: Attempt | None, *, person_id: int, rules: Policy, is_admin: bool
 ) -> bool:
-    """Whether the row of a paid payment offers to undo it; asks nobody. Not where the date of its
-    payment cannot be read: it may have been paid again since."""
+    """Whether the row of a paid payment offers to undo it. Makes no call.
+
+    False if the date of payment cannot be read: it may have been paid again since.
+    """
     return (
         ended is not None
         and "date_paid" not in payment.unread
@@ -28,7 +30,7 @@ def is_undoable(
 
 
 def _made_paid(payment: Payment, ended: Attempt) -> bool:
-    """Is this attempt why the payment is paid, and nothing that came after it?"""
+    """Whether this attempt, and nothing later, made the payment paid."""
     if not payment.paid or ended.state != State.PAID or ended.reason:
         return False
     if payment.emp_paid_id not in (None, ended.user_id):

@@ -1,4 +1,4 @@
-"""What a person paid by last: it sorts their choice, and fills it where nothing is set."""
+"""Sorts the pay systems by which this person used last, and proposes the last one."""
 
 from __future__ import annotations
 
@@ -11,13 +11,12 @@ from payments.gateway import PaySystem
 from payments.models import Attempt
 from payments.visibility.choices import Choice
 
-# Of a person's last payments, so many pay systems are remembered to be offered first: who has not
-# paid by it for so long has no habit worth a guess.
+# The number of a person's last payments that are looked at: an older choice is no help.
 LAST_CHOICES = 5
 
 
 class Habit:
-    """What one person paid by last; one statement, once something is to be chosen."""
+    """The pay systems that one person used last; reads them in one statement when first needed."""
 
     def __init__(self, person: Caller) -> None:
         self._person = person
@@ -29,9 +28,11 @@ class Habit:
         return list(paid.values_list("pay_system_id", flat=True)[:LAST_CHOICES])
 
     def applied_to(self, choice: Choice) -> Choice:
-        """The pay system of a payment is never replaced unasked: where it cannot be paid through,
-        the others are only sorted, the last used first. Where the payment has none of its own, the
-        last used one is chosen already; 0 where it cannot be chosen here."""
+        """Returns the choice with its other pay systems sorted, the last used first.
+
+        If the payment has no pay system of its own, `usual_id` is the last used one that can be
+        chosen here. A payment's own pay system is never replaced without being asked.
+        """
         if choice.bound_fits or (choice.why_not and not choice.can_ask):
             return choice
         own, *others = choice.systems

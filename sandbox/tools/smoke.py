@@ -126,9 +126,7 @@ class Scenario:
         )
         _expect(forced.status_code in _REFUSALS, "a forced request is refused")
         record = self._record(unpaid)
-        self.say(
-            f"The portal says: paid {record['paid']}, {record['times_paid']} times"
-        )
+        self.say(f"The portal says: paid {record['paid']}, {record['times_paid']} times")
         _expect(not record["paid"] and not record["times_paid"], "the portal has not paid it")
 
     def _visitor(self, user_id: int) -> Visitor:
