@@ -147,7 +147,7 @@ def test_a_portal_in_order_has_no_problem(portal: models.Portal) -> None:
     ("spoil", "name", "words"),
     [
         (lose_serving, SERVING, "sign-in is stored"),
-        (break_serving, SERVING, "with the code invalid_grant"),
+        (break_serving, SERVING, "(code invalid_grant)"),
         (dismiss_serving, SERVING, "dismissed"),
         (demote_serving, SERVING, "User 1 is no administrator any more."),
         (let_the_token_age, SERVING, "run keep_tokens every day"),
