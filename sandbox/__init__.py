@@ -1,0 +1,1 @@
+"""Plays Bitrix24: portals with their REST methods and pages, and the OAuth server."""

@@ -1,0 +1,1 @@
+"""Serves the sandbox over WSGI: on ports, or inside a test."""

@@ -1,0 +1,1 @@
+"""Runs the demo, the smoke test and the moderators' checks."""

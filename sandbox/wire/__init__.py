@@ -1,0 +1,1 @@
+"""Holds requests, responses and PHP's ways of parsing and encoding values."""

@@ -1,0 +1,1 @@
+"""Holds the state of the sandbox, its start and its events."""
