@@ -253,7 +253,7 @@ def test_no_answer_in_a_frame_sets_a_cookie_or_depends_on_one(
         assert not hasattr(answer.wsgi_request, "user")
 
 
-def test_the_admins_cookie_is_no_session_of_a_frame(
+def test_the_admins_cookie_is_not_a_session_of_a_frame(
     admin: Client, kept: models.Portal, client: Client
 ) -> None:
     answer = admin.post("/payments/check/", {}, secure=True)

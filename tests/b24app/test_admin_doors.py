@@ -99,7 +99,7 @@ def test_a_right_password_forgets_the_wrong_ones(publisher: User) -> None:
 @pytest.mark.parametrize(
     "path", ["?next=/admin/%00", "?%00=1", "?next=" + "x" * 5000, "?a=%ff", "?next=//evil"]
 )
-def test_odd_sign_ins_are_no_fault_of_ours(publisher: User, path: str) -> None:
+def test_odd_sign_ins_are_not_internal_errors(publisher: User, path: str) -> None:
     for name in (NAME, "nul\x00", "x" * 500, "\u202e", ""):
         assert sign_in("guess", name=name, path=path).status_code in (200, 400, 429)
     answer = Client().post(
@@ -201,7 +201,7 @@ def test_every_list_is_tried_below(admin: Client) -> None:
 
 
 @pytest.mark.parametrize("name", LISTS)
-def test_no_address_of_a_list_is_a_fault_of_ours(
+def test_no_address_of_a_list_is_an_internal_error(
     admin: Client, kept: models.Portal, sandbox: Sandbox, name: str
 ) -> None:
     admin.raise_request_exception = False
@@ -213,7 +213,7 @@ def test_no_address_of_a_list_is_a_fault_of_ours(
     assert faults == []
 
 
-def test_no_address_of_a_row_is_a_fault_of_ours(admin: Client, kept: models.Portal) -> None:
+def test_no_address_of_a_row_is_an_internal_error(admin: Client, kept: models.Portal) -> None:
     admin.raise_request_exception = False
     faults = []
     for name, table in TABLES.items():

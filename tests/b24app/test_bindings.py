@@ -123,7 +123,7 @@ def test_an_administrator_who_did_not_install_it_will_do(
     assert bindings(installation) == ALL
 
 
-def test_an_update_of_which_we_were_not_told_shows_by_its_new_token(
+def test_an_update_without_its_event_shows_by_its_new_token(
     client: Client, sandbox: Sandbox, alpha: Portal, installation: Installation
 ) -> None:
     update(client, sandbox, alpha, heard=False)
@@ -135,7 +135,7 @@ def test_an_update_of_which_we_were_not_told_shows_by_its_new_token(
     assert models.Portal.objects.get().application_token == "new"
 
 
-def test_whatever_else_happened_is_found_within_a_day(
+def test_dropped_bindings_are_found_within_a_day(
     client: Client, sandbox: Sandbox, alpha: Portal, installation: Installation
 ) -> None:
     update(client, sandbox, alpha, heard=False)

@@ -124,7 +124,7 @@ def test_a_server_that_looks_in_one_place_only_is_served(
     assert client.read(PROFILE) == seed.MANAGER
 
 
-def test_total_and_next_stand_beside_the_result(client: Client) -> None:
+def test_total_and_next_are_beside_the_result(client: Client) -> None:
     found = client.read(Query("sale.payment.list", lambda a: (a.total, a.next), {"start": 0}))
 
     assert found == (34, None)

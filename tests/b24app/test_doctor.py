@@ -130,7 +130,9 @@ def hand_over(sandbox: Sandbox, portal: models.Portal) -> None:
     Attempt.objects.update(handed_over_at=timezone.now())
 
 
-def test_what_waits_for_a_person_is_told_apart(sandbox: Sandbox, portal: models.Portal) -> None:
+def test_payments_that_wait_for_a_person_are_counted_apart(
+    sandbox: Sandbox, portal: models.Portal
+) -> None:
     hand_over(sandbox, portal)
     assert "ok       Payments in doubt: None." in run()[1]
 

@@ -153,7 +153,7 @@ def test_a_number_is_kept_as_text() -> None:
     assert str(error) == "0 (HTTP 400): Empty fields"
 
 
-def test_every_error_has_a_status_that_is_one_and_a_sentence() -> None:
+def test_every_error_has_an_error_status_and_a_message() -> None:
     found = [B24Error]
     for kind in found:
         found.extend(kind.__subclasses__())

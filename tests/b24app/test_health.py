@@ -22,7 +22,7 @@ def test_the_database_answers(client: Client, sandbox: Sandbox) -> None:
 
 
 @pytest.mark.django_db
-def test_it_is_told_when_the_database_does_not(
+def test_it_reports_when_the_database_does_not(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken() -> None:

@@ -260,7 +260,7 @@ def test_a_forged_installation_changes_nothing_of_one_that_is_there(
 
 @pytest.mark.parametrize("method", ["get", "head"])
 @pytest.mark.parametrize("path", ["/", "/install/"])
-def test_a_plain_browser_is_told_where_the_app_is(client: Client, method: str, path: str) -> None:
+def test_a_plain_browser_is_shown_where_the_app_is(client: Client, method: str, path: str) -> None:
     answer = getattr(client, method)(path)
     assert answer.status_code == 200
     assert "frame-ancestors" in answer["Content-Security-Policy"]

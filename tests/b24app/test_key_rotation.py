@@ -111,7 +111,7 @@ def test_a_run_that_was_stopped_goes_on_where_it_was(
     assert len([row.access for row in models.UserToken.objects.all()]) == 11
 
 
-def test_a_value_that_no_key_opens_is_told_and_left(
+def test_a_value_that_no_key_opens_is_reported_and_left(
     row: models.UserToken, settings: Settings
 ) -> None:
     settings.B24_TOKEN_KEYS = [LOST]

@@ -152,12 +152,12 @@ def test_no_page_says_more_than_it_should(browser: Client, name: str) -> None:
 
 
 @with_failures
-def test_an_address_that_does_not_exist_and_a_host_that_is_not_ours(browser: Client) -> None:
+def test_an_unknown_address_and_an_unknown_host(browser: Client) -> None:
     assert browser.get("/wp-login.php").status_code == 404
     assert browser.get("/", headers={"host": "evil.example.com"}).status_code == 400
 
 
-def test_a_wrong_way_of_asking_is_told_too(client: Client) -> None:
+def test_a_wrong_method_is_reported_too(client: Client) -> None:
     answer = client.put("/install/")
     assert answer.status_code == 405
     assert answer["Allow"] == "GET, HEAD, POST"
@@ -185,7 +185,7 @@ def test_limits_and_denials_are_in_the_security_log(
 
 
 @pytest.mark.parametrize("code", sorted(SENTENCES))
-def test_every_known_code_is_told_in_its_words(
+def test_every_known_code_has_its_message(
     browser: Client, code: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     error: B24Error = error_from_answer(code, "the server's own text", 400)

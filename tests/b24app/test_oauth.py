@@ -174,7 +174,7 @@ ODD: list[object] = [
 
 @pytest.mark.parametrize("odd", ODD, ids=lambda odd: repr(odd)[:20])
 @pytest.mark.parametrize("name", sorted(A_PAIR.keys() - {"refresh_token"}))
-def test_whatever_brings_a_refresh_token_is_a_pair(name: str, odd: object) -> None:
+def test_an_answer_with_a_refresh_token_is_a_pair(name: str, odd: object) -> None:
     for answer in ({**A_PAIR, name: odd}, {key: A_PAIR[key] for key in A_PAIR.keys() - {name}}):
         with transport.use_adapter(Telling(answer)):
             pair = oauth.refresh("a-refresh-token")

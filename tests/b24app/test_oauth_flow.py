@@ -233,7 +233,7 @@ def test_one_state_sent_twice_at_once_is_good_once(
     assert UserToken.objects.filter(user_id=seed.MANAGER).count() == 1
 
 
-def test_an_outage_is_told(client: Client, sandbox: Sandbox, portal: models.Portal) -> None:
+def test_an_outage_is_reported(client: Client, sandbox: Sandbox, portal: models.Portal) -> None:
     back = authorize(sandbox, start(client)["Location"], seed.MANAGER)
     sandbox.faults.add(Fault("drop", method="oauth.token"))
     assert client.get("/oauth/callback/", back).status_code == 504

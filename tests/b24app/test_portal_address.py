@@ -173,7 +173,7 @@ def policy_of(answer: Any) -> list[str]:
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("url", UNUSABLE)
-def test_an_installation_at_an_unusable_address_is_refused_in_words(
+def test_an_installation_at_an_unusable_address_is_refused_with_a_message(
     client: Client, sandbox: Sandbox, alpha: Portal, url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     begin(sandbox, alpha)

@@ -123,7 +123,7 @@ def test_a_portal_that_is_away_and_has_not_moved_is_an_outage(
     assert stored() == kept
 
 
-def test_a_redirect_of_a_portal_that_has_not_moved_is_told_and_not_followed(
+def test_a_redirect_of_a_portal_that_has_not_moved_is_reported_and_not_followed(
     client: Client, sandbox: Sandbox, alpha: Portal, portal: models.Portal
 ) -> None:
     sandbox.faults.add(Fault("redirect", host="alpha.example.com", times=None))
@@ -135,7 +135,7 @@ def test_a_redirect_of_a_portal_that_has_not_moved_is_told_and_not_followed(
     assert stored() == kept
 
 
-def test_a_throttled_oauth_server_is_no_refusal(
+def test_a_throttled_oauth_server_is_not_a_refusal(
     client: Client, sandbox: Sandbox, alpha: Portal, portal: models.Portal
 ) -> None:
     """Also where it is asked because the portal knows the app by another number."""

@@ -161,7 +161,7 @@ def test_large_answers_count_by_their_size(monkeypatch: pytest.MonkeyPatch) -> N
     assert [call.answered for call in RestCall.objects.all()] == [{"bytes": 60}]
 
 
-def test_a_fault_of_the_log_is_no_fault_of_the_call(
+def test_a_fault_of_the_log_does_not_fail_the_call(
     sandbox: Sandbox, alpha: Portal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(exchange: Exchange) -> None:

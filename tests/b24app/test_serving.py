@@ -118,7 +118,7 @@ def test_a_known_refusal_is_not_asked_for_again_within_the_hour(
     assert portal_client(portal).read(PROFILE).user_id == seed.ADMIN
 
 
-def test_who_is_no_administrator_any_more_still_reads_what_they_may(
+def test_a_former_administrator_still_reads_what_they_may(
     client: Client, sandbox: Sandbox, alpha: Portal, portal: models.Portal
 ) -> None:
     demote(alpha)

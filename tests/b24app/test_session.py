@@ -157,7 +157,7 @@ def test_an_expired_tab_reopens_with_the_tokens_that_its_portal_gives_it(
     assert session.read(carrying(answer.json()["session"])).user_id == seed.MANAGER
 
 
-def test_a_missing_session_is_told_as_json_where_programs_read_it(client: Client) -> None:
+def test_a_missing_session_is_json_where_programs_read_it(client: Client) -> None:
     answer = client.post("/install/finish/")
     assert answer.status_code == 401
     assert answer.json()["error"] == "session_expired"

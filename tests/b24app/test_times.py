@@ -129,5 +129,5 @@ def test_a_date_without_a_time_stays_the_day_that_was_written(written: str, day:
 @pytest.mark.parametrize(
     "written", [None, "", "yesterday", 5, {}, "2026-12-01", "2026-12-01T00:00:00"]
 )
-def test_what_is_no_moment_is_none(written: object) -> None:
+def test_an_unreadable_moment_is_unknown(written: object) -> None:
     assert times.moment_in(written) is None

@@ -102,7 +102,7 @@ def test_threads_of_the_pool_work_for_the_same_request() -> None:
     assert all(found is begun for found in seen)
 
 
-def test_a_line_is_one_line_whatever_is_said(lines: Callable[[], list[dict[str, Any]]]) -> None:
+def test_a_message_with_line_breaks_is_one_line(lines: Callable[[], list[dict[str, Any]]]) -> None:
     try:
         raise ZeroDivisionError("two\nlines")
     except ZeroDivisionError:

@@ -142,7 +142,7 @@ def test_a_body_that_cannot_be_read_is_refused_everywhere(
 
 
 @pytest.mark.parametrize("kind", SLOPPY)
-def test_a_sloppy_body_is_no_fault_of_ours(
+def test_a_sloppy_body_is_not_an_internal_error(
     sandbox: Sandbox, frame: dict[str, str], lines: pytest.LogCaptureFixture, kind: str
 ) -> None:
     browser = Client(raise_request_exception=False)
@@ -171,7 +171,7 @@ def test_an_odd_length_is_a_clear_answer(
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "BREW", "GET"])
-def test_a_wrong_method_is_told_in_one_line(
+def test_a_wrong_method_is_logged_in_one_line(
     sandbox: Sandbox, frame: dict[str, str], lines: pytest.LogCaptureFixture, method: str
 ) -> None:
     browser = Client(raise_request_exception=False)
@@ -200,9 +200,7 @@ def test_an_odd_query_is_a_clear_answer(lines: pytest.LogCaptureFixture, query: 
 
 
 @pytest.mark.parametrize("host", ["evil.example.com", "a b", "*", "[::1", "x" * 300])
-def test_a_host_that_is_not_ours_is_told_in_one_line(
-    lines: pytest.LogCaptureFixture, host: str
-) -> None:
+def test_an_unknown_host_is_logged_in_one_line(lines: pytest.LogCaptureFixture, host: str) -> None:
     browser = Client(raise_request_exception=False)
     for path in ("/", "/healthz/", "/admin/login/", "/payments/", "/nowhere/"):
         assert browser.get(path, headers={"host": host}).status_code == 400
@@ -250,7 +248,7 @@ FIELDS = {
         (b"x" * (MAX_BODY // 20), FORM),
     ],
 )
-def test_odd_bytes_in_every_field_are_no_fault_of_ours(
+def test_odd_bytes_in_every_field_are_not_internal_errors(
     client: Client,
     sandbox: Sandbox,
     alpha: Portal,

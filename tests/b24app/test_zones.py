@@ -218,7 +218,7 @@ def test_the_doctor_tells_the_zone_and_when_a_found_one_no_longer_fits(
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("clock", [SUMMER, WINTER], indirect=True, ids=str)
-def test_a_zone_that_an_administrator_chose_is_in_order_whatever_the_server_shows(
+def test_a_chosen_zone_is_in_order_also_if_the_server_has_another(
     client: Client, sandbox: Sandbox, alpha: Portal
 ) -> None:
     alpha.zone = clocks.EAST
@@ -232,7 +232,7 @@ def test_a_zone_that_an_administrator_chose_is_in_order_whatever_the_server_show
 
 
 @pytest.mark.django_db
-def test_before_anything_is_known_times_are_in_utc_and_that_is_no_problem(
+def test_without_a_known_zone_times_are_in_utc_and_that_is_not_a_problem(
     client: Client, sandbox: Sandbox, alpha: Portal
 ) -> None:
     install(client, sandbox, alpha)

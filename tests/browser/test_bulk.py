@@ -154,7 +154,7 @@ def _edges(app: FrameLocator) -> tuple[list[float], list[float]]:
     )
 
 
-def test_a_run_that_was_left_is_told_and_opened_from_other_screens(
+def test_an_unfinished_run_is_shown_on_and_opened_from_other_screens(
     visit: Visit, fresh: list[int]
 ) -> None:
     app = _dry_run(visit, fresh)

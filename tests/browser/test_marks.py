@@ -106,7 +106,7 @@ def test_escape_gives_the_focus_back_to_the_button_that_was_pressed(
     assert not stage.alpha.payments[seed.DOCUMENT_PAYMENT].paid
 
 
-def test_a_double_click_marks_once_and_waits_with_words(manager: Visit, stage: Stage) -> None:
+def test_a_double_click_marks_once_and_shows_that_it_waits(manager: Visit, stage: Stage) -> None:
     held = stage.sandbox.faults.add(Fault("hold", method=MARK))
     marks = calls_of(stage, MARK)
     app = manager.deal(seed.BUILT_IN_DEAL)

@@ -137,7 +137,7 @@ def test_an_answer_that_got_lost_is_not_confirmed_until_check_now(
     assert stage.alpha.payments[payment_id].times_paid == 1
 
 
-def test_without_the_order_right_there_is_no_pay_but_a_word_on_whom_to_ask(
+def test_without_the_order_right_there_is_advice_instead_of_pay(
     reader: Visit, stage: Stage
 ) -> None:
     app = reader.deal(seed.PLAIN_DEALS[1])

@@ -121,7 +121,7 @@ def test_what_came_of_saving_is_what_the_person_is_led_to(admin: Visit, no_rules
     expect(app.get_by_label("Hours in which")).to_be_focused()
 
 
-def test_what_is_wrong_in_the_rules_is_told_beside_it(admin: Visit) -> None:
+def test_a_mistake_in_the_rules_is_shown_beside_its_field(admin: Visit) -> None:
     app = opened(admin, "Rules")
     app.locator("[name=limit_currency]").last.fill("EURO"[:2])
     app.locator("[name=limit_sum]").last.fill("1,000")

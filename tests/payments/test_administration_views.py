@@ -98,7 +98,7 @@ def test_a_handler_says_by_which_systems_it_is_used(frame: Frame) -> None:
 
 @pytest.mark.parametrize("user_id", [seed.MANAGER, seed.READER])
 @pytest.mark.parametrize("path", ["systems/", "systems/new/", "systems/11/", "handlers/new/"])
-def test_who_may_not_is_told_which_right_is_missing(
+def test_without_the_right_the_missing_right_is_named(
     sandbox: Sandbox, alpha: Portal, client: Client, user_id: int, path: str
 ) -> None:
     stage.install(sandbox, alpha)
@@ -157,7 +157,7 @@ def test_an_older_build_takes_a_whole_change(frame: Frame, alpha: Portal) -> Non
 
 @pytest.mark.parametrize("number", [seed.CASH, seed.OTHER_PAY])
 @pytest.mark.parametrize("action", ["", "delete/", "settings/"])
-def test_a_forged_change_of_what_is_not_ours_is_refused_in_words(
+def test_a_forged_change_of_another_apps_is_refused_with_a_message(
     frame: Frame, alpha: Portal, number: int, action: str
 ) -> None:
     name = alpha.pay_systems[number].name
@@ -207,7 +207,7 @@ def test_a_missing_value_is_shown_beside_its_field_and_nothing_is_sent(
     assert not any("sale.paysystem.add" in call.methods for call in sandbox.log[since:])
 
 
-def test_a_handler_that_went_meanwhile_is_told_beside_the_field(
+def test_a_deleted_handler_is_shown_beside_the_field(
     sandbox: Sandbox, frame: Frame, alpha: Portal
 ) -> None:
     html = text_of(got(frame, "systems/new/"))

@@ -126,7 +126,7 @@ def test_asking_for_something_else_takes_the_place_of_the_first(max_: Person) ->
     assert state_of(second) == WAITING
 
 
-def test_one_that_is_too_old_makes_way(max_: Person) -> None:
+def test_an_expired_request_does_not_block_a_new_one(max_: Person) -> None:
     first = asked(max_)
     age(first)
     second = asked(max_)

@@ -110,7 +110,7 @@ def test_it_is_in_the_portals_language(alpha: Portal, manager: Person, attempt: 
     assert told.text.startswith("Von Hand als bezahlt markiert: 12.500,00\xa0EUR, Acme Pay")
 
 
-def test_an_invoice_is_told_too(alpha: Portal, manager: Person) -> None:
+def test_an_invoice_gets_a_comment_too(alpha: Portal, manager: Person) -> None:
     offer = stage.offer_of(
         manager, deal_id=seed.INVOICE, payment_id=seed.INVOICE_PAYMENT, owner_type=31
     )
@@ -172,7 +172,7 @@ def test_a_mark_is_one_attempts_alone(text: str, is_marked: bool) -> None:
         ({"owner_type": None, "owner_id": None}, 0),
     ],
 )
-def test_only_what_we_paid_for_an_object_of_the_crm_is_told(
+def test_only_the_apps_payments_of_crm_items_get_a_comment(
     manager: Person, values: dict[str, object], owed: int
 ) -> None:
     ledgers.an_attempt(manager.portal, **values)
@@ -181,7 +181,7 @@ def test_only_what_we_paid_for_an_object_of_the_crm_is_told(
     assert Comment.objects.count() == owed
 
 
-def test_news_that_are_none_any_more_are_not_told(alpha: Portal, manager: Person) -> None:
+def test_outdated_news_is_not_posted(alpha: Portal, manager: Person) -> None:
     long_ago = timezone.now() - timeline.COMMENT_WITHIN - timedelta(minutes=1)
     ledgers.an_attempt(manager.portal, settled_at=long_ago)
     assert timeline.post_due() == 0
@@ -197,7 +197,7 @@ def test_with_the_setting_off_nothing_is_said(
     assert (alpha.comments, sandbox.log[since:]) == ([], [])
 
 
-def test_what_was_undone_meanwhile_is_not_told(
+def test_a_payment_undone_meanwhile_gets_no_comment(
     alpha: Portal, manager: Person, attempt: Attempt
 ) -> None:
     ledgers.an_attempt(manager.portal, kind=Kind.UNDO, state=State.UNDONE, undoes=attempt)

@@ -232,7 +232,7 @@ def test_a_formula_behind_any_separator_is_text(
     assert '"' + saved(admin)[0]["Payment"] + '"' in content
 
 
-def test_what_people_are_called_is_no_formula_either(
+def test_names_of_people_are_never_formulas(
     alpha: Portal, portal: models.Portal, admin: Frame
 ) -> None:
     alpha.users[seed.MANAGER].name = '=cmd|"/c calc"!A1'

@@ -100,7 +100,7 @@ def test_a_sum_is_the_same_however_it_is_written(sent: object, meant: str) -> No
 
 
 @pytest.mark.parametrize("sent", [None, True, "", "12,50", "abc", "NaN", "Infinity", "1E+40", []])
-def test_what_is_no_sum_is_not_guessed(sent: object) -> None:
+def test_an_unreadable_sum_is_not_guessed(sent: object) -> None:
     with pytest.raises(OutcomeUnknown):
         parsing.money(sent)
 

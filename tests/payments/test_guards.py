@@ -96,7 +96,7 @@ GUARDS = [
 
 
 @pytest.mark.parametrize("code", GUARDS)
-def test_each_has_words_of_its_own_that_say_that_nothing_was_paid(code: str) -> None:
+def test_each_has_its_own_message_that_nothing_was_paid(code: str) -> None:
     words = str(after_trying(code, kind=Kind.PAY))
     assert "Nothing was paid" in words
     assert [str(after_trying(other, kind=Kind.PAY)) for other in GUARDS].count(words) == 1

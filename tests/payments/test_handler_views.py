@@ -172,7 +172,7 @@ def test_a_mistake_in_a_row_is_shown_in_the_row(
     assert "sale.paysystem.handler.add" not in sent_methods(sandbox, since)
 
 
-def test_a_code_taken_in_the_same_moment_is_told_beside_it(
+def test_a_code_taken_in_the_same_moment_is_shown_beside_its_field(
     sandbox: Sandbox, frame: Frame, alpha: Portal
 ) -> None:
     def take() -> None:

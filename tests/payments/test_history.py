@@ -94,7 +94,7 @@ def test_no_field_shows_a_manager_what_is_not_theirs(
     assert "Rita" not in html
 
 
-def test_nothing_of_another_portal_is_shown_to_anybody(
+def test_nothing_of_another_portal_is_shown(
     client: Client, sandbox: Sandbox, beta: Portal, portal: models.Portal, admin: Reader
 ) -> None:
     elsewhere = stage.install(sandbox, beta)
@@ -178,7 +178,7 @@ def test_a_line_says_who_what_how_much_through_what_and_how_it_ended(
     assert "{" not in said
 
 
-def test_evidence_of_any_kind_is_words(portal: models.Portal, admin: Reader) -> None:
+def test_evidence_of_each_kind_has_a_message(portal: models.Portal, admin: Reader) -> None:
     attempts.keep(
         portal,
         state=State.REFUSED,

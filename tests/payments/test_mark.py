@@ -137,7 +137,7 @@ def test_without_the_order_right_nothing_is_sent(sandbox: Sandbox, manager: Pers
 
 
 @pytest.mark.parametrize("older_build", [False, True])
-def test_a_right_that_is_gone_at_the_last_moment_is_told_truthfully(
+def test_a_right_that_is_gone_at_the_last_moment_is_reported(
     sandbox: Sandbox, alpha: Portal, manager: Person, older_build: bool
 ) -> None:
     """Newer portals refuse with a code, older ones with the number 0."""
@@ -166,7 +166,7 @@ def test_true_is_not_believed(sandbox: Sandbox, alpha: Portal, manager: Person) 
 
 @pytest.mark.parametrize("kind", ["drop", "html502", "status500", "broken_json", "query_limit"])
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_whatever_comes_back_the_payment_itself_decides(
+def test_after_each_answer_the_payment_itself_decides(
     sandbox: Sandbox, alpha: Portal, manager: Person, kind: str, when: str
 ) -> None:
     sandbox.faults.add(Fault(kind, method=MARK, when=when))

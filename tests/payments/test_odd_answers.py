@@ -226,7 +226,7 @@ def test_a_spoiled_pay_system_spoils_no_payment_by_another_one(
         ("systems/11/settings/", "sale.paysystem.handler.list", ("SETTINGS", "CODE")),
     ],
 )
-def test_an_administrators_screens_are_there_whatever_a_row_says(
+def test_an_administrators_screens_survive_each_spoiled_row(
     admin: Frame, path: str, method: str, names: tuple[str, ...]
 ) -> None:
     @examples(50)
@@ -256,7 +256,7 @@ ANSWERS = (
 )
 
 
-def test_an_answer_that_is_none_is_told_as_unclear_and_never_breaks_the_app(manager: Frame) -> None:
+def test_an_unreadable_answer_is_shown_as_unclear_and_never_breaks_the_app(manager: Frame) -> None:
     @examples(200)
     @given(
         st.sampled_from(ANSWERS),

@@ -172,7 +172,7 @@ def test_an_undoing_that_is_refused_says_so_and_is_not_offered_again(
 
 
 @pytest.mark.parametrize("path", ["mark/question", "question"])
-def test_who_may_not_read_the_order_is_told_before_they_confirm(
+def test_without_read_of_the_order_the_dialog_says_so(
     sandbox: Sandbox, alpha: Portal, frame: Frame, path: str
 ) -> None:
     """Reading comes first in each of these rights, and can be asked without changing anything."""

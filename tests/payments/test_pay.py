@@ -121,7 +121,7 @@ def test_what_changed_since_it_was_shown_is_not_paid(
     assert payment.times_paid == times_paid
 
 
-def test_a_deleted_payment_is_told_as_gone(
+def test_a_deleted_payment_is_shown_as_gone(
     sandbox: Sandbox, alpha: Portal, manager: Person
 ) -> None:
     offer = stage.offer_of(manager)

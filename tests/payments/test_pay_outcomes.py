@@ -138,9 +138,7 @@ def test_pay_systems_that_take_nothing_say_true_and_are_not_believed(
     assert_true_to(alpha, attempt)
 
 
-def test_an_acquirer_refuses_in_words_of_its_own_and_is_told_in_ours(
-    sandbox: Sandbox, manager: Person
-) -> None:
+def test_a_refusal_by_an_acquirer_gets_the_apps_message(sandbox: Sandbox, manager: Person) -> None:
     stage.lose_portal_token(manager.portal)
     offer = stage.offer_of(manager, deal_id=seed.ACQUIRER_DEAL, payment_id=seed.ACQUIRER_PAYMENT)
 

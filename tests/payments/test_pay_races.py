@@ -128,7 +128,7 @@ def test_checking_while_it_is_sent_and_the_end_agree(
     assert first.state == State.PAID
 
 
-def test_who_checks_first_settles_and_the_payer_is_told_the_same(
+def test_the_first_check_settles_and_the_payer_sees_the_same_outcome(
     sandbox: Sandbox, alpha: Portal, manager: Person
 ) -> None:
     offer = stage.offer_of(manager)

@@ -140,7 +140,7 @@ def test_the_undo_question_says_until_when_by_the_portals_clock(
 
 
 @at_any_hour
-def test_what_was_paid_before_and_set_back_is_told_with_the_portals_day(
+def test_a_payment_set_back_earlier_is_shown_with_the_portals_day(
     clock: Clock, manager: Frame, alpha: Portal
 ) -> None:
     paid(manager)
@@ -221,7 +221,7 @@ def test_paper_and_file_bear_the_portals_day(
     assert f"_{clock.today()}.csv" in answer["Content-Disposition"]
 
 
-def test_evidence_is_in_the_same_time_wherever_it_comes_from(
+def test_evidence_from_each_source_is_in_the_portals_time(
     portal: models.Portal, admin: Frame
 ) -> None:
     attempts.keep(

@@ -116,7 +116,7 @@ def test_a_settings_administrator_sets_it_up_and_removes_it(
 
 
 @pytest.mark.parametrize("path", [CREATE, REMOVE])
-def test_who_may_not_set_up_is_told_so(
+def test_without_the_settings_right_the_screen_says_so(
     sandbox: Sandbox, alpha: Portal, client: Client, path: str
 ) -> None:
     stage.install(sandbox, alpha)

@@ -155,7 +155,7 @@ def test_the_payers_own_token_serves_where_the_portals_does_not(
     assert again(attempt).evidence["askedBy"] == "payer"
 
 
-def test_a_broken_token_of_the_portal_is_no_end(sandbox: Sandbox, manager: Person) -> None:
+def test_a_broken_portal_token_does_not_stop_people(sandbox: Sandbox, manager: Person) -> None:
     lost_payment(sandbox, manager)
     stage.break_portal_token(sandbox, manager.portal)
     assert reconcile(now=overdue()).paid == 1

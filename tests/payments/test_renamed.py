@@ -119,7 +119,7 @@ def test_the_first_opening_after_a_move_shows_the_payments(
     assert len(asked) == 1
 
 
-def test_a_portal_whose_new_address_redirects_as_well_is_told_in_words(
+def test_a_portal_whose_new_address_redirects_as_well_gets_a_message(
     sandbox: Sandbox, alpha: Portal, frame: Frame
 ) -> None:
     rename(sandbox, alpha)

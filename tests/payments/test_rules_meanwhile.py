@@ -187,7 +187,7 @@ def test_a_row_of_a_run_is_held_to_them_as_well(
     assert stage.sent_payments(sandbox) == 0
 
 
-def test_rules_that_never_stand_still_end_the_attempt(
+def test_rules_that_keep_changing_end_the_attempt(
     sandbox: Sandbox, manager: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     after_each_check(monkeypatch, lambda: save(manager.portal), times=100)

@@ -98,7 +98,7 @@ def test_each_is_of_a_kind_and_some_need_a_mark_by_hand(
         ("cash", False, SystemKind.SILENT),
     ],
 )
-def test_the_kind_is_told_by_the_handler(
+def test_the_handler_decides_the_kind(
     action_file: str, handlers_known: bool, kind: SystemKind
 ) -> None:
     system = PaySystem(1, "One", True, "ORDER", None, action_file, False, 100)

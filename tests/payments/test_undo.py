@@ -192,9 +192,7 @@ def test_the_order_right_is_needed(
     assert refused(sandbox, undo(manager, offer, note=NOTE), reasons.NO_ORDER_RIGHT)
 
 
-def test_a_deal_that_is_out_of_sight_is_left_alone(
-    sandbox: Sandbox, alpha: Portal, manager: Person
-) -> None:
+def test_a_hidden_deal_gets_no_comment(sandbox: Sandbox, alpha: Portal, manager: Person) -> None:
     own = stage.person(sandbox, manager.portal, seed.OWN_MANAGER)
     offer = stage.offer_of(own, deal_id=seed.OWN_DEAL, payment_id=seed.OWN_PAYMENT)
     assert pay(own, offer, pay_system_id=seed.ACME_PAY).state == State.PAID
@@ -232,7 +230,7 @@ def test_true_is_not_believed(
 
 @pytest.mark.parametrize("kind", ["drop", "html502", "status500", "broken_json", "query_limit"])
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_whatever_comes_back_the_payment_itself_decides(
+def test_after_each_answer_the_payment_itself_decides(
     sandbox: Sandbox,
     alpha: Portal,
     manager: Person,

@@ -195,7 +195,7 @@ def test_an_order_whose_deal_could_not_be_read_is_asked_about_again(manager: Fra
     assert seed.PAYMENT in rows_in(text_of(manager.get()))
 
 
-def test_a_comment_that_cannot_be_read_may_be_ours_so_none_is_written_twice(
+def test_an_unreadable_comment_may_be_the_apps_so_none_is_posted_twice(
     sandbox: Sandbox, alpha: Portal, manager: Frame
 ) -> None:
     paid_by_pressing(manager, manager.tab(), seed.PAYMENT)

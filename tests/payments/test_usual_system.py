@@ -147,7 +147,7 @@ def test_the_page_has_the_usual_one_selected_where_there_is_none(
     assert "<details" not in cell(html)
 
 
-def test_a_system_in_the_way_of_both_is_named(
+def test_a_pay_system_that_blocks_both_is_named(
     client: Client, sandbox: Sandbox, alpha: Portal, manager: Person
 ) -> None:
     """Switched off: neither paid through nor marked, only paid by another one, if asked for."""

@@ -152,7 +152,7 @@ def test_the_bound_pay_system_is_the_first_choice(manager: Frame) -> None:
         (seed.PAID_DEAL, "Paid"),
     ],
 )
-def test_what_cannot_be_paid_has_no_button_and_a_word_for_it(
+def test_a_payment_that_cannot_be_paid_has_a_reason_instead_of_a_button(
     manager: Frame, deal_id: int, sentence: str
 ) -> None:
     html = manager.tab(deal_id)

@@ -207,7 +207,7 @@ def test_a_second_press_marks_nothing_more(manager: Frame) -> None:
     assert calls_of(manager.sandbox, MARK) == 1
 
 
-def test_a_mark_without_an_answer_is_not_confirmed_in_words_of_its_own(manager: Frame) -> None:
+def test_a_mark_without_an_answer_has_its_own_message(manager: Frame) -> None:
     offer = cash_offer(manager)
     faults = manager.sandbox.faults
     faults.add(Fault("drop", method=MARK, when=AFTER, on_hit=lambda: lose_reads(manager.sandbox)))

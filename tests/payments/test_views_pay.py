@@ -152,7 +152,7 @@ def test_bad_input_is_turned_away_before_anything_is_asked(
 
 
 @pytest.mark.parametrize("path", FRAGMENTS)
-def test_without_a_session_the_tab_is_told_to_reopen(manager: Frame, path: str) -> None:
+def test_without_a_session_the_tab_asks_to_reopen(manager: Frame, path: str) -> None:
     offer = offer_in(manager.tab())
     manager.session = "over"
     html = text_of(manager.post(path, offer=offer, pay_system_id=seed.ACME_PAY), 401)
