@@ -130,7 +130,7 @@ def hand_over(sandbox: Sandbox, portal: models.Portal) -> None:
     Attempt.objects.update(handed_over_at=timezone.now())
 
 
-def test_payments_that_wait_for_a_person_are_counted_apart(
+def test_payments_that_wait_for_a_person_are_not_in_doubt(
     sandbox: Sandbox, portal: models.Portal
 ) -> None:
     hand_over(sandbox, portal)

@@ -150,7 +150,7 @@ def test_a_row_that_no_key_opens_does_not_stop_the_others(
     assert "Renewed 1, failed 1." in told
 
 
-def test_a_dead_server_is_not_asked_for_each_person(sandbox: Sandbox, alpha: Portal) -> None:
+def test_a_dead_server_is_not_asked_for_each_portal(sandbox: Sandbox, alpha: Portal) -> None:
     installed(sandbox, alpha)
     idle_portals(sandbox, alpha, 20)
     sandbox.faults.add(Fault("html502", "oauth.token", times=None))

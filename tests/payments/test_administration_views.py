@@ -157,7 +157,7 @@ def test_an_older_build_takes_a_whole_change(frame: Frame, alpha: Portal) -> Non
 
 @pytest.mark.parametrize("number", [seed.CASH, seed.OTHER_PAY])
 @pytest.mark.parametrize("action", ["", "delete/", "settings/"])
-def test_a_forged_change_of_another_apps_is_refused_with_a_message(
+def test_a_forged_change_of_another_apps_pay_system_is_refused_with_a_message(
     frame: Frame, alpha: Portal, number: int, action: str
 ) -> None:
     name = alpha.pay_systems[number].name

@@ -235,7 +235,7 @@ def test_after_the_grace_time_ids_and_sums_stay_where_the_data_were_not_to_go(
     assert [each.what for each in Erasure.objects.order_by("pk")] == ["texts", "all"]
 
 
-def test_money_under_way_is_kept_with_ids_and_sums_after_each_kind_of_removal(
+def test_money_under_way_is_kept_with_ids_and_sums_also_after_a_clean_removal(
     client: Client, sandbox: Sandbox, alpha: Portal, manager: Any
 ) -> None:
     in_doubt = with_data(sandbox, manager)

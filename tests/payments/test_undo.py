@@ -192,7 +192,9 @@ def test_the_order_right_is_needed(
     assert refused(sandbox, undo(manager, offer, note=NOTE), reasons.NO_ORDER_RIGHT)
 
 
-def test_a_hidden_deal_gets_no_comment(sandbox: Sandbox, alpha: Portal, manager: Person) -> None:
+def test_a_payment_of_a_hidden_deal_is_not_undone(
+    sandbox: Sandbox, alpha: Portal, manager: Person
+) -> None:
     own = stage.person(sandbox, manager.portal, seed.OWN_MANAGER)
     offer = stage.offer_of(own, deal_id=seed.OWN_DEAL, payment_id=seed.OWN_PAYMENT)
     assert pay(own, offer, pay_system_id=seed.ACME_PAY).state == State.PAID
