@@ -172,6 +172,8 @@ def test_a_managers_tabs_and_their_questions_fit(ruler: Ruler, manager: Visit) -
     look(ruler, "invoice", manager)
     manager.order(seed.ORDER)
     look(ruler, "order", manager)
+    manager.company(seed.COMPANY)
+    look(ruler, "company", manager)
 
 
 def test_a_managers_screens_fit(ruler: Ruler, manager: Visit) -> None:

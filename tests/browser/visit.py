@@ -74,6 +74,10 @@ class Visit:
         self.page.goto(f"{self.portal.url}/shop/orders/details/{order_id}/")
         return self.tab()
 
+    def company(self, company_id: int) -> FrameLocator:
+        self.page.goto(f"{self.portal.url}/crm/company/details/{company_id}/")
+        return self.tab()
+
     def from_list(self, path: str, title: str) -> FrameLocator:
         """Opens the app from the menu of a row: a slider over the list."""
         self.page.goto(f"{self.portal.url}{path}")
