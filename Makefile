@@ -38,7 +38,9 @@ smoke: $(RUNTIME) $(COMPILED) ## Install, open, pay and read back, without a bro
 	@$(BIN)/python -m sandbox.tools.smoke
 
 ON_SQLITE = DATABASE_URL=sqlite:///$(CURDIR)/var/tests.sqlite3 $(BIN)/python -m pytest -n $(WORKERS)
-ON_POSTGRESQL = $(BIN)/python -m tests.postgresql $(BIN)/python -m pytest -n $(WORKERS)
+# Here most tests wait for processes.
+POSTGRESQL_WORKERS ?= 3
+ON_POSTGRESQL = $(BIN)/python -m tests.postgresql $(BIN)/python -m pytest -n $(POSTGRESQL_WORKERS)
 
 # Processes that are killed and race need the database that is used in production. What uses no
 # database runs once; so do the browser tests, whose app is a process with a SQLite of its own.
