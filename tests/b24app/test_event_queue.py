@@ -163,7 +163,8 @@ def test_a_failure_is_tried_again_later_and_later(
         delays.append(round((receipt.next_try_at - before).total_seconds()))
         assert queue.work() == 0
         make_due()
-    assert delays == [30, 120, 480, 1920, 7680, 21600, 21600, 21600]
+    # A busy machine takes a second for a step.
+    assert delays == pytest.approx([30, 120, 480, 1920, 7680, 21600, 21600, 21600], abs=5)
     failing.clear()
     assert queue.work() == 1
     receipt = EventReceipt.objects.get()
