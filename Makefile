@@ -37,7 +37,9 @@ demo: $(RUNTIME) $(COMPILED) ## Start two portals and the app, and print the add
 smoke: $(RUNTIME) $(COMPILED) ## Install, open, pay and read back, without a browser
 	@$(BIN)/python -m sandbox.tools.smoke
 
-ON_SQLITE = DATABASE_URL=sqlite:///$(CURDIR)/var/tests.sqlite3 $(BIN)/python -m pytest -n $(WORKERS)
+# By file, because each file of browser tests starts an app and two portals.
+ON_SQLITE = DATABASE_URL=sqlite:///$(CURDIR)/var/tests.sqlite3 \
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 # Here most tests wait for processes.
 POSTGRESQL_WORKERS ?= 3
 ON_POSTGRESQL = $(BIN)/python -m tests.postgresql $(BIN)/python -m pytest -n $(POSTGRESQL_WORKERS)
