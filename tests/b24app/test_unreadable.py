@@ -150,6 +150,8 @@ def test_a_sloppy_body_is_not_an_internal_error(
     for path in ADDRESSES:
         answer = browser.generic("POST", path, *SLOPPY[kind], headers=frame)
         assert answer.status_code < 500, path
+        if answer.streaming:  # An export holds the portal's one place until it is read.
+            b"".join(answer)
         if answer.status_code >= 400:
             told_once(lines)
         lines.clear()
@@ -266,6 +268,8 @@ def test_odd_bytes_in_every_field_are_not_internal_errors(
     for path in ADDRESSES:
         answer = browser.generic("POST", path, body, content_type, headers=frame)
         assert answer.status_code < 500, path
+        if answer.streaming:  # An export holds the portal's one place until it is read.
+            b"".join(answer)
         if answer.status_code >= 400:
             told_once(lines)
         lines.clear()
