@@ -11,6 +11,8 @@ from sandbox.tools.demo import Stage
 from sandbox.world import seed
 from tests.browser.visit import Visit, press_pay, row_of
 
+SETTLED = "() => !document.querySelector('.htmx-request, .htmx-settling')"
+
 
 @pytest.fixture
 def no_rules(admin: Visit) -> Iterator[None]:
@@ -31,6 +33,8 @@ def opened(visit: Visit, name: str) -> FrameLocator:
     app = visit.main_page()
     app.get_by_role("link", name=name).click()
     expect(app.get_by_role("heading", name=name, level=1)).to_be_visible()
+    # The form is sent by script, once the screen has come whole.
+    visit.frame().wait_for_function(SETTLED)
     return app
 
 
