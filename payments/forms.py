@@ -40,6 +40,11 @@ class Search:
     number: NumberSearch
     before: int | None  # the last id of the page before; None for the first page
 
+    @property
+    def fields(self) -> list[tuple[str, str]]:
+        """The search as fields of the form for the next page."""
+        return [("q", str(self.number))] if self.number else []
+
 
 def read_offer(request: HttpRequest) -> str:
     check_body_size(request)
