@@ -8,6 +8,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from b24app import models
+from payments.models import Attempt
 from sandbox.api.faults import Fault
 from sandbox.server.app import Sandbox
 from sandbox.world import seed
@@ -194,3 +195,38 @@ def test_one_deal_that_gives_no_answer_is_not_a_customer_without_debts(
 ) -> None:
     sandbox.faults.add(Fault("status500", method="crm.item.payment.list", times=None))
     assert manager.opened(placement, str(customer_id)).status_code >= 500
+
+
+@CUSTOMERS
+def test_an_offer_of_a_customers_tab_is_good_for_its_person_alone(
+    manager: Frame,
+    client: Client,
+    sandbox: Sandbox,
+    alpha: Portal,
+    beta: Portal,
+    placement: str,
+    customer_id: int,
+) -> None:
+    alpha.items[DEAL, seed.SEVERAL_DEAL].contact_id = 0
+    offer = offer_in(text_of(manager.opened(placement, str(customer_id))))
+    stage.install(sandbox, beta)
+    for other in (
+        Frame(client, sandbox, alpha, seed.OWN_MANAGER),
+        Frame(client, sandbox, alpha, seed.ADMIN),
+        Frame(client, sandbox, beta, seed.MANAGER),
+    ):
+        answer = other.post("/payments/pay/", offer=offer, pay_system_id=seed.ACME_PAY)
+        assert answer.status_code == 404
+    assert stage.sent_payments(sandbox) == 0
+    assert not Attempt.objects.exists()
+
+
+@pytest.mark.parametrize("item_id", ["", "0", "-1", "abc", "9" * 30, "71 or 1=1", "\0"])
+@pytest.mark.parametrize("placement", [COMPANY_TAB, CONTACT_TAB])
+def test_a_customers_tab_without_a_customer_is_refused_before_any_call(
+    manager: Frame, sandbox: Sandbox, placement: str, item_id: str
+) -> None:
+    manager.session  # noqa: B018 - signs in before the calls are counted
+    sandbox.log.clear()
+    assert manager.opened(placement, item_id).status_code == 400
+    assert [call.method for call in sandbox.log if call.method != "app.info"] == []
