@@ -34,11 +34,24 @@
     if (target.matches("[data-tick-all], .ticking input")) update();
   });
 
-  document.addEventListener("htmx:afterSettle", update);
+  // Each step that goes on says when the next one is due. After Pause or Stop it is gone by then.
+  function awaitStep() {
+    const next = document.querySelector("[data-next-step-in]:not([data-awaited])");
+    if (!next) return;
+    next.dataset.awaited = "";
+    setTimeout(() => {
+      if (next.isConnected) window.htmx.trigger("#run-stepper", "step-is-due");
+    }, Number(next.dataset.nextStepIn));
+  }
+
+  document.addEventListener("htmx:afterSettle", () => {
+    update();
+    awaitStep();
+  });
 
   // Without an answer no further step is sent. A message says why, and this button continues.
   document.addEventListener("htmx:afterRequest", ({ detail }) => {
-    if (!detail.elt.matches("[data-step], [data-go-on]") || detail.xhr.status === 200) return;
+    if (!detail.elt.matches("#run-stepper, [data-go-on]") || detail.xhr.status === 200) return;
     const button = document.querySelector("[data-go-on]");
     if (button) button.hidden = false;
   });

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import FrameLocator, Locator, expect
 
+from sandbox.api.faults import BEFORE, Fault
 from sandbox.tools.demo import Stage
 from sandbox.world import seed
 from tests.browser.visit import Visit, row_of
@@ -167,6 +169,28 @@ def test_an_unfinished_run_is_shown_on_and_opened_from_other_screens(
         expect(told).to_contain_text(re.compile(r"Several at once: [12] of 4 done, not finished\."))
         told.get_by_role("button", name="Open").click()
         expect(app.get_by_role("heading", name="Unfinished")).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    ("button", "said"), [("Stop", "Stop for good?"), ("Pause", "You paused it.")]
+)
+def test_a_run_is_halted_while_a_payment_is_under_way(
+    visit: Visit, stage: Stage, fresh: list[int], button: str, said: str
+) -> None:
+    app = _dry_run(visit, fresh[:2])
+    sent = threading.Event()
+    held = stage.sandbox.faults.add(
+        Fault("hold", method="sale.paysystem.pay.payment", when=BEFORE, on_hit=sent)
+    )
+    progress = _begin(app)
+    assert sent.wait(15)
+    app.get_by_role("button", name=button, exact=True).click()
+    expect(progress).to_contain_text(said)
+    expect(progress).to_contain_text("One payment is still under way.")
+    held.release.set()
+    expect(row_of(app, fresh[0]).get_by_text("Paid", exact=True)).to_be_visible()
+    expect(progress).to_contain_text(said)
+    assert not stage.alpha.payments[fresh[1]].paid
 
 
 def test_more_than_the_bound_cannot_be_sent(visit: Visit, fresh: list[int]) -> None:
