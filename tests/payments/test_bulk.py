@@ -636,7 +636,7 @@ def test_the_screens_from_the_dry_run_to_the_result(sandbox: Sandbox, frame: Fra
     runs.due(run)
     after = text_of(frame.post(f"/payments/runs/{run.pk}/step/"))
     assert "1 of 3 paid" in after
-    delay = re.search(r"data-next-step-in="(\d+)"", after)
+    delay = re.search(r'data-next-step-in="(\d+)"', after)
     assert delay is not None
     assert 2000 < int(delay[1]) < 4000
     assert after.count("<tr id=") == 1
