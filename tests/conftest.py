@@ -8,7 +8,7 @@ import pytest
 from django.core.cache import cache
 from django.utils import timezone, translation
 
-from b24app.rest import transport
+from b24app.rest import operating, transport
 from sandbox.server.adapter import SandboxAdapter
 from sandbox.server.app import Sandbox
 from sandbox.world import seed
@@ -58,5 +58,6 @@ def _nothing_left_behind() -> Iterator[None]:
     cache.clear()
     yield
     cache.clear()
+    operating.forget()
     translation.deactivate()
     timezone.deactivate()

@@ -67,16 +67,20 @@ def part_of(whole: Answer | B24Error, key: str, method: str) -> Answer | B24Erro
     if key not in results or failure is not None:
         return OutcomeUnknown(f"{method}: the batch says nothing of it")
     total, next_ = _by_key(whole.result, "result_total"), _by_key(whole.result, "result_next")
-    time = _by_key(whole.result, "result_time").get(key)
     return Answer(
         results[key],
         numbers.whole(total.get(key)),
         numbers.whole(next_.get(key)),
         next_.get(key) is not None,
-        moment_of(time) or whole.at,
+        moment_of(time_of(whole, key)) or whole.at,
         whole.skew,
         whole.offset,
     )
+
+
+def time_of(whole: Answer | B24Error, key: str) -> object:
+    """Returns the `time` of the command `key` in the answer to its batch, or None."""
+    return _by_key(whole.result, "result_time").get(key) if isinstance(whole, Answer) else None
 
 
 def _by_key(result: object, name: str) -> Mapping[str, Any]:

@@ -28,9 +28,9 @@ from b24app.errors import (
     TokenExpired,
     TokenRejected,
 )
-from b24app.rest import commands, pool, shares, transport
+from b24app.rest import commands, operating, pool, shares, transport
 from b24app.rest.answers import Answer as Answer
-from b24app.rest.answers import answer_of, part_of
+from b24app.rest.answers import answer_of, part_of, time_of
 
 T = TypeVar("T")
 
@@ -155,6 +155,8 @@ class Client:
         # `auth` is the documented place of a token; the newest servers read the header first. A
         # webhook has no token: its address is the proof.
         proof = {"auth": token} if token else {}
+        if (blocked := operating.refusal(self.endpoint, method)) is not None:
+            raise blocked
         began = timezone.now()
         reply = transport.post_json(
             f"{self.endpoint}{method}",
@@ -166,7 +168,17 @@ class Client:
         middle = began + (timezone.now() - began) / 2
         if reply.is_redirect:
             raise PortalMoved(f"{reply.url} answers with a redirect")
-        return answer_of(reply.json(), asked_at=middle)
+        try:
+            envelope = reply.json()
+        except Refused as error:
+            self._note_block(method, error)
+            raise
+        operating.note(self.endpoint, method, envelope.get("time"))
+        return answer_of(envelope, asked_at=middle)
+
+    def _note_block(self, method: str, error: Refused) -> None:
+        if error.code.upper() == operating.CODE:
+            operating.block(self.endpoint, method)
 
 
 class Pending(Generic[T]):
@@ -257,6 +269,9 @@ def pause(seconds: float) -> None:
 
 
 def _run(client: Client, request: list[Pending[Any]]) -> None:
+    for pending in request:
+        pending.outcome = operating.refusal(client.endpoint, pending.query.method)
+    request = [pending for pending in request if pending.outcome is None]
     in_request = {id(pending.query) for pending in request}
     separated = [p for p in request if p.query.follows and id(p.query.follows) not in in_request]
     for pending in separated:
@@ -281,7 +296,11 @@ def _run(client: Client, request: list[Pending[Any]]) -> None:
     }
     whole = client._outcome("batch", {"halt": 0, "cmd": lines})
     for key, pending in by_key.items():
-        pending.outcome = part_of(whole, key, pending.query.method)
+        method = pending.query.method
+        pending.outcome = part_of(whole, key, method)
+        if isinstance(pending.outcome, Refused) and pending.outcome is not whole:
+            client._note_block(method, pending.outcome)
+        operating.note(client.endpoint, method, time_of(whole, key))
 
 
 def _renewal_may_help(error: Refused) -> bool:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+from sandbox.api.operating import Operating
 from sandbox.api.registry import Listed, RestError
 from sandbox.wire import php
 from sandbox.wire.http import Response, json_response
@@ -18,10 +19,11 @@ CROSS_ORIGIN = {
     "Access-Control-Allow-Headers": "origin, content-type, accept",
     "X-Content-Type-Options": "nosniff",
 }
-OPERATING_WINDOW = 600  # seconds over which a method's running time is added up
 
 
-def with_time(world: World, outcome: Any, started: float) -> dict[str, Any]:
+def with_time(
+    world: World, outcome: Any, started: float, operating: Operating | None = None
+) -> dict[str, Any]:
     """Returns the envelope of a success, with `total` and `next` beside `result`."""
     listed = outcome if isinstance(outcome, Listed) else Listed(outcome)
     envelope: dict[str, Any] = {"result": listed.result}
@@ -37,9 +39,12 @@ def with_time(world: World, outcome: Any, started: float) -> dict[str, Any]:
         "processing": finished - started,
         "date_start": _iso(started),
         "date_finish": _iso(finished),
-        "operating_reset_at": int(finished) + OPERATING_WINDOW,
-        "operating": finished - started,
     }
+    if operating is not None:
+        envelope["time"] |= {
+            "operating_reset_at": operating.reset_at,
+            "operating": operating.seconds,
+        }
     return envelope
 
 

@@ -82,13 +82,14 @@ def _respond(sandbox: State, portal: Portal, request: Request, skipped: frozense
         caller = authenticate(sandbox, portal, request, key=parsed.key, scope=scope)
         sandbox.buckets.admit(portal, request, started)
         calls = _Calls(sandbox, portal, caller, skipped)
+        sandbox.operating.admit(portal, caller.client_id, parsed.method, started)
         if parsed.method == BATCH:
             outcome: Any = batch.run_batch(parsed.params, calls.command)
         else:
             outcome = calls.run(_find(parsed.method), parsed.params)
     except RestError as error:
         return envelopes.refusal(error)
-    return envelopes.success(envelopes.with_time(sandbox.world, outcome, started))
+    return envelopes.success(calls.finished(parsed.method, outcome, started))
 
 
 @dataclass(frozen=True)
@@ -115,6 +116,14 @@ class _Calls:
         )
         return method.run(call)
 
+    def finished(self, method: str, outcome: Any, started: float) -> dict[str, Any]:
+        """Returns the envelope of a success, and counts how long its method ran."""
+        now = self.sandbox.world.now()
+        operating = self.sandbox.operating.count(
+            self.portal, self.caller.client_id, method, seconds=now - started, now=now
+        )
+        return envelopes.with_time(self.sandbox.world, outcome, started, operating)
+
     def command(self, name: str, params: dict[str, Any]) -> dict[str, Any]:
         """Runs one command of a batch and returns its envelope."""
         started = self.sandbox.world.now()
@@ -126,10 +135,11 @@ class _Calls:
                 # Inside a batch the refusal comes without its description.
                 raise RestError("insufficient_scope", "", 401)
             params = {k: v for k, v in params.items() if k not in TOKEN_PARAMETERS}
+            self.sandbox.operating.admit(self.portal, self.caller.client_id, name.lower(), started)
             outcome = self.run(method, params)
         except RestError as error:
             return envelopes.envelope_of(error)
-        return envelopes.with_time(self.sandbox.world, outcome, started)
+        return self.finished(name.lower(), outcome, started)
 
 
 def _find(name: str) -> Method:

@@ -7,6 +7,7 @@ import threading
 from sandbox.api.faults import Faults
 from sandbox.api.limits import Buckets
 from sandbox.api.log import LoggedCall
+from sandbox.api.operating import OperatingTime
 from sandbox.world.world import World
 
 
@@ -16,6 +17,7 @@ class State:
         self.log: list[LoggedCall] = []
         self.faults = Faults()
         self.buckets = Buckets()
+        self.operating = OperatingTime()
         # The server reads the Bearer header first; the documentation has only `auth`: play either.
         self.ignore_bearer = False
         self.ignore_auth_param = False

@@ -209,6 +209,9 @@ class Portal:
     batch_forbidden: frozenset[str] = frozenset()  # methods that a batch refuses
     bucket_size: int = 50
     bucket_drain: float = 2.0  # requests a second
+    operating_limit: float = 420.0  # seconds that a method may run within ten minutes
+    bans_for_operating: bool = False  # as the newest builds: five minutes, and `batch` counts
+    seconds_of: dict[str, float] = field(default_factory=dict)  # how long calls of a method take
 
     def payments_of(self, type_id: int, item_id: int) -> list[Payment]:
         orders = {o.id for o in self.orders.values() if (type_id, item_id) in o.bindings}
