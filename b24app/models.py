@@ -177,7 +177,7 @@ class EventReceipt(models.Model):
     ids = models.JSONField(default=dict, blank=True)
     tries = models.PositiveSmallIntegerField(default=0)
     # No worker takes it before; empty after it was handled or given up.
-    next_try_at = models.DateTimeField(null=True, blank=True)
+    due_at = models.DateTimeField(null=True, blank=True)
     # The error that stopped the last try, or for which the event was given up.
     failure = models.CharField(max_length=64, blank=True)
     # An event whose application_token is not the stored one waits until Bitrix24 is asked about it.
@@ -188,8 +188,8 @@ class EventReceipt(models.Model):
     class Meta:
         indexes = [
             models.Index(
-                fields=["next_try_at"],
-                condition=models.Q(next_try_at__isnull=False),
+                fields=["due_at"],
+                condition=models.Q(due_at__isnull=False),
                 name="events_waiting",
             ),
             models.Index(fields=["portal", "received_at"], name="events_of_a_portal"),

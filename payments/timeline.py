@@ -17,7 +17,8 @@ from django.db.models import F, QuerySet
 from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 
-from b24app.due_work import PortalTurns
+from b24app import due_work
+from b24app.due_work import Delays, PortalTurns
 from b24app.errors import B24Error, NeverSent, OutcomeUnknown, Refused
 from b24app.localization import languages
 from b24app.models import Portal
@@ -44,8 +45,7 @@ LEASE = timedelta(minutes=10)
 # The delays add up to a day; a portal that is down longer has a larger problem. The first delay is
 # longer than a portal can take to carry out a request whose connection was lost.
 MAX_TRIES = 9
-FIRST_DELAY = timedelta(minutes=3)
-LONGEST_DELAY = timedelta(hours=6)
+DELAYS = Delays(first=timedelta(minutes=3), factor=3, longest=timedelta(hours=6))
 # The search reads at most so many pages of a timeline, for at most so long: a slow portal may take
 # half a minute a page.
 _PAGES_READ = 20
@@ -107,19 +107,27 @@ def _due(now: datetime) -> QuerySet[Comment]:
 
 
 def _post_all(due: QuerySet[Comment], limit: int) -> int:
-    """Posts due comments, with a limited time for each portal: one that is slow or does not answer
-    must not delay the comments of others."""
-    posted, turns = 0, PortalTurns()
-    while limit > 0:
-        rows = due.exclude(attempt__portal_id__in=turns.skipped()).order_by("due_at", "pk")
-        page = list(rows[: min(_PAGE, limit)])
-        if not page:
-            break
-        for comment in page:
-            with turns.take(comment.attempt.portal_id) as may:
-                if may and _claim(comment):
-                    limit -= 1
-                    posted += _post_one(comment, turns)
+    """Posts due comments, at most `limit`; returns how many are in their timelines now."""
+    turns, posted = PortalTurns(), 0
+
+    def page(skipped: list[int]) -> list[Comment]:
+        of_others = due.exclude(attempt__portal_id__in=skipped)
+        return list(of_others.order_by("due_at", "pk")[:_PAGE])
+
+    def work_on(comment: Comment) -> bool:
+        nonlocal posted
+        if not _claim(comment):
+            return False
+        posted += _post_one(comment, turns)
+        return True
+
+    due_work.work_through(
+        page,
+        work_on,
+        portal_id_of=lambda comment: comment.attempt.portal_id,
+        turns=turns,
+        limit=limit,
+    )
     return posted
 
 
@@ -138,18 +146,15 @@ def _post_one(comment: Comment, turns: PortalTurns) -> bool:
 
 
 def _claim(comment: Comment) -> bool:
-    """Claims the comment until the lease ends; returns False if another process was faster. Each
-    claim raises `tries`, so of two processes that read the same number one updates no row."""
-    lease = timezone.now() + LEASE
-    if not _claimed(comment).update(tries=F("tries") + 1, due_at=lease):
+    until = timezone.now() + LEASE
+    if not due_work.claim(Comment.objects.all(), comment, until=until, tries=F("tries") + 1):
         return False
     comment.tries += 1
     return True
 
 
 def _claimed(comment: Comment) -> QuerySet[Comment]:
-    """Returns the row, if no other process has claimed it after this one's lease ended."""
-    return Comment.objects.filter(pk=comment.pk, tries=comment.tries, due_at__isnull=False)
+    return due_work.claimed(Comment.objects.all(), comment)
 
 
 def _post(comment: Comment) -> bool:
@@ -282,5 +287,4 @@ def _try_again(comment: Comment, error: Exception) -> None:
         comment.tries,
         MAX_TRIES,
     )
-    delay = min(FIRST_DELAY * int(3 ** (comment.tries - 1)), LONGEST_DELAY)
-    _claimed(comment).update(due_at=timezone.now() + delay)
+    _claimed(comment).update(due_at=timezone.now() + DELAYS.after(comment.tries))

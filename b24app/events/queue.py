@@ -23,7 +23,8 @@ from django.db.models.functions import RowNumber
 from django.dispatch import receiver
 from django.utils import timezone
 
-from b24app.due_work import PortalTurns
+from b24app import due_work
+from b24app.due_work import Delays, PortalTurns
 from b24app.errors import B24Error, BadInput
 from b24app.identity.forms import positive_id
 from b24app.models import EventReceipt, Portal
@@ -39,8 +40,7 @@ logger = logging.getLogger(__name__)
 LEASE = timedelta(minutes=10)
 # The delays before all tries add up to a day; an administrator looks after a longer outage.
 MAX_TRIES = 9
-FIRST_DELAY = timedelta(seconds=30)
-LONGEST_DELAY = timedelta(hours=6)
+DELAYS = Delays(first=timedelta(seconds=30), factor=4, longest=timedelta(hours=6))
 # Events read at once; each is claimed by itself.
 _PAGE = 20
 # Each person who opens the app can post events with invented ids, so a portal may send this many an
@@ -101,7 +101,7 @@ def put(portal: Portal, name: str, *, fingerprint: str, data: Mapping[str, Any])
         fingerprint=fingerprint,
         ids=ids,
         received_at=now,
-        next_try_at=now,
+        due_at=now,
     )
     # One statement without a transaction, so that a burst of events is stored fast.
     EventReceipt.objects.bulk_create([receipt], ignore_conflicts=True)
@@ -115,7 +115,7 @@ def call_workers() -> None:
 
 def waiting() -> QuerySet[EventReceipt]:
     """Returns the events that still have to be handled, now or later."""
-    return EventReceipt.objects.filter(next_try_at__isnull=False)
+    return EventReceipt.objects.filter(due_at__isnull=False)
 
 
 metrics.add_gauge("pay_events_waiting", "Events not worked yet", lambda: waiting().count())
@@ -141,39 +141,32 @@ def work(*, stop: Callable[[], bool] = lambda: False, worked_on: set[int] | None
 
 
 def _work_pass(turns: PortalTurns, stop: Callable[[], bool]) -> int:
-    count = 0
-    while page := _due(turns):
-        for receipt in page:
-            with turns.take(receipt.portal_id) as may_work:
-                if not (may_work and _claim(receipt)):
-                    continue
-                _handle(receipt)
-            count += 1
-            if stop():
-                return count
-    return count
+    return due_work.work_through(
+        _due, _work_on, portal_id_of=lambda receipt: receipt.portal_id, turns=turns, stop=stop
+    )
 
 
-def _due(turns: PortalTurns) -> list[EventReceipt]:
+def _due(skipped: list[int]) -> list[EventReceipt]:
     """Returns a page of due events: the first of each portal, then the second of each, and so on.
 
     So many events of one portal do not delay those of the others.
     """
-    due = waiting().filter(next_try_at__lte=timezone.now()).exclude(portal_id__in=turns.skipped())
-    place = Window(
-        RowNumber(), partition_by="portal_id", order_by=[F("next_try_at").asc(), F("pk").asc()]
-    )
-    page = due.annotate(place=place).order_by("place", "next_try_at", "pk")[:_PAGE]
+    due = waiting().filter(due_at__lte=timezone.now()).exclude(portal_id__in=skipped)
+    place = Window(RowNumber(), partition_by="portal_id", order_by=["due_at", "pk"])
+    page = due.annotate(place=place).order_by("place", "due_at", "pk")[:_PAGE]
     return list(page.select_related("portal"))
 
 
-def _claim(receipt: EventReceipt) -> bool:
-    """Claims an event. Returns False if another worker was faster.
+def _work_on(receipt: EventReceipt) -> bool:
+    if not _claim(receipt):
+        return False
+    _handle(receipt)
+    return True
 
-    Each claim increments `tries`, so the UPDATE of the second worker matches no row.
-    """
-    seen = waiting().filter(pk=receipt.pk, tries=receipt.tries)
-    if not seen.update(tries=F("tries") + 1, next_try_at=timezone.now() + LEASE):
+
+def _claim(receipt: EventReceipt) -> bool:
+    until = timezone.now() + LEASE
+    if not due_work.claim(waiting(), receipt, until=until, tries=F("tries") + 1):
         return False
     receipt.tries += 1
     return True
@@ -201,30 +194,28 @@ def _handle(receipt: EventReceipt) -> None:
             receipt.tries,
             MAX_TRIES,
         )
-        _try_again(receipt, at=_after(receipt.tries), failure=type(error).__name__)
+        _try_again(receipt, at=_next_try(receipt), failure=type(error).__name__)
     except Exception as error:  # A bug in one event must not stop the rest.
         logger.exception("%s of %s was not handled", receipt.event, portal.member_id)
-        _try_again(receipt, at=_after(receipt.tries), failure=type(error).__name__)
+        _try_again(receipt, at=_next_try(receipt), failure=type(error).__name__)
     else:
-        _update(receipt, handled_at=timezone.now(), next_try_at=None, failure="")
+        _update(receipt, handled_at=timezone.now(), due_at=None, failure="")
 
 
-def _after(tries: int) -> datetime:
-    delay = FIRST_DELAY * int(4 ** (tries - 1))
-    return timezone.now() + min(delay, LONGEST_DELAY)
+def _next_try(receipt: EventReceipt) -> datetime:
+    return timezone.now() + DELAYS.after(receipt.tries)
 
 
 def _try_again(receipt: EventReceipt, *, at: datetime, failure: str) -> None:
     if receipt.tries >= MAX_TRIES:
         logger.error("%s of %s was given up", receipt.event, receipt.portal.member_id)
-        _update(receipt, next_try_at=None, failure=failure[:64] or "Later")
+        _update(receipt, due_at=None, failure=failure[:64] or "Later")
         return
-    _update(receipt, next_try_at=at, failure=failure[:64])
+    _update(receipt, due_at=at, failure=failure[:64])
 
 
 def _update(receipt: EventReceipt, **values: Any) -> None:
-    """Updates the row, unless another worker has claimed it after this worker's lease ended."""
-    EventReceipt.objects.filter(pk=receipt.pk, tries=receipt.tries).update(**values)
+    due_work.claimed(waiting(), receipt).update(**values)
 
 
 class _Workers:
@@ -283,7 +274,7 @@ def _prune(**kwargs: object) -> str:
     """Deletes receipts too old for a second delivery, and unproved events that no worker asked
     about in time."""
     receipts, now = EventReceipt.objects.all(), timezone.now()
-    over = receipts.filter(event__in=NAMES, next_try_at=None, received_at__lt=now - RECEIPTS_KEPT)
+    over = receipts.filter(event__in=NAMES, due_at=None, received_at__lt=now - RECEIPTS_KEPT)
     unproved = receipts.filter(is_proved=False, received_at__lt=now - UNPROVED_KEPT)
     unproved.delete()
     count, _each = over.delete()

@@ -83,14 +83,14 @@ class Migration(migrations.Migration):
                 ('handled_at', models.DateTimeField(blank=True, null=True)),
                 ('ids', models.JSONField(blank=True, default=dict)),
                 ('tries', models.PositiveSmallIntegerField(default=0)),
-                ('next_try_at', models.DateTimeField(blank=True, null=True)),
+                ('due_at', models.DateTimeField(blank=True, null=True)),
                 ('failure', models.CharField(blank=True, max_length=64)),
                 ('is_proved', models.BooleanField(default=True)),
                 ('proof', b24app.models.EncryptedField(blank=True)),
                 ('portal', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='receipts', to='b24app.portal')),
             ],
             options={
-                'indexes': [models.Index(condition=models.Q(('next_try_at__isnull', False)), fields=['next_try_at'], name='events_waiting'), models.Index(fields=['portal', 'received_at'], name='events_of_a_portal')],
+                'indexes': [models.Index(condition=models.Q(('due_at__isnull', False)), fields=['due_at'], name='events_waiting'), models.Index(fields=['portal', 'received_at'], name='events_of_a_portal')],
             },
         ),
         migrations.CreateModel(

@@ -89,7 +89,7 @@ def keep(
         ids=dict(ids),
         is_proved=False,
         proof=proof.to_json(),
-        next_try_at=ask_at,
+        due_at=ask_at,
     )
     EventReceipt.objects.bulk_create([receipt], ignore_conflicts=True)
 

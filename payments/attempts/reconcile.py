@@ -1,15 +1,12 @@
 """Settles open attempts whose process did not: reads their payments until the outcome is known.
 
-Several processes may do this at the same time: each claims a due attempt by a conditional UPDATE,
-which moves `due_at` to the end of a lease. No transaction is open during a call to a portal. After
-a day without an answer, the attempt is handed over to a person.
+After a day without an answer, the attempt is handed over to a person.
 """
 
 from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,7 +14,8 @@ from datetime import datetime, timedelta
 from django.db import DatabaseError, connection
 from django.utils import timezone
 
-from b24app.due_work import PortalTurns
+from b24app import due_work
+from b24app.due_work import Delays, PortalTurns
 from b24app.errors import B24Error, ChainBroken
 from payments.attempts.close import close_by_hand
 from payments.attempts.lookup import settle_by_reading
@@ -31,9 +29,8 @@ logger = logging.getLogger(__name__)
 # A process that claimed an attempt and did not finish within this has died: all reads of one
 # attempt, with their retries and token renewals, take less.
 LEASE = timedelta(minutes=15)
-# The delay doubles after each read without an answer.
-FIRST_DELAY = timedelta(minutes=1)
-LONGEST_DELAY = timedelta(hours=1)
+# After each read without an answer.
+DELAYS = Delays(first=timedelta(minutes=1), factor=2, longest=timedelta(hours=1))
 # Counted from the call: a portal that will answer has done so within a day.
 HAND_OVER_AFTER = timedelta(hours=24)
 # A person decides then; the portal is still read once a day, in case it answers again.
@@ -44,8 +41,7 @@ LIMIT = 500
 SILENCES_A_PORTAL = 3
 # Due rows that one query reads; each is claimed right before it is read.
 _PAGE = 50
-# More doublings are longer than LONGEST_DELAY; more looks do not fit the column.
-_MOST_DOUBLINGS, _MOST_LOOKS = 10, 32_767
+_MOST_LOOKS = 32_767  # More do not fit the column.
 
 
 @dataclass
@@ -70,12 +66,24 @@ def reconcile(*, now: datetime | None = None, limit: int = LIMIT) -> Reconciled:
     """
     done = Reconciled()
     turns, silences = PortalTurns(), Counter[int]()
-    for attempt in _claimed(now, limit, turns):
-        done.looked_at += 1
-        with turns.take(attempt.portal_id):
-            _try(attempt, now, done, silences)
+
+    def page(skipped: list[int]) -> list[Attempt]:
+        due = Attempt.objects.filter(due_at__lte=now or timezone.now()).still_open()
+        of_others = due.exclude(portal_id__in=skipped).order_by("due_at", "pk")
+        return list(of_others[:_PAGE])
+
+    def work_on(found: Attempt) -> bool:
+        attempt = _claim(found, now or timezone.now())
+        if attempt is None:
+            return False
+        _try(attempt, now, done, silences)
         if silences[attempt.portal_id] >= SILENCES_A_PORTAL:
             turns.skip(attempt.portal_id)
+        return True
+
+    done.looked_at = due_work.work_through(
+        page, work_on, portal_id_of=lambda attempt: attempt.portal_id, turns=turns, limit=limit
+    )
     return done
 
 
@@ -94,29 +102,12 @@ def _try(attempt: Attempt, now: datetime | None, done: Reconciled, silences: Cou
             _leave_open(attempt, now or timezone.now(), done, failure=error)
 
 
-def _claimed(now: datetime | None, limit: int, turns: PortalTurns) -> Iterator[Attempt]:
-    """Yields due attempts, the longest due first, each claimed right before it is yielded."""
-    while limit > 0:
-        due = Attempt.objects.filter(due_at__lte=now or timezone.now()).still_open()
-        rows = due.exclude(portal_id__in=turns.skipped()).order_by("due_at", "pk")
-        page = list(rows.values_list("pk", "due_at", "portal_id")[: min(_PAGE, limit)])
-        for pk, due_at, portal_id in page:
-            if portal_id in turns.skipped():
-                continue
-            attempt = _claim(pk, due_at, now or timezone.now())
-            if attempt is not None:
-                limit -= 1
-                yield attempt
-        if len(page) < _PAGE:
-            return
-
-
-def _claim(pk: int, due_at: datetime | None, now: datetime) -> Attempt | None:
-    """Returns the attempt after claiming it; None if another process was faster or settled it."""
-    lease = now + LEASE
-    if not Attempt.objects.filter(pk=pk, due_at=due_at).still_open().update(due_at=lease):
+def _claim(found: Attempt, now: datetime) -> Attempt | None:
+    """Returns the attempt as it is after claiming it; None if another process was faster."""
+    open_attempts = Attempt.objects.all().still_open()
+    if not due_work.claim(open_attempts, found, until=now + LEASE):
         return None
-    return Attempt.objects.select_related("portal").filter(pk=pk, due_at=lease).first()
+    return due_work.claimed(open_attempts, found).select_related("portal").first()
 
 
 def _settle(attempt: Attempt, now: datetime, done: Reconciled, silences: Counter[int]) -> None:
@@ -151,7 +142,7 @@ def _leave_open(attempt: Attempt, now: datetime, done: Reconciled, *, failure: E
     """Postpones the next read after one without an answer; hands over after HAND_OVER_AFTER."""
     done.left_open += 1
     looks = min(attempt.looks + 1, _MOST_LOOKS)
-    delay = min(FIRST_DELAY * 2 ** min(attempt.looks, _MOST_DOUBLINGS), LONGEST_DELAY)
+    delay = DELAYS.after(looks)
     # A claim that was never sent is not handed over: it will be given up.
     is_over = attempt.sent_at is not None and now >= attempt.sent_at + HAND_OVER_AFTER
     if not _postpone(attempt, to=now + (DELAY_HANDED_OVER if is_over else delay), looks=looks):
@@ -165,5 +156,5 @@ def _leave_open(attempt: Attempt, now: datetime, done: Reconciled, *, failure: E
 
 def _postpone(attempt: Attempt, *, to: datetime, **more: int) -> bool:
     """Moves `due_at`; returns False if another process moved it or settled the attempt."""
-    claimed = Attempt.objects.filter(pk=attempt.pk, due_at=attempt.due_at).still_open()
+    claimed = due_work.claimed(Attempt.objects.all().still_open(), attempt)
     return bool(claimed.update(due_at=to, **more))

@@ -12,6 +12,7 @@ from django.utils import timezone
 from b24app import models
 from b24app.install.bindings import PLACEMENTS
 from b24app.models import CHECK_BINDINGS_AFTER
+from b24app.rest import operating
 from sandbox.api.faults import Fault
 from sandbox.api.methods import placement
 from sandbox.server.app import Sandbox
@@ -164,6 +165,7 @@ def test_a_failure_is_for_the_log_and_the_next_opening(
     assert bind(client, page) == 204
     assert "were not restored" in caplog.text
     sandbox.faults.clear()
+    operating.forget()  # the block has ended
     page = open_app(client, sandbox, alpha)
     assert asks_to_bind(page)
     assert bind(client, page) == 204

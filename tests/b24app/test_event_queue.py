@@ -96,7 +96,7 @@ def deliver(client: Client, fields: dict[str, Any]) -> int:
 
 def make_due() -> None:
     """Lets time pass until waiting events may be retried."""
-    queue.waiting().update(next_try_at=timezone.now())
+    queue.waiting().update(due_at=timezone.now())
 
 
 def test_an_event_is_stored_before_the_answer_and_worked_after_it(
@@ -116,7 +116,7 @@ def test_an_event_is_stored_before_the_answer_and_worked_after_it(
     assert out.getvalue() == "Events worked: 1; to be tried again later: 0.\n"
     receipt.refresh_from_db()
     assert receipt.handled_at is not None
-    assert receipt.next_try_at is None
+    assert receipt.due_at is None
     assert sandbox.log == []
 
 
@@ -159,8 +159,8 @@ def test_a_failure_is_tried_again_later_and_later(
         assert queue.work() == 1
         receipt = EventReceipt.objects.get()
         assert (receipt.tries, receipt.failure) == (tries, "NeverSent")
-        assert receipt.next_try_at is not None
-        delays.append(round((receipt.next_try_at - before).total_seconds()))
+        assert receipt.due_at is not None
+        delays.append(round((receipt.due_at - before).total_seconds()))
         assert queue.work() == 0
         make_due()
     # A busy machine takes a second for a step.
@@ -179,7 +179,7 @@ def test_tries_are_bounded(client: Client, portal: models.Portal, failing: list[
         make_due()
         assert queue.work() == 1
     receipt = EventReceipt.objects.get()
-    assert (receipt.handled_at, receipt.next_try_at) == (None, None)
+    assert (receipt.handled_at, receipt.due_at) == (None, None)
     assert receipt.failure == "NeverSent"
     assert not queue.waiting().exists()
 
@@ -203,7 +203,7 @@ def test_a_receiver_says_when_it_wants_to_hear_again(
     deliver(client, saved(271))
     assert queue.work() == 1
     receipt = EventReceipt.objects.get()
-    assert (receipt.next_try_at, receipt.failure) == (until, "")
+    assert (receipt.due_at, receipt.failure) == (until, "")
 
 
 def test_what_a_dead_worker_left_is_taken_up_after_its_lease(
@@ -214,8 +214,8 @@ def test_what_a_dead_worker_left_is_taken_up_after_its_lease(
     assert queue._claim(receipt)
     assert queue.work() == 0
     left = EventReceipt.objects.get()
-    assert left.next_try_at is not None
-    assert left.next_try_at > timezone.now() + queue.LEASE - timedelta(minutes=1)
+    assert left.due_at is not None
+    assert left.due_at > timezone.now() + queue.LEASE - timedelta(minutes=1)
     make_due()
     assert queue.work() == 1
     assert told == [271]
@@ -262,7 +262,7 @@ def test_invented_ids_are_bounded_and_calls_none(
             event="ONPAYMENTENTITYSAVED",
             fingerprint=str(number),
             ids={"ID": number},
-            next_try_at=now,
+            due_at=now,
         )
         for number in range(1, most)
     )
@@ -344,7 +344,7 @@ def test_a_burst_is_answered_at_once_and_each_event_worked_exactly_once(
     assert sum(counts) == BURST
     assert min(counts) > 0
     assert sorted(told) == list(range(1, BURST + 1))
-    assert EventReceipt.objects.filter(tries=1, next_try_at=None).count() == BURST
+    assert EventReceipt.objects.filter(tries=1, due_at=None).count() == BURST
 
 
 @pytest.mark.django_db(transaction=True)

@@ -11,6 +11,7 @@ from django.test import Client, override_settings
 from b24app import models
 from b24app.install.bindings import EVENTS, PLACEMENTS
 from b24app.models import UserToken
+from b24app.rest import operating
 from sandbox.api.faults import Fault
 from sandbox.server.app import Sandbox
 from sandbox.world import installing, seed
@@ -99,6 +100,7 @@ def test_nothing_is_installed_before_everything_is_bound(
     assert "ten minutes" in answer.json()["sentence"]
     assert models.Portal.objects.get().installed_at is None
     sandbox.faults.clear()
+    operating.forget()  # the block has ended
     assert finish(client, page.context["frame_session"]).json() == {"ok": True}
     assert bindings(installation) == ALL
     assert models.Portal.objects.get().installed_at is not None

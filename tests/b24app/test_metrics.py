@@ -106,7 +106,7 @@ def test_the_queue_is_counted_when_asked_for(
         portal=stage.install(sandbox, alpha),
         event="ONPAYMENTENTITYSAVED",
         fingerprint="1",
-        next_try_at=timezone.now(),
+        due_at=timezone.now(),
     )
     assert scrape(client)["pay_events_waiting"] == 1
 

@@ -15,6 +15,7 @@ from django.utils import timezone, translation
 
 from b24app import models
 from b24app.identity.session import Person
+from b24app.rest import operating
 from b24app.signals import payment_saved
 from payments import gateway, reasons, timeline
 from payments.attempts.pay import pay
@@ -47,6 +48,7 @@ def later(**delta: float) -> None:
         comment.due_at = comment.due_at and comment.due_at - ago
         comment.sent_at = comment.sent_at and comment.sent_at - ago
         comment.save()
+    operating.forget()
 
 
 def until_done() -> int:

@@ -25,9 +25,8 @@ from payments.attempts.messages import messages_of
 from payments.attempts.pay import pay
 from payments.attempts.reconcile import (
     DELAY_HANDED_OVER,
-    FIRST_DELAY,
+    DELAYS,
     HAND_OVER_AFTER,
-    LONGEST_DELAY,
     SILENCES_A_PORTAL,
     reconcile,
 )
@@ -260,8 +259,8 @@ def test_looks_come_at_growing_bounded_distances(sandbox: Sandbox, manager: Pers
         assert attempt.due_at is not None
         distances.append(attempt.due_at - now)
         now = attempt.due_at
-    assert distances[:3] == [FIRST_DELAY, 2 * FIRST_DELAY, 4 * FIRST_DELAY]
-    assert distances[-1] == max(distances) == LONGEST_DELAY
+    assert distances[:3] == [DELAYS.first, 2 * DELAYS.first, 4 * DELAYS.first]
+    assert distances[-1] == max(distances) == DELAYS.longest
     assert attempt.handed_over_at is None
 
 
@@ -274,12 +273,12 @@ def test_without_an_answer_it_is_handed_over_once_and_still_settles_itself(
     late = attempt.sent_at + HAND_OVER_AFTER
 
     assert reconcile(now=late - SECOND).handed_over == 0
-    assert reconcile(now=late + LONGEST_DELAY).handed_over == 1
+    assert reconcile(now=late + DELAYS.longest).handed_over == 1
 
     attempt = again(attempt)
-    assert (attempt.state, attempt.handed_over_at) == (State.UNKNOWN, late + LONGEST_DELAY)
+    assert (attempt.state, attempt.handed_over_at) == (State.UNKNOWN, late + DELAYS.longest)
     assert attempt.evidence["looking"] == {"looks": 2, "failure": "OutcomeUnknown"}
-    assert attempt.due_at == late + LONGEST_DELAY + DELAY_HANDED_OVER
+    assert attempt.due_at == late + DELAYS.longest + DELAY_HANDED_OVER
     assert reconcile(now=attempt.due_at - SECOND).looked_at == 0
     assert reconcile(now=attempt.due_at).handed_over == 0
     sandbox.faults.clear()
@@ -407,7 +406,7 @@ def test_a_claim_that_could_not_be_given_up_is_given_up_later(
     assert again(attempt).state == State.PAYING
     assert again(attempt).handed_over_at is None
 
-    assert reconcile(now=tomorrow + FIRST_DELAY).given_up == 1
+    assert reconcile(now=tomorrow + DELAYS.first).given_up == 1
 
 
 def said_by(*options: str) -> str:
