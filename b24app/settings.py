@@ -105,6 +105,10 @@ MIDDLEWARE = [
     "axes.middleware.AxesMiddleware",
 ]
 
+# The largest genuine opening has about 2 KB: two tokens, a list of scopes and the parameters. The
+# longest form of the app has about 10 KB: 500 ticked payments.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 64 * 1024
+
 ROOT_URLCONF = "b24app.urls"
 WSGI_APPLICATION = "b24app.wsgi.application"
 

@@ -12,7 +12,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from b24app.errors import BadInput
-from b24app.identity.forms import check_body_size, positive_id
+from b24app.identity.forms import positive_id
 from payments.models import NOTE_LENGTH
 from payments.number_search import NumberSearch, read_number_search
 
@@ -47,7 +47,6 @@ class Search:
 
 
 def read_offer(request: HttpRequest) -> str:
-    check_body_size(request)
     sealed = request.POST.get("offer", "")
     if not _OFFER.fullmatch(sealed):
         raise BadInput("no offer")

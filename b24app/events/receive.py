@@ -19,7 +19,6 @@ from b24app.errors import B24Error, BadInput, EventRefused
 from b24app.events import queue
 from b24app.identity.forms import (
     OptionalText,
-    check_body_size,
     endpoint,
     member,
     opaque,
@@ -58,7 +57,6 @@ class Event:
 
 def read_event(request: HttpRequest) -> Event:
     """Returns the event in a posted form. Calls no server. Raises BadInput for another form."""
-    check_body_size(request)
     tree = nested((name, str(value)) for name, value in request.POST.items())
     auth, data = tree.get("auth"), tree.get("data") or {}
     if not isinstance(auth, dict) or not isinstance(data, dict):

@@ -15,8 +15,6 @@ from django.utils import timezone
 from b24app.errors import BadInput
 from b24app.tokens.oauth import ACCESS_TOKEN_SECONDS, MAX_ACCESS_TOKEN_SECONDS, MAX_TOKEN, TokenPair
 
-# The largest genuine opening has about 2 KB: two tokens, a list of scopes and the parameters.
-MAX_BODY = 64 * 1024
 MAX_OPTIONS = 16 * 1024
 # 18 digits: Bitrix24's ids have 32 bits and our columns 63.
 _POSITIVE_ID = re.compile(r"[1-9][0-9]{0,17}")
@@ -66,20 +64,6 @@ def member() -> forms.RegexField:
 def endpoint() -> forms.RegexField:
     """Returns a field for the address of an OAuth server; `oauth.py` decides whether to call it."""
     return OptionalText(_OPAQUE, max_length=255)
-
-
-class BodyTooLarge(BadInput):
-    """The body is larger than any form that Bitrix24 or the app sends."""
-
-
-def check_body_size(request: HttpRequest) -> None:
-    """Raises BodyTooLarge, before the body is read, if it is larger than MAX_BODY."""
-    try:
-        length = int(request.META.get("CONTENT_LENGTH") or 0)
-    except ValueError as error:
-        raise BadInput("no length") from error
-    if length > MAX_BODY:
-        raise BodyTooLarge(f"a body of {length} bytes")
 
 
 class FrameForm(forms.Form):
@@ -146,7 +130,6 @@ class Posted:
 
 def read_posted(request: HttpRequest) -> Posted:
     """Returns the fields of an opening or an installation. Calls no server. Raises BadInput."""
-    check_body_size(request)
     form = FrameForm(request.POST)
     if not form.is_valid():
         raise BadInput(f"bad fields: {', '.join(sorted(form.errors))}")

@@ -116,6 +116,9 @@ def explains_sizes(view: View) -> View:
 
 
 def _view_explains_sizes(request: HttpRequest) -> bool:
+    # Django bounds the fields of other forms only, not their files.
+    if request.content_type != "application/x-www-form-urlencoded":
+        return False
     try:
         return hasattr(resolve(request.path_info).func, "explains_sizes")
     except Resolver404:

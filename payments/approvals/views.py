@@ -7,7 +7,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_GET, require_POST
 
 from b24app.errors import BadInput
-from b24app.identity.forms import check_body_size, positive_id
+from b24app.identity.forms import positive_id
 from b24app.identity.session import Person, PortalRequest, portal_required
 from payments.approvals import lines, requests
 from payments.approvals.inbox import count_waiting, read_inbox
@@ -124,7 +124,6 @@ def _read_kind(request: PortalRequest) -> Kind:
 
 
 def _read_decision(request: PortalRequest) -> tuple[int, Decision]:
-    check_body_size(request)
     decided = request.POST.get("decision", "")
     if decided not in Decision.values:
         raise BadInput("no decision")

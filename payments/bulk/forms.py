@@ -6,12 +6,12 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from django.core.exceptions import TooManyFieldsSent
+from django.core.exceptions import RequestDataTooBig, TooManyFieldsSent
 from django.http import HttpRequest, QueryDict
 from django.utils.translation import gettext_lazy as _
 
 from b24app.errors import BadInput
-from b24app.identity.forms import BodyTooLarge, check_body_size, positive_id
+from b24app.identity.forms import positive_id
 from payments.models import MOST_PAYMENTS, Kind
 from payments.number_search import NumberSearch, read_number_search
 
@@ -64,15 +64,13 @@ def read_selection(request: HttpRequest) -> Selection:
 def _fields_of(request: HttpRequest) -> QueryDict:
     # Only ticked payments can make this form longer than the app or Django reads.
     try:
-        check_body_size(request)
         return request.POST
-    except (BodyTooLarge, TooManyFieldsSent) as error:
+    except (RequestDataTooBig, TooManyFieldsSent) as error:
         raise TooManySelected(str(error)) from error
 
 
 def read_confirmed(request: HttpRequest) -> Collection[Kind]:
     """Returns the kinds of rows that the person confirmed. Raises NothingConfirmed."""
-    check_body_size(request)
     values = set(request.POST.getlist("kind"))
     if not values:
         raise NothingConfirmed("no kind is ticked")

@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.utils.http import content_disposition_header
 from django.views.decorators.http import require_GET, require_POST
 
-from b24app.identity.forms import check_body_size, positive_id
+from b24app.identity.forms import positive_id
 from b24app.identity.session import FIELD, PortalRequest, portal_required
 from b24app.rest import shares
 from payments.history import csv_export, export_table, xlsx_export
@@ -70,7 +70,6 @@ def more(request: PortalRequest) -> HttpResponse:
 @portal_required
 def export(request: PortalRequest) -> StreamingHttpResponse:
     """Streams the result of a search as a file: a spreadsheet if `format` is xlsx, else CSV."""
-    check_body_size(request)
     wanted = read_filter(request.POST)
     scope = scope_of(request.person)
     ending = "xlsx" if request.POST.get("format") == "xlsx" else "csv"
@@ -90,7 +89,6 @@ def export(request: PortalRequest) -> StreamingHttpResponse:
 @portal_required
 def printed(request: PortalRequest) -> HttpResponse:
     """Renders the result of a search as a page for printing, without buttons."""
-    check_body_size(request)
     wanted = read_filter(request.POST)
     scope = scope_of(request.person)
     context = {

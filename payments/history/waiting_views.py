@@ -9,7 +9,7 @@ from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
-from b24app.identity.forms import check_body_size, positive_id
+from b24app.identity.forms import positive_id
 from b24app.identity.session import PortalRequest, portal_required
 from b24app.install.repairs import require_administrator
 from payments.attempts import pay, reconcile
@@ -62,7 +62,6 @@ def close(request: PortalRequest) -> HttpResponse:
 
 
 def _chosen(request: PortalRequest) -> Attempt:
-    check_body_size(request)
     attempt_id = positive_id(request.POST.get("attempt", ""))
     require_administrator(request.person)
     return find_waiting(request.person.portal, attempt_id)

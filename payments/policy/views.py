@@ -6,7 +6,6 @@ from django.http import HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_http_methods
 
-from b24app.identity.forms import check_body_size
 from b24app.identity.session import Person, PortalRequest, identify, portal_required
 from b24app.install import repairs
 from b24app.rest.client import run_batches
@@ -25,7 +24,6 @@ PEOPLE_SHOWN = 200
 @portal_required
 def policy(request: PortalRequest) -> HttpResponse:
     """Shows the rules; a POST stores them, or shows an error beside each wrong field."""
-    check_body_size(request)
     person = request.person
     repairs.require_administrator(person)
     stored = policy_of(person.portal)

@@ -9,7 +9,6 @@ from django.urls import reverse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET, require_POST
 
-from b24app.identity.forms import check_body_size
 from b24app.rest.php_form import nested
 from payments.setup import checkout as settlement
 from payments.setup.checkout import CheckoutRefused
@@ -19,7 +18,6 @@ from payments.setup.checkout import CheckoutRefused
 @require_POST
 def checkout(request: HttpRequest) -> HttpResponse:
     """Called by Bitrix24. Returns {"PAYMENT_URL", "PAYMENT_ID"} or {"PAYMENT_ERRORS": [text]}."""
-    check_body_size(request)
     posted = settlement.read_request(
         nested((name, str(value)) for name, value in request.POST.items())
     )

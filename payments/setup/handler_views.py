@@ -10,7 +10,6 @@ from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
-from b24app.identity.forms import check_body_size
 from b24app.identity.session import PortalRequest, portal_required
 from payments.setup import handlers as saving
 from payments.setup.conflicts import ChangedMeanwhile, NotSaved, allow_overwriting
@@ -35,7 +34,6 @@ def handler(request: PortalRequest, handler_id: int | None = None) -> HttpRespon
     stored = use.handler if use else None
     if request.method != "POST":
         return _form(request, HandlerForms(stored), handler_id)
-    check_body_size(request)
     more = request.POST.get("more")
     if more:
         rows = with_another_row(request.POST, more)

@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
 from b24app.errors import BadInput
-from b24app.identity.forms import check_body_size, positive_id
+from b24app.identity.forms import positive_id
 from b24app.identity.session import PortalRequest, portal_required
 from payments.setup import pay_system_settings as saving
 from payments.setup.conflicts import NotSaved
@@ -33,7 +33,6 @@ def settings(request: PortalRequest, pay_system_id: int) -> HttpResponse:
         return _page(request, context)
     context["settings"] = found
     if request.method == "POST":
-        check_body_size(request)
         try:
             count = saving.save_settings(
                 client, found, shown=request.POST.get("shown", ""), posted=request.POST
@@ -54,7 +53,6 @@ def effective(request: PortalRequest, pay_system_id: int) -> HttpResponse:
     Only for people who may change the CRM's settings: Bitrix24 itself shows them to each person who
     may pay orders, even for a payment whose deal they may not read.
     """
-    check_body_size(request)
     payment_id = positive_id(request.POST.get("payment_id", ""))
     client = request.person.client
     read_setup(client).system(pay_system_id)

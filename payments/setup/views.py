@@ -11,7 +11,6 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from b24app.errors import BadInput
-from b24app.identity.forms import check_body_size
 from b24app.identity.session import PortalRequest, portal_required
 from payments.lookups import pay_systems as cached
 from payments.setup import manual_settlement
@@ -40,7 +39,6 @@ def system(request: PortalRequest, pay_system_id: int | None = None) -> HttpResp
     found = None if pay_system_id is None else setup.system(pay_system_id)
     if request.method != "POST":
         return _form(request, SystemForm(setup, found), pay_system_id)
-    check_body_size(request)
     form = SystemForm(setup, found, request.POST)
     if form.is_valid():
         try:
@@ -62,7 +60,6 @@ def system(request: PortalRequest, pay_system_id: int | None = None) -> HttpResp
 @require_POST
 @portal_required
 def switch(request: PortalRequest, pay_system_id: int) -> HttpResponse:
-    check_body_size(request)
     wanted = request.POST.get("on")
     if wanted not in ("yes", "no"):
         raise BadInput("neither on nor off")

@@ -7,12 +7,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.test import Client
 from django.utils import timezone
 
 from b24app import models
 from b24app.errors import BadInput, TokenRejected
-from b24app.identity.forms import MAX_BODY, positive_id
+from b24app.identity.forms import positive_id
 from b24app.identity.session import Person
 from b24app.models import UserToken
 from sandbox.api.faults import Fault
@@ -363,8 +364,10 @@ def test_a_body_larger_than_any_genuine_one_is_not_read(
     client: Client, sandbox: Sandbox, alpha: Portal, path: str
 ) -> None:
     begin(sandbox, alpha)
-    fields = opening_fields(sandbox, alpha, seed.ADMIN, more="x" * MAX_BODY)
-    assert post(client, path, fields).status_code == 400
+    fields = opening_fields(
+        sandbox, alpha, seed.ADMIN, more="x" * (settings.DATA_UPLOAD_MAX_MEMORY_SIZE or 0)
+    )
+    assert post(client, path, fields).status_code == 413
     assert sandbox.log == []
 
 

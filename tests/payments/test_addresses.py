@@ -33,7 +33,7 @@ from tests.payments.frames import Frame
 pytestmark = pytest.mark.django_db
 
 GET, POST, BOTH = ("GET",), ("POST",), ("GET", "POST")
-SHOWN, REFUSED_KINDS = 200, (400, 401, 403, 404, 405, 409)
+SHOWN, REFUSED_KINDS = 200, (400, 401, 403, 404, 405, 409, 413)
 
 OFFER = {"offer": "{offer}", "pay_system_id": str(seed.ACME_PAY), "note": "Made-up reason"}
 DECISION = {"approval": "{approval}", "decision": "approve", "note": "Made-up reason"}
