@@ -23,10 +23,17 @@ def of_portal(code: str) -> str:
 
     Accepts any text; returns English for a language that the app does not have.
     """
-    return _known(code) or settings.LANGUAGE_CODE
+    return known(code) or settings.LANGUAGE_CODE
 
 
-def _known(code: str) -> str | None:
+def known(code: str) -> str | None:
+    """Returns the code in settings.LANGUAGES for a portal's or a browser's code, with or without a
+    region; None for a language that the app does not have."""
     code = code.lower().replace("_", "-")
-    spoken = set(BY_PORTALS_CODE.values())
-    return BY_PORTALS_CODE.get(code) or (code if code in spoken else None)
+    if code in BY_PORTALS_CODE:
+        return BY_PORTALS_CODE[code]
+    base = code.partition("-")[0]
+    spoken = BY_PORTALS_CODE.values()
+    return next(
+        (each for each in spoken if each in (code, base) or each.startswith(f"{base}-")), None
+    )

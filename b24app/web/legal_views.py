@@ -21,7 +21,7 @@ def page(request: HttpRequest, kind: str) -> HttpResponse:
     `beside` and `beside_title` (the other text), and the days for which data are kept:
     `history_days`, `ledger_days`, `grace_days`, `call_days`.
     """
-    if kind not in legal.KINDS:
+    if kind not in legal.TITLES:
         raise Http404(kind)
     language = legal.language_for(
         asked=request.GET.get("lang", ""), accepted=request.headers.get("Accept-Language", "")
@@ -30,20 +30,20 @@ def page(request: HttpRequest, kind: str) -> HttpResponse:
     context = {
         "kind": kind,
         "language": language,
-        "title": language.title(kind),
-        "others": [each for each in legal.LANGUAGES.values() if each != language],
+        "title": legal.TITLES[kind],
+        "others": [each for each in settings.LANGUAGES if each[0] != language],
         "beside": beside,
-        "beside_title": language.title(beside),
+        "beside_title": legal.TITLES[beside],
         "publisher": legal.publisher(),
         "history_days": settings.B24_HISTORY_DAYS,
         "grace_days": settings.B24_REMOVAL_GRACE_DAYS,
         "ledger_days": settings.B24_LEDGER_RETENTION_DAYS,
         "call_days": settings.B24_REST_LOG_DAYS,
     }
-    with translation.override(language.code):
-        response = render(request, f"b24app/web/legal/{kind}/{language.code}.html", context)
+    with translation.override(language):
+        response = render(request, f"b24app/web/legal/{kind}/{language}.html", context)
     # A portal may show this page beside the app; it has no action and no personal data.
     framed_by(response, request, "*")
-    response["Content-Language"] = language.code
+    response["Content-Language"] = language
     patch_vary_headers(response, ["Accept-Language"])
     return response

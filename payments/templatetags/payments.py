@@ -35,8 +35,8 @@ def legal_links() -> list[dict[str, str]]:
     """Returns kind, title and language of the licence agreement and the privacy policy."""
     language = legal.language_for(asked=get_language() or "")
     return [
-        {"kind": kind, "language": language.code, "title": language.title(kind)}
-        for kind in legal.KINDS
+        {"kind": kind, "language": language, "title": str(title)}
+        for kind, title in legal.TITLES.items()
     ]
 
 
