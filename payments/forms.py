@@ -1,4 +1,9 @@
-"""Reads and checks the fields that the payment screens send."""
+"""Reads and checks the fields that several payment screens send.
+
+A form that a person fills in, with an error beside each field, is a Django form. Fields that a
+screen sends by itself are read by a function `read_...` in the forms.py of their room: it returns
+typed values, and raises BadInput for any other request.
+"""
 
 from __future__ import annotations
 

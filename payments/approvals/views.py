@@ -6,10 +6,9 @@ from django.http import HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET, require_POST
 
-from b24app.errors import BadInput
-from b24app.identity.forms import positive_id
 from b24app.identity.session import Person, PortalRequest, portal_required
 from payments.approvals import lines, requests
+from payments.approvals.forms import read_decision, read_kind
 from payments.approvals.inbox import count_waiting, read_inbox
 from payments.approvals.lines import Decision
 from payments.forms import read_choice, read_note
@@ -17,7 +16,7 @@ from payments.gateway import Owner
 from payments.listing import status
 from payments.listing.confirm import ask as ask_question
 from payments.lookups import users
-from payments.models import NOTE_LENGTH, Approval, Kind
+from payments.models import NOTE_LENGTH, Approval
 from payments.offer import open_offer
 
 
@@ -43,7 +42,7 @@ def waiting(request: PortalRequest) -> HttpResponse:
 @require_POST
 @portal_required
 def question(request: PortalRequest) -> HttpResponse:
-    choice, kind = read_choice(request), _read_kind(request)
+    choice, kind = read_choice(request), read_kind(request)
     asked = ask_question(request.person, sealed=choice.offer, pay_system_id=choice.pay_system_id)
     context = {"question": asked, "kind": kind.value}
     return render(request, "payments/approvals/request_question.html", context)
@@ -52,7 +51,7 @@ def question(request: PortalRequest) -> HttpResponse:
 @require_POST
 @portal_required
 def ask(request: PortalRequest) -> HttpResponse:
-    choice, kind = read_choice(request), _read_kind(request)
+    choice, kind = read_choice(request), read_kind(request)
     offer = open_offer(choice.offer, request.person)
     asked = ask_question(request.person, sealed=choice.offer, pay_system_id=choice.pay_system_id)
     requests.ask(
@@ -70,7 +69,7 @@ def ask(request: PortalRequest) -> HttpResponse:
 @portal_required
 def decision(request: PortalRequest) -> HttpResponse:
     """Reads the payment again and renders the question before a decision."""
-    approval_id, decided = _read_decision(request)
+    approval_id, decided = read_decision(request)
     person = request.person
     if decided == Decision.WITHDRAW:
         approval = requests.withdrawable(person, approval_id)
@@ -92,7 +91,7 @@ def decision(request: PortalRequest) -> HttpResponse:
 @require_POST
 @portal_required
 def decide(request: PortalRequest) -> HttpResponse:
-    approval_id, decided = _read_decision(request)
+    approval_id, decided = read_decision(request)
     person = request.person
     if decided == Decision.APPROVE:
         approval = requests.approve(person, approval_id)
@@ -114,17 +113,3 @@ def _with_badges(response: HttpResponse) -> HttpResponse:
 
 def _requester(person: Person, approval: Approval) -> dict[int, str]:
     return users.names(person, [approval.requested_by])
-
-
-def _read_kind(request: PortalRequest) -> Kind:
-    kind = request.POST.get("kind", Kind.PAY.value)
-    if kind not in (Kind.PAY, Kind.MARK):
-        raise BadInput("neither to pay nor to mark as paid")
-    return Kind(kind)
-
-
-def _read_decision(request: PortalRequest) -> tuple[int, Decision]:
-    decided = request.POST.get("decision", "")
-    if decided not in Decision.values:
-        raise BadInput("no decision")
-    return positive_id(request.POST.get("approval", "")), Decision(decided)

@@ -77,3 +77,8 @@ def read_confirmed(request: HttpRequest) -> Collection[Kind]:
     if not values <= set(KINDS_OF_A_RUN):
         raise BadInput("a kind that no run has")
     return {Kind(value) for value in values}
+
+
+def asks_to_stop(request: HttpRequest) -> bool:
+    """Returns whether the run pauses because Stop was pressed, which has to be confirmed."""
+    return "stop" in request.POST

@@ -13,7 +13,7 @@ from b24app.web.unreadable import explains_sizes
 from payments.bulk import dry_run as drafting
 from payments.bulk import lines, progress, runs
 from payments.bulk import step as stepping
-from payments.bulk.forms import read_confirmed, read_selection
+from payments.bulk.forms import asks_to_stop, read_confirmed, read_selection
 from payments.bulk.permission import may_bulk, require_may_bulk
 from payments.models import Run, RunRow
 
@@ -70,7 +70,7 @@ def pause(request: PortalRequest, run_id: int) -> HttpResponse:
     """Pauses the run, also before Stop: nothing more is paid until the person has confirmed."""
     run = runs.run_of(request.person, run_id)
     runs.pause(run)
-    return _progress(request, run, asks_to_stop="stop" in request.POST)
+    return _progress(request, run, asks_to_stop=asks_to_stop(request))
 
 
 @require_POST

@@ -10,13 +10,13 @@ from django.utils import timezone
 from django.utils.http import content_disposition_header
 from django.views.decorators.http import require_GET, require_POST
 
-from b24app.identity.forms import positive_id
 from b24app.identity.session import FIELD, PortalRequest, portal_required
 from b24app.rest import shares
 from payments.history import csv_export, export_table, xlsx_export
 from payments.history.chart import charts
 from payments.history.choices import Choices, choices
 from payments.history.filters import OUTCOMES, Filter, read_filter
+from payments.history.forms import read_before, read_ending
 from payments.history.lines import lines_of, people_in
 from payments.history.query import PAGE, page
 from payments.history.scope import Scope, scope_of
@@ -61,7 +61,7 @@ def found(request: PortalRequest) -> HttpResponse:
 def more(request: PortalRequest) -> HttpResponse:
     """Renders the page that follows the attempt `before`."""
     wanted = read_filter(request.GET)
-    before = positive_id(request.GET.get("before", ""))
+    before = read_before(request)
     context = _page(scope_of(request.person), wanted, before=before)
     return render(request, "payments/history/rows.html", context)
 
@@ -72,7 +72,7 @@ def export(request: PortalRequest) -> StreamingHttpResponse:
     """Streams the result of a search as a file: a spreadsheet if `format` is xlsx, else CSV."""
     wanted = read_filter(request.POST)
     scope = scope_of(request.person)
-    ending = "xlsx" if request.POST.get("format") == "xlsx" else "csv"
+    ending = read_ending(request)
     writer = xlsx_export if ending == "xlsx" else csv_export
     name = export_table.file_name(request.person, wanted, today=timezone.localdate(), ending=ending)
     return StreamingHttpResponse(

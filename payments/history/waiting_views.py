@@ -9,11 +9,11 @@ from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
-from b24app.identity.forms import positive_id
 from b24app.identity.session import PortalRequest, portal_required
 from b24app.install.repairs import require_administrator
 from payments.attempts import pay, reconcile
 from payments.forms import read_note
+from payments.history.forms import read_attempt_id
 from payments.history.lines import lines_of, people_in
 from payments.history.scope import Scope, scope_of
 from payments.history.waiting import MOST_SHOWN, find_waiting, offer_for, waiting_in
@@ -62,7 +62,7 @@ def close(request: PortalRequest) -> HttpResponse:
 
 
 def _chosen(request: PortalRequest) -> Attempt:
-    attempt_id = positive_id(request.POST.get("attempt", ""))
+    attempt_id = read_attempt_id(request)
     require_administrator(request.person)
     return find_waiting(request.person.portal, attempt_id)
 

@@ -9,11 +9,10 @@ from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
-from b24app.errors import BadInput
-from b24app.identity.forms import positive_id
 from b24app.identity.session import PortalRequest, portal_required
 from payments.setup import pay_system_settings as saving
 from payments.setup.conflicts import NotSaved
+from payments.setup.forms import read_payer, read_payment_id
 from payments.setup.inventory import Setup, System, read_setup
 
 
@@ -25,7 +24,7 @@ def settings(request: PortalRequest, pay_system_id: int) -> HttpResponse:
     setup = read_setup(client)
     system = setup.system(pay_system_id)
     context: dict[str, Any] = {"system": system, "payers": _payers(setup, system)}
-    person_type_id = _payer(request, context["payers"])
+    person_type_id = read_payer(request, dict(context["payers"]))
     try:
         found = saving.read_settings(client, system, person_type_id=person_type_id)
     except NotSaved as error:
@@ -53,7 +52,7 @@ def effective(request: PortalRequest, pay_system_id: int) -> HttpResponse:
     Only for people who may change the CRM's settings: Bitrix24 itself shows them to each person who
     may pay orders, even for a payment whose deal they may not read.
     """
-    payment_id = positive_id(request.POST.get("payment_id", ""))
+    payment_id = read_payment_id(request)
     client = request.person.client
     read_setup(client).system(pay_system_id)
     found = saving.effective(client, payment_id=payment_id, pay_system_id=pay_system_id)
@@ -62,14 +61,6 @@ def effective(request: PortalRequest, pay_system_id: int) -> HttpResponse:
 
 def _page(request: PortalRequest, context: dict[str, Any]) -> HttpResponse:
     return render(request, "payments/setup/pay_system_settings.html", context)
-
-
-def _payer(request: PortalRequest, payers: list[tuple[int, str]]) -> int:
-    sent = request.POST if request.method == "POST" else request.GET
-    text = sent.get("payer", "0")
-    if not text.isascii() or not text.isdigit() or int(text) not in dict(payers):
-        raise BadInput("no such payer type")
-    return int(text)
 
 
 def _payers(setup: Setup, system: System) -> list[tuple[int, str]]:

@@ -10,13 +10,13 @@ from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from b24app.errors import BadInput
 from b24app.identity.session import PortalRequest, portal_required
 from payments.lookups import pay_systems as cached
 from payments.setup import manual_settlement
 from payments.setup import pay_systems as saving
 from payments.setup.conflicts import ChangedMeanwhile, NotSaved, allow_overwriting
 from payments.setup.dependents import dependents
+from payments.setup.forms import read_switch
 from payments.setup.inventory import Setup, read_setup
 from payments.setup.pay_systems import SystemForm
 
@@ -60,10 +60,7 @@ def system(request: PortalRequest, pay_system_id: int | None = None) -> HttpResp
 @require_POST
 @portal_required
 def switch(request: PortalRequest, pay_system_id: int) -> HttpResponse:
-    wanted = request.POST.get("on")
-    if wanted not in ("yes", "no"):
-        raise BadInput("neither on nor off")
-    on = wanted == "yes"
+    on = read_switch(request)
     client = request.person.client
     found = read_setup(client).system(pay_system_id)
     try:
