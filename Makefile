@@ -26,7 +26,7 @@ APP_PORT ?= 8000
 PAYMENTS ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo smoke test soak check moderation screenshots bench lint format messages lock clean
+.PHONY: help demo smoke test soak check moderation screenshots bench lint format messages contract lock clean
 
 help: ## Show this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -89,6 +89,9 @@ format: $(DEVELOPMENT) ## Put code and templates into shape
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	$(BIN)/djade --target-version 5.2 $(TEMPLATES)
+
+contract: $(RUNTIME) ## Make sandbox/contract.toml from SCHEMAS, a folder of official method schemas
+	$(BIN)/python -m sandbox.tools.contract $(SCHEMAS)
 
 # Needs gettext. Sorted, and without gettext's date: a catalogue changes only where a message changes.
 messages: $(RUNTIME) ## Add new messages from the sources to the catalogues in locale/

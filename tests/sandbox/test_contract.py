@@ -1,0 +1,328 @@
+"""The sandbox and the app keep to the official method schemas; each difference has a reason."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from io import StringIO
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.test import Client
+
+from b24app.rest import client as b24client
+from b24app.tokens.clients import user_client
+from payments import gateway
+from payments.gateway import setup_reads, setup_writes
+from payments.gateway.setup_types import Registry, Setting
+from sandbox.api import rest
+from sandbox.api.registry import METHODS, Method
+from sandbox.server.app import Sandbox
+from sandbox.tools.contract import TABLE, paths, type_of
+from sandbox.world import seed
+from sandbox.world.world import Portal
+from tests.b24app.portal_posts import install
+from tests.sandbox.wire import APP_URL, THE_PAYMENT, Wire, in_process
+
+CONTRACT = tomllib.loads(TABLE.read_text())
+DOCUMENTED: Mapping[str, Mapping[str, Mapping[str, str]]] = CONTRACT["methods"]
+# Methods without a schema; FACTS of the documentation's pages are tested one by one.
+WITHOUT_SCHEMA = {
+    "app.info", "crm.persontype.list", "event.get", "event.test", "events", "placement.bind",
+    "profile", "sale.paysystem.handler.list", "scope", "server.time", "user.current",
+}  # fmt: skip
+
+# A difference in what the app sends begins with this word.
+SENT = "sent "
+
+DEAL = {"entityTypeId": 2, "entityId": seed.DEAL}
+EVENT = {"event": "OnAppUninstall", "handler": f"{APP_URL}/event/"}
+COMMENT = {"ENTITY_ID": seed.DEAL, "ENTITY_TYPE": "deal", "COMMENT": "Called"}
+TAB = {"PLACEMENT": "CRM_DEAL_DETAIL_TAB", "HANDLER": f"{APP_URL}/"}
+HANDLER = {
+    "NAME": "Made up",
+    "CODE": "madeup",
+    "SETTINGS": {"CODES": {}, "FORM_DATA": {"ACTION_URI": "https://pay.example.com/form/"}},
+}
+SYSTEM = {
+    "NAME": "New one",
+    "BX_REST_HANDLER": seed.ACME_HANDLER,
+    "PERSON_TYPE_ID": 1,
+    "ENTITY_REGISTRY_TYPE": "ORDER",
+}
+PAYMENT = {"orderId": seed.ORDER, "paySystemId": seed.ACME_PAY}
+# What each method needs to succeed, and no more.
+ENOUGH: dict[str, dict[str, Any]] = {
+    "crm.item.get": {"entityTypeId": 2, "id": seed.DEAL},
+    "crm.item.list": {"entityTypeId": 2},
+    "crm.item.payment.add": DEAL,
+    "crm.item.payment.delete": {"id": seed.PAYMENT},
+    "crm.item.payment.get": {"id": seed.PAYMENT},
+    "crm.item.payment.list": DEAL,
+    "crm.item.payment.pay": {"id": seed.PAYMENT},
+    "crm.item.payment.unpay": {"id": seed.PAID_PAYMENT},
+    "crm.item.payment.update": {"id": seed.PAYMENT, "fields": {"paySystemId": seed.CASH}},
+    "crm.orderentity.list": {},
+    "crm.timeline.comment.add": {"fields": COMMENT},
+    "crm.timeline.comment.list": {"filter": {"ENTITY_ID": seed.DEAL, "ENTITY_TYPE": "deal"}},
+    "event.bind": EVENT,
+    "event.unbind": EVENT,
+    "method.get": {"name": "profile"},
+    "placement.get": {},
+    "placement.list": {},
+    "placement.unbind": {"PLACEMENT": TAB["PLACEMENT"]},
+    "sale.order.get": {"id": seed.ORDER},
+    "sale.order.getfields": {},
+    "sale.order.list": {},
+    "sale.payment.add": {"fields": PAYMENT},
+    "sale.payment.delete": {"id": seed.PAYMENT},
+    "sale.payment.get": {"id": seed.PAYMENT},
+    "sale.payment.getfields": {},
+    "sale.payment.list": {},
+    "sale.payment.update": {"id": seed.PAYMENT, "fields": PAYMENT},
+    "sale.paysystem.add": SYSTEM,
+    "sale.paysystem.delete": {"ID": seed.INACTIVE_PAY},
+    "sale.paysystem.handler.add": HANDLER,
+    "sale.paysystem.handler.delete": {"ID": 4},
+    "sale.paysystem.handler.update": {"ID": 1, "FIELDS": {"NAME": "Another"}},
+    "sale.paysystem.list": {},
+    "sale.paysystem.pay.invoice": {"INVOICE_ID": 1, "PAY_SYSTEM_ID": seed.ACME_PAY},
+    "sale.paysystem.pay.payment": THE_PAYMENT,
+    "sale.paysystem.settings.get": {"ID": seed.ACME_PAY, "PERSON_TYPE_ID": 0},
+    "sale.paysystem.settings.payment.get": THE_PAYMENT,
+    "sale.paysystem.settings.update": {
+        "ID": seed.ACME_PAY,
+        "SETTINGS": {"SHOP_ID": {"TYPE": "VALUE", "VALUE": "7"}},
+    },
+    "sale.paysystem.update": {"ID": seed.ACME_PAY, "FIELDS": {"NAME": "Another"}},
+    "sale.persontype.list": {},
+    "user.get": {},
+}
+
+
+@pytest.fixture
+def wire() -> Wire:
+    """A portal with a comment, a bound event, a bound tab, and a handler without a pay system."""
+    wire = in_process()
+    _call(wire, "crm.timeline.comment.add", {"fields": COMMENT})
+    _call(wire, "event.bind", {**EVENT, "auth_type": seed.ADMIN})
+    _call(wire, "placement.bind", {**TAB, "TITLE": "Pay"})
+    _call(wire, "sale.paysystem.handler.add", {**HANDLER, "CODE": "unused"})
+    return wire
+
+
+def _call(wire: Wire, method: str, params: Mapping[str, Any]) -> dict[str, Any]:
+    answer = wire.call(method, dict(params), token=wire.token(seed.ADMIN))
+    assert answer.status_code < 500, answer.text
+    envelope: dict[str, Any] = answer.json()
+    return envelope
+
+
+def test_every_method_of_the_sandbox_is_in_the_table_or_has_no_schema() -> None:
+    played = {name for name in METHODS if not name.startswith("test.")}
+    assert played - WITHOUT_SCHEMA == set(DOCUMENTED) == set(ENOUGH)
+    assert played >= WITHOUT_SCHEMA
+
+
+@pytest.mark.parametrize("method", DOCUMENTED)
+def test_the_sandbox_answers_as_documented(wire: Wire, method: str) -> None:
+    answer = _call(wire, method, ENOUGH[method])
+    if "error" in answer:
+        found = {f"refused as {answer['error']}"}
+    else:
+        found = set(_differences(answer["result"], DOCUMENTED[method].get("result", {})))
+    found |= set(_accepted_without(method))
+    assert found == {one for one in _explained(method) if not one.startswith(SENT)}
+
+
+def _explained(method: str) -> set[str]:
+    listed = CONTRACT["differences"].get(method, {})
+    assert all(listed.values()), "each has its reason"
+    return {one for each in listed for one in _expanded(each)}
+
+
+def _expanded(difference: str) -> Iterator[str]:
+    """Yields `a.b is missing` and `a.c is missing` for `a.{b,c} is missing`."""
+    braces = re.fullmatch(r"(.*)\{(.*)\}(.*)", difference)
+    if braces is None:
+        yield difference
+        return
+    yield from (f"{braces[1]}{one}{braces[3]}" for one in braces[2].split(","))
+
+
+def _differences(result: Any, documented: Mapping[str, str]) -> Iterator[str]:
+    """Yields documented keys that the result lacks, and those of another type. A null fits all."""
+    found = dict(paths(result))
+    for path, kind in documented.items():
+        if path in found and found[path] != kind and kind != "any":
+            yield f"{path} is {found[path]}"
+        elif path not in found and not _is_null(result, path):
+            yield f"{path} is missing"
+
+
+def _is_null(result: Any, path: str) -> bool:
+    """Returns whether the value at this path, or above it, is null or an empty list."""
+    value = result
+    for step in path.removeprefix("result").replace("[]", ".[]").split(".")[1:]:
+        if value is None or value == []:
+            return True
+        value = (
+            value[0] if step == "[]" else value.get(step, ...) if isinstance(value, dict) else ...
+        )
+        if value is ...:
+            return False
+    return value is None or value == []
+
+
+def _accepted_without(method: str) -> Iterator[str]:
+    """Yields each required parameter that the sandbox does not demand, or refuses otherwise than
+    `missing` in the table says."""
+    for name, kind in DOCUMENTED[method].get("params", {}).items():
+        if not kind.endswith("!"):
+            continue
+        answer = _call(in_process(), method, _without(ENOUGH[method], name))
+        code = CONTRACT["missing"][_family(method)]["code"]
+        if answer.get("error") is None:
+            yield f"{name} is not demanded"
+        elif str(answer["error"]) != code:
+            yield f"{name} is refused as {answer['error']}"
+
+
+def _without(params: Mapping[str, Any], name: str) -> dict[str, Any]:
+    outer, _dot, inner = name.partition(".")
+    kept = {key: value for key, value in params.items() if key != outer}
+    if inner and isinstance(params.get(outer), dict):
+        kept[outer] = {key: value for key, value in params[outer].items() if key != inner}
+    return kept
+
+
+def _family(method: str) -> str:
+    """Returns the longest beginning of the method's name that has a section in `missing`."""
+    families: Mapping[str, Any] = CONTRACT["missing"]
+    return max((one for one in families if method.startswith(one)), key=len)
+
+
+# What the app sends
+
+
+@pytest.mark.django_db
+def test_the_app_sends_what_is_documented(
+    client: Client, sandbox: Sandbox, alpha: Portal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
+    run = rest._Calls.run
+
+    def recorded(calls: rest._Calls, method: Method, params: dict[str, Any]) -> Any:
+        sent[method.name].append(params)
+        return run(calls, method, params)
+
+    monkeypatch.setattr(rest._Calls, "run", recorded)
+    alpha.bucket_size = 1_000
+    portal = install(client, sandbox, alpha)
+    call_command("doctor", alpha.url.removeprefix("https://"), stdout=StringIO())
+    _use_the_whole_gateway(user_client(portal, seed.ADMIN))
+    assert set(sent) == _named_in_the_app()
+    for method in sent.keys() & DOCUMENTED.keys():
+        documented = DOCUMENTED[method].get("params", {})
+        found = {f"{SENT}{each}" for params in sent[method] for each in _wrong(params, documented)}
+        explained = {one for one in _explained(method) if one.startswith(SENT)}
+        assert (method, found) == (method, explained)
+
+
+def _use_the_whole_gateway(client: b24client.Client) -> None:
+    deal, customer = gateway.Owner(gateway.DEAL, seed.DEAL), gateway.Owner(gateway.COMPANY, 61)
+    queries: tuple[b24client.Query[Any], ...] = (
+        gateway.readable_items(gateway.DEAL, [seed.DEAL]),
+        gateway.cards(gateway.DEAL, [seed.DEAL]),
+        gateway.customers(gateway.COMPANY, [seed.COMPANY]),
+        gateway.deals_of(customer),
+        gateway.order(seed.ORDER),
+        gateway.orders([seed.ORDER]),
+        gateway.orders_numbered("163"),
+        gateway.order_links([seed.ORDER]),
+        gateway.order_links_of(deal),
+        gateway.pay_systems(),
+        gateway.rest_handlers(),
+        gateway.order_right(),
+        gateway.may_read_order_of(seed.PAYMENT),
+        gateway.payment(seed.PAYMENT),
+        gateway.payments_of_item(deal),
+        gateway.payments_of_order(seed.ORDER),
+        gateway.payments_with_ids([seed.PAYMENT]),
+        gateway.unpaid_payments(before=None),
+        *gateway.unpaid_payments_numbered(["163"], before=None),
+        gateway.comments_of(deal),
+        gateway.user_names([seed.ADMIN]),
+        setup_reads.pay_systems_in_detail(),
+        setup_reads.handlers(),
+        setup_reads.may_set_up(),
+        setup_reads.person_types(Registry.ORDER),
+        setup_reads.person_types(Registry.OLD_INVOICE),
+        setup_reads.may_change(seed.ACME_PAY),
+        setup_reads.count_unpaid_with(seed.ACME_PAY),
+        setup_reads.settings(seed.ACME_PAY, person_type_id=0),
+        setup_reads.settings_of_payment(seed.PAYMENT, pay_system_id=seed.ACME_PAY),
+    )
+    for query in queries:
+        client.read(query)
+    gateway.change_pay_system(client, payment_id=seed.PAYMENT, pay_system_id=seed.DEMO_CARD_PAY)
+    gateway.pay_payment(client, payment_id=seed.PAYMENT, pay_system_id=seed.DEMO_CARD_PAY)
+    gateway.mark_payment(client, payment_id=seed.CASH_PAYMENT)
+    gateway.unpay_payment(client, payment_id=seed.CASH_PAYMENT)
+    gateway.add_comment(client, deal, "Paid")
+    settings = {"CODES": {}, "FORM_DATA": {"ACTION_URI": "https://pay.example.com/form/"}}
+    handler = setup_writes.add_handler(client, name="A", code="a", sort=1, settings=settings)
+    setup_writes.update_handler(client, handler, {"NAME": "B", "SETTINGS": settings})
+    system = setup_writes.add_pay_system(
+        client, name="A", handler_code="a", person_type_id=1, registry=Registry.ORDER, active=True
+    )
+    fields = {"NAME": "B", "BX_REST_HANDLER": "a", "PERSON_TYPE_ID": 1}
+    setup_writes.update_pay_system(client, system, fields)
+    setup_writes.update_settings(
+        client, seed.ACME_PAY, person_type_id=0, settings={"SHOP_ID": Setting("VALUE", "7")}
+    )
+    setup_writes.delete_pay_system(client, system)
+    setup_writes.delete_handler(client, handler)
+
+
+def _named_in_the_app() -> set[str]:
+    """Returns the methods whose names are in the app's source, however they are called there."""
+    root = TABLE.parents[1]
+    source = "".join(
+        path.read_text() for room in ("b24app", "payments") for path in (root / room).rglob("*.py")
+    )
+    named = {name.lower() for name in re.findall(r'"([a-z0-9.]+)"', source, re.IGNORECASE)}
+    bound = {f"{kind}.bind" for kind in ("event", "placement")}
+    return (named & METHODS.keys()) | bound
+
+
+def _wrong(params: Mapping[str, Any], documented: Mapping[str, str]) -> Iterator[str]:
+    """Yields what is sent and not documented, of another type, or required and not sent."""
+    for name, value in _flat(params, documented):
+        if name not in documented:
+            yield f"{name}"
+        elif not _fits(value, documented[name].removesuffix("!")):
+            yield f"{name} as {type_of(value)}"
+    there = {name for name, _value in _flat(params, documented)}
+    for name, kind in documented.items():
+        if kind.endswith("!") and name not in there and name.rpartition(".")[0] in {"", *there}:
+            yield f"no {name}"
+
+
+def _flat(params: Mapping[str, Any], documented: Mapping[str, str]) -> Iterator[tuple[str, Any]]:
+    """Yields each parameter, and each field of one whose fields are documented."""
+    for name, value in params.items():
+        yield name, value
+        if isinstance(value, dict) and any(one.startswith(f"{name}.") for one in documented):
+            yield from ((f"{name}.{inner}", deep) for inner, deep in value.items())
+
+
+def _fits(value: Any, kind: str) -> bool:
+    if isinstance(value, str) and value.lstrip("-").isdigit() and kind == "integer":
+        return True  # a batch sends texts only
+    return kind in ("any", "number" if kind == "integer" else type_of(value)) or (
+        kind == "integer" and type_of(value) == "number"
+    )
