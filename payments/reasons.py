@@ -70,6 +70,8 @@ READ_BACK_FAILED = "read_back_failed"
 # Paid.
 PAID_BY_OTHER = "paid_by_other"
 PAID_EARLIER = "paid_earlier"
+# By this attempt, but the sum was changed in Bitrix24 after the last look at it.
+PAID_OTHER_SUM = "paid_other_sum"
 # Undone.
 PAID_AGAIN = "paid_again"
 DELETED_UNPAID = "deleted_unpaid"

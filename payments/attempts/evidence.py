@@ -17,6 +17,8 @@ def as_evidence(payment: Payment) -> dict[str, Any]:
         "datePaid": _date_paid(payment),
         "empPaidId": payment.emp_paid_id,
         "paySystemId": payment.pay_system_id,
+        "sum": str(payment.sum),
+        "currency": payment.currency,
         # The list of this date. "" if the date cannot be read: it is not compared then.
         "readIn": "" if "date_paid" in payment.unread else _list_of(payment),
     }

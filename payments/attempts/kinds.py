@@ -74,6 +74,8 @@ def _is_paid(attempt: Attempt, payment: Payment) -> tuple[bool, str]:
         return True, reasons.PAID_BY_OTHER
     if payment.date_paid is not None and payment.date_paid < _earliest(attempt):
         return True, reasons.PAID_EARLIER
+    if (payment.sum, payment.currency) != (attempt.sum, attempt.currency):
+        return True, reasons.PAID_OTHER_SUM
     return True, ""
 
 

@@ -69,6 +69,16 @@ AFTER_SENDING: dict[str, Reason] = {
     reasons.PAID_EARLIER: _only_after(
         _("It is paid, but not by this try: it was paid before this was sent.")
     ),
+    reasons.PAID_OTHER_SUM: _only_after(
+        _(
+            "It is paid, but not with the sum that was shown: the sum was changed in Bitrix24 at "
+            "the same time. Look at the payment in Bitrix24."
+        ),
+        mark=_(
+            "It is marked as paid, but not with the sum that was shown: the sum was changed in "
+            "Bitrix24 at the same time. Look at the payment in Bitrix24."
+        ),
+    ),
     reasons.PAID_AGAIN: _only_after(_("It was undone, and has been paid again since.")),
     reasons.DELETED_UNPAID: _only_after(
         _(

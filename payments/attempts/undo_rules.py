@@ -49,5 +49,5 @@ def why_not(attempt: Attempt | None, *, rules: Policy, now: datetime) -> str:
 
 
 def _was_paid_by_app(attempt: Attempt) -> bool:
-    # An attempt is also PAID if another person paid at the same time; it has a reason then.
-    return attempt.state == State.PAID and not attempt.reason
+    # An attempt is also PAID if another person paid at the same time; it has another reason then.
+    return attempt.state == State.PAID and attempt.reason in ("", reasons.PAID_OTHER_SUM)

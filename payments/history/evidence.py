@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from django.utils.translation import gettext as _
@@ -14,6 +15,7 @@ from b24app.localization.times import exact, moment_in
 from payments.history.names import system_name
 from payments.lookups.users import unnamed
 from payments.models import Attempt
+from payments.money import money
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
@@ -105,6 +107,9 @@ def _evidence(evidence: Mapping[str, Any], names: Mapping[int, str]) -> Iterator
     system_id = evidence.get("paySystemId")
     if isinstance(system_id, int):
         yield Fact(_("Payment system then"), system_name(system_id, ""))
+    amount = evidence.get("sum")
+    if isinstance(amount, str):
+        yield Fact(_("Sum then"), money(Decimal(amount), str(evidence.get("currency", ""))))
     before = evidence.get("before")
     if isinstance(before, Mapping) and before:
         earlier = next((date for date in map(moment_in, before.values()) if date), None)
@@ -127,6 +132,7 @@ _DESCRIBED = frozenset(
         "answer",
         "before",
         "clock",
+        "currency",
         "datePaid",
         "empPaidId",
         "error",
@@ -135,6 +141,7 @@ _DESCRIBED = frozenset(
         "paySystemId",
         "readIn",
         "rebound",
+        "sum",
     }
 )
 
