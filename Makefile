@@ -84,6 +84,8 @@ lint: $(DEVELOPMENT) $(COMPILED) ## Check style, types, layers, migrations and s
 	$(BIN)/mypy $(PACKAGES)
 	$(BIN)/python manage.py makemigrations --check --dry-run
 	$(AS_DEPLOYED) $(BIN)/python manage.py check --deploy --fail-level WARNING
+	@find b24app payments sandbox -name '*.py' -not -path '*/migrations/*' -exec wc -l {} + | \
+		awk '$$2 != "total" && $$1 > 300 { print "warning: " $$2 " has " $$1 " lines; a test fails above 400" }'
 
 format: $(DEVELOPMENT) ## Put code and templates into shape
 	$(BIN)/ruff check --fix .

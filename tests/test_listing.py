@@ -6,12 +6,13 @@ import re
 from pathlib import Path
 
 import pytest
+from django.conf import settings
 
 from b24app.install.bindings import PLACEMENTS
 from b24app.install.installation import NEEDED_SCOPES
-from b24app.web.legal import LANGUAGES
 from tests.png import describe, packed
 
+LANGUAGES = dict(settings.LANGUAGES)
 LISTING = Path(__file__).resolve().parent.parent / "docs" / "marketplace"
 FIELDS = (
     "Name", "Short description", "Full description", "Installation", "What's new", "Keywords",
