@@ -26,7 +26,7 @@ APP_PORT ?= 8000
 PAYMENTS ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo smoke test soak check moderation screenshots bench lint format messages contract lock clean
+.PHONY: help demo smoke test suite soak check moderation screenshots bench lint format messages contract lock clean
 
 help: ## Show this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,9 +44,14 @@ ON_SQLITE = DATABASE_URL=sqlite:///$(CURDIR)/var/tests.sqlite3 \
 POSTGRESQL_WORKERS ?= 3
 ON_POSTGRESQL = $(BIN)/python -m tests.postgresql $(BIN)/python -m pytest -n $(POSTGRESQL_WORKERS)
 
-# Processes that are killed and race need the database that is used in production. What uses no
-# database runs once; so do the browser tests, whose app is a process with a SQLite of its own.
-test: $(DEVELOPMENT) $(COMPILED) ## Run the suite, on SQLite and on PostgreSQL
+# Processes that are killed and race need the database that is used in production.
+test: $(DEVELOPMENT) $(COMPILED) ## Run the tests without browser; processes that race on PostgreSQL
+	$(ON_SQLITE) -m "not browser and not processes"
+	$(ON_POSTGRESQL) -m "processes and not browser"
+
+# What uses no database runs once; so do the browser tests, whose app is a process with a SQLite of
+# its own.
+suite: $(DEVELOPMENT) $(COMPILED) ## Run all tests, in the browser too, on SQLite and on PostgreSQL
 	$(ON_SQLITE) -m "not processes"
 	$(ON_POSTGRESQL) -m "django_db and not browser"
 
