@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
+from django.urls import NoReverseMatch, reverse
 from django.utils.translation import gettext_lazy as _
 
 if TYPE_CHECKING:
@@ -37,5 +39,17 @@ def screens_for(*, is_admin: bool, may_set_up: bool) -> list[Screen]:
     return [
         screen
         for screen in SCREENS
-        if (is_admin or not screen.admins_only) and (may_set_up or not screen.needs_set_up)
+        if (is_admin or not screen.admins_only)
+        and (may_set_up or not screen.needs_set_up)
+        and _has_address(screen)
     ]
+
+
+@cache
+def _has_address(screen: Screen) -> bool:
+    """Returns False for the screen of a room that was taken out of urls.py."""
+    try:
+        reverse(f"payments:{screen.name}")
+    except NoReverseMatch:
+        return False
+    return True
