@@ -23,6 +23,7 @@ TABLE = Path(__file__).parents[1] / "contract.toml"
 BY_HAND = ("missing", "differences")
 # Deeper keys are those of single fields, which have pages of their own.
 DEPTH = 2
+NAMING = frozenset({"select", "filter", "order"})
 BESIDE_RESULT = frozenset({"time", "total", "next"})
 _HEAD = """\
 # What the official method schemas say, made by `make contract`; `missing` and `differences` are
@@ -42,6 +43,7 @@ def main() -> None:
         sections[f'methods."{name}"'] = {
             "params": dict(_params(schema)),
             "result": dict(_result(schema)),
+            "columns": dict(_columns(schema, schemas.get(name.removesuffix("list") + "get"))),
         }
     TABLE.write_text(_HEAD + _written(sections, kept))
 
@@ -66,8 +68,10 @@ def _type(part: Mapping[str, Any]) -> str:
 def _result(schema: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yields the paths in the example's result; without an example, the result's type."""
     example = schema.get("resultExample")
-    if isinstance(example, dict) and "result" in example:
-        yield from paths(example["result"])
+    if isinstance(example, dict):
+        # Some pages show the result without its envelope.
+        bare = {name: value for name, value in example.items() if name not in BESIDE_RESULT}
+        yield from paths(example.get("result", bare))
         return
     for part in schema.get("returns", ()):
         name = part["name"]
@@ -79,6 +83,27 @@ def _result(schema: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
                 yield from (
                     (f"result.{name}[].{field}", "any") for field in schema.get("entityFields", ())
                 )
+
+
+def _columns(
+    schema: Mapping[str, Any], of_one: Mapping[str, Any] | None
+) -> Iterator[tuple[str, str]]:
+    """Yields the names that a list's `select`, `filter` and `order` may have, as one text.
+
+    Some pages leave out what is read-only; those `of_one` row have it.
+    """
+    if not any(name.lower() in NAMING for name, _kind in _params(schema)):
+        return
+    names: set[str] = set()
+    for page in filter(None, (schema, of_one)):
+        names.update(page.get("entityFields", ()))
+        names.update(path.split(".")[-1] for path, _kind in _result(page) if path.count(".") == 2)
+        names.update(
+            path[len("result[].") :] for path, _kind in _result(page) if "result[]." in path
+        )
+    names = {name for name in names if name.isidentifier()}
+    if names:
+        yield "names", " ".join(sorted(names))
 
 
 def _base(part: Mapping[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import tomllib
 from collections import defaultdict
@@ -21,7 +22,7 @@ from payments.gateway.setup_types import Registry, Setting
 from sandbox.api import rest
 from sandbox.api.registry import METHODS, Method
 from sandbox.server.app import Sandbox
-from sandbox.tools.contract import TABLE, paths, type_of
+from sandbox.tools.contract import NAMING, TABLE, paths, type_of
 from sandbox.world import seed
 from sandbox.world.world import Portal
 from tests.b24app.portal_posts import install
@@ -35,6 +36,7 @@ WITHOUT_SCHEMA = {
     "profile", "sale.paysystem.handler.list", "scope", "server.time", "user.current",
 }  # fmt: skip
 
+OPERATORS = "!=<>@%~?"
 # A difference in what the app sends begins with this word.
 SENT = "sent "
 
@@ -227,7 +229,12 @@ def test_the_app_sends_what_is_documented(
     assert set(sent) == _named_in_the_app()
     for method in sent.keys() & DOCUMENTED.keys():
         documented = DOCUMENTED[method].get("params", {})
-        found = {f"{SENT}{each}" for params in sent[method] for each in _wrong(params, documented)}
+        names = set(DOCUMENTED[method].get("columns", {}).get("names", "").split())
+        found = {
+            f"{SENT}{each}"
+            for params in sent[method]
+            for each in (*_wrong(params, documented), *_misnamed(params, names))
+        }
         explained = {one for one in _explained(method) if one.startswith(SENT)}
         assert (method, found) == (method, explained)
 
@@ -268,6 +275,11 @@ def _use_the_whole_gateway(client: b24client.Client) -> None:
     )
     for query in queries:
         client.read(query)
+    links, batch = gateway.order_links_of(deal), client.batch()
+    batch.add(links)
+    linked = batch.add(gateway.linked_order(links, 0))
+    batch.run()
+    assert linked.get().order.id
     gateway.change_pay_system(client, payment_id=seed.PAYMENT, pay_system_id=seed.DEMO_CARD_PAY)
     gateway.pay_payment(client, payment_id=seed.PAYMENT, pay_system_id=seed.DEMO_CARD_PAY)
     gateway.mark_payment(client, payment_id=seed.CASH_PAYMENT)
@@ -286,6 +298,18 @@ def _use_the_whole_gateway(client: b24client.Client) -> None:
     )
     setup_writes.delete_pay_system(client, system)
     setup_writes.delete_handler(client, handler)
+
+
+def test_the_whole_gateway_is_used() -> None:
+    source = inspect.getsource(_use_the_whole_gateway)
+    public = {
+        f"{module.__name__.rpartition('.')[2]}.{name}"
+        for module in (gateway, setup_reads, setup_writes)
+        for name, member in vars(module).items()
+        if inspect.isfunction(member) and not name.startswith("_")
+        if module is gateway or member.__module__ == module.__name__
+    }
+    assert {name for name in public if f"{name}(" not in source} == set()
 
 
 def _named_in_the_app() -> set[str]:
@@ -310,6 +334,18 @@ def _wrong(params: Mapping[str, Any], documented: Mapping[str, str]) -> Iterator
     for name, kind in documented.items():
         if kind.endswith("!") and name not in there and name.rpartition(".")[0] in {"", *there}:
             yield f"no {name}"
+
+
+def _misnamed(params: Mapping[str, Any], columns: set[str]) -> Iterator[str]:
+    """Yields the columns that `select`, `filter` and `order` name and no row has: the server
+    ignores them without an error."""
+    for name in [one for one in params if one.lower() in NAMING and columns]:
+        given = params[name]
+        for spelled in (
+            given.values() if isinstance(given, dict) and name.lower() == "select" else given
+        ):
+            if (column := spelled.lstrip(OPERATORS)) not in columns:
+                yield f"{name} {column}"
 
 
 def _flat(params: Mapping[str, Any], documented: Mapping[str, str]) -> Iterator[tuple[str, Any]]:
