@@ -229,7 +229,9 @@ def _person_type(id_: object, name: object) -> PersonType:
 
 
 def _settings(answer: Answer) -> Mapping[str, Setting]:
-    return {code: _setting(value) for code, value in _object(answer.result).items()}
+    # The newest build names the settings that were never set, too.
+    given = _object(answer.result).items()
+    return {code: _setting(value) for code, value in given if value is not None}
 
 
 def _setting(value: object) -> Setting:

@@ -22,9 +22,17 @@ CROSS_ORIGIN = {
 
 
 def with_time(
-    world: World, outcome: Any, started: float, operating: Operating | None = None
+    world: World,
+    outcome: Any,
+    started: float,
+    operating: Operating | None = None,
+    *,
+    older: bool = False,
 ) -> dict[str, Any]:
-    """Returns the envelope of a success, with `total` and `next` beside `result`."""
+    """Returns the envelope of a success, with `total` and `next` beside `result`.
+
+    The newest build cuts two of the times to whole seconds; an `older` one does not.
+    """
     listed = outcome if isinstance(outcome, Listed) else Listed(outcome)
     envelope: dict[str, Any] = {"result": listed.result}
     if listed.next is not None:
@@ -33,10 +41,10 @@ def with_time(
         envelope["total"] = listed.total
     finished = world.now()
     envelope["time"] = {
-        "start": started,
+        "start": started if older else int(started),
         "finish": finished,
         "duration": finished - started,
-        "processing": finished - started,
+        "processing": finished - started if older else int(finished - started),
         "date_start": _iso(started),
         "date_finish": _iso(finished),
     }
@@ -48,16 +56,18 @@ def with_time(
     return envelope
 
 
-def envelope_of(error: RestError) -> dict[str, Any]:
-    return {"error": error.code, "error_description": error.description, **error.extra}
+def envelope_of(error: RestError, *, older: bool = False) -> dict[str, Any]:
+    """Returns the envelope of an error; only an `older` build sends a number as a number."""
+    code = error.code if older else str(error.code)
+    return {"error": code, "error_description": error.description, **error.extra}
 
 
 def success(envelope: dict[str, Any]) -> Response:
     return _across(json_response(php.as_sent(envelope)))
 
 
-def refusal(error: RestError) -> Response:
-    return _across(json_response(php.as_sent(envelope_of(error)), error.status))
+def refusal(error: RestError, *, older: bool = False) -> Response:
+    return _across(json_response(php.as_sent(envelope_of(error, older=older)), error.status))
 
 
 def preflight() -> Response:

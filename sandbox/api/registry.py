@@ -27,7 +27,7 @@ class Call:
 
 
 class RestError(Exception):
-    """An error reply. `code` is a number if the server sends a number."""
+    """An error reply. `code` is a number if an older build sends a number."""
 
     def __init__(
         self, code: str | int, description: str, status: int = 400, **extra: object

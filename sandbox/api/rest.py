@@ -88,7 +88,7 @@ def _respond(sandbox: State, portal: Portal, request: Request, skipped: frozense
         else:
             outcome = calls.run(_find(parsed.method), parsed.params)
     except RestError as error:
-        return envelopes.refusal(error)
+        return envelopes.refusal(error, older=portal.older_build)
     return envelopes.success(calls.finished(parsed.method, outcome, started))
 
 
@@ -122,7 +122,8 @@ class _Calls:
         operating = self.sandbox.operating.count(
             self.portal, self.caller.client_id, method, seconds=now - started, now=now
         )
-        return envelopes.with_time(self.sandbox.world, outcome, started, operating)
+        older = self.portal.older_build
+        return envelopes.with_time(self.sandbox.world, outcome, started, operating, older=older)
 
     def command(self, name: str, params: dict[str, Any]) -> dict[str, Any]:
         """Runs one command of a batch and returns its envelope."""
@@ -138,7 +139,7 @@ class _Calls:
             self.sandbox.operating.admit(self.portal, self.caller.client_id, name.lower(), started)
             outcome = self.run(method, params)
         except RestError as error:
-            return envelopes.envelope_of(error)
+            return envelopes.envelope_of(error, older=self.portal.older_build)
         return self.finished(name.lower(), outcome, started)
 
 

@@ -58,6 +58,7 @@ class User:
     # Whether this person may change the deals and invoices that they may read; None: by role.
     changes_items: bool | None = None
     time_zone: str = ""  # an IANA name; empty where the browser decides
+    pays_old_invoices: bool = True  # the right to change invoices of the old kind
     reads_sale: bool = True  # False: the shop group right D, which some portals give
 
     @property

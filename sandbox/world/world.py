@@ -103,7 +103,7 @@ class Payment:
     date_bill: datetime = field(default_factory=lambda: datetime.now(UTC))
     # PS_STATUS, PS_INVOICE_ID and the other PS_* fields, by their camelCase name in REST.
     provider_data: dict[str, Any] = field(default_factory=dict)
-    company_id: int = 0
+    company_id: int | None = None  # 0 after an update without it
     comments: str = ""
     times_paid: int = 0  # how often it changed to paid; a test proves by it that no one paid twice
 

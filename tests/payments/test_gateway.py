@@ -14,7 +14,7 @@ from b24app.identity.session import Person
 from b24app.rest.client import Answer
 from payments import gateway
 from payments.attempts.pay import pay
-from payments.gateway import Order, OrderLink, Owner, Rows, UnreadableRow, parsing
+from payments.gateway import Order, OrderLink, Owner, Rows, UnreadableRow, parsing, setup_reads
 from payments.models import Approval, Attempt, RunRow, State
 from sandbox.api.faults import Fault
 from sandbox.server.app import Sandbox
@@ -97,6 +97,12 @@ def test_a_sum_is_the_same_however_it_is_written(sent: object, meant: str) -> No
     found = parsing.money(sent)
     assert found == Decimal(meant)
     assert found.as_tuple().exponent == -4
+
+
+def test_a_setting_that_was_never_set_is_left_out_whether_the_portal_names_it_or_not() -> None:
+    setting = {"TYPE": "VALUE", "VALUE": "7"}
+    query = setup_reads.settings(seed.ACME_PAY, person_type_id=0)
+    assert query.parse(Answer({"A": setting, "B": None})) == query.parse(Answer({"A": setting}))
 
 
 @pytest.mark.parametrize("sent", [None, True, "", "12,50", "abc", "NaN", "Infinity", "1E+40", []])

@@ -163,6 +163,7 @@ def test_an_identical_binding_is_refused() -> None:
         ({"PLACEMENT": "DEFAULT"}, "ERROR_ARGUMENT"),
         ({"HANDLER": ""}, "ERROR_ARGUMENT"),
         ({"PLACEMENT": "CRM_DYNAMIC_31_DETAIL_TAB"}, "ERROR_PLACEMENT_NOT_FOUND"),
+        ({"USER_ID": seed.MANAGER}, "ERROR_PLACEMENT_USER_MODE"),
         ({"HANDLER": "/relative/"}, "ERROR_WRONG_HANDLER_URL"),
         ({"HANDLER": "ftp://pay.example.com/"}, "ERROR_UNSUPPORTED_PROTOCOL"),
     ],
@@ -181,7 +182,7 @@ def test_a_refusal_has_the_missing_argument_in_a_field() -> None:
     response = wire.call("placement.bind", {}, token=wire.token(seed.ADMIN))
     assert response.json() == {
         "error": "ERROR_ARGUMENT",
-        "error_description": "Argument 'PLACEMENT' is null or empty",
+        "error_description": "The value of an argument 'PLACEMENT' must be of type string",
         "argument": "PLACEMENT",
     }
 
@@ -197,15 +198,15 @@ def test_an_application_binds_one_address_for_rest_app_uri() -> None:
 
 
 def test_unbind_returns_the_count() -> None:
-    """placement-unbind.md: without a handler, all at the placement."""
+    """placement-unbind.md: without a handler, all at the placement; each counts twice."""
     wire = in_process()
     for handler in (URL, f"{URL}other/"):
         ask(wire, "placement.bind", {**TAB, "HANDLER": handler}, user=seed.ADMIN)
     one = {"PLACEMENT": TAB["PLACEMENT"], "HANDLER": URL}
-    assert ask(wire, "placement.unbind", one, user=seed.ADMIN) == {"count": 1}
+    assert ask(wire, "placement.unbind", one, user=seed.ADMIN) == {"count": 2}
     assert ask(wire, "placement.unbind", one, user=seed.ADMIN) == {"count": 0}
     every = {"PLACEMENT": TAB["PLACEMENT"]}
-    assert ask(wire, "placement.unbind", every, user=seed.ADMIN) == {"count": 1}
+    assert ask(wire, "placement.unbind", every, user=seed.ADMIN) == {"count": 2}
 
 
 def test_list_has_the_placements_of_the_scopes() -> None:

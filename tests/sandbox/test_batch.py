@@ -43,7 +43,7 @@ def test_results_and_errors_are_under_the_keys_of_their_commands(wire: Wire) -> 
     result = _batch(wire, {"a": f"{LIST}?x=1", "b": FAIL})
     assert result["result"] == {"a": [THING]}
     assert result["result_error"] == {
-        "b": {"error": 100, "error_description": "Could not find value for parameter {id}"}
+        "b": {"error": "100", "error_description": "Could not find value for parameter {id}"}
     }
     assert result["result_total"] == {"a": 51}
     assert result["result_next"] == {"a": 50}
@@ -58,7 +58,7 @@ def test_consecutive_keys_make_a_list_and_a_gap_makes_an_object(wire: Wire) -> N
     holed = _batch(wire, [FAIL, f"{ECHO}?n=2"])
     assert holed["result"] == {"1": {"n": "2"}}
     assert list(holed["result_error"]) == [
-        {"error": 100, "error_description": "Could not find value for parameter {id}"}
+        {"error": "100", "error_description": "Could not find value for parameter {id}"}
     ]
     assert _batch(wire, {"a": FAIL})["result"] == []
 
@@ -128,7 +128,7 @@ def test_a_missing_scope_has_no_description_in_a_batch(wire: Wire) -> None:
         ("$result[a][0][ID]", 7),
         ("$result[a][0][TAGS]", ["new", "blue"]),
         ("$total[a]", 51),
-        ("$error[f][error]", 100),
+        ("$error[f][error]", "100"),
         ("no. $result[a][0][ID]", "no. 7"),
         ("no. $result[a][0][TAGS]", "no. $result[a][0][TAGS]"),
         ("is $result[a][0][OPEN]", "is $result[a][0][OPEN]"),

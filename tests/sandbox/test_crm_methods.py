@@ -25,7 +25,7 @@ PAYMENT = "crm.item.payment"
 
 
 def missing(name: str) -> Refusal:
-    return Refusal(400, 100, f"Could not find value for parameter {{{name}}}")
+    return Refusal(400, "100", f"Could not find value for parameter {{{name}}}")
 
 
 def of_deal(deal_id: int, **params: Any) -> dict[str, Any]:
@@ -207,7 +207,7 @@ def test_payments_filter_and_order() -> None:
     assert [row["sum"] for row in rows] == [400, 99.9, 50]
     params = of_deal(seed.SEVERAL_DEAL, filter={"wrong": "N"})
     refusal = refused(wire, f"{PAYMENT}.list", params, user=seed.MANAGER)
-    assert (refusal.status, refusal.code) == (400, 0)
+    assert (refusal.status, refusal.code) == (400, "0")
 
 
 def test_payments_of_an_unreadable_item_are_refused() -> None:
@@ -224,11 +224,12 @@ def test_payments_of_an_unreadable_item_are_refused() -> None:
     [
         ({"entityTypeId": DEAL}, missing("entityId")),
         ({"entityId": seed.DEAL}, missing("entityTypeId")),
+        ({}, missing("entityId")),
         (
             {"entityTypeId": DEAL, "entityId": "x"},
             Refusal(
                 400,
-                100,
+                "100",
                 "Invalid value {x} to match with parameter {entityId}."
                 " Should be value of type {int}.",
             ),
@@ -256,7 +257,7 @@ def test_rights_to_the_deal_of_a_payment_are_not_checked(verb: str, older_build:
 def test_a_missing_payment_is_refused() -> None:
     wire = in_process()
     refusal = refused(wire, f"{PAYMENT}.get", {"id": 999}, user=seed.OWN_MANAGER)
-    assert refusal == Refusal(400, 0, "Payment has not been found")
+    assert refusal == Refusal(400, "0", "Payment has not been found")
 
 
 @pytest.mark.parametrize(
@@ -338,7 +339,7 @@ def test_internal_account_and_cancelled_order_are_refused() -> None:
     """innerhandler.php: not enough money; order.php: a cancelled order is not paid."""
     wire = in_process()
     inner = refused(wire, f"{PAYMENT}.pay", {"id": seed.INNER_PAYMENT}, user=seed.MANAGER)
-    assert (inner.status, inner.code) == (400, 0)
+    assert (inner.status, inner.code) == (400, "0")
     params = {"id": seed.CANCELED_PAYMENT}
     canceled = refused(wire, f"{PAYMENT}.pay", params, user=seed.MANAGER)
     assert (canceled.status, canceled.code) == (400, "SALE_ORDER_PAID_ORDER_CANCELED")
@@ -368,12 +369,12 @@ def test_update_changes_the_pay_system_and_its_name() -> None:
 @pytest.mark.parametrize(
     ("params", "refusal"),
     [
-        ({"id": seed.PAYMENT, "fields": {"sum": 1}}, Refusal(400, 0, "Empty fields")),
+        ({"id": seed.PAYMENT, "fields": {"sum": 1}}, Refusal(400, "0", "Empty fields")),
         (
             {"id": seed.PAYMENT, "fields": {"paySystemId": 999}},
-            Refusal(400, 0, "Payment system has not been found"),
+            Refusal(400, "0", "Payment system has not been found"),
         ),
-        ({"id": 999, "fields": {"paid": "Y"}}, Refusal(400, 0, "Payment has not been found")),
+        ({"id": 999, "fields": {"paid": "Y"}}, Refusal(400, "0", "Payment has not been found")),
         ({"id": seed.PAYMENT, "fields": {"paid": "Y"}}, DENIED),
         ({"id": seed.PAYMENT}, missing("fields")),
         ({"fields": {"paid": "Y"}}, missing("id")),
@@ -409,7 +410,7 @@ def test_add_refusals() -> None:
     params = of_deal(seed.DEAL)
     assert refused(wire, f"{PAYMENT}.add", params, user=seed.READER) == DENIED
     assert refused(wire, f"{PAYMENT}.add", of_deal(13123000), user=seed.ADMIN) == Refusal(
-        400, 0, "Entity with identifier №13123000 does not exist"
+        400, "0", "Entity with identifier №13123000 does not exist"
     )
 
 
@@ -460,7 +461,7 @@ def test_bindings_need_the_shops_right_and_have_pages() -> None:
     wire = in_process()
     seed.fill(wire.alpha, 60)
     assert refused(wire, "crm.orderentity.list", user=seed.EXTRANET) == Refusal(
-        400, 200040300010, "Access Denied"
+        400, "200040300010", "Access Denied"
     )
     answer = envelope(wire, "crm.orderentity.list", user=seed.OWN_MANAGER)
     assert (len(answer["result"]["orderEntity"]), answer["next"]) == (50, 50)

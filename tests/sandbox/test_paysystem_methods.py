@@ -373,6 +373,8 @@ def test_settings_of_a_pay_system() -> None:
     params["ID"] = seed.ACME_PAY
     settings = ask(wire, method, params, user=seed.ADMIN)
     assert settings["INVOICE"] == {"TYPE": "PAYMENT", "VALUE": "ACCOUNT_NUMBER"}
+    del wire.alpha.pay_systems[seed.ACME_PAY].settings["INVOICE"]
+    assert ask(wire, method, params, user=seed.ADMIN)["INVOICE"] is None
 
 
 def test_settings_update() -> None:

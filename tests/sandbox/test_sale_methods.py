@@ -11,14 +11,14 @@ from sandbox.world import seed
 from tests.sandbox.asking import Refusal, ask, envelope, refused
 from tests.sandbox.wire import Wire, in_process
 
-READ_DENIED = Refusal(400, 200040300010, "Access Denied")
-MODIFY_DENIED = Refusal(400, 200040300020, "Access Denied")
-NO_PAYMENT = Refusal(400, 200640400001, "payment is not exists")
-NO_ORDER = Refusal(400, 200540400001, "order is not exists")
+READ_DENIED = Refusal(400, "200040300010", "Access Denied")
+MODIFY_DENIED = Refusal(400, "200040300020", "Access Denied")
+NO_PAYMENT = Refusal(400, "200640400001", "payment is not exists")
+NO_ORDER = Refusal(400, "200540400001", "order is not exists")
 
 
 def missing(name: str) -> Refusal:
-    return Refusal(400, 100, f"Could not find value for parameter {{{name}}}")
+    return Refusal(400, "100", f"Could not find value for parameter {{{name}}}")
 
 
 def ids(wire: Wire, **params: Any) -> list[int]:
@@ -48,11 +48,24 @@ def test_people_with_a_crm_role_read_every_payment(user: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "method", ["sale.payment.list", "sale.payment.get", "sale.order.list", "sale.order.get"]
+    "method",
+    [
+        "sale.payment.list",
+        "sale.payment.get",
+        "sale.order.list",
+        "sale.order.get",
+        "sale.persontype.list",
+    ],
 )
 def test_without_a_role_reading_is_refused_with_a_numeric_code(method: str) -> None:
     """controllerbase.php: 200040300010 and HTTP 400; the right is checked before arguments."""
     assert refused(in_process(), method, user=seed.EXTRANET) == READ_DENIED
+
+
+def test_everybody_who_reads_orders_reads_their_payer_types() -> None:
+    """sale/lib/controller/persontype.php; the documentation says administrator."""
+    found = ask(in_process(), "sale.persontype.list", user=seed.READER)["personTypes"]
+    assert [row["id"] for row in found] == [1, 2]
 
 
 @pytest.mark.parametrize("method", ["add", "update", "delete"])
@@ -60,7 +73,7 @@ def test_only_shop_administrators_change_payments(method: str) -> None:
     """controllerbase.php: right W, which CRM roles below CONFIG/WRITE do not have."""
     wire = in_process()
     assert refused(wire, f"sale.payment.{method}", user=seed.MANAGER) == MODIFY_DENIED
-    assert refused(wire, f"sale.payment.{method}", user=seed.ADMIN).code == 100
+    assert refused(wire, f"sale.payment.{method}", user=seed.ADMIN).code == "100"
 
 
 def test_get_fields_needs_no_right() -> None:
@@ -139,6 +152,7 @@ def test_start_is_rounded_down_to_a_page() -> None:
     seed.fill(wire.alpha, 60)
     assert ids(wire, start=99) == ids(wire, start=50)
     assert ids(wire, start="49") == ids(wire)
+    assert envelope(wire, "sale.payment.list", {"start": -2}, user=seed.MANAGER)["next"] == 50
 
 
 def test_start_of_minus_one_does_not_count() -> None:
@@ -218,7 +232,7 @@ def test_operators_unknown_to_the_orm_are_refused() -> None:
     """CSqlUtil parses more operators than the ORM has."""
     params = {"filter": {"?accountNumber": "163"}}
     refusal = refused(in_process(), "sale.payment.list", params, user=seed.MANAGER)
-    assert (refusal.status, refusal.code) == (400, 0)
+    assert (refusal.status, refusal.code) == (400, "0")
 
 
 def test_a_star_selects_all_columns() -> None:
@@ -231,7 +245,7 @@ def test_a_star_selects_all_columns() -> None:
 def test_filter_must_be_an_array() -> None:
     """binder.php: the argument is declared as array."""
     refusal = refused(in_process(), "sale.payment.list", {"filter": "x"}, user=seed.MANAGER)
-    assert (refusal.status, refusal.code) == (400, 100)
+    assert (refusal.status, refusal.code) == (400, "100")
 
 
 # Changes
@@ -242,7 +256,7 @@ def test_update_requires_the_pay_system() -> None:
     wire = in_process()
     params = {"id": seed.PAYMENT, "fields": {"comments": "x"}}
     assert refused(wire, "sale.payment.update", params, user=seed.ADMIN) == Refusal(
-        400, 0, "Required fields: paySystemId"
+        400, "0", "Required fields: paySystemId"
     )
     assert refused(
         wire, "sale.payment.update", {"id": seed.PAYMENT, "fields": {}}, user=seed.ADMIN
@@ -252,6 +266,8 @@ def test_update_requires_the_pay_system() -> None:
 def test_update_without_the_company_resets_it() -> None:
     """orderbuilder.php: COMPANY_ID falls back to 0."""
     wire = in_process()
+    one = {"id": seed.PAYMENT}
+    assert ask(wire, "sale.payment.get", one, user=seed.ADMIN)["payment"]["companyId"] is None
     row = update(wire, seed.PAYMENT, paySystemId=11, companyId=5)
     assert row["companyId"] == 5
     assert update(wire, seed.PAYMENT, paySystemId=11)["companyId"] == 0
@@ -293,7 +309,7 @@ def test_the_sum_of_a_paid_payment_is_fixed_but_its_pay_system_may_change() -> N
     fields = {"paySystemId": seed.ACME_PAY, "sum": 1}
     params = {"id": seed.PAID_PAYMENT, "fields": fields}
     refusal = refused(wire, "sale.payment.update", params, user=seed.ADMIN)
-    assert (refusal.status, refusal.code) == (400, 0)
+    assert (refusal.status, refusal.code) == (400, "0")
     row = update(wire, seed.PAID_PAYMENT, paySystemId=seed.CASH, sum="2150.0005")
     assert (row["paySystemName"], row["sum"]) == ("Cash", 2150)
 
@@ -317,7 +333,7 @@ def test_add() -> None:
     row = ask(wire, "sale.payment.add", params, user=seed.ADMIN)["payment"]
     assert (row["accountNumber"], row["sum"], row["paid"]) == ("163/2", 9.99, "N")
     assert refused(wire, "sale.payment.add", {"fields": {"sum": 1}}, user=seed.ADMIN) == Refusal(
-        400, 0, "Required fields: orderId, paySystemId"
+        400, "0", "Required fields: orderId, paySystemId"
     )
     nowhere = {"fields": {"orderId": 999, "paySystemId": seed.CASH}}
     assert refused(wire, "sale.payment.add", nowhere, user=seed.ADMIN) == NO_ORDER

@@ -177,7 +177,7 @@ def test_its_batches_return_results_under_their_keys(wire: Wire) -> None:
     )["result"]
     assert named["result"]["who"]["ID"] == str(seed.MANAGER)
     assert named["result"]["which"]["payment"]["id"] == seed.PAYMENT
-    assert named["result_error"]["wrong"]["error"] == 200640400001
+    assert named["result_error"]["wrong"]["error"] == "200640400001"
     listed = token.call_batch([("profile", None), ("profile", None)])["result"]
     assert isinstance(listed["result"], list)
     assert listed["result_error"] == []

@@ -43,7 +43,8 @@ _WHOLE_NUMBER = re.compile(r"\s*[+-]?\d+\s*")
 def list_payments(call: Call) -> list[dict[str, Any]]:
     """All payments of the object, without paging, total and next."""
     check_intranet(call)
-    owner = (_number(call, "entityTypeId"), _number(call, "entityId"))
+    item_id = _number(call, "entityId")
+    owner = (_number(call, "entityTypeId"), item_id)
     item = call.portal.items.get(owner)
     readable = call.user.sees_all if item is None else call.portal.may_read(call.user, item)
     if not readable:

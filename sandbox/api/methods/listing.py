@@ -22,6 +22,8 @@ Row = TypeVar("Row")
 _CAPITAL = re.compile(r"(?<!^)(?=[A-Z])|(?<=[a-z])(?=[0-9])")
 _DATES = ("date", "datetime")
 
+UNCOUNTED = -1  # the start of a list without total and next
+
 
 @dataclass(frozen=True)
 class Field(Generic[Row]):
@@ -64,11 +66,11 @@ def page_of(
 
 
 def paged(rows: list[Row], params: dict[str, Any]) -> tuple[list[Row], int | None, int | None]:
-    """Returns the page at `start`, total and next; total and next are None for `start=-1`."""
+    """Returns the page at `start`, total and next; total and next are None for `start=-1` alone."""
     start = to_int(params.get("start", 0))
-    if start < 0:
+    if start == UNCOUNTED:
         return rows[:PAGE], None, None
-    offset = start // PAGE * PAGE
+    offset = max(start, 0) // PAGE * PAGE
     following = offset + PAGE if len(rows) > offset + PAGE else None
     return rows[offset : offset + PAGE], len(rows), following
 

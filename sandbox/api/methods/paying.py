@@ -75,7 +75,8 @@ def pay_payment(call: Call) -> bool:
 @method("sale.paysystem.pay.invoice", "pay_system")
 def pay_invoice(call: Call) -> bool:
     """Pays an invoice of the old kind; these portals have no such invoice."""
-    check_order_right(call)
+    if not call.user.pays_old_invoices:
+        raise access_denied()
     params = incoming(call.params)
     systems, handlers = call.portal.pay_systems, call.portal.handlers.values()
     if not is_given(params, "BX_REST_HANDLER") and not is_given(params, "PAY_SYSTEM_ID"):

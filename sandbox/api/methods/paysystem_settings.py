@@ -9,7 +9,12 @@ from __future__ import annotations
 from typing import Any
 
 from sandbox.api.methods.paying import check_order_right, find_payment
-from sandbox.api.methods.paysystem_access import check_access, check_configure, incoming
+from sandbox.api.methods.paysystem_access import (
+    check_access,
+    check_configure,
+    handler_of,
+    incoming,
+)
 from sandbox.api.methods.refusals import check_failure
 from sandbox.api.registry import Call, RestError, method
 from sandbox.wire.loose import is_empty, is_given, mapping, to_int, to_text
@@ -17,7 +22,8 @@ from sandbox.world.world import Order, Payment, PaySystem
 
 
 @method("sale.paysystem.settings.get", "pay_system")
-def get_settings(call: Call) -> dict[str, dict[str, Any]]:
+def get_settings(call: Call) -> dict[str, dict[str, Any] | None]:
+    """Returns every setting of the handler by its code, null where it was never set."""
     check_configure(call)
     params = incoming(call.params)
     for name in ("PERSON_TYPE_ID", "ID"):
@@ -25,9 +31,12 @@ def get_settings(call: Call) -> dict[str, dict[str, Any]]:
             raise check_failure(f"Parameter {name} is not defined")
     system = _found(call, params["ID"])
     check_access(call, system)
-    return {
+    handler = handler_of(call.portal, system.action_file)
+    described = {} if handler is None else mapping(handler.settings.get("CODES"))
+    stored = settings_for(system, to_int(params["PERSON_TYPE_ID"]))
+    return dict.fromkeys(described) | {
         code: {"TYPE": setting.get("TYPE"), "VALUE": setting.get("VALUE")}
-        for code, setting in settings_for(system, to_int(params["PERSON_TYPE_ID"])).items()
+        for code, setting in stored.items()
     }
 
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from sandbox.api.methods.listing import Field, page_of
 from sandbox.api.methods.paysystem_access import PERSON_TYPES
-from sandbox.api.methods.sale_access import check_modify
+from sandbox.api.methods.sale_access import check_read
 from sandbox.api.methods.sale_payment_fields import shown
 from sandbox.api.registry import Call, Listed, method
 
@@ -43,8 +43,8 @@ _FIELDS: dict[str, Field[PersonType]] = {
 
 @method("sale.persontype.list", "sale")
 def list_person_types(call: Call) -> Listed:
-    """Lists the payer types of orders; needs the right to change them."""
-    check_modify(call)
+    """Lists the payer types of orders; needs the right to read orders."""
+    check_read(call)
     return page_of(
         _of("ORDER"),
         call.params,

@@ -31,6 +31,7 @@ BY_SCOPE: dict[str | None, tuple[str, ...]] = {
     ),
 }
 _ONCE_ONLY = frozenset({"REST_APP_URI"})
+_WRONG_CODE = "Argument 'The placement code has an incorrect value'"
 
 
 @method("placement.list", "placement")
@@ -44,8 +45,10 @@ def bind(call: Call) -> bool:
     installation = _check(call)
     params = upper_keys(call.params, deep=False)
     code = to_text(params.get("PLACEMENT")).upper()
-    if code in ("", "DEFAULT"):
-        raise empty_argument("PLACEMENT")
+    if code == "":
+        raise _not_text()
+    if code == "DEFAULT":
+        raise RestError("ERROR_ARGUMENT", _WRONG_CODE, argument="PLACEMENT")
     handler = to_text(params.get("HANDLER"))
     if handler == "":
         raise empty_argument("HANDLER")
@@ -53,6 +56,8 @@ def bind(call: Call) -> bool:
     if code not in _available(call):
         raise RestError("ERROR_PLACEMENT_NOT_FOUND", "Placement not found")
     bound = [row for row in installation.placements if row["placement"] == code]
+    if to_int(params.get("USER_ID")):
+        raise RestError("ERROR_PLACEMENT_USER_MODE", "User mode is not available.")
     if code in _ONCE_ONLY and bound:
         raise RestError("ERROR_PLACEMENT_MAX_COUNT", "Placement max count: 1")
     if any(row["handler"] == handler for row in bound):
@@ -63,12 +68,15 @@ def bind(call: Call) -> bool:
 
 @method("placement.unbind", "placement")
 def unbind(call: Call) -> dict[str, int]:
-    """Unbinds one handler; without HANDLER, all of this application at the placement."""
+    """Unbinds one handler; without HANDLER, all of this application at the placement.
+
+    The server counts each handler twice: when it finds it, and when it deletes it.
+    """
     installation = _check(call)
     params = upper_keys(call.params, deep=False)
     code = to_text(params.get("PLACEMENT")).upper()
     if code == "":
-        raise empty_argument("PLACEMENT")
+        raise _not_text()
     handler = to_text(params.get("HANDLER"))
     kept = [
         row
@@ -77,7 +85,7 @@ def unbind(call: Call) -> dict[str, int]:
     ]
     count = len(installation.placements) - len(kept)
     installation.placements[:] = kept
-    return {"count": count}
+    return {"count": 2 * count}
 
 
 @method("placement.get", "placement")
@@ -101,6 +109,11 @@ def _check(call: Call) -> Installation:
     return call.installation
 
 
+def _not_text() -> RestError:
+    text = "The value of an argument 'PLACEMENT' must be of type string"
+    return RestError("ERROR_ARGUMENT", text, argument="PLACEMENT")
+
+
 def _available(call: Call) -> list[str]:
     return [
         code
@@ -119,7 +132,7 @@ def _row(call: Call, params: dict[str, Any], code: str, handler: str) -> dict[st
     return {
         "id": call.world.next_id(),
         "placement": code,
-        "userId": to_int(params.get("USER_ID")),
+        "userId": 0,
         "handler": handler,
         "options": [],
         "title": title,

@@ -49,7 +49,7 @@ ORDER_FIELDS: dict[str, Field[OrderRow]] = {
     "additionalInfo": _constant("string", ""),
     "affiliateId": _constant("integer", None),
     "comments": _constant("string", ""),
-    "companyId": _constant("integer", 0),
+    "companyId": _constant("integer", None),
     "dateCanceled": _constant("datetime", None, read_only=True),
     "dateLock": _constant("datetime", None, read_only=True),
     "dateMarked": _constant("datetime", None, read_only=True),
