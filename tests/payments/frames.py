@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from typing import Any
 
 from django.test import Client
@@ -37,8 +38,18 @@ class Frame:
     def get(self, **fields: str) -> Any:
         return self.client.get("/payments/", fields, headers=self.headers())
 
+    def look(self, path: str, status: int = 200, **fields: Any) -> str:
+        """Gets a screen or a part of it."""
+        return text_of(self.client.get(path, fields, headers=self.headers()), status)
+
+    def send(self, path: str, status: int = 200, **fields: Any) -> str:
+        return text_of(self.post(path, **fields), status)
+
     def headers(self) -> dict[str, str]:
         return {"x-frame-session": self.session, "hx-request": "true"}
+
+
+FrameOf = Callable[[int], Frame]
 
 
 def text_of(answer: Any, status: int = 200) -> str:
@@ -48,7 +59,20 @@ def text_of(answer: Any, status: int = 200) -> str:
 
 
 def offer_in(html: str, payment_id: int = seed.PAYMENT) -> str:
-    row = html.split(f'<tr data-payment="{payment_id}">')[1].split("</tr>")[0]
-    found = re.search(r'name="offer" value="([^"]+)"', row)
+    found = re.search(r'name="offer" value="([^"]+)"', row_in(html, "payment", payment_id))
     assert found is not None
     return found[1]
+
+
+def rows_in(html: str, name: str) -> list[int]:
+    """Returns the numbers of a table's rows: `<tr data-NAME="...">`."""
+    return [int(number) for number in re.findall(rf'<tr data-{name}="(\d+)">', html)]
+
+
+def row_in(html: str, name: str, number: int) -> str:
+    return html.split(f'<tr data-{name}="{number}">')[1].split("</tr>")[0]
+
+
+def words(html: str) -> str:
+    """Returns what is read of a page: no tags, and single spaces."""
+    return re.sub(r"[ \n\xa0]+", " ", re.sub(r"<[^>]*>", " ", html.replace("&nbsp;", " ")))

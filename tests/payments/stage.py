@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from django.db import connection
 from django.utils import timezone
@@ -18,8 +19,9 @@ from b24app.tokens.oauth import TokenPair
 from payments.gateway import DEAL, Owner
 from payments.number_search import read_number_search
 from payments.offer import Offer
+from payments.policy import rules
 from payments.visibility import Listing, MainReading, Row, TabReading
-from sandbox.api.faults import Fault
+from sandbox.api.faults import BEFORE, Fault
 from sandbox.api.log import LoggedCall
 from sandbox.server.app import Sandbox
 from sandbox.world import seed
@@ -161,3 +163,26 @@ def meet(sandbox: Sandbox, *methods: str) -> None:
         sandbox.faults.add(
             Fault("delay", method=name, seconds=0, on_hit=lambda: barrier.wait(timeout=10))
         )
+
+
+def during(
+    sandbox: Sandbox, method: str, hook: Callable[[], object], *, when: str = BEFORE, times: int = 1
+) -> None:
+    """Runs the hook while the portal works on the method."""
+    fault = Fault("delay", method=method, when=when, times=times, seconds=0, on_hit=hook)
+    sandbox.faults.add(fault)
+
+
+@contextmanager
+def no_request(sandbox: Sandbox) -> Iterator[None]:
+    """Asserts that no server is asked in the block."""
+    since = len(sandbox.log)
+    yield
+    assert len(sandbox.log) == since
+
+
+def set_rules(row: models.Portal, **values: Any) -> None:
+    """Saves as the Rules screen does, on top of the stored rules."""
+    stored = rules.policy_of(row)
+    facts = {**stored.as_facts(), **values}
+    rules.change(row, actor_id=seed.ADMIN, version=stored.version, values=facts)
