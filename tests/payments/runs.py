@@ -15,6 +15,9 @@ from payments.bulk.step import step
 from payments.models import Kind, Run, RunRow, RunState
 from sandbox.world import seed
 
+THREE = seed.PLAIN_PAYMENTS[:3]
+MARKS = (seed.CASH_PAYMENT, seed.BILL_PAYMENT, seed.ACQUIRER_PAYMENT)
+
 
 def started(person: Person, *payment_ids: int, kinds: Collection[Kind] = KINDS_OF_A_RUN) -> Run:
     """Starts a run of these payments, with all kinds of rows confirmed by default."""
@@ -60,3 +63,11 @@ def worked(person: Person, run: Run, *, at_most: int = 100) -> Run:
 
 def rows(run: Run) -> dict[int, RunRow]:
     return {row.payment_id: row for row in run.rows.select_related("attempt")}
+
+
+def first_row(run: Run) -> RunRow:
+    return run.rows.order_by("position")[0]
+
+
+def reasons_of(run: Run) -> dict[int, str]:
+    return {row.payment_id: row.reason for row in run.rows.all() if row.reason}

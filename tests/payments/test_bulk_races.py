@@ -19,38 +19,18 @@ from payments.bulk.progress import progress_of
 from payments.bulk.step import LEASE, step
 from payments.models import STALE_CLAIM, Attempt, Kind, RowState, Run, RunRow, RunState, State
 from payments.offer import open_offer
-from sandbox.api.faults import Fault
+from sandbox.api.faults import AFTER, BEFORE, Fault
 from sandbox.server.app import Sandbox
 from sandbox.server.ports import PortServers
 from sandbox.server.ports import running as serving
 from sandbox.world import seed
 from sandbox.world.world import Portal
 from tests.payments import runs, stage
+from tests.payments.runs import THREE
 from tests.payments.unconfirmed import MARK, calls
 from tests.processes import Process, heard, started, tell
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.processes]
-
-THREE = seed.PLAIN_PAYMENTS[:3]
-
-
-def test_two_tabs_make_one_step(sandbox: Sandbox, alpha: Portal, manager: Person) -> None:
-    run = runs.started(manager, *THREE)
-    reached = threading.Event()
-    held = sandbox.faults.add(Fault("hold", method=stage.PAY, on_hit=reached))
-
-    def other_tab() -> RunRow | None:
-        try:
-            assert reached.wait(10)
-            return runs.next_step(manager, Run.objects.get())
-        finally:
-            held.release.set()
-
-    first, second = stage.together(lambda: runs.next_step(manager, run), other_tab)
-
-    assert first is not None
-    assert second is None
-    assert stage.sent_payments(sandbox) == 1
 
 
 def test_a_step_that_took_too_long_is_overtaken_and_its_row_left_alone(
@@ -132,15 +112,12 @@ def process_of(who: Person, run: Run, *, dies_at: str = "") -> AbstractContextMa
 
 
 def taken_up_again(run: Run, who: Person) -> None:
-    """Resumes as after a restart: the person opens the screen, once the lease is over."""
+    """Resumes as after a restart, once the lease is over; settles open attempts as Check now does,
+    when they are old enough to be final."""
     run.refresh_from_db()
     assert run.state == RunState.RUNNING
     runs.died(run)
     runs.worked(who, run)
-
-
-def settled(run: Run, who: Person) -> None:
-    """Settles open attempts, as Check now does, when they are old enough to be final."""
     long_ago = timezone.now() - STALE_CLAIM - timedelta(seconds=1)
     Attempt.objects.filter(sent_at__isnull=False).update(sent_at=long_ago)
     Attempt.objects.update(created_at=long_ago)
@@ -149,6 +126,7 @@ def settled(run: Run, who: Person) -> None:
 
 
 STEPPING, PAYING = "payments.bulk.step", "payments.attempts.execute"
+CALL = (BEFORE, AFTER)
 MOVES = {Kind.PAY: stage.PAY, Kind.MARK: MARK}
 KINDS = pytest.mark.parametrize("kind", MOVES)
 # Where the process ends, whether the payment has been sent by then, and how the row ends.
@@ -160,6 +138,8 @@ PLACES = {
     "before the call": (f"{PAYING}:_send", 0, State.REFUSED),
     "after the answer": (f"{PAYING}:settle", 1, State.PAID),
     "before the row is written": (f"{STEPPING}:_store_attempt", 1, State.PAID),
+    "during the call, before the effect": (BEFORE, 1, State.REFUSED),
+    "during the call, after the effect": (AFTER, 1, State.PAID),
 }
 
 
@@ -172,18 +152,21 @@ def scene(on_ports: Sandbox, kind: Kind) -> tuple[Person, Run, int]:
     who = stage.person(on_ports, stage.install(on_ports, alpha), seed.MANAGER)
     run = runs.started(who, *THREE)
     assert {row.kind for row in run.rows.all()} == {kind}
-    return who, run, run.rows.order_by("position")[0].payment_id
+    return who, run, runs.first_row(run).payment_id
 
 
 @KINDS
 @pytest.mark.parametrize("place", PLACES)
-def test_killed_anywhere_in_our_code_nothing_is_paid_twice(
+def test_killed_anywhere_in_a_step_nothing_is_paid_twice(
     on_ports: Sandbox, place: str, kind: Kind
 ) -> None:
     dies_at, sent, ends = PLACES[place]
     who, run, first = scene(on_ports, kind)
 
-    with process_of(who, run, dies_at=dies_at) as process:
+    with process_of(who, run, dies_at="" if dies_at in CALL else dies_at) as process:
+        if dies_at in CALL:
+            fault = Fault("drop", method=MOVES[kind], when=dies_at, on_hit=process.kill)
+            on_ports.faults.add(fault)
         tell(process, "step")
         assert process.wait(30) == -9
     assert calls(on_ports, MOVES[kind]) == sent
@@ -191,25 +174,6 @@ def test_killed_anywhere_in_our_code_nothing_is_paid_twice(
     assert runs.next_step(who, run) is None
 
     taken_up_again(run, who)
-    settled(run, who)
-
-    assert_true(on_ports, run, first, ends, kind)
-
-
-@KINDS
-@pytest.mark.parametrize(("when", "ends"), [("before", State.REFUSED), ("after", State.PAID)])
-def test_killed_during_the_call_nothing_is_paid_twice(
-    on_ports: Sandbox, when: str, ends: State, kind: Kind
-) -> None:
-    who, run, first = scene(on_ports, kind)
-
-    with process_of(who, run) as process:
-        on_ports.faults.add(Fault("drop", method=MOVES[kind], when=when, on_hit=process.kill))
-        tell(process, "step")
-        assert process.wait(30) == -9
-
-    taken_up_again(run, who)
-    settled(run, who)
 
     assert_true(on_ports, run, first, ends, kind)
 
@@ -234,9 +198,7 @@ def assert_true(on_ports: Sandbox, run: Run, first: int, ends: State, kind: Kind
 
 
 def test_two_processes_make_one_step(on_ports: Sandbox) -> None:
-    alpha = on_ports.world.portals[seed.ALPHA]
-    who = stage.person(on_ports, stage.install(on_ports, alpha), seed.MANAGER)
-    run = runs.started(who, *THREE)
+    who, run, _ = scene(on_ports, Kind.PAY)
     reached = threading.Event()
 
     with process_of(who, run) as first, process_of(who, run) as second:
