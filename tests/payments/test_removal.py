@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from datetime import timedelta
-from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -15,8 +14,10 @@ from pytest_django import Settings
 from b24app import models
 from b24app.errors import Missing
 from b24app.events import queue
+from b24app.identity.session import Person
 from b24app.signals import pruning
 from payments import reasons, timeline
+from payments.approvals.requests import ask
 from payments.attempts import close, transitions
 from payments.attempts.messages import after_trying
 from payments.attempts.pay import check, pay
@@ -52,11 +53,13 @@ from tests.b24app.removals import (
     remove,
 )
 from tests.payments import attempts, ledgers, runs, stage
-from tests.payments.frames import Frame, offer_in, text_of
+from tests.payments.frames import Frame, offer_in
 
 pytestmark = pytest.mark.django_db
 
 MINUTE = timedelta(minutes=1)
+Leave = Callable[..., None]
+BOTH_WAYS = pytest.mark.parametrize("clean", [True, False])
 DATA: tuple[Any, ...] = (Attempt, Entry, Approval, Policy, Comment, Run)
 
 
@@ -66,16 +69,18 @@ def portal(client: Client, sandbox: Sandbox, alpha: Portal) -> models.Portal:
 
 
 @pytest.fixture
-def manager(sandbox: Sandbox, portal: models.Portal) -> Any:
-    return stage.person(sandbox, portal, seed.MANAGER)
+def leave(client: Client, sandbox: Sandbox, alpha: Portal, portal: models.Portal) -> Leave:
+    """Removes the app from Alpha; work that is due so long after it is done then."""
+
+    def remove_app(*, clean: bool, after: timedelta = GRACE + MINUTE) -> None:
+        remove(client, sandbox, alpha, clean=clean)
+        with later(after):
+            prune()
+
+    return remove_app
 
 
-@pytest.fixture
-def cashier(client: Client, sandbox: Sandbox, alpha: Portal, portal: models.Portal) -> Frame:
-    return Frame(client, sandbox, alpha, seed.MANAGER)
-
-
-def with_data(sandbox: Sandbox, manager: Any) -> Attempt:
+def with_data(sandbox: Sandbox, manager: Person) -> Attempt:
     """A row in every table: a payment that is paid, one that is not confirmed, rules, a request
     for an approval, a comment that is owed, and a run. Returns the payment that is in doubt."""
     pay(manager, stage.offer_of(manager), pay_system_id=seed.ACME_PAY)
@@ -84,21 +89,12 @@ def with_data(sandbox: Sandbox, manager: Any) -> Attempt:
     in_doubt = pay(manager, offer, pay_system_id=offer.pay_system_id)
     assert in_doubt.is_open
     portal = manager.portal
-    Policy.objects.create(portal=portal, limits={"EUR": "10"}, version=1, changed_by=seed.ADMIN)
     paid = Attempt.objects.get(portal=portal, state=State.PAID)
     Comment.objects.create(attempt=paid, due_at=in_doubt.due_at)
     Run.objects.create(portal=portal, user_id=seed.MANAGER)
-    Approval.objects.create(
-        portal=portal,
-        payment_id=5,
-        account_number="5/1",
-        sum=Decimal("99"),
-        currency="EUR",
-        pay_system_id=seed.ACME_PAY,
-        bound_pay_system_id=seed.ACME_PAY,
-        requested_by=seed.MANAGER,
-        expires_at=in_doubt.created_at + timedelta(days=3),
-    )
+    stage.set_rules(portal, limits={"EUR": "10"})
+    offer = stage.offer_of(manager, deal_id=seed.SEVERAL_DEAL, payment_id=seed.SEVERAL_PAYMENTS[0])
+    ask(manager, offer, pay_system_id=seed.ACME_PAY, pay_system_name="Acme Pay")
     assert all(table.objects.exists() for table in DATA)
     return in_doubt
 
@@ -108,11 +104,11 @@ def data() -> dict[str, list[dict[str, Any]]]:
 
 
 def test_an_employee_who_posts_a_removal_erases_nothing(
-    cashier: Frame, sandbox: Sandbox, alpha: Portal, portal: models.Portal
+    frame: Frame, sandbox: Sandbox, alpha: Portal, portal: models.Portal
 ) -> None:
-    """Pay, then erase the proof: with the token that the cashier's own browser shows."""
-    offer = offer_in(cashier.tab())
-    text_of(cashier.post("/payments/pay/", offer=offer, pay_system_id=seed.ACME_PAY))
+    """Pay, then erase the proof: with the token that the frame's own browser shows."""
+    offer = offer_in(frame.tab())
+    frame.send("/payments/pay/", offer=offer, pay_system_id=seed.ACME_PAY)
     before = data()
     assert deliver(Client(), forged_event(alpha)).status_code == 200
     for delay in (timedelta(), timedelta(days=1), GRACE, 2 * GRACE):
@@ -123,30 +119,29 @@ def test_an_employee_who_posts_a_removal_erases_nothing(
     assert data() == before
     assert before["Entry"]
     assert ledgers.findings(portal) == []
-    assert "163/1" in cashier.tab()
+    assert "163/1" in frame.tab()
 
 
-@pytest.mark.parametrize("clean", [True, False])
+@BOTH_WAYS
 def test_in_the_grace_time_the_data_are_not_touched(
-    client: Client, sandbox: Sandbox, alpha: Portal, manager: Any, clean: bool
+    sandbox: Sandbox, manager: Person, leave: Leave, clean: bool
 ) -> None:
     with_data(sandbox, manager)
     before = data()
-    remove(client, sandbox, alpha, clean=clean)
+    leave(clean=clean, after=GRACE - MINUTE)
     with later(GRACE - MINUTE):
-        prune()
         timeline.post_due()
     assert data() == before
     assert not Erasure.objects.exists()
 
 
-@pytest.mark.parametrize("clean", [True, False])
+@BOTH_WAYS
 def test_an_installation_in_the_grace_time_takes_everything_up_again(
-    client: Client, sandbox: Sandbox, alpha: Portal, manager: Any, clean: bool
+    client: Client, sandbox: Sandbox, alpha: Portal, manager: Person, leave: Leave, clean: bool
 ) -> None:
     in_doubt = with_data(sandbox, manager)
     before = data()
-    remove(client, sandbox, alpha, clean=clean)
+    leave(clean=clean, after=GRACE - MINUTE)
     with later(GRACE - MINUTE):
         back = install(client, sandbox, alpha)
         assert back.pk == manager.portal.pk
@@ -167,46 +162,43 @@ def test_an_installation_in_the_grace_time_takes_everything_up_again(
 
 
 def test_an_attempt_in_doubt_is_settled_by_cron_after_the_portal_is_back(
-    client: Client, sandbox: Sandbox, alpha: Portal, manager: Any
+    client: Client, sandbox: Sandbox, alpha: Portal, manager: Person
 ) -> None:
     in_doubt = with_data(sandbox, manager)
     remove(client, sandbox, alpha, clean=True)
-    with later(timedelta(days=2)):
-        reconcile()
-    in_doubt.refresh_from_db()
-    assert in_doubt.is_open
-    with later(timedelta(days=4)):
-        install(client, sandbox, alpha)
-        reconcile()
-        in_doubt.refresh_from_db()
-        assert not in_doubt.is_open
+    for days, is_back in ((2, False), (4, True)):
+        with later(timedelta(days=days)):
+            if is_back:
+                install(client, sandbox, alpha)
+            reconcile()
+            in_doubt.refresh_from_db()
+        assert in_doubt.is_open is not is_back
 
 
 def test_after_the_grace_time_all_is_erased_where_that_was_asked_for(
     client: Client,
     sandbox: Sandbox,
-    alpha: Portal,
     beta: Portal,
-    manager: Any,
+    manager: Person,
+    leave: Leave,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     other = stage.person(sandbox, install(client, sandbox, beta), seed.MANAGER)
     pay(other, stage.offer_of(other), pay_system_id=seed.ACME_PAY)
     with_data(sandbox, manager)
-    Attempt.objects.filter(state=State.UNKNOWN).update(state=State.REFUSED, due_at=None)
-    (count, entries) = (
-        table.objects.filter(portal=manager.portal).count() for table in (Attempt, Entry)
-    )
-    last = ledgers.entries(manager.portal)[-1]
-    remove(client, sandbox, alpha, clean=True)
-    with later(GRACE + MINUTE), caplog.at_level(logging.INFO, "payments"):
-        prune()
+    own = Attempt.objects.filter(portal=manager.portal)
+    own.filter(state=State.UNKNOWN).update(state=State.REFUSED, due_at=None)
+    count, entries = own.count(), ledgers.entries(manager.portal)
+    # A claim that was never sent holds up no erasure.
+    attempts.keep(manager.portal, payment_id=9, state=State.PAYING, sent_at=None, settled_at=None)
+    with caplog.at_level(logging.INFO, "payments"):
+        leave(clean=True)
     for table in (Attempt, Entry, Approval, Policy, Run):
         assert not table.objects.filter(portal=manager.portal).exists(), table
     assert not Comment.objects.exists()
-    row = Erasure.objects.get()
+    row, last = Erasure.objects.get(), entries[-1]
     assert (row.member_id, row.what) == (seed.ALPHA, Erasure.What.ALL)
-    assert (row.attempts, row.open_attempts, row.entries) == (count, 0, entries)
+    assert (row.attempts, row.open_attempts, row.entries) == (count + 1, 0, len(entries))
     assert (row.last_number, row.last_hash) == (last.number, last.hash)
     assert row.removed_at is not None
     assert f"{last.number}:{last.hash}" in caplog.text
@@ -215,13 +207,12 @@ def test_after_the_grace_time_all_is_erased_where_that_was_asked_for(
 
 
 def test_after_the_grace_time_ids_and_sums_stay_where_the_data_were_not_to_go(
-    client: Client, sandbox: Sandbox, alpha: Portal, manager: Any, settings: Settings
+    sandbox: Sandbox, manager: Person, leave: Leave, settings: Settings
 ) -> None:
     with_data(sandbox, manager)
     kept = list(Attempt.objects.values("pk", "sum", "state"))
-    remove(client, sandbox, alpha)
+    leave(clean=False)
     with later(GRACE + MINUTE):
-        prune()
         prune()
     assert list(Attempt.objects.values("pk", "sum", "state")) == kept
     assert "Acme" not in str(data())
@@ -236,40 +227,28 @@ def test_after_the_grace_time_ids_and_sums_stay_where_the_data_were_not_to_go(
 
 
 def test_money_under_way_is_kept_with_ids_and_sums_also_after_a_clean_removal(
-    client: Client, sandbox: Sandbox, alpha: Portal, manager: Any
+    sandbox: Sandbox, manager: Person, leave: Leave
 ) -> None:
     in_doubt = with_data(sandbox, manager)
-    remove(client, sandbox, alpha, clean=True)
-    with later(GRACE + MINUTE):
-        prune()
+    leave(clean=True)
     kept = Attempt.objects.get(pk=in_doubt.pk)
     assert (kept.sum, kept.is_open) == (in_doubt.sum, True)
     assert ledgers.findings(manager.portal) == []
     assert Erasure.objects.get().open_attempts == 1
 
 
-def test_a_claim_that_was_never_sent_holds_up_no_erasure(
-    client: Client, sandbox: Sandbox, alpha: Portal, portal: models.Portal
-) -> None:
-    attempts.keep(portal, state=State.PAYING, sent_at=None, settled_at=None)
-    remove(client, sandbox, alpha, clean=True)
-    with later(GRACE + MINUTE):
-        prune()
-    assert not Attempt.objects.exists()
-
-
 def test_an_erasure_that_fails_leaves_all_and_stops_no_other(
     client: Client,
     sandbox: Sandbox,
-    alpha: Portal,
     beta: Portal,
     portal: models.Portal,
+    leave: Leave,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     other = install(client, sandbox, beta)
     for row in (portal, other):
         ledgers.paid(row, 1)
-    remove(client, sandbox, alpha, clean=True)
+    leave(clean=True, after=timedelta())
     remove(client, sandbox, beta, clean=True)
     forget = Approval.objects.filter
 
@@ -293,13 +272,11 @@ def test_an_erasure_that_fails_leaves_all_and_stops_no_other(
 
 
 def test_the_grace_time_also_bounds_how_early_the_retention_may_end(
-    client: Client, sandbox: Sandbox, alpha: Portal, portal: models.Portal, settings: Settings
+    portal: models.Portal, leave: Leave, settings: Settings
 ) -> None:
     settings.B24_LEDGER_RETENTION_DAYS = 0
     ledgers.paid(portal, 1)
-    remove(client, sandbox, alpha)
-    with later(GRACE - MINUTE):
-        prune()
+    leave(clean=False, after=GRACE - MINUTE)
     assert Attempt.objects.exists()
 
 
@@ -308,16 +285,11 @@ def test_the_grace_time_also_bounds_how_early_the_retention_may_end(
 
 @pytest.mark.parametrize("when", [BEFORE, AFTER])
 def test_a_removal_while_a_payment_is_on_its_way_loses_nothing(
-    cashier: Frame, client: Client, sandbox: Sandbox, alpha: Portal, when: str
+    frame: Frame, sandbox: Sandbox, alpha: Portal, leave: Leave, when: str
 ) -> None:
-    def leave() -> None:
-        remove(client, sandbox, alpha, clean=True)
-        with later(2 * GRACE):
-            prune()
-
-    offer = offer_in(cashier.tab())
-    sandbox.faults.add(Fault("delay", method=stage.PAY, when=when, seconds=0, on_hit=leave))
-    html = text_of(cashier.post("/payments/pay/", offer=offer, pay_system_id=seed.ACME_PAY))
+    offer = offer_in(frame.tab())
+    stage.during(sandbox, stage.PAY, lambda: leave(clean=True, after=2 * GRACE), when=when)
+    html = frame.send("/payments/pay/", offer=offer, pay_system_id=seed.ACME_PAY)
     attempt = Attempt.objects.get()
     assert attempt.sent_at is not None
     assert f'data-state="{attempt.state}"' in html
@@ -332,29 +304,28 @@ def erase() -> None:
     Attempt.objects.all().delete()
 
 
-ROW_GONE = [
-    ("before it is sent", stage.READ_BACK, BEFORE, "refused", 0),
-    ("while it is sent", stage.PAY, BEFORE, "paid", 1),
-    ("when it is paid", stage.PAY, AFTER, "paid", 1),
-]
-
-
-@pytest.mark.parametrize(("name", "method", "when", "state", "paid"), ROW_GONE)
+@pytest.mark.parametrize(
+    ("method", "when", "state", "paid"),
+    [
+        (stage.READ_BACK, BEFORE, "refused", 0),
+        (stage.PAY, BEFORE, "paid", 1),
+        (stage.PAY, AFTER, "paid", 1),
+    ],
+)
 def test_a_row_that_is_gone_is_an_outcome_in_words_and_a_line_in_the_log(
-    cashier: Frame,
+    frame: Frame,
     sandbox: Sandbox,
     alpha: Portal,
     caplog: pytest.LogCaptureFixture,
-    name: str,
     method: str,
     when: str,
     state: str,
     paid: int,
 ) -> None:
-    offer = offer_in(cashier.tab())
-    sandbox.faults.add(Fault("delay", method=method, when=when, seconds=0, on_hit=erase))
+    offer = offer_in(frame.tab())
+    stage.during(sandbox, method, erase, when=when)
     with caplog.at_level(logging.ERROR, "payments"):
-        html = text_of(cashier.post("/payments/pay/", offer=offer, pay_system_id=seed.ACME_PAY))
+        html = frame.send("/payments/pay/", offer=offer, pay_system_id=seed.ACME_PAY)
     assert f'data-state="{state}"' in html
     assert alpha.payments[seed.PAYMENT].times_paid == paid
     assert not Attempt.objects.exists()
@@ -372,7 +343,7 @@ def test_giving_up_what_is_gone_already_raises_nothing(portal: models.Portal) ->
 
 
 def test_deciding_on_what_is_gone_is_told(
-    sandbox: Sandbox, portal: models.Portal, manager: Any
+    sandbox: Sandbox, portal: models.Portal, manager: Person
 ) -> None:
     attempt = attempts.handed_over(portal)
     chain.record(portal, "unknown", actor_id=3, attempt=attempt)
@@ -381,17 +352,17 @@ def test_deciding_on_what_is_gone_is_told(
         close.close_by_hand(attempt, by=manager, note="the bank says so")
 
 
-CHANGES: list[Callable[[Any, Run], object]] = [
-    lambda person, run: running.pause(run),
-    lambda person, run: running.resume(run),
-    lambda person, run: running.stop(run),
-    lambda person, run: running.start(run, KINDS_OF_A_RUN),
-    step,
-]
-
-
-@pytest.mark.parametrize("change", CHANGES)
-def test_a_run_that_is_gone_is_told(manager: Any, change: Callable[[Any, Run], object]) -> None:
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda person, run: running.pause(run),
+        lambda person, run: running.resume(run),
+        lambda person, run: running.stop(run),
+        lambda person, run: running.start(run, KINDS_OF_A_RUN),
+        step,
+    ],
+)
+def test_a_run_that_is_gone_is_told(manager: Person, change: Callable[..., object]) -> None:
     run = runs.started(manager, seed.PAYMENT)
     Run.objects.all().delete()
     with pytest.raises(running.RunErased) as told:
@@ -399,20 +370,19 @@ def test_a_run_that_is_gone_is_told(manager: Any, change: Callable[[Any, Run], o
     assert told.value.status == 404
 
 
-@pytest.mark.parametrize(("when", "paid"), [(BEFORE, 1), (AFTER, 1)])
-def test_a_run_that_vanishes_in_a_step_keeps_what_it_paid(
-    manager: Any, sandbox: Sandbox, alpha: Portal, when: str, paid: int
+@pytest.mark.parametrize("when", [BEFORE, AFTER])
+def test_a_run_that_vanishes_in_a_step_keeps_its_payment(
+    manager: Person, sandbox: Sandbox, alpha: Portal, when: str
 ) -> None:
     run = runs.started(manager, seed.PAYMENT)
-    vanish = Run.objects.all().delete
-    sandbox.faults.add(Fault("delay", method=stage.PAY, when=when, seconds=0, on_hit=vanish))
+    stage.during(sandbox, stage.PAY, Run.objects.all().delete, when=when)
     with pytest.raises(running.RunErased):
         step(manager, run)
-    assert alpha.payments[seed.PAYMENT].times_paid == paid
+    assert alpha.payments[seed.PAYMENT].times_paid == 1
     assert Attempt.objects.get().state == State.PAID
     assert ledgers.findings(manager.portal) == []
 
 
 @pytest.mark.parametrize("kind", list(Kind))
-def test_what_a_removal_stopped_is_told_for_every_kind(kind: Kind) -> None:
+def test_a_removal_that_stopped_an_attempt_is_told_for_every_kind(kind: Kind) -> None:
     assert "Nothing was" in str(after_trying(reasons.APP_REMOVED, kind=kind))
