@@ -7,10 +7,8 @@ from typing import Any
 
 import pytest
 from django.core.management import call_command
-from django.db import IntegrityError, transaction
-from django.db import connection as database
+from django.db import IntegrityError, connection, transaction
 from django.http import QueryDict
-from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import translation
 
@@ -19,29 +17,20 @@ from b24app.identity.session import Person
 from payments import reasons
 from payments.attempts.pay import pay
 from payments.ledger import chain
-from payments.models import Policy, State, Who
-from payments.policy.forms import RulesForm
+from payments.models import Entry, Policy, State, Who
+from payments.policy.forms import LimitRow, RulesForm
 from payments.policy.rules import ChangedMeanwhile, change, policy_of
 from sandbox.api.faults import Fault
 from sandbox.server.app import Sandbox
 from sandbox.world import seed
 from sandbox.world.world import Portal
 from tests.payments import stage
-from tests.payments.frames import Frame, text_of
+from tests.payments.frames import Frame, FrameOf, text_of
+from tests.payments.test_cost import statements
 
 pytestmark = pytest.mark.django_db
 
 RULES = "/payments/rules/"
-
-
-@pytest.fixture
-def admin_frame(client: Client, sandbox: Sandbox, alpha: Portal, portal: models.Portal) -> Frame:
-    return Frame(client, sandbox, alpha, seed.ADMIN)
-
-
-@pytest.fixture
-def manager_frame(client: Client, sandbox: Sandbox, alpha: Portal, portal: models.Portal) -> Frame:
-    return Frame(client, sandbox, alpha, seed.MANAGER)
 
 
 def rules(portal: models.Portal, **values: Any) -> Policy:
@@ -61,10 +50,8 @@ def posted(version: int = 0, **changes: Any) -> dict[str, Any]:
     }
 
 
-def shown(frame: Frame) -> str:
-    return text_of(
-        frame.client.get(RULES, headers={"x-frame-session": frame.session, "hx-request": "true"})
-    )
+def limit(sum_: str, currency: str = "EUR") -> dict[str, list[str]]:
+    return {"limit_currency": [currency], "limit_sum": [sum_]}
 
 
 # ---- the rules themselves
@@ -79,37 +66,27 @@ def test_without_a_row_everything_is_allowed(portal: models.Portal) -> None:
     assert (policy.undo_hours, policy.timeline_comment) == (24, True)
 
 
-def test_the_rules_are_one_statement(portal: models.Portal, django_assert_num_queries: Any) -> None:
+def test_the_rules_are_one_statement_and_not_those_of_another_portal(
+    sandbox: Sandbox, portal: models.Portal, beta: Portal, django_assert_num_queries: Any
+) -> None:
     rules(portal, limits={"EUR": "100", "USD": "5"}, systems=[11])
     with django_assert_num_queries(1):
         policy = policy_of(portal)
         assert policy.needs_approval(Decimal(101), "EUR")
         assert [limit.currency for limit in policy.limit_rows()] == ["EUR", "USD"]
         assert policy.systems == [11]
+    assert policy_of(stage.install(sandbox, beta)).systems is None
 
 
-def test_rules_are_not_those_of_another_portal(
-    sandbox: Sandbox, portal: models.Portal, beta: Portal
-) -> None:
-    rules(portal, systems=[])
-    other = stage.install(sandbox, beta)
-    assert policy_of(other).systems is None
-
-
-@pytest.mark.parametrize(
-    ("amount", "currency", "needs"),
-    [
+def test_only_sums_above_the_limit_of_their_currency_need_approval() -> None:
+    policy = Policy(limits={"EUR": "100", "JPY": "0.0001"})
+    for amount, currency, needs in (
         ("100.00", "EUR", False),
         ("100.0001", "EUR", True),
         ("1000000", "USD", False),
         ("0.01", "JPY", True),
-    ],
-)
-def test_only_what_is_above_the_limit_needs_approval(
-    amount: str, currency: str, needs: bool
-) -> None:
-    policy = Policy(limits={"EUR": "100", "JPY": "0.0001"})
-    assert policy.needs_approval(Decimal(amount), currency) is needs
+    ):
+        assert policy.needs_approval(Decimal(amount), currency) is needs
 
 
 @pytest.mark.parametrize(
@@ -138,115 +115,101 @@ def test_the_database_bounds_the_hours(portal: models.Portal) -> None:
 # ---- they hold on the server
 
 
-def test_a_forbidden_system_is_refused_before_anything_is_sent(
-    sandbox: Sandbox, portal: models.Portal, manager: Person
+@pytest.mark.parametrize(
+    ("values", "system", "reason"),
+    [
+        ({"systems": [seed.OTHER_PAY]}, seed.ACME_PAY, reasons.POLICY_SYSTEM),
+        ({"systems": [seed.ACME_PAY]}, seed.OTHER_PAY, reasons.POLICY_SYSTEM),
+        ({"limits": {"EUR": "12499.99"}}, seed.ACME_PAY, reasons.NEEDS_APPROVAL),
+    ],
+)
+def test_a_forbidden_payment_is_neither_bound_nor_sent_until_the_rules_change(
+    sandbox: Sandbox,
+    alpha: Portal,
+    manager: Person,
+    values: dict[str, Any],
+    system: int,
+    reason: str,
 ) -> None:
     offer = stage.offer_of(manager)
-    rules(portal, systems=[seed.OTHER_PAY])
-    attempt = pay(manager, offer, pay_system_id=seed.ACME_PAY)
-    assert (attempt.state, attempt.reason) == (State.REFUSED, reasons.POLICY_SYSTEM)
-    assert stage.sent_payments(sandbox) == 0
-
-
-def test_a_forbidden_system_is_not_bound_either(
-    sandbox: Sandbox, alpha: Portal, portal: models.Portal, manager: Person
-) -> None:
-    offer = stage.offer_of(manager)
-    rules(portal, systems=[seed.ACME_PAY])
-    attempt = pay(manager, offer, pay_system_id=seed.OTHER_PAY)
-    assert attempt.reason == reasons.POLICY_SYSTEM
+    policy = rules(manager.portal, **values)
+    attempt = pay(manager, offer, pay_system_id=system)
+    assert (attempt.state, attempt.reason) == (State.REFUSED, reason)
     assert alpha.payments[seed.PAYMENT].pay_system_id == seed.ACME_PAY
-    assert pay(manager, offer, pay_system_id=seed.ACME_PAY).state == State.PAID
-
-
-def test_above_the_limit_is_refused_before_anything_is_sent(
-    sandbox: Sandbox, portal: models.Portal, manager: Person
-) -> None:
-    offer = stage.offer_of(manager)
-    policy = rules(portal, limits={"EUR": "12499.99"})
-    attempt = pay(manager, offer, pay_system_id=seed.ACME_PAY)
-    assert (attempt.state, attempt.reason) == (State.REFUSED, reasons.NEEDS_APPROVAL)
     assert stage.sent_payments(sandbox) == 0
-    # Raising it frees the payment at once: nothing of the rules is remembered.
-    policy.limits = {"EUR": "12500"}
+    # Nothing of the rules is remembered, and a limit of another currency does not hold.
+    policy.limits, policy.systems = {"EUR": "12500", "USD": "1"}, [system]
     policy.save()
-    assert pay(manager, offer, pay_system_id=seed.ACME_PAY).state == State.PAID
+    assert pay(manager, offer, pay_system_id=system).state == State.PAID
 
 
-def test_a_limit_in_another_currency_does_not_hold(portal: models.Portal, manager: Person) -> None:
-    rules(portal, limits={"USD": "1"})
-    offer = stage.offer_of(manager)
-    assert pay(manager, offer, pay_system_id=seed.ACME_PAY).state == State.PAID
-
-
-def test_forbidden_systems_are_not_offered(portal: models.Portal, manager: Person) -> None:
-    rules(portal, systems=[seed.OTHER_PAY])
-    row = stage.row_of(stage.tab(manager, seed.DEAL), seed.PAYMENT)
-    assert not row.bound_fits
-    assert [system.id for system in row.systems[1:]] == [seed.OTHER_PAY]
-    assert row.payable
-
-
-def test_where_no_allowed_system_is_left_the_row_says_so(
-    portal: models.Portal, manager: Person
-) -> None:
-    rules(portal, systems=[seed.CASH])
-    row = stage.row_of(stage.tab(manager, seed.DEAL), seed.PAYMENT)
-    assert not row.payable
+def test_forbidden_systems_are_not_offered(portal: models.Portal, frame: Frame) -> None:
+    policy = rules(portal, systems=[seed.ACME_PAY])
+    html = frame.tab()
+    assert "Acme Pay" in html
+    assert "Other Wallet" not in html
+    manager = stage.person(frame.sandbox, portal, seed.MANAGER)
+    for allowed, payable, offered in (
+        (seed.OTHER_PAY, True, [seed.OTHER_PAY]),
+        (seed.CASH, False, []),
+    ):
+        policy.systems = [allowed]
+        policy.save()
+        row = stage.row_of(stage.tab(manager, seed.DEAL), seed.PAYMENT)
+        assert (row.bound_fits, row.payable) == (False, payable)
+        assert [system.id for system in row.systems[1:]] == offered
     assert row.why_not == reasons.SYSTEM_NOT_ALLOWED
 
 
-def test_the_choice_on_the_page_leaves_forbidden_systems_out(
-    portal: models.Portal, manager_frame: Frame
-) -> None:
-    rules(portal, systems=[seed.ACME_PAY])
-    html = manager_frame.tab()
-    assert "Acme Pay" in html
-    assert "Other Wallet" not in html
-
-
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"limits": {"EUR": "1"}}, "needs a second person's approval"),
+        ({"systems": [seed.OTHER_PAY]}, "Your administrator does not allow this payment system"),
+    ],
+)
 def test_the_command_says_the_sentence_and_leaves_with_one(
-    sandbox: Sandbox, portal: models.Portal, capsys: pytest.CaptureFixture[str]
+    sandbox: Sandbox,
+    portal: models.Portal,
+    capsys: pytest.CaptureFixture[str],
+    values: dict[str, Any],
+    sentence: str,
 ) -> None:
-    rules(portal, systems=[seed.OTHER_PAY], limits={"EUR": "1"})
-
-    def run(pay_system_id: int) -> str:
-        with pytest.raises(SystemExit) as left:
-            call_command(
-                "pay",
-                portal=portal.member_id,
-                payment=seed.PAYMENT,
-                pay_system=pay_system_id,
-                yes=True,
-            )
-        assert left.value.code == 1
-        return capsys.readouterr().out
-
-    assert "needs a second person's approval" in run(seed.OTHER_PAY)
-    Policy.objects.update(limits={})
-    assert "Your administrator does not allow this payment system" in run(seed.ACME_PAY)
+    rules(portal, **values)
+    target = {"portal": portal.member_id, "payment": seed.PAYMENT, "pay_system": seed.ACME_PAY}
+    with pytest.raises(SystemExit) as left:
+        call_command("pay", **target, yes=True)
+    assert left.value.code == 1
+    assert sentence in capsys.readouterr().out
     assert stage.sent_payments(sandbox) == 0
+
+
+def test_a_payment_with_rules_takes_few_statements(manager: Person) -> None:
+    rules(manager.portal, systems=[seed.ACME_PAY], limits={"EUR": "99999"})
+    offer = stage.offer_of(manager)
+    with CaptureQueriesContext(connection) as queries:
+        attempt = pay(manager, offer, pay_system_id=seed.ACME_PAY)
+    assert attempt.state == State.PAID
+    read = [sql for sql in statements(queries) if sql.startswith("SELECT")]
+    assert sum("payments_policy" in sql for sql in read) == 1
+    assert not [sql for sql in statements(queries) if "payments_approval" in sql[:40]]
 
 
 # ---- changing them
 
 
 def test_an_administrator_changes_all_of_it(portal: models.Portal, admin_frame: Frame) -> None:
-    html = text_of(
-        admin_frame.post(
-            RULES,
-            **posted(
-                which_systems="chosen",
-                systems=[seed.ACME_PAY, seed.CASH],
-                limit_currency=["eur", "USD", ""],
-                limit_sum=["10 000.50", "5", ""],
-                undo_hours=0,
-                undo_by="administrators",
-                bulk_by="people",
-                bulk_people=[seed.ADMIN],
-            ),
-        )
+    fields = posted(
+        which_systems="chosen",
+        systems=[seed.ACME_PAY, seed.CASH],
+        limit_currency=["eur", "USD", ""],
+        limit_sum=["10 000.50", "5", ""],
+        undo_hours=0,
+        undo_by="administrators",
+        bulk_by="people",
+        bulk_people=[seed.ADMIN],
     )
+    html = admin_frame.send(RULES, **fields)
     assert "Saved." in html
     assert 'name="version" value="1"' in html
     policy = policy_of(portal)
@@ -256,8 +219,11 @@ def test_an_administrator_changes_all_of_it(portal: models.Portal, admin_frame: 
     assert (policy.bulk_by, policy.bulk_people) == (Who.PEOPLE, [seed.ADMIN])
     assert not policy.timeline_comment
     assert policy.changed_by == seed.ADMIN
+    entry = Entry.objects.get()
+    assert (entry.portal, entry.event, entry.actor_id) == (portal, "policy", seed.ADMIN)
+    assert (entry.facts["before"]["undo_hours"], entry.facts["after"]["undo_hours"]) == (24, 0)
     # And back, from the page that came.
-    text_of(admin_frame.post(RULES, **posted(1, timeline_comment="on")))
+    admin_frame.send(RULES, **posted(1, timeline_comment="on"))
     assert policy_of(portal).as_facts() == Policy().as_facts()
 
 
@@ -265,40 +231,37 @@ def test_an_administrator_changes_all_of_it(portal: models.Portal, admin_frame: 
 def test_a_limit_is_read_with_a_comma_and_with_a_point(
     portal: models.Portal, admin_frame: Frame, typed: str
 ) -> None:
-    text_of(admin_frame.post(RULES, **posted(limit_currency=["EUR"], limit_sum=[typed])))
+    admin_frame.send(RULES, **posted(**limit(typed)))
     assert policy_of(portal).limit_rows()[0].sum == Decimal("1000.5")
 
 
 @pytest.mark.parametrize("sum_", ["1000", "0.5", "1000.50", "1.125", "0.0001", "12345.678"])
 @pytest.mark.parametrize("language", ["en", "de", "fr", "ru"])
 def test_a_limit_comes_back_as_the_form_takes_it(sum_: str, language: str) -> None:
-    stored = Policy(limits={"EUR": sum_})
+    def first_row(typed: QueryDict | None = None) -> LimitRow:
+        stored = Policy(limits={"EUR": sum_})
+        form = RulesForm(stored, portal=models.Portal(), systems=[], people={}, posted=typed)
+        return form.limit_rows[0]
+
+    typed = QueryDict(mutable=True)
     with translation.override(language):
-        shown = RulesForm(stored, portal=models.Portal(), systems=[], people={}).limit_rows[0].sum
-        typed = QueryDict(mutable=True)
-        typed.setlist("limit_currency", ["EUR"])
-        typed.setlist("limit_sum", [shown])
-        row = RulesForm(
-            stored, portal=models.Portal(), systems=[], people={}, posted=typed
-        ).limit_rows[0]
+        for name, values in limit(first_row().sum).items():
+            typed.setlist(name, values)
+        row = first_row(typed)
     assert not row.error
     assert Decimal(row.sum.replace(",", ".")) == Decimal(sum_)
+
+
+WRONG_SUMS = ("-1", "1,000", "1.000", "1.000,50", "NaN", "1e5", "9" * 16, "")
 
 
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"limit_currency": ["EU"], "limit_sum": ["5"]}, "A currency is three letters"),
-        ({"limit_currency": ["EUR"], "limit_sum": ["0"]}, "more than zero"),
-        ({"limit_currency": ["EUR"], "limit_sum": ["-1"]}, "without thousands separators"),
-        ({"limit_currency": ["EUR"], "limit_sum": ["1,000"]}, "without thousands separators"),
-        ({"limit_currency": ["EUR"], "limit_sum": ["1.000"]}, "without thousands separators"),
-        ({"limit_currency": ["EUR"], "limit_sum": ["1.000,50"]}, "without thousands separators"),
-        ({"limit_currency": ["EUR"], "limit_sum": ["NaN"]}, "without thousands separators"),
-        ({"limit_currency": ["EUR"], "limit_sum": ["1e5"]}, "without thousands separators"),
-        ({"limit_currency": ["EUR"], "limit_sum": ["9" * 16]}, "without thousands separators"),
-        ({"limit_currency": ["EUR"], "limit_sum": [""]}, "without thousands separators"),
-        ({"limit_currency": [""], "limit_sum": ["5"]}, "A currency is three letters"),
+        *((limit(sum_), "without thousands separators") for sum_ in WRONG_SUMS),
+        (limit("0"), "more than zero"),
+        (limit("5", "EU"), "A currency is three letters"),
+        (limit("5", ""), "A currency is three letters"),
         ({"limit_currency": ["EUR", "eur"], "limit_sum": ["5", "6"]}, "has a limit already"),
         ({"undo_hours": "721"}, "from 0 to 720"),
         ({"undo_hours": "-1"}, "from 0 to 720"),
@@ -310,30 +273,27 @@ def test_a_limit_comes_back_as_the_form_takes_it(sum_: str, language: str) -> No
         ({"undo_by": "nobody"}, "nobody is not one"),
     ],
 )
-def test_what_is_wrong_is_told_beside_it_and_nothing_is_stored(
+def test_a_mistake_is_told_beside_its_field_and_nothing_is_stored(
     admin_frame: Frame, changes: dict[str, Any], sentence: str
 ) -> None:
-    html = text_of(admin_frame.post(RULES, **posted(**changes)))
+    html = admin_frame.send(RULES, **{**posted(**limit("42", "CHF")), **changes})
     assert sentence in html
     assert "Nothing was saved" in html
+    # What was typed stays.
+    for value in changes.get("undo_hours", ""), changes.get("limit_sum", ["42"])[0]:
+        assert not value or f'value="{value}"' in html
     assert not Policy.objects.exists()
-
-
-def test_what_was_typed_stays_when_something_is_wrong(admin_frame: Frame) -> None:
-    fields = posted(undo_hours="5000", limit_currency=["CHF"], limit_sum=["42"])
-    html = text_of(admin_frame.post(RULES, **fields))
-    assert 'value="CHF"' in html
-    assert 'value="42"' in html
-    assert 'value="5000"' in html
 
 
 def test_two_administrators_do_not_overwrite_each_other(
     portal: models.Portal, admin_frame: Frame
 ) -> None:
-    text_of(admin_frame.post(RULES, **posted(undo_hours=1)))
-    html = text_of(admin_frame.post(RULES, **posted(undo_hours=2)), 409)
+    admin_frame.send(RULES, **posted(undo_hours=1))
+    html = admin_frame.send(RULES, 409, **posted(undo_hours=2))
     assert "Another person changed the rules" in html
     assert policy_of(portal).undo_hours == 1
+    with pytest.raises(ChangedMeanwhile):
+        change(portal, actor_id=1, version=5, values=Policy().as_facts())
 
 
 @pytest.mark.parametrize("is_first", [True, False])
@@ -344,42 +304,27 @@ def test_the_database_decides_where_both_have_read_the_same(
         rules(portal, version=3)
     seen = policy_of(portal)
     version = seen.version
-
-    def read_before_the_other_saved(_: models.Portal) -> Policy:
-        return seen
-
     values = {**Policy().as_facts(), "undo_hours": 1}
     change(portal, actor_id=1, version=version, values=values)
-    monkeypatch.setattr("payments.policy.rules.policy_of", read_before_the_other_saved)
+    monkeypatch.setattr("payments.policy.rules.policy_of", lambda portal: seen)
     with pytest.raises(ChangedMeanwhile):
         change(portal, actor_id=2, version=version, values={**values, "undo_hours": 2})
     stored = Policy.objects.get()
     assert (stored.undo_hours, stored.version, stored.changed_by) == (1, version + 1, 1)
 
 
-def test_a_version_that_never_was_is_not_the_stored_one(portal: models.Portal) -> None:
-    with pytest.raises(ChangedMeanwhile):
-        change(portal, actor_id=1, version=5, values=Policy().as_facts())
-    assert not Policy.objects.exists()
-
-
-@pytest.mark.parametrize("user_id", [seed.MANAGER, seed.SETTINGS_ADMIN])
-def test_other_people_do_not_see_or_change_them(
-    client: Client, sandbox: Sandbox, alpha: Portal, portal: models.Portal, user_id: int
+@pytest.mark.parametrize("user_id", [seed.MANAGER, seed.SETTINGS_ADMIN, seed.ADMIN])
+def test_only_present_administrators_see_and_change_them(
+    alpha: Portal, frame_of: FrameOf, user_id: int
 ) -> None:
-    frame = Frame(client, sandbox, alpha, user_id)
-    headers = {"x-frame-session": frame.session, "hx-request": "true"}
-    assert client.get(RULES, headers=headers).status_code == 403
-    assert frame.post(RULES, **posted()).status_code == 403
+    frame = frame_of(user_id)
+    if user_id == seed.ADMIN:
+        assert "Rules" in frame.look(RULES)
+        alpha.users[seed.ADMIN].role = alpha.users[seed.MANAGER].role
+    frame.look(RULES, 403)
+    frame.send(RULES, 403, **posted())
     assert not Policy.objects.exists()
     assert 'data-screen="policy"' not in text_of(frame.opened())
-
-
-def test_a_former_administrator_changes_nothing(alpha: Portal, admin_frame: Frame) -> None:
-    assert "Rules" in shown(admin_frame)
-    alpha.users[seed.ADMIN].role = alpha.users[seed.MANAGER].role
-    assert admin_frame.post(RULES, **posted()).status_code == 403
-    assert not Policy.objects.exists()
 
 
 def test_without_the_list_of_systems_that_rule_stays(
@@ -387,10 +332,10 @@ def test_without_the_list_of_systems_that_rule_stays(
 ) -> None:
     rules(portal, systems=[seed.ACME_PAY], version=1)
     sandbox.faults.add(Fault("drop", method="sale.paysystem.list", times=None))
-    assert "could not be read just now" in shown(admin_frame)
+    assert "could not be read just now" in admin_frame.look(RULES)
     fields = posted(1, undo_hours=7)
     del fields["which_systems"]
-    assert "Saved." in text_of(admin_frame.post(RULES, **fields))
+    assert "Saved." in admin_frame.send(RULES, **fields)
     policy = policy_of(portal)
     assert (policy.systems, policy.undo_hours) == ([seed.ACME_PAY], 7)
 
@@ -399,30 +344,12 @@ def test_a_system_that_is_gone_can_still_be_taken_out(
     portal: models.Portal, admin_frame: Frame
 ) -> None:
     rules(portal, systems=[seed.ACME_PAY, 777], version=1)
-    assert 'value="777" checked' in shown(admin_frame)
-    fields = posted(1, which_systems="chosen", systems=[seed.ACME_PAY])
-    text_of(admin_frame.post(RULES, **fields))
+    assert 'value="777" checked' in admin_frame.look(RULES)
+    admin_frame.send(RULES, **posted(1, which_systems="chosen", systems=[seed.ACME_PAY]))
     assert policy_of(portal).systems == [seed.ACME_PAY]
 
 
-def test_each_change_is_told_to_the_ledger_with_before_and_after(
-    portal: models.Portal, admin_frame: Frame, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    told: list[dict[str, Any]] = []
-
-    def record(row: models.Portal, event: str, **more: Any) -> None:
-        assert database.in_atomic_block
-        told.append({"portal": row.pk, "event": event, **more})
-
-    monkeypatch.setattr(chain, "record", record)
-    text_of(admin_frame.post(RULES, **posted(undo_hours=1)))
-    (entry,) = told
-    assert (entry["portal"], entry["event"], entry["actor_id"]) == (portal.pk, "policy", seed.ADMIN)
-    assert entry["facts"]["before"]["undo_hours"] == 24
-    assert entry["facts"]["after"]["undo_hours"] == 1
-
-
-def test_what_the_ledger_refuses_is_not_stored(
+def test_rules_that_the_ledger_refuses_are_not_stored(
     portal: models.Portal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: Any, **__: Any) -> None:
@@ -432,18 +359,3 @@ def test_what_the_ledger_refuses_is_not_stored(
     with pytest.raises(RuntimeError):
         change(portal, actor_id=1, version=0, values=Policy().as_facts())
     assert not Policy.objects.exists()
-
-
-# ---- what it costs
-
-
-def test_a_payment_with_rules_takes_few_statements(portal: models.Portal, manager: Person) -> None:
-    rules(portal, systems=[seed.ACME_PAY], limits={"EUR": "99999"})
-    offer = stage.offer_of(manager)
-    with CaptureQueriesContext(database) as queries:
-        attempt = pay(manager, offer, pay_system_id=seed.ACME_PAY)
-    assert attempt.state == State.PAID
-    read = [query["sql"] for query in queries if query["sql"].startswith("SELECT")]
-    about_rules = [sql for sql in read if "payments_policy" in sql]
-    assert len(about_rules) == 1
-    assert not [query for query in queries if "payments_approval" in query["sql"][:40]]
