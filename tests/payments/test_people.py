@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from b24app import models
 from b24app.identity.session import Person
 from payments.lookups import users
 from sandbox.api.faults import Fault
@@ -19,33 +18,28 @@ pytestmark = pytest.mark.django_db
 METHOD = "user.get"
 
 
-@pytest.fixture
-def row(sandbox: Sandbox, alpha: Portal) -> models.Portal:
-    return stage.install(sandbox, alpha)
-
-
-@pytest.fixture
-def manager(sandbox: Sandbox, row: models.Portal) -> Person:
-    return stage.person(sandbox, row, seed.MANAGER)
-
-
 def asked(sandbox: Sandbox) -> int:
     return sum(METHOD in call.methods for call in sandbox.log)
 
 
-def test_names_are_the_portals_own(manager: Person) -> None:
-    assert users.names(manager, [seed.MANAGER, seed.ADMIN, seed.DISMISSED]) == {
+def test_names_are_the_portals_own_and_are_not_stored(alpha: Portal, manager: Person) -> None:
+    alpha.users[70] = User(70, "", "", Role.MANAGER)
+    ids = [seed.MANAGER, seed.ADMIN, seed.DISMISSED, seed.READER, 70, 4711]
+    assert users.names(manager, ids) == {
         seed.ADMIN: "Ada Admin",
         seed.MANAGER: "Max Manager",
         seed.DISMISSED: "Dan Dismissed",
+        seed.READER: "Rita Reader",
+        70: "User 70",
+        4711: "User 4711",
     }
-
-
-def test_the_portals_own_token_can_ask_too(row: models.Portal) -> None:
-    assert users.names(row, [seed.MANAGER]) == {seed.MANAGER: "Max Manager"}
+    assert users.names(manager.portal, [seed.MANAGER]) == {seed.MANAGER: "Max Manager"}
+    assert "Rita" not in str(stored())
 
 
 def test_each_is_asked_for_once_in_ten_minutes(sandbox: Sandbox, manager: Person) -> None:
+    assert users.names(manager, []) == {}
+    assert asked(sandbox) == 0
     users.names(manager, [seed.MANAGER, 4711])
     users.names(manager, [4711, seed.MANAGER])
     assert asked(sandbox) == 1
@@ -53,20 +47,10 @@ def test_each_is_asked_for_once_in_ten_minutes(sandbox: Sandbox, manager: Person
     assert asked(sandbox) == 2
 
 
-def test_without_ids_no_names_are_read(sandbox: Sandbox, manager: Person) -> None:
-    assert users.names(manager, []) == {}
-    assert asked(sandbox) == 0
-
-
-def test_who_is_not_there_or_has_no_name_is_a_number(alpha: Portal, manager: Person) -> None:
-    alpha.users[70] = User(70, "", "", Role.MANAGER)
-    assert users.names(manager, [70, 4711]) == {70: "User 70", 4711: "User 4711"}
-
-
 def test_what_one_may_see_another_does_not_get_from_the_cache(
-    sandbox: Sandbox, row: models.Portal, manager: Person
+    sandbox: Sandbox, manager: Person
 ) -> None:
-    outsider = stage.person(sandbox, row, seed.EXTRANET)
+    outsider = stage.person(sandbox, manager.portal, seed.EXTRANET)
     assert users.names(manager, [seed.READER]) == {seed.READER: "Rita Reader"}
     assert users.names(outsider, [seed.READER]) == {seed.READER: "User 4"}
     assert users.names(manager, [seed.READER]) == {seed.READER: "Rita Reader"}
@@ -86,28 +70,21 @@ def test_far_too_many_people_cost_no_more_than_the_bound(sandbox: Sandbox, manag
     assert sum(call.methods.count(METHOD) for call in sandbox.log) == users.MOST_ASKED / 50
 
 
+@pytest.mark.usefixtures("no_pauses")
 @pytest.mark.parametrize("kind", ["status500", "drop", "broken_json"])
 def test_a_portal_that_does_not_answer_leaves_numbers(
-    sandbox: Sandbox, manager: Person, monkeypatch: pytest.MonkeyPatch, kind: str
+    sandbox: Sandbox, manager: Person, kind: str
 ) -> None:
-    monkeypatch.setattr("b24app.rest.client.pause", lambda seconds: None)
     sandbox.faults.add(Fault(kind, method=METHOD, times=20))
     assert users.names(manager, [seed.MANAGER]) == {seed.MANAGER: "User 3"}
     sandbox.faults.clear()
     assert users.names(manager, [seed.MANAGER]) == {seed.MANAGER: "Max Manager"}
 
 
-def test_without_the_scope_or_a_token_there_are_numbers(
-    alpha: Portal, row: models.Portal, manager: Person
-) -> None:
+def test_without_the_scope_or_a_token_there_are_numbers(alpha: Portal, manager: Person) -> None:
+    row = manager.portal
     alpha.installations[seed.OUR_CLIENT_ID].scopes = ("crm",)
     assert users.names(manager, [seed.MANAGER]) == {seed.MANAGER: "User 3"}
     row.tokens.all().delete()
     stranger = Person(row, 99, proved_at=manager.proved_at)
-    assert users.names(stranger, [99]) == {99: "User 99"}
-    assert users.names(row, [99]) == {99: "User 99"}
-
-
-def test_a_name_is_never_stored(manager: Person) -> None:
-    users.names(manager, [seed.READER])
-    assert "Rita" not in str(stored())
+    assert users.names(stranger, [99]) == users.names(row, [99]) == {99: "User 99"}

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
 
-from b24app import models
 from b24app.identity.session import Person
 from payments import reasons
 from payments.approvals.requests import approve, ask, withdraw
@@ -16,10 +16,8 @@ from payments.attempts.messages import messages_of
 from payments.attempts.pay import pay
 from payments.attempts.undo import undo
 from payments.bulk import messages
-from payments.models import Attempt, Kind, Policy, RowState, RunState, State, Who
-from payments.offer import Offer
+from payments.models import Approval, Attempt, Kind, Policy, RowState, RunState, State, Who
 from payments.policy import rules as policy
-from sandbox.api.faults import Fault
 from sandbox.server.app import Sandbox
 from sandbox.world import seed
 from sandbox.world.world import Portal
@@ -30,18 +28,6 @@ pytestmark = pytest.mark.django_db
 
 BIND = "crm.item.payment.update"
 Hook = Callable[[], object]
-
-
-def save(portal: models.Portal, **values: Any) -> None:
-    """Saves as the Rules screen does, on top of the stored rules."""
-    stored = policy.policy_of(portal)
-    facts = {**stored.as_facts(), **values}
-    policy.change(portal, actor_id=seed.ADMIN, version=stored.version, values=facts)
-
-
-def meanwhile(sandbox: Sandbox, method: str, hook: Hook) -> None:
-    """Runs this while the portal works on the method."""
-    sandbox.faults.add(Fault("delay", method=method, seconds=0, on_hit=hook))
 
 
 def after_each_check(monkeypatch: pytest.MonkeyPatch, hook: Hook, *, times: int) -> None:
@@ -58,9 +44,8 @@ def after_each_check(monkeypatch: pytest.MonkeyPatch, hook: Hook, *, times: int)
     monkeypatch.setattr(policy, "check", check)
 
 
-def changed_pay_system(who: Person) -> tuple[Offer, Attempt]:
-    offer = stage.offer_of(who)
-    return offer, pay(who, offer, pay_system_id=seed.DEMO_CARD_PAY)
+def changed_pay_system(who: Person) -> Attempt:
+    return pay(who, stage.offer_of(who), pay_system_id=seed.DEMO_CARD_PAY)
 
 
 def assert_nothing_sent(sandbox: Sandbox, attempt: Attempt, reason: str) -> None:
@@ -87,64 +72,63 @@ def test_rules_saved_while_the_pay_system_is_changed_hold_for_the_payment(
     reason: str,
 ) -> None:
     if had_rules:
-        save(manager.portal, undo_hours=2)
-    meanwhile(sandbox, BIND, lambda: save(manager.portal, **rules))
-    _, attempt = changed_pay_system(manager)
+        stage.set_rules(manager.portal, undo_hours=2)
+    stage.during(sandbox, BIND, lambda: stage.set_rules(manager.portal, **rules))
+    attempt = changed_pay_system(manager)
     assert_nothing_sent(sandbox, attempt, reason)
     assert reasons.REBOUND in messages_of(attempt)
     payment = alpha.payments[seed.PAYMENT]
     assert (payment.paid, payment.pay_system_id) == (False, seed.DEMO_CARD_PAY)
 
 
-def test_rules_that_still_allow_it_are_no_reason_to_stop(
-    sandbox: Sandbox, alpha: Portal, manager: Person
+def test_rules_that_still_allow_it_and_those_of_another_portal_do_not_stop_it(
+    sandbox: Sandbox, alpha: Portal, beta: Portal, manager: Person
 ) -> None:
-    meanwhile(sandbox, BIND, lambda: save(manager.portal, limits={"EUR": "100000"}))
-    _, attempt = changed_pay_system(manager)
+    other = stage.install(sandbox, beta)
+
+    def save() -> None:
+        stage.set_rules(manager.portal, limits={"EUR": "100000"})
+        stage.set_rules(other, limits={"EUR": "1"})
+
+    stage.during(sandbox, BIND, save)
+    attempt = changed_pay_system(manager)
     assert (attempt.state, stage.sent_payments(sandbox)) == (State.PAID, 1)
     assert alpha.payments[seed.PAYMENT].times_paid == 1
 
 
-def test_rules_of_another_portal_are_not_compared(
-    sandbox: Sandbox, beta: Portal, manager: Person
+def approved(who: Person, approver: Person) -> Approval:
+    stage.set_rules(who.portal, limits={"EUR": "100"})
+    offer = stage.offer_of(who)
+    asked = ask(who, offer, pay_system_id=seed.DEMO_CARD_PAY, pay_system_name="", kind=Kind.PAY)
+    return approve(approver, asked.pk)
+
+
+def test_an_approval_that_the_new_rules_ask_for_is_used(
+    sandbox: Sandbox, manager: Person, admin: Person
 ) -> None:
-    other = stage.install(sandbox, beta)
-    save(manager.portal)
-    meanwhile(sandbox, BIND, lambda: save(other, limits={"EUR": "1"}))
-    _, attempt = changed_pay_system(manager)
-    assert attempt.state == State.PAID
-
-
-def test_an_approval_that_the_new_rules_ask_for_is_used(sandbox: Sandbox, manager: Person) -> None:
-    save(manager.portal, limits={"EUR": "100"})
-    offer = stage.offer_of(manager)
-    asked = ask(manager, offer, pay_system_id=seed.DEMO_CARD_PAY, pay_system_name="", kind=Kind.PAY)
-    approve(stage.person(sandbox, manager.portal, seed.ADMIN), asked.pk)
-    save(manager.portal, limits={})
-    meanwhile(sandbox, BIND, lambda: save(manager.portal, limits={"EUR": "100"}))
-    attempt = pay(manager, offer, pay_system_id=seed.DEMO_CARD_PAY)
-    assert (attempt.state, attempt.approval_id) == (State.PAID, asked.pk)
-    asked.refresh_from_db()
-    assert asked.state == "used"
+    approval = approved(manager, admin)
+    stage.set_rules(manager.portal, limits={})
+    demand = partial(stage.set_rules, manager.portal, limits={"EUR": "100"})
+    stage.during(sandbox, BIND, demand)
+    attempt = changed_pay_system(manager)
+    assert (attempt.state, attempt.approval_id) == (State.PAID, approval.pk)
+    approval.refresh_from_db()
+    assert approval.state == "used"
 
 
 def test_an_approval_withdrawn_while_the_pay_system_is_changed_pays_nothing(
-    sandbox: Sandbox, manager: Person
+    sandbox: Sandbox, manager: Person, admin: Person
 ) -> None:
-    save(manager.portal, limits={"EUR": "100"})
-    offer = stage.offer_of(manager)
-    asked = ask(manager, offer, pay_system_id=seed.DEMO_CARD_PAY, pay_system_name="", kind=Kind.PAY)
-    approve(stage.person(sandbox, manager.portal, seed.ADMIN), asked.pk)
-    meanwhile(sandbox, BIND, lambda: withdraw(manager, asked.pk))
-    attempt = pay(manager, offer, pay_system_id=seed.DEMO_CARD_PAY)
-    assert_nothing_sent(sandbox, attempt, reasons.NEEDS_APPROVAL)
+    approval = approved(manager, admin)
+    stage.during(sandbox, BIND, lambda: withdraw(manager, approval.pk))
+    assert_nothing_sent(sandbox, changed_pay_system(manager), reasons.NEEDS_APPROVAL)
 
 
 def test_a_mark_is_held_to_them_as_well(
     sandbox: Sandbox, manager: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     offer = stage.offer_of(manager, deal_id=seed.CASH_DEAL, payment_id=seed.CASH_PAYMENT)
-    hook = lambda: save(manager.portal, limits={"EUR": "100"})  # noqa: E731
+    hook = lambda: stage.set_rules(manager.portal, limits={"EUR": "100"})  # noqa: E731
     after_each_check(monkeypatch, hook, times=1)
     assert_nothing_sent(sandbox, mark(manager, offer), reasons.NEEDS_APPROVAL)
 
@@ -161,7 +145,7 @@ def test_an_undoing_is_held_to_them_as_well(
 ) -> None:
     offer = stage.offer_of(manager)
     assert pay(manager, offer, pay_system_id=seed.ACME_PAY).state == State.PAID
-    meanwhile(sandbox, stage.READ_BACK, lambda: save(manager.portal, **rules))
+    stage.during(sandbox, stage.READ_BACK, lambda: stage.set_rules(manager.portal, **rules))
     attempt = undo(manager, offer, note="By mistake")
     assert (attempt.state, attempt.reason) == (State.REFUSED, reason)
     assert calls(sandbox, UNDO) == 0
@@ -175,10 +159,10 @@ def test_a_row_of_a_run_is_held_to_them_as_well(
     run = runs.started(manager, *seed.PLAIN_PAYMENTS[:2])
 
     def forbid() -> None:
-        save(manager.portal, bulk_by=Who.ADMINISTRATORS)
+        stage.set_rules(manager.portal, bulk_by=Who.ADMINISTRATORS)
 
     if when == "while it is read":
-        meanwhile(sandbox, stage.READ_BACK, forbid)
+        stage.during(sandbox, stage.READ_BACK, forbid)
     else:
         after_each_check(monkeypatch, forbid, times=1)
     runs.next_step(manager, run)
@@ -190,7 +174,7 @@ def test_a_row_of_a_run_is_held_to_them_as_well(
 def test_rules_that_keep_changing_end_the_attempt(
     sandbox: Sandbox, manager: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    after_each_check(monkeypatch, lambda: save(manager.portal), times=100)
+    after_each_check(monkeypatch, lambda: stage.set_rules(manager.portal), times=100)
     offer = stage.offer_of(manager)
     attempt = pay(manager, offer, pay_system_id=seed.ACME_PAY)
     assert_nothing_sent(sandbox, attempt, reasons.RULES_UNSETTLED)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -18,6 +19,7 @@ from django.test import Client
 from django.utils import timezone
 
 from b24app.errors import OAuthBusy, PortalBusy
+from b24app.identity.session import Person
 from b24app.models import UserToken
 from b24app.rest import pool, shares
 from payments.models import Attempt, RowState, RunState
@@ -42,23 +44,18 @@ def _short_waits(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.fixture
-def frame(client: Client, sandbox: Sandbox, alpha: Portal) -> Frame:
-    stage.install(sandbox, alpha)
-    return Frame(client, sandbox, alpha, seed.MANAGER)
+def beta_frame(client: Client, sandbox: Sandbox, beta: Portal) -> Frame:
+    stage.install(sandbox, beta)
+    return Frame(client, sandbox, beta, seed.MANAGER)
 
 
 @contextmanager
 def full(sandbox: Sandbox, portal: Portal, *, places: int = shares.PORTAL.places) -> Iterator[None]:
     """Holds so many openings of this portal in the block."""
     reached = threading.Semaphore(0)
+    host = urlsplit(portal.url).netloc
     held = sandbox.faults.add(
-        Fault(
-            "hold",
-            "profile",
-            times=places,
-            host=urlsplit(portal.url).netloc,
-            on_hit=lambda: reached.release(),
-        )
+        Fault("hold", "profile", times=places, host=host, on_hit=lambda: reached.release())
     )
     with ThreadPoolExecutor(places) as pool:
         openings = [pool.submit(opened, sandbox, portal) for _ in range(places)]
@@ -73,13 +70,8 @@ def full(sandbox: Sandbox, portal: Portal, *, places: int = shares.PORTAL.places
 
 def opened(sandbox: Sandbox, portal: Portal) -> int:
     try:
-        fields = opening_fields(
-            sandbox,
-            portal,
-            seed.MANAGER,
-            PLACEMENT=DEAL_TAB,
-            PLACEMENT_OPTIONS=json.dumps({"ID": seed.DEAL}),
-        )
+        options = {"PLACEMENT": DEAL_TAB, "PLACEMENT_OPTIONS": json.dumps({"ID": seed.DEAL})}
+        fields = opening_fields(sandbox, portal, seed.MANAGER, **options)
         status: int = post(Client(), "/", fields).status_code
         return status
     finally:
@@ -110,8 +102,8 @@ def test_beyond_the_share_a_payment_is_refused_before_it_is_claimed(
     assert (alpha.payments[seed.PAYMENT].paid, stage.sent_payments(sandbox)) == (True, 1)
 
 
-def test_beyond_the_share_an_opening_asks_no_server_anything(
-    sandbox: Sandbox, alpha: Portal, frame: Frame
+def test_beyond_the_share_no_server_is_asked_and_another_portal_is_paid_in(
+    sandbox: Sandbox, alpha: Portal, beta: Portal, frame: Frame, beta_frame: Frame
 ) -> None:
     with full(sandbox, alpha):
         since = len(sandbox.log)
@@ -120,18 +112,9 @@ def test_beyond_the_share_an_opening_asks_no_server_anything(
         session = post(Client(), "/session/", opening_fields(sandbox, alpha, seed.MANAGER))
         assert (session.status_code, session.json()["error"]) == (503, "portal_busy")
         assert asked_for_the_manager(sandbox, since) == []
+        offer = offer_in(beta_frame.tab())
+        beta_frame.send("/payments/pay/", offer=offer, pay_system_id=seed.ACME_PAY)
 
-
-def test_another_portal_is_paid_in_meanwhile(
-    sandbox: Sandbox, alpha: Portal, beta: Portal, frame: Frame
-) -> None:
-    stage.install(sandbox, beta)
-    other = Frame(frame.client, sandbox, beta, seed.MANAGER)
-    with full(sandbox, alpha):
-        offer = offer_in(other.tab())
-        paid = other.post("/payments/pay/", offer=offer, pay_system_id=seed.ACME_PAY)
-
-    assert paid.status_code == 200
     assert beta.payments[seed.PAYMENT].paid
 
 
@@ -160,19 +143,20 @@ def test_a_request_that_has_its_place_needs_no_other(
     assert alpha.payments[seed.PAYMENT].paid
 
 
-def test_a_run_waits_for_its_portal_and_goes_on(sandbox: Sandbox, alpha: Portal) -> None:
-    person = stage.person(sandbox, stage.install(sandbox, alpha), seed.MANAGER)
-    run = runs.started(person, *seed.PLAIN_PAYMENTS[:1])
+def test_a_run_waits_for_its_portal_and_goes_on(
+    sandbox: Sandbox, alpha: Portal, manager: Person
+) -> None:
+    run = runs.started(manager, *seed.PLAIN_PAYMENTS[:1])
     runs.due(run)
     with full(sandbox, alpha), shares.one_request():
-        assert runs.next_step(person, run) is None
+        assert runs.next_step(manager, run) is None
         run.refresh_from_db()
         assert run.state == RunState.RUNNING
         assert run.next_step_at is not None and run.next_step_at > timezone.now()
         assert run.rows.get().state == RowState.WAITING
 
     with shares.one_request():
-        assert runs.worked(person, run).state == RunState.FINISHED
+        assert runs.worked(manager, run).state == RunState.FINISHED
 
 
 # The OAuth server
@@ -187,30 +171,20 @@ def let_expire(sandbox: Sandbox, frame: Frame) -> None:
 
 
 def test_a_slow_oauth_server_stops_only_those_who_need_it(
-    sandbox: Sandbox, beta: Portal, frame: Frame
+    sandbox: Sandbox, frame: Frame, beta_frame: Frame
 ) -> None:
-    stage.install(sandbox, beta)
-    other = Frame(frame.client, sandbox, beta, seed.MANAGER)
-    fresh = offer_in(other.tab())
+    """The next renewal is made, and no chain is called broken."""
+    fresh = offer_in(beta_frame.tab())
     let_expire(sandbox, frame)
     since = len(sandbox.log)
 
     with hold_all("pairs", shares.OAUTH_PAIRS):
         asked = frame.get()
-        paid = other.post("/payments/pay/", offer=fresh, pay_system_id=seed.ACME_PAY)
+        beta_frame.send("/payments/pay/", offer=fresh, pay_system_id=seed.ACME_PAY)
 
     assert (asked.status_code, asked["Retry-After"]) == (503, "5")
     assert "sign-in server of Bitrix24 is slow" in asked.content.decode()
-    assert paid.status_code == 200
     assert "oauth.token" not in {call.method for call in sandbox.log[since:]}
-
-
-def test_a_busy_oauth_server_is_not_taken_for_a_silent_one(sandbox: Sandbox, frame: Frame) -> None:
-    """The next renewal is made, and no chain is called broken."""
-    let_expire(sandbox, frame)
-    with hold_all("pairs", shares.OAUTH_PAIRS):
-        assert frame.get().status_code == 503
-
     assert frame.get().status_code == 200
     assert set(UserToken.objects.values_list("failure_code", flat=True)) == {""}
 
@@ -262,24 +236,34 @@ def test_requests_wait_for_each_other_and_none_is_refused_while_the_portal_answe
     assert [each.result() for each in asking(many, ask)] == ["served"] * many
 
 
-def test_after_a_wait_in_vain_requests_are_refused_at_once_until_the_portal_answers(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    release = threading.Event()
-    taken = threading.Semaphore(0)
+class Holding:
+    """Requests that take a place of the portal each, until they are released."""
 
-    def ask() -> str:
+    def __init__(self) -> None:
+        self.release, self._taken = threading.Event(), threading.Semaphore(0)
+
+    def ask(self) -> str:
         try:
             with shares.one_request(), shares.of_portal(ALPHA_HOST):
-                taken.release()
-                release.wait(20)
+                self._taken.release()
+                self.release.wait(20)
         except PortalBusy:
             return "refused"
         return "served"
 
-    first = asking(shares.PORTAL.places, ask)
-    for _ in first:
-        assert taken.acquire(timeout=20)
+    def all_places(self) -> list[Future[str]]:
+        held = asking(shares.PORTAL.places, self.ask)
+        for _ in held:
+            assert self._taken.acquire(timeout=20)
+        return held
+
+
+def test_after_a_wait_in_vain_requests_are_refused_at_once_until_the_portal_answers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    holding = Holding()
+    first = holding.all_places()
+    ask = holding.ask
     assert asking(1, ask)[0].result(20) == "refused"
     monkeypatch.setattr(shares, "WAIT_SECONDS", 60.0)
     assert asking(1, ask)[0].result(20) == "refused"
@@ -287,7 +271,7 @@ def test_after_a_wait_in_vain_requests_are_refused_at_once_until_the_portal_answ
     # A place that is given back at once, as one of a portal that answers, lets others wait again.
     shares._give_back(*one_more("alpha.example.com"))
     late = asking(1, ask)
-    release.set()
+    holding.release.set()
     assert [each.result() for each in [*first, *late]] == ["served"] * (len(first) + 1)
 
 
@@ -299,26 +283,16 @@ def one_more(key: str) -> tuple[str, float]:
 
 
 def test_work_outside_a_request_waits_longer() -> None:
-    release = threading.Event()
-    taken = threading.Semaphore(0)
-
-    def hold() -> str:
-        with shares.one_request(), shares.of_portal(ALPHA_HOST):
-            taken.release()
-            release.wait(20)
-        return "served"
-
     def work() -> str:
         with shares.of_portal(ALPHA_HOST):
             return "worked"
 
-    held = asking(shares.PORTAL.places, hold)
-    for _ in held:
-        assert taken.acquire(timeout=20)
+    holding = Holding()
+    held = holding.all_places()
     working = asking(2 * shares.PORTAL.waiting, work)
     with shares.one_request(), pytest.raises(PortalBusy):
         shares.admit(ALPHA_HOST)
-    release.set()
+    holding.release.set()
 
     assert {each.result() for each in working} == {"worked"}
     assert {each.result() for each in held} == {"served"}
@@ -355,12 +329,9 @@ def test_one_portal_takes_only_its_part_of_the_pool() -> None:
         assert running.acquire(timeout=20)
     # All other threads of the pool meet: at once, for three other portals.
     meeting = threading.Barrier(pool.THREADS - pool.SHARE, timeout=20)
+    tasks = [lambda: None, *[_meet(meeting)] * pool.SHARE]
     others = [
-        threading.Thread(
-            target=pool.run_all,
-            args=([lambda: None, *[_meet(meeting)] * pool.SHARE],),
-            kwargs={"host": name},
-        )
+        threading.Thread(target=partial(pool.run_all, tasks, host=name))
         for name in ("beta", "gamma", "delta")
     ]
     for other in others:

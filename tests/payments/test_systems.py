@@ -19,13 +19,11 @@ HANDLERS = "sale.paysystem.handler.list"
 LIST = "sale.paysystem.list"
 
 
-@pytest.fixture
-def row(sandbox: Sandbox, alpha: Portal, db: None) -> models.Portal:
-    return stage.install(sandbox, alpha)
+pytestmark = pytest.mark.django_db
 
 
-def read(row: models.Portal) -> Systems | None:
-    reading = SystemsReading(row)
+def read(portal: models.Portal) -> Systems | None:
+    reading = SystemsReading(portal)
     for batch in reading.own_batches():
         batch.run()
     return reading.result()
@@ -36,27 +34,19 @@ def fitting(systems: Systems | None, person_type_id: int | None) -> list[int]:
     return [system.id for system in systems.fitting(person_type_id)]
 
 
-def test_active_ones_of_orders_that_a_call_can_pay_through_fit(row: models.Portal) -> None:
-    assert fitting(read(row), 1) == [seed.ACME_PAY, seed.DEMO_CARD_PAY, seed.OTHER_PAY]
+def one(handler: str = "acmepay", registry: str = "ORDER") -> PaySystem:
+    return PaySystem(1, "One", True, registry, None, handler, False, 100)
 
 
-def test_a_buyer_of_another_type_has_other_ones(row: models.Portal) -> None:
-    assert fitting(read(row), 2) == [seed.COMPANY_PAY]
-
-
-def test_where_the_buyers_type_is_not_known_all_of_them_fit(row: models.Portal) -> None:
-    assert seed.COMPANY_PAY in fitting(read(row), None)
-    assert seed.ACME_PAY in fitting(read(row), None)
-
-
-def test_a_pay_system_without_a_buyers_type_takes_all() -> None:
-    system = PaySystem(1, "Acme Pay", True, "ORDER", None, "acmepay", False, 100)
-    assert Systems((system,), frozenset({"acmepay"})).fitting(2) == [system]
-
-
-def test_a_pay_system_of_old_invoices_finds_no_payments_of_orders() -> None:
-    system = PaySystem(1, "Acme Pay", True, "CRM_INVOICE", None, "acmepay", False, 100)
-    assert Systems((system,), frozenset({"acmepay"})).fitting(None) == []
+def test_active_ones_of_the_buyers_type_fit(portal: models.Portal) -> None:
+    """Those of orders, that a call can pay through."""
+    individuals = [seed.ACME_PAY, seed.DEMO_CARD_PAY, seed.OTHER_PAY]
+    assert fitting(read(portal), 1) == individuals
+    assert fitting(read(portal), 2) == [seed.COMPANY_PAY]
+    assert {*individuals, seed.COMPANY_PAY} <= set(fitting(read(portal), None))
+    registered = frozenset({"acmepay"})
+    assert fitting(Systems((one(),), registered), 2) == [1]
+    assert fitting(Systems((one(registry="CRM_INVOICE"),), registered), None) == []
 
 
 @pytest.mark.parametrize(
@@ -76,9 +66,9 @@ def test_a_pay_system_of_old_invoices_finds_no_payments_of_orders() -> None:
     ],
 )
 def test_each_is_of_a_kind_and_some_need_a_mark_by_hand(
-    row: models.Portal, pay_system_id: int, kind: SystemKind, needs_mark: bool
+    portal: models.Portal, pay_system_id: int, kind: SystemKind, needs_mark: bool
 ) -> None:
-    systems = read(row)
+    systems = read(portal)
     assert systems is not None
     system = systems.find(pay_system_id)
     assert system is not None
@@ -101,68 +91,55 @@ def test_each_is_of_a_kind_and_some_need_a_mark_by_hand(
 def test_the_handler_decides_the_kind(
     action_file: str, handlers_known: bool, kind: SystemKind
 ) -> None:
-    system = PaySystem(1, "One", True, "ORDER", None, action_file, False, 100)
     handlers = frozenset({"acmepay", "billing-app"}) if handlers_known else None
+    system = one(action_file)
     assert Systems((system,), handlers).kind(system) is kind
 
 
 def test_a_mark_is_for_active_systems_of_orders_only() -> None:
-    cash = PaySystem(1, "Cash", True, "ORDER", None, "cash", True, 100)
+    cash = one("cash")
     systems = Systems((cash,), frozenset())
     assert systems.needs_mark(cash)
     assert not systems.needs_mark(replace(cash, active=False))
     assert not systems.needs_mark(replace(cash, registry="CRM_INVOICE"))
 
 
-def test_they_are_asked_for_once_in_five_minutes(sandbox: Sandbox, row: models.Portal) -> None:
-    first = read(row)
-    calls = len(sandbox.log)
-
-    assert read(row) == first
-    assert len(sandbox.log) == calls == 1
-
-
-def test_each_portal_has_its_own(sandbox: Sandbox, beta: Portal, row: models.Portal) -> None:
+def test_they_are_asked_for_once_in_five_minutes_for_each_portal(
+    sandbox: Sandbox, beta: Portal, portal: models.Portal
+) -> None:
+    first = read(portal)
+    assert read(portal) == first
+    assert len(sandbox.log) == 1
     beta.pay_systems.pop(seed.ACME_PAY)
-    assert seed.ACME_PAY in fitting(read(row), 1)
+    assert seed.ACME_PAY in fitting(read(portal), 1)
     assert seed.ACME_PAY not in fitting(read(stage.install(sandbox, beta)), 1)
 
 
 def test_without_the_list_of_handlers_those_that_never_pay_are_left_out(
-    sandbox: Sandbox, alpha: Portal, row: models.Portal
+    sandbox: Sandbox, alpha: Portal, portal: models.Portal
 ) -> None:
     alpha.batch_forbidden = frozenset({HANDLERS})
+    refuse_it_alone = Fault("operation_limit", method=HANDLERS)
+    stage.during(sandbox, LIST, lambda: sandbox.faults.add(refuse_it_alone))
 
-    def refuse_it_alone() -> None:
-        sandbox.faults.add(Fault("operation_limit", method=HANDLERS))
-
-    sandbox.faults.add(Fault("delay", method=LIST, seconds=0, on_hit=refuse_it_alone))
-
-    assert fitting(read(row), 1) == [
-        seed.ACME_PAY,
-        seed.DEMO_CARD_PAY,
-        seed.OTHER_PAY,
-        seed.ACQUIRER,
-    ]
+    known = [seed.ACME_PAY, seed.DEMO_CARD_PAY, seed.OTHER_PAY]
+    assert fitting(read(portal), 1) == [*known, seed.ACQUIRER]
 
 
 def test_a_list_that_fails_this_time_is_asked_for_again(
-    sandbox: Sandbox, row: models.Portal
+    sandbox: Sandbox, portal: models.Portal
 ) -> None:
     sandbox.faults.add(Fault("broken_json", method=LIST))
 
-    assert read(row) is None
-    assert fitting(read(row), 1)
+    assert read(portal) is None
+    assert fitting(read(portal), 1)
 
 
-def test_an_installer_who_lost_the_right_leaves_them_unknown(
-    sandbox: Sandbox, alpha: Portal, row: models.Portal
+def test_without_a_token_or_the_installers_right_they_are_unknown(
+    sandbox: Sandbox, alpha: Portal, portal: models.Portal
 ) -> None:
     alpha.users[seed.ADMIN].role = alpha.users[seed.MANAGER].role
-    assert read(row) is None
-
-
-def test_without_a_portal_token_nothing_is_asked(sandbox: Sandbox, row: models.Portal) -> None:
-    stage.lose_portal_token(row)
-    assert read(row) is None
-    assert sandbox.log == []
+    assert read(portal) is None
+    stage.lose_portal_token(portal)
+    with stage.no_request(sandbox):
+        assert read(portal) is None
