@@ -3,29 +3,28 @@
 from __future__ import annotations
 
 import re
+from copy import deepcopy
 from html import unescape
-from typing import Any
 
 import pytest
-from django.test import Client
 
 from sandbox.api.faults import Fault
-from sandbox.server.app import Sandbox
 from sandbox.world import seed
 from sandbox.world.world import Handler, Portal
 from tests.payments import stage
-from tests.payments.frames import Frame, text_of
-from tests.payments.test_administration_views import got
+from tests.payments.frames import Frame
+from tests.payments.unconfirmed import calls
 
 pytestmark = pytest.mark.django_db
 
-NEW = "/payments/handlers/new/"
+NEW, OURS = "/payments/handlers/new/", "/payments/handlers/1/"
+DELETE = "/payments/handlers/2/delete/"
+ADD = "sale.paysystem.handler.add"
 
 
 @pytest.fixture
-def frame(sandbox: Sandbox, alpha: Portal, client: Client) -> Frame:
-    stage.install(sandbox, alpha)
-    return Frame(client, sandbox, alpha, seed.SETTINGS_ADMIN)
+def frame(settings_frame: Frame) -> Frame:
+    return settings_frame
 
 
 def fields(**changed: object) -> dict[str, object]:
@@ -77,20 +76,21 @@ def shown_fields(html: str) -> dict[str, object]:
     return found
 
 
-def sent_methods(sandbox: Sandbox, since: int) -> list[str]:
-    return [name for call in sandbox.log[since:] for name in call.methods]
-
-
-def handler(alpha: Portal, code: str) -> Handler:
+def handler(alpha: Portal, code: str = "madeupcheckout") -> Handler:
     return next(one for one in alpha.handlers.values() if one.code == code)
+
+
+def field_row(html: str, field: str) -> str:
+    rows = html.split('<div class="field-row">')
+    return next(row for row in rows if f'name="{field}"' in row)
 
 
 # ---- adding one, in each mode
 
 
 def test_a_checkout_is_added(frame: Frame, alpha: Portal) -> None:
-    assert "Saved." in text_of(frame.post(NEW, **fields()))
-    made = handler(alpha, "madeupcheckout")
+    assert "Saved." in frame.send(NEW, **fields())
+    made = handler(alpha)
     assert (made.name, made.sort, made.app_id) == ("Made-up Checkout", 50, seed.OUR_CLIENT_ID)
     assert made.settings == {
         "CLIENT_TYPE": "b2b",
@@ -112,20 +112,17 @@ def test_a_checkout_is_added(frame: Frame, alpha: Portal) -> None:
 
 
 @pytest.mark.parametrize("mode", ["FORM_DATA", "IFRAME_DATA"])
-def test_the_other_modes_are_added(frame: Frame, alpha: Portal, mode: str) -> None:
-    assert "Saved." in text_of(frame.post(NEW, **fields(mode=mode, method="GET")))
-    settings = handler(alpha, "madeupcheckout").settings
+def test_the_other_modes_and_a_list_to_choose_from_are_added(
+    frame: Frame, alpha: Portal, mode: str
+) -> None:
+    choices = {"codes-0-input": "ENUM", "codes-0-options": "TEST=Test\nREGULAR=Live"}
+    assert "Saved." in frame.send(NEW, **fields(mode=mode, method="GET", **choices))
+    settings = handler(alpha).settings
     assert settings[mode]["ACTION_URI"] == "https://provider.example.com/checkout/"
     assert settings[mode].get("METHOD") == ("GET" if mode == "FORM_DATA" else None)
     assert len({"FORM_DATA", "CHECKOUT_DATA", "IFRAME_DATA"} & set(settings)) == 1
-
-
-def test_a_list_to_choose_from(frame: Frame, alpha: Portal) -> None:
-    lines = "TEST=Test\nREGULAR=Live"
-    sent = fields(**{"codes-0-input": "ENUM", "codes-0-options": lines})
-    assert "Saved." in text_of(frame.post(NEW, **sent))
-    code = handler(alpha, "madeupcheckout").settings["CODES"]["SHOP_ID"]
-    assert code["INPUT"] == {"TYPE": "ENUM", "OPTIONS": {"TEST": "Test", "REGULAR": "Live"}}
+    options = {"TEST": "Test", "REGULAR": "Live"}
+    assert settings["CODES"]["SHOP_ID"]["INPUT"] == {"TYPE": "ENUM", "OPTIONS": options}
 
 
 # ---- clashes and mistakes, before anything is sent
@@ -145,13 +142,10 @@ def test_a_list_to_choose_from(frame: Frame, alpha: Portal) -> None:
     ],
 )
 def test_a_mistake_is_shown_beside_its_field(
-    sandbox: Sandbox, frame: Frame, changed: dict[str, object], field: str, words: str
+    frame: Frame, changed: dict[str, object], field: str, words: str
 ) -> None:
-    since = len(sandbox.log)
-    html = text_of(frame.post(NEW, **fields(**changed)))
-    row = next(part for part in html.split('<div class="field-row">') if f'name="{field}"' in part)
-    assert words in row
-    assert "sale.paysystem.handler.add" not in sent_methods(sandbox, since)
+    assert words in field_row(frame.send(NEW, **fields(**changed)), field)
+    assert calls(frame.sandbox, ADD) == 0
 
 
 @pytest.mark.parametrize(
@@ -165,51 +159,38 @@ def test_a_mistake_is_shown_beside_its_field(
     ],
 )
 def test_a_mistake_in_a_row_is_shown_in_the_row(
-    sandbox: Sandbox, frame: Frame, changed: dict[str, object], words: str
+    frame: Frame, changed: dict[str, object], words: str
 ) -> None:
-    since = len(sandbox.log)
-    assert words in text_of(frame.post(NEW, **fields(**changed)))
-    assert "sale.paysystem.handler.add" not in sent_methods(sandbox, since)
+    assert words in frame.send(NEW, **fields(**changed))
+    assert calls(frame.sandbox, ADD) == 0
 
 
 def test_a_code_taken_in_the_same_moment_is_shown_beside_its_field(
-    sandbox: Sandbox, frame: Frame, alpha: Portal
+    frame: Frame, alpha: Portal
 ) -> None:
-    def take() -> None:
-        alpha.handlers[77] = Handler(77, "madeupcheckout", "Another's", seed.OTHER_CLIENT_ID)
-
-    sandbox.faults.add(Fault("delay", method="sale.paysystem.handler.add", seconds=0, on_hit=take))
-    html = text_of(frame.post(NEW, **fields()))
-    row = next(part for part in html.split('<div class="field-row">') if 'name="code"' in part)
-    assert "code is there already" in row
+    taken = Handler(77, "madeupcheckout", "Another's", seed.OTHER_CLIENT_ID)
+    stage.during(frame.sandbox, ADD, lambda: alpha.handlers.update({77: taken}))
+    assert "code is there already" in field_row(frame.send(NEW, **fields()), "code")
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_no_clear_answer_is_read_back(
-    sandbox: Sandbox, frame: Frame, alpha: Portal, when: str
+def test_no_clear_answer_is_read_back(frame: Frame, alpha: Portal, when: str) -> None:
+    frame.sandbox.faults.add(Fault("drop", method=ADD, when=when))
+    html = frame.send(NEW, **fields())
+    codes = [one.code for one in alpha.handlers.values()]
+    assert codes.count("madeupcheckout") == (when == "after")
+    assert ("Saved." in html) is (when == "after")
+
+
+@pytest.mark.parametrize(("rows", "then"), [("2", 3), ("49", 50), ("5000", 50)])
+def test_another_row_is_given_up_to_a_bound_and_what_was_typed_stays(
+    frame: Frame, rows: str, then: int
 ) -> None:
-    sandbox.faults.add(Fault("drop", method="sale.paysystem.handler.add", when=when))
-    html = text_of(frame.post(NEW, **fields()))
-    made = [one for one in alpha.handlers.values() if one.code == "madeupcheckout"]
-    assert len(made) == (1 if when == "after" else 0)
-    assert ("Saved." in html) is bool(made)
-
-
-def test_another_row_is_given_and_what_was_typed_stays(sandbox: Sandbox, frame: Frame) -> None:
-    since = len(sandbox.log)
-    html = text_of(frame.post(NEW, **fields(more="codes", name="")))
-    assert html.count("data-code-row=") == 3
+    html = frame.send(NEW, **fields(more="codes", name="", **{"codes-TOTAL_FORMS": rows}))
+    assert html.count("data-code-row=") == then
     assert 'value="SHOP_ID"' in html
     assert 'class="problem"' not in html
-    assert "sale.paysystem.handler.add" not in sent_methods(sandbox, since)
-
-
-def test_rows_are_bounded(frame: Frame) -> None:
-    sent = fields(more="codes", **{"codes-TOTAL_FORMS": "49"})
-    html = text_of(frame.post(NEW, **sent))
-    assert html.count("data-code-row=") == 50
-    sent = fields(more="codes", **{"codes-TOTAL_FORMS": "5000"})
-    assert text_of(frame.post(NEW, **sent)).count("data-code-row=") == 50
+    assert calls(frame.sandbox, ADD) == 0
 
 
 # ---- changing one
@@ -236,90 +217,64 @@ def test_a_form_sent_back_unchanged_changes_nothing(frame: Frame, alpha: Portal)
         "CLIENT_TYPE": "b2c",
         "UNKNOWN": "kept",
     }
-    before = {**kept.settings}
-    html = text_of(got(frame, "handlers/1/"))
-    assert "Saved." in text_of(frame.post("/payments/handlers/1/", **shown_fields(html)))
-    assert alpha.handlers[1].settings == before
+    before = deepcopy(kept.settings)
+    assert "Saved." in frame.send(OURS, **shown_fields(frame.look(OURS)))
+    assert kept.settings == before
 
 
 def test_one_is_changed(frame: Frame, alpha: Portal) -> None:
-    sent = shown_fields(text_of(got(frame, "handlers/1/")))
+    sent = shown_fields(frame.look(OURS))
     sent |= {"name": "Acme Renamed", "mode": "IFRAME_DATA", "sort": "7"}
-    assert "Saved." in text_of(frame.post("/payments/handlers/1/", **sent))
+    assert "Saved." in frame.send(OURS, **sent)
     changed = alpha.handlers[1]
     assert (changed.name, changed.sort, changed.code) == ("Acme Renamed", 7, seed.ACME_HANDLER)
     assert "FORM_DATA" not in changed.settings
     assert changed.settings["IFRAME_DATA"]["ACTION_URI"] == "https://pay.example.com/form/"
 
 
-def test_a_code_in_use_is_not_changed(frame: Frame, alpha: Portal) -> None:
-    sent = shown_fields(text_of(got(frame, "handlers/1/"))) | {"code": "acmepaytwo"}
-    html = text_of(frame.post("/payments/handlers/1/", **sent))
-    assert "Payment systems use it: Acme Pay" in html
-    assert alpha.handlers[1].code == seed.ACME_HANDLER
-
-
 def test_two_administrators_do_not_overwrite_each_other_in_silence(
     frame: Frame, alpha: Portal
 ) -> None:
-    sent = shown_fields(text_of(got(frame, "handlers/1/"))) | {"name": "Mine"}
+    sent = shown_fields(frame.look(OURS)) | {"name": "Mine"}
     alpha.handlers[1].name = "Renamed by another"
-    html = text_of(frame.post("/payments/handlers/1/", **sent))
+    html = frame.send(OURS, **sent)
     assert "Another person changed this" in html
     assert "Now it says: Renamed by another" in html
     assert alpha.handlers[1].name == "Renamed by another"
     again = shown_fields(html)
     assert again["name"] == "Mine"
-    assert "Saved." in text_of(frame.post("/payments/handlers/1/", **again))
+    assert "Saved." in frame.send(OURS, **again)
     assert alpha.handlers[1].name == "Mine"
 
 
-def test_anothers_is_not_changed(frame: Frame, alpha: Portal) -> None:
-    sent: dict[str, Any] = shown_fields(text_of(got(frame, "handlers/3/"))) | {"name": "Mine now"}
-    html = text_of(frame.post("/payments/handlers/3/", **sent))
-    assert "only the app that made it" in html
+def test_a_handler_of_another_app_is_neither_changed_nor_deleted(
+    frame: Frame, alpha: Portal
+) -> None:
+    others = "/payments/handlers/3/"
+    sent = shown_fields(frame.look(others)) | {"name": "Mine now"}
+    assert "only the app that made it" in frame.send(others, **sent)
     assert alpha.handlers[3].name == "Other Wallet"
-
-
-# ---- deleting one
-
-
-def test_anothers_is_not_deleted(frame: Frame, alpha: Portal) -> None:
     for system in [one for one in alpha.pay_systems.values() if one.action_file == "otherwallet"]:
         del alpha.pay_systems[system.id]
-    html = text_of(frame.post("/payments/handlers/3/delete/"))
-    assert "only the app that made it" in html
+    assert "only the app that made it" in frame.send(f"{others}delete/")
     assert 3 in alpha.handlers
 
 
-def test_one_in_use_says_by_which_systems_and_is_not_deleted(
-    sandbox: Sandbox, frame: Frame, alpha: Portal
-) -> None:
-    html = text_of(got(frame, "handlers/2/delete/"))
-    assert "<li>Demo Card Pay</li>" in html
-    since = len(sandbox.log)
-    html = text_of(frame.post("/payments/handlers/2/delete/"))
-    assert "Payment systems use it: Demo Card Pay" in html
-    assert "sale.paysystem.handler.delete" not in sent_methods(sandbox, since)
-    assert 2 in alpha.handlers
-
-
-def test_one_that_is_used_in_the_same_moment_says_so(
-    sandbox: Sandbox, frame: Frame, alpha: Portal
-) -> None:
+def test_one_in_use_keeps_its_code_and_is_not_deleted(frame: Frame, alpha: Portal) -> None:
+    sent = shown_fields(frame.look(OURS)) | {"code": "acmepaytwo"}
+    assert "Payment systems use it: Acme Pay" in frame.send(OURS, **sent)
+    assert alpha.handlers[1].code == seed.ACME_HANDLER
+    assert "<li>Demo Card Pay</li>" in frame.look(DELETE)
+    assert "Payment systems use it: Demo Card Pay" in frame.send(DELETE)
+    assert calls(frame.sandbox, "sale.paysystem.handler.delete") == 0
+    # One that is used in the same moment says so too.
     system = alpha.pay_systems.pop(seed.DEMO_CARD_PAY)
-
-    def use() -> None:
-        alpha.pay_systems[seed.DEMO_CARD_PAY] = system
-
-    sandbox.faults.add(
-        Fault("delay", method="sale.paysystem.handler.delete", seconds=0, on_hit=use)
+    use = {seed.DEMO_CARD_PAY: system}
+    stage.during(
+        frame.sandbox, "sale.paysystem.handler.delete", lambda: alpha.pay_systems.update(use)
     )
-    assert "use it: Demo Card Pay" in text_of(frame.post("/payments/handlers/2/delete/"))
+    assert "use it: Demo Card Pay" in frame.send(DELETE)
     assert 2 in alpha.handlers
-
-
-def test_one_is_deleted(frame: Frame, alpha: Portal) -> None:
     del alpha.pay_systems[seed.DEMO_CARD_PAY]
-    assert "Deleted." in text_of(frame.post("/payments/handlers/2/delete/"))
+    assert "Deleted." in frame.send(DELETE)
     assert 2 not in alpha.handlers
