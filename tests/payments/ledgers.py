@@ -12,30 +12,15 @@ from django.utils import timezone
 from b24app import models
 from payments.ledger import chain
 from payments.ledger.verify import verify
-from payments.models import Attempt, Entry, State
+from payments.models import Attempt, Entry
+from tests.payments import attempts
 
 
 def an_attempt(portal: models.Portal, **values: Any) -> Attempt:
     """Returns a paid attempt without an entry."""
-    return Attempt.objects.create(
-        **{
-            "portal": portal,
-            "payment_id": 271,
-            "account_number": "163/1",
-            "order_id": 163,
-            "owner_type": 2,
-            "owner_id": 8061,
-            "pay_system_id": 11,
-            "pay_system_name": "Acme Pay of Jo Doe",
-            "bound_pay_system_id": 11,
-            "sum": Decimal("100.50"),
-            "currency": "EUR",
-            "user_id": 3,
-            "state": State.PAID,
-            "settled_at": timezone.now(),
-            **values,
-        }
-    )
+    now = timezone.now()
+    given = {"sum": Decimal("100.50"), "created_at": now, "settled_at": now, "evidence": {}}
+    return attempts.keep(portal, **{**given, **values})
 
 
 def paid(portal: models.Portal, count: int = 1, **values: Any) -> list[Attempt]:

@@ -1,6 +1,5 @@
-"""A process of its own that takes steps of a run: `python -m tests.payments.stepping_process`.
+"""Takes one step of a run for each line that comes: `python -m tests.payments.stepping_process`.
 
-It reads what to do as a line of JSON, says "ready", and makes one step for each further line.
 `dies_at` names a place in the code, as module:function; when that is reached, the process kills
 itself as the operating system does when memory runs out: nothing is cleaned up.
 """
@@ -14,16 +13,11 @@ import signal
 import sys
 from typing import Any
 
-import django
+from tests.payments.child import begin, say
 
 
 def main() -> None:
-    os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
-    task = json.loads(sys.stdin.readline())
-    from django.conf import settings
-
-    settings.DATABASES["default"]["NAME"] = task["database"]
-    django.setup()
+    task = begin()
     from django.utils import timezone
 
     from b24app.identity.session import Person
@@ -48,11 +42,6 @@ def _die_at(module_name: str, name: str) -> None:
     module = importlib.import_module(module_name)
     assert callable(getattr(module, name))
     setattr(module, name, die)
-
-
-def say(line: str) -> None:
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -121,9 +121,7 @@ def test_without_the_right_the_missing_right_is_named(frame_of: FrameOf, user_id
     ("user_id", "has_link"),
     [(seed.SETTINGS_ADMIN, True), (seed.ADMIN, True), (seed.MANAGER, False)],
 )
-def test_the_link_is_for_people_who_may_set_up(
-    frame_of: FrameOf, user_id: int, has_link: bool
-) -> None:
+def test_people_who_may_set_up_have_a_link(frame_of: FrameOf, user_id: int, has_link: bool) -> None:
     assert ('data-screen="systems"' in text_of(frame_of(user_id).opened())) is has_link
 
 
@@ -187,9 +185,7 @@ def test_a_mistake_is_shown_beside_its_field(frame: Frame, alpha: Portal) -> Non
 
 
 @pytest.mark.parametrize("is_older", [False, True])
-def test_one_is_changed_and_switched_in_every_build(
-    frame: Frame, alpha: Portal, is_older: bool
-) -> None:
+def test_every_build_changes_and_switches_one(frame: Frame, alpha: Portal, is_older: bool) -> None:
     alpha.older_build = is_older
     assert 'value="Acme Pay"' in frame.look(ACME)
     fields = fields_of(frame, ACME, name="Acme Pay Plus", payer="ORDER:2", active=None)
@@ -205,9 +201,7 @@ def test_one_is_changed_and_switched_in_every_build(
     assert not system.active
 
 
-def test_two_administrators_do_not_overwrite_each_other_in_silence(
-    frame: Frame, alpha: Portal
-) -> None:
+def test_two_people_do_not_overwrite_each_other(frame: Frame, alpha: Portal) -> None:
     system = alpha.pay_systems[seed.ACME_PAY]
     fields = fields_of(frame, ACME, name="Mine")
     system.name = "Renamed by another"
@@ -222,9 +216,7 @@ def test_two_administrators_do_not_overwrite_each_other_in_silence(
     assert system.name == "Mine"
 
 
-def test_no_process_goes_on_offering_a_switched_off_system(
-    frame: Frame, portal: models.Portal
-) -> None:
+def test_no_process_offers_a_switched_off_system(frame: Frame, portal: models.Portal) -> None:
     offered = "Acme Pay</option>"
     assert offered in frame.tab()
     key = pay_systems._cache_key(portal)
@@ -239,9 +231,7 @@ def test_no_process_goes_on_offering_a_switched_off_system(
 
 
 @pytest.mark.parametrize("number", [seed.CASH, seed.OTHER_PAY])
-def test_a_pay_system_of_another_app_stays_as_it_is(
-    frame: Frame, alpha: Portal, number: int
-) -> None:
+def test_another_apps_system_stays_as_it_is(frame: Frame, alpha: Portal, number: int) -> None:
     path = f"/payments/systems/{number}/"
     change = fields_of(frame, path, name="Taken over")
     forged = change | {"type:MERCHANT_KEY": "VALUE", "payer": "0"}
@@ -321,9 +311,7 @@ def test_values_are_cleared(frame: Frame, alpha: Portal, when: str | None) -> No
     assert when == "before" or "kept as it is" not in answer
 
 
-def test_an_emptied_setting_that_is_not_kept_at_all_counts_as_saved(
-    frame: Frame, alpha: Portal
-) -> None:
+def test_an_emptied_setting_that_is_gone_is_saved(frame: Frame, alpha: Portal) -> None:
     fields = settings_of(frame, INVOICE="")
     settings = alpha.pay_systems[seed.ACME_PAY].settings
     drop = Fault("drop", method="sale.paysystem.settings.update")
@@ -340,9 +328,7 @@ def test_settings_changed_meanwhile_are_not_overwritten(frame: Frame, alpha: Por
     assert settings["INVOICE"]["TYPE"] == "ORDER"
 
 
-def test_each_payer_type_of_its_documents_has_settings_of_its_own(
-    frame: Frame, alpha: Portal
-) -> None:
+def test_each_payer_type_has_its_own_settings(frame: Frame, alpha: Portal) -> None:
     # A value for all is shown for each.
     assert 'value="ACCOUNT_NUMBER"' in frame.look(SETTINGS, payer="2")
     assert "Saved." in frame.send(SETTINGS, **settings_of(frame, payer="2", INVOICE="ID"))
@@ -353,9 +339,7 @@ def test_each_payer_type_of_its_documents_has_settings_of_its_own(
         frame.look(SETTINGS, 400, payer=payer)
 
 
-def test_settings_of_one_payment_are_shown_masked_or_it_says_why_not(
-    frame: Frame, alpha: Portal
-) -> None:
+def test_settings_of_one_payment_are_shown_masked(frame: Frame, alpha: Portal) -> None:
     html = frame.send(f"{ACME}effective/", payment_id=seed.PAYMENT)
     assert SECRET not in html
     assert MASK in html

@@ -172,7 +172,7 @@ def test_a_full_list_is_one_batch_and_the_badge_asks_no_portal(
     ],
 )
 @pytest.mark.parametrize("path", [DECISION, DECIDE])
-def test_bad_input_is_turned_away(
+def test_bad_input_is_refused(
     frame: Frame, sandbox: Sandbox, path: str, fields: dict[str, str]
 ) -> None:
     with stage.no_request(sandbox):

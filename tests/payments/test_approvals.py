@@ -23,7 +23,7 @@ from payments.attempts.messages import why_not
 from payments.attempts.pay import pay
 from payments.attempts.transitions import claim, close, mark_sent
 from payments.gateway import DEAL
-from payments.ledger import chain, retention
+from payments.ledger import chain
 from payments.models import (
     APPROVAL_LASTS,
     Approval,
@@ -328,9 +328,7 @@ def test_an_approval_is_for_one_pay_system(alpha: Portal, manager: Person, admin
     assert alpha.payments[seed.PAYMENT].pay_system_id == seed.OTHER_PAY
 
 
-def test_an_approval_to_mark_as_paid_pays_nothing(
-    sandbox: Sandbox, manager: Person, admin: Person
-) -> None:
+def test_an_approval_to_mark_pays_nothing(sandbox: Sandbox, manager: Person, admin: Person) -> None:
     to_mark = request_for(manager, stage.offer_of(manager), kind=Kind.MARK)
     approve(admin, to_mark.pk)
     assert paid(manager).reason == reasons.APPROVED_OTHERWISE
@@ -354,7 +352,7 @@ def test_a_refusal_before_sending_leaves_it_valid(
 
 
 @pytest.mark.parametrize("has_asked_again", [False, True])
-def test_a_call_that_was_never_made_gives_it_back(
+def test_a_call_never_made_gives_it_back(
     manager: Person, admin: Person, has_asked_again: bool
 ) -> None:
     approval = approved(manager, admin)
@@ -493,16 +491,3 @@ def test_a_decision_that_the_ledger_refuses_is_not_stored(
     with pytest.raises(RuntimeError):
         approve(admin, approval.pk)
     assert state_of(approval) == WAITING
-
-
-def test_a_removal_forgets_the_words_and_in_time_all(manager: Person, admin: Person) -> None:
-    approval = decline(admin, asked(manager).pk, note="Ask Olga")
-    approved(manager, admin)
-    paid(manager)
-    retention.keep_ids_and_sums(manager.portal)
-    approval.refresh_from_db()
-    assert (approval.note, approval.pay_system_name) == ("", "")
-    models.Portal.objects.update(uninstalled_at=timezone.now() - timedelta(days=10_000))
-    assert retention.forget_uninstalled() == 1
-    assert not Approval.objects.exists()
-    assert not Policy.objects.exists()

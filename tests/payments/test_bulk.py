@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import timedelta
-from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -15,9 +14,8 @@ from django.db import IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from b24app import models
 from b24app.identity.session import Person
-from b24app.signals import portal_uninstalled, pruning
+from b24app.signals import pruning
 from payments import reasons
 from payments.attempts.messages import messages_of
 from payments.attempts.pay import pay
@@ -53,7 +51,7 @@ SQL_A_STEP = 14
 # ---- row by row
 
 
-def test_a_run_pays_and_marks_row_by_row(
+def test_a_run_pays_and_marks(
     sandbox: Sandbox, alpha: Portal, manager: Person, frame: Frame
 ) -> None:
     run = runs.started(manager, *THREE, *MARKS, seed.INACTIVE_PAYMENT)
@@ -161,19 +159,6 @@ def test_one_run_at_a_time_for_each_person_and_portal(
 # ---- what goes wrong on the way
 
 
-def test_a_row_that_is_refused_does_not_stop_the_others(alpha: Portal, manager: Person) -> None:
-    run = runs.started(manager, *THREE)
-    alpha.payments[THREE[1]].sum = Decimal("60.00")
-
-    runs.worked(manager, run)
-
-    attempt = runs.rows(run)[THREE[1]].attempt
-    assert attempt is not None
-    assert (attempt.state, attempt.reason) == (State.REFUSED, reasons.SUM_CHANGED)
-    assert run.state == RunState.FINISHED
-    assert progress_of(run).words == "2 of 3 paid, 1 refused"
-
-
 def _bind(alpha: Portal, payment_id: int, system: int) -> None:
     alpha.payments[payment_id].pay_system_id = system
 
@@ -258,21 +243,6 @@ def test_trouble_that_every_row_would_meet_pauses_the_run_and_burns_no_row(
     assert progress_of(run).why_paused
     assert {row.state for row in run.rows.all()} == {RowState.WAITING}
     assert stage.sent_payments(sandbox) == calls(sandbox, MARK) == 0
-
-
-def test_once_the_trouble_is_over_the_run_goes_on_with_the_same_row(
-    sandbox: Sandbox, alpha: Portal, manager: Person
-) -> None:
-    run = runs.started(manager, *THREE)
-    _take_right_away(sandbox, manager)
-    runs.next_step(manager, run)
-    alpha.users[seed.MANAGER].role = Role.MANAGER
-
-    running.resume(run)
-    runs.worked(manager, run)
-
-    assert progress_of(run).words == "3 of 3 paid"
-    assert [alpha.payments[number].times_paid for number in THREE] == [1, 1, 1]
 
 
 def test_a_row_that_cannot_be_read_pauses_the_run_once(sandbox: Sandbox, manager: Person) -> None:
@@ -437,9 +407,7 @@ def test_the_portals_bucket_stays_half_empty_while_people_work(
 
 
 @pytest.mark.usefixtures("no_pauses")
-def test_retries_and_requests_of_other_threads_are_counted(
-    sandbox: Sandbox, manager: Person
-) -> None:
+def test_retries_and_other_threads_are_counted(sandbox: Sandbox, manager: Person) -> None:
     offer = stage.offer_of(manager)
     sandbox.faults.add(Fault("query_limit", method=stage.READ_BACK, times=2))
     since = len(sandbox.log)
@@ -458,18 +426,6 @@ def test_a_step_costs_few_statements_beside_its_payment(manager: Person) -> None
         step(manager, run)
 
     assert len(statements(queries)) <= SQL_A_PAYMENT + SQL_A_STEP
-
-
-# ---- how long it is kept
-
-
-@pytest.mark.parametrize("clean", [True, False])
-def test_runs_go_with_the_app(manager: Person, clean: bool) -> None:
-    runs.started(manager, *THREE)
-
-    portal_uninstalled.send(sender=models.Portal, portal=manager.portal, clean=clean)
-
-    assert not Run.objects.exists()
 
 
 def test_old_runs_are_pruned_and_their_attempts_stay(manager: Person) -> None:

@@ -195,9 +195,7 @@ def test_runs_of_other_portals_do_not_slow_this_one(manager: Person) -> None:
     assert pause_after(run, 4, now=now) == timedelta(seconds=8 / REQUESTS_A_SECOND)
 
 
-def test_an_attempt_on_the_same_number_elsewhere_is_not_the_rows_own(
-    alpha: Portal, manager: Person
-) -> None:
+def test_an_attempt_elsewhere_is_not_the_rows_own(alpha: Portal, manager: Person) -> None:
     run = left_behind(manager)
     first = runs.first_row(run)
     attempts.keep(twin_of(manager.portal), payment_id=first.payment_id, created_at=timezone.now())
@@ -224,9 +222,7 @@ def test_a_run_that_is_over_stays_as_it_ended(manager: Person) -> None:
 # ---- steps that meet another person or another change
 
 
-def test_paused_between_the_choice_of_a_row_and_its_try_nothing_is_sent(
-    sandbox: Sandbox, admin: Person
-) -> None:
+def test_a_run_paused_before_a_rows_try_sends_nothing(sandbox: Sandbox, admin: Person) -> None:
     stage.set_rules(admin.portal, bulk_by=Who.ADMINISTRATORS)
     run = under_way(admin)
     since = len(sandbox.log)
@@ -244,9 +240,7 @@ def test_paused_between_the_choice_of_a_row_and_its_try_nothing_is_sent(
 
 
 @pytest.mark.usefixtures("no_pauses")
-def test_a_row_that_another_process_settled_is_not_put_back(
-    sandbox: Sandbox, manager: Person
-) -> None:
+def test_a_row_settled_meanwhile_is_not_put_back(sandbox: Sandbox, manager: Person) -> None:
     """A slow step finds the portal busy; meanwhile it was overtaken, and its row settled."""
     run = under_way(manager)
     first = RunRow.objects.filter(pk=runs.first_row(run).pk)

@@ -48,9 +48,7 @@ def kinds_of(run: Run) -> dict[int, tuple[str, str]]:
     return {row.payment_id: (row.kind, row.reason) for row in run.rows.order_by("position")}
 
 
-def test_each_row_says_whether_it_is_paid_marked_or_left_out(
-    sandbox: Sandbox, manager: Person
-) -> None:
+def test_each_row_is_paid_marked_or_left_out(sandbox: Sandbox, manager: Person) -> None:
     attempts.keep(manager.portal, state=State.UNKNOWN)
     paid = (seed.USD_PAYMENT, seed.KWD_PAYMENT, *TWO)
     left_out = {
@@ -84,9 +82,7 @@ def test_each_row_says_whether_it_is_paid_marked_or_left_out(
     assert stage.sent_payments(sandbox) == calls(sandbox, MARK) == 0
 
 
-def test_a_dry_run_has_nothing_that_the_person_may_not_see(
-    sandbox: Sandbox, portal: models.Portal
-) -> None:
+def test_a_dry_run_has_only_visible_payments(sandbox: Sandbox, portal: models.Portal) -> None:
     own = stage.person(sandbox, portal, seed.OWN_MANAGER)
 
     run = draft_ticked(own, [seed.OWN_PAYMENT, seed.HIDDEN_PAYMENT, seed.PAYMENT])

@@ -157,9 +157,7 @@ def scene(on_ports: Sandbox, kind: Kind) -> tuple[Person, Run, int]:
 
 @KINDS
 @pytest.mark.parametrize("place", PLACES)
-def test_killed_anywhere_in_a_step_nothing_is_paid_twice(
-    on_ports: Sandbox, place: str, kind: Kind
-) -> None:
+def test_a_killed_step_pays_nothing_twice(on_ports: Sandbox, place: str, kind: Kind) -> None:
     dies_at, sent, ends = PLACES[place]
     who, run, first = scene(on_ports, kind)
 

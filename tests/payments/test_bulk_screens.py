@@ -41,9 +41,7 @@ def act(frame: Frame, run: Run, action: str, status: int = 200, **fields: Any) -
 # ---- the selection
 
 
-def test_rows_of_the_main_list_that_a_run_could_do_have_a_box(
-    frame: Frame, frame_of: FrameOf
-) -> None:
+def test_rows_that_a_run_could_do_have_a_box(frame: Frame, frame_of: FrameOf) -> None:
     page = text_of(frame.opened())
 
     assert boxes(page) >= {seed.PAYMENT, *THREE, seed.CASH_PAYMENT, seed.BILL_PAYMENT}
@@ -89,9 +87,7 @@ def posted(frame: Frame, path: str, fields: dict[str, Any], **headers: str) -> A
 
 # Beyond the app's bound, Django's bound of fields, and the app's and Django's bounds of a body.
 @pytest.mark.parametrize("count", [MOST_PAYMENTS + 1, 1_001, 10_000, 100_000, 200_000])
-def test_too_many_ticked_payments_are_refused_with_the_bound(
-    sandbox: Sandbox, frame: Frame, count: int
-) -> None:
+def test_too_many_ticked_payments_are_refused(sandbox: Sandbox, frame: Frame, count: int) -> None:
     with stage.no_request(sandbox):
         answer = posted(frame, NEW, {"payment": list(range(1, count + 1))})
     assert f"At most {MOST_PAYMENTS} payments at once." in text_of(answer, 400)
@@ -222,9 +218,7 @@ def test_paused_in_the_middle_of_a_payment_the_screen_says_so(
     assert "under way" not in frame.look(SCREEN)
 
 
-def test_an_unfinished_run_waits_and_its_last_step_shows_every_row_again(
-    manager: Person, frame: Frame
-) -> None:
+def test_the_last_step_shows_every_row_again(manager: Person, frame: Frame) -> None:
     run = runs.started(manager, *THREE)
     runs.next_step(manager, run)
     page = frame.look(SCREEN)
@@ -242,7 +236,7 @@ def test_an_unfinished_run_waits_and_its_last_step_shows_every_row_again(
 
 
 @pytest.mark.parametrize("action", ["", "start/", "step/", "pause/", "resume/", "stop/"])
-def test_another_persons_run_is_missing(
+def test_anothers_run_is_missing(
     sandbox: Sandbox, admin: Person, frame: Frame, action: str
 ) -> None:
     run = runs.started(admin, *THREE)
@@ -275,9 +269,7 @@ SCREENS = pytest.mark.parametrize("screen", ["", "unpaid", "history"])
 
 
 @SCREENS
-def test_other_screens_tell_of_an_unfinished_run(
-    manager: Person, frame: Frame, screen: str
-) -> None:
+def test_other_screens_tell_of_the_run(manager: Person, frame: Frame, screen: str) -> None:
     run = runs.started(manager, *THREE, seed.CASH_PAYMENT, seed.CANCELED_PAYMENT)
     runs.next_step(manager, run)
 
@@ -294,9 +286,7 @@ def test_other_screens_tell_of_an_unfinished_run(
 
 
 @SCREENS
-def test_they_tell_of_no_other_run(
-    manager: Person, admin: Person, frame: Frame, screen: str
-) -> None:
+def test_they_tell_of_no_other(manager: Person, admin: Person, frame: Frame, screen: str) -> None:
     run = runs.started(manager, *THREE)
     twin_of(manager.portal)
     running.stop(run)

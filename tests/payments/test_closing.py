@@ -79,9 +79,7 @@ def test_the_last_read_decides(
     assert not is_admins_token_alone or stored.evidence["askedBy"] == seed.ADMIN
 
 
-def test_without_any_token_at_all_it_can_be_closed(
-    sandbox: Sandbox, admin: Person, attempt: Attempt
-) -> None:
+def test_without_any_token_it_is_closed(sandbox: Sandbox, admin: Person, attempt: Attempt) -> None:
     attempt.portal.tokens.all().delete()
     assert close_by_hand(attempt, by=admin, note=NOTE).state == State.CLOSED
     assert sandbox.log == []

@@ -88,9 +88,7 @@ def test_the_file_has_the_rows_of_the_filter_in_their_order(
     assert numbers(saved(admin_frame, to="2026-11-19")) == []
 
 
-def test_the_session_is_asked_for_in_the_body_and_nowhere_else(
-    client: Client, frame: Frame
-) -> None:
+def test_the_session_is_asked_for_in_the_body_alone(client: Client, frame: Frame) -> None:
     assert client.post(EXPORT).status_code == 401
     assert client.post(f"{EXPORT}?frame_session={frame.session}").status_code == 401
     assert client.get(EXPORT, {"frame_session": frame.session}).status_code == 405
@@ -216,7 +214,7 @@ def test_sums_are_written_whole_and_plain_text_stays_as_it_is() -> None:
         ({"to": "2026-11-24"}, "beginning_2026-11-24"),
     ],
 )
-def test_the_name_says_which_portal_and_which_days(
+def test_the_name_has_portal_and_days(
     admin_frame: Frame, fields: dict[str, str], days: str
 ) -> None:
     answer = sent(admin_frame, **fields)
@@ -227,9 +225,7 @@ def test_the_name_says_which_portal_and_which_days(
     assert "Content-Length" not in answer
 
 
-def test_a_spreadsheet_has_numbers_dates_and_every_text(
-    portal: models.Portal, admin_frame: Frame
-) -> None:
+def test_a_spreadsheet_has_numbers_and_dates(portal: models.Portal, admin_frame: Frame) -> None:
     attempts.keep(portal, sum=Decimal("1234567.5"), note="=1+1\x01b\x1f", pay_system_name="Ж" * 255)
     answer = sent(admin_frame, format="xlsx")
     assert answer["Content-Type"] == xlsx_export.CONTENT_TYPE

@@ -112,9 +112,7 @@ def test_a_checkout_is_added(frame: Frame, alpha: Portal) -> None:
 
 
 @pytest.mark.parametrize("mode", ["FORM_DATA", "IFRAME_DATA"])
-def test_the_other_modes_and_a_list_to_choose_from_are_added(
-    frame: Frame, alpha: Portal, mode: str
-) -> None:
+def test_the_other_modes_are_added(frame: Frame, alpha: Portal, mode: str) -> None:
     choices = {"codes-0-input": "ENUM", "codes-0-options": "TEST=Test\nREGULAR=Live"}
     assert "Saved." in frame.send(NEW, **fields(mode=mode, method="GET", **choices))
     settings = handler(alpha).settings
@@ -158,16 +156,12 @@ def test_a_mistake_is_shown_beside_its_field(
         ({"codes-1-name": "No code"}, "required"),
     ],
 )
-def test_a_mistake_in_a_row_is_shown_in_the_row(
-    frame: Frame, changed: dict[str, object], words: str
-) -> None:
+def test_a_mistake_in_a_row_is_shown(frame: Frame, changed: dict[str, object], words: str) -> None:
     assert words in frame.send(NEW, **fields(**changed))
     assert calls(frame.sandbox, ADD) == 0
 
 
-def test_a_code_taken_in_the_same_moment_is_shown_beside_its_field(
-    frame: Frame, alpha: Portal
-) -> None:
+def test_a_code_taken_meanwhile_is_shown_beside_it(frame: Frame, alpha: Portal) -> None:
     taken = Handler(77, "madeupcheckout", "Another's", seed.OTHER_CLIENT_ID)
     stage.during(frame.sandbox, ADD, lambda: alpha.handlers.update({77: taken}))
     assert "code is there already" in field_row(frame.send(NEW, **fields()), "code")
@@ -183,9 +177,7 @@ def test_no_clear_answer_is_read_back(frame: Frame, alpha: Portal, when: str) ->
 
 
 @pytest.mark.parametrize(("rows", "then"), [("2", 3), ("49", 50), ("5000", 50)])
-def test_another_row_is_given_up_to_a_bound_and_what_was_typed_stays(
-    frame: Frame, rows: str, then: int
-) -> None:
+def test_another_row_is_given_up_to_a_bound(frame: Frame, rows: str, then: int) -> None:
     html = frame.send(NEW, **fields(more="codes", name="", **{"codes-TOTAL_FORMS": rows}))
     assert html.count("data-code-row=") == then
     assert 'value="SHOP_ID"' in html
@@ -232,9 +224,7 @@ def test_one_is_changed(frame: Frame, alpha: Portal) -> None:
     assert changed.settings["IFRAME_DATA"]["ACTION_URI"] == "https://pay.example.com/form/"
 
 
-def test_two_administrators_do_not_overwrite_each_other_in_silence(
-    frame: Frame, alpha: Portal
-) -> None:
+def test_two_people_do_not_overwrite_each_other(frame: Frame, alpha: Portal) -> None:
     sent = shown_fields(frame.look(OURS)) | {"name": "Mine"}
     alpha.handlers[1].name = "Renamed by another"
     html = frame.send(OURS, **sent)
@@ -247,9 +237,7 @@ def test_two_administrators_do_not_overwrite_each_other_in_silence(
     assert alpha.handlers[1].name == "Mine"
 
 
-def test_a_handler_of_another_app_is_neither_changed_nor_deleted(
-    frame: Frame, alpha: Portal
-) -> None:
+def test_another_apps_handler_stays_as_it_is(frame: Frame, alpha: Portal) -> None:
     others = "/payments/handlers/3/"
     sent = shown_fields(frame.look(others)) | {"name": "Mine now"}
     assert "only the app that made it" in frame.send(others, **sent)

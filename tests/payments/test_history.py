@@ -53,9 +53,7 @@ def test_a_manager_sees_their_own_and_the_administrator_all(
 
 
 @pytest.mark.parametrize("path", [FOUND, MORE, PRINT])
-def test_no_field_shows_a_manager_the_attempts_of_others(
-    portal: models.Portal, frame: Frame, path: str
-) -> None:
+def test_no_field_shows_attempts_of_others(portal: models.Portal, frame: Frame, path: str) -> None:
     attempts.keep(portal, user_id=seed.READER, account_number="777/1")
     own = attempts.keep(portal)
     asked: dict[str, Any] = {"person": seed.READER, "is_admin": "true", "user_id": seed.READER}
@@ -277,9 +275,7 @@ def test_nonsense_gets_a_message_and_no_portal_is_asked(
 
 
 @pytest.mark.usefixtures("several")
-def test_the_lists_offer_the_people_and_systems_of_the_history(
-    frame: Frame, admin_frame: Frame
-) -> None:
+def test_the_lists_offer_people_and_systems_found(frame: Frame, admin_frame: Frame) -> None:
     html = admin_frame.look(SCREEN)
     assert f'<option value="{seed.READER}">Rita Reader</option>' in html
     assert f'<option value="{seed.ADMIN}">' not in html
@@ -290,9 +286,7 @@ def test_the_lists_offer_the_people_and_systems_of_the_history(
     assert "Demo Card Pay" not in html
 
 
-def test_the_pages_follow_each_other_while_attempts_are_added(
-    portal: models.Portal, admin_frame: Frame
-) -> None:
+def test_no_page_repeats_or_skips_an_attempt(portal: models.Portal, admin_frame: Frame) -> None:
     # Many at the same moment, so that the time alone does not say where a page ends.
     kept = Attempt.objects.bulk_create(
         attempts.made(portal, created_at=attempts.NOON - timedelta(minutes=number // 40))
@@ -312,9 +306,7 @@ def test_the_pages_follow_each_other_while_attempts_are_added(
     assert "Show more" not in html
 
 
-def test_a_page_costs_no_more_statements_with_more_rows(
-    portal: models.Portal, admin_frame: Frame
-) -> None:
+def test_more_rows_cost_no_more_statements(portal: models.Portal, admin_frame: Frame) -> None:
     costs = []
     attempts.keep(portal)
     admin_frame.look(SCREEN)
@@ -329,9 +321,7 @@ def test_a_page_costs_no_more_statements_with_more_rows(
 # ---- for printing
 
 
-def test_paper_has_the_rows_and_nothing_to_press(
-    several: dict[str, Attempt], admin_frame: Frame
-) -> None:
+def test_paper_has_nothing_to_press(several: dict[str, Attempt], admin_frame: Frame) -> None:
     asked: dict[str, Any] = {"from": "2026-11-03", "person": seed.READER}
     html = admin_frame.send(PRINT, **asked)
     assert shown(html) == [several["card"].pk]

@@ -65,9 +65,7 @@ def test_currencies_are_never_added_up_and_totals_follow_the_filter_and_the_pers
     assert 'class="days"' not in refused
 
 
-def test_days_are_the_portals_and_the_last_quarter_is_shown(
-    portal: models.Portal, admin_frame: Frame
-) -> None:
+def test_the_portals_last_92_days_are_shown(portal: models.Portal, admin_frame: Frame) -> None:
     last = datetime(2026, 11, 20, 0, 0, tzinfo=clocks.EAST)
     attempts.keep(portal, created_at=last)
     attempts.keep(portal, created_at=last - timedelta(seconds=1))

@@ -120,7 +120,7 @@ def test_an_append_is_one_select_and_one_insert(portal: models.Portal) -> None:
         assert kinds == ["SELECT", "INSERT"]
 
 
-def test_portals_have_chains_of_their_own(
+def test_each_portal_has_its_own_chain(
     sandbox: Sandbox, portal: models.Portal, beta: Portal
 ) -> None:
     other = stage.install(sandbox, beta)

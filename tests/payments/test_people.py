@@ -47,9 +47,7 @@ def test_each_is_asked_for_once_in_ten_minutes(sandbox: Sandbox, manager: Person
     assert asked(sandbox) == 2
 
 
-def test_what_one_may_see_another_does_not_get_from_the_cache(
-    sandbox: Sandbox, manager: Person
-) -> None:
+def test_the_cache_shows_no_names_of_another_person(sandbox: Sandbox, manager: Person) -> None:
     outsider = stage.person(sandbox, manager.portal, seed.EXTRANET)
     assert users.names(manager, [seed.READER]) == {seed.READER: "Rita Reader"}
     assert users.names(outsider, [seed.READER]) == {seed.READER: "User 4"}
@@ -72,9 +70,7 @@ def test_far_too_many_people_cost_no_more_than_the_bound(sandbox: Sandbox, manag
 
 @pytest.mark.usefixtures("no_pauses")
 @pytest.mark.parametrize("kind", ["status500", "drop", "broken_json"])
-def test_a_portal_that_does_not_answer_leaves_numbers(
-    sandbox: Sandbox, manager: Person, kind: str
-) -> None:
+def test_a_silent_portal_leaves_numbers(sandbox: Sandbox, manager: Person, kind: str) -> None:
     sandbox.faults.add(Fault(kind, method=METHOD, times=20))
     assert users.names(manager, [seed.MANAGER]) == {seed.MANAGER: "User 3"}
     sandbox.faults.clear()

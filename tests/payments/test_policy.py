@@ -285,9 +285,7 @@ def test_a_mistake_is_told_beside_its_field_and_nothing_is_stored(
     assert not Policy.objects.exists()
 
 
-def test_two_administrators_do_not_overwrite_each_other(
-    portal: models.Portal, admin_frame: Frame
-) -> None:
+def test_two_people_do_not_overwrite_each_other(portal: models.Portal, admin_frame: Frame) -> None:
     admin_frame.send(RULES, **posted(undo_hours=1))
     html = admin_frame.send(RULES, 409, **posted(undo_hours=2))
     assert "Another person changed the rules" in html
@@ -314,7 +312,7 @@ def test_the_database_decides_where_both_have_read_the_same(
 
 
 @pytest.mark.parametrize("user_id", [seed.MANAGER, seed.SETTINGS_ADMIN, seed.ADMIN])
-def test_only_present_administrators_see_and_change_them(
+def test_only_administrators_see_and_change_them(
     alpha: Portal, frame_of: FrameOf, user_id: int
 ) -> None:
     frame = frame_of(user_id)
@@ -340,9 +338,7 @@ def test_without_the_list_of_systems_that_rule_stays(
     assert (policy.systems, policy.undo_hours) == ([seed.ACME_PAY], 7)
 
 
-def test_a_system_that_is_gone_can_still_be_taken_out(
-    portal: models.Portal, admin_frame: Frame
-) -> None:
+def test_a_gone_system_can_be_taken_out(portal: models.Portal, admin_frame: Frame) -> None:
     rules(portal, systems=[seed.ACME_PAY, 777], version=1)
     assert 'value="777" checked' in admin_frame.look(RULES)
     admin_frame.send(RULES, **posted(1, which_systems="chosen", systems=[seed.ACME_PAY]))

@@ -123,14 +123,12 @@ def test_a_payment_is_paid_by_it(frame: Frame, alpha: Portal) -> None:
 
 
 @pytest.mark.parametrize("path", [CREATE, REMOVE])
-def test_without_the_settings_right_the_screen_says_so(
-    frame_of: FrameOf, alpha: Portal, path: str
-) -> None:
+def test_a_missing_settings_right_is_told(frame_of: FrameOf, alpha: Portal, path: str) -> None:
     assert "Allow to modify settings" in frame_of(seed.MANAGER).send(path, 403)
     assert not systems(alpha)
 
 
-def test_it_is_offered_where_nothing_can_be_paid_through(
+def test_it_is_offered_where_nothing_else_pays(
     frame: Frame, frame_of: FrameOf, alpha: Portal
 ) -> None:
     assert 'data-offer="provider"' not in text_of(frame.opened())
@@ -184,9 +182,7 @@ def test_a_buyer_is_led_to_a_page_that_says_how_to_pay(
     assert "no-store" in page["Cache-Control"]
 
 
-def test_a_checkout_reads_the_payment_alone(
-    sandbox: Sandbox, asked: dict[str, str], client: Client
-) -> None:
+def test_a_checkout_only_reads(sandbox: Sandbox, asked: dict[str, str], client: Client) -> None:
     since = len(sandbox.log)
     answered(client, asked)
     assert [call.methods for call in sandbox.log[since:]] == [("sale.payment.get",)]
@@ -267,7 +263,7 @@ def test_a_request_that_no_portal_sends_is_refused(
         (b"", FORM),
     ],
 )
-def test_an_unreadable_body_asks_no_portal(
+def test_a_bad_body_asks_no_portal(
     sandbox: Sandbox, client: Client, body: bytes, kind: str
 ) -> None:
     with stage.no_request(sandbox):

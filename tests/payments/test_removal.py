@@ -95,6 +95,7 @@ def with_data(sandbox: Sandbox, manager: Person) -> Attempt:
     stage.set_rules(portal, limits={"EUR": "10"})
     offer = stage.offer_of(manager, deal_id=seed.SEVERAL_DEAL, payment_id=seed.SEVERAL_PAYMENTS[0])
     ask(manager, offer, pay_system_id=seed.ACME_PAY, pay_system_name="Acme Pay")
+    Approval.objects.update(note="Ask Acme")
     assert all(table.objects.exists() for table in DATA)
     return in_doubt
 
@@ -104,7 +105,7 @@ def data() -> dict[str, list[dict[str, Any]]]:
 
 
 def test_an_employee_who_posts_a_removal_erases_nothing(
-    frame: Frame, sandbox: Sandbox, alpha: Portal, portal: models.Portal
+    frame: Frame, alpha: Portal, portal: models.Portal
 ) -> None:
     """Pay, then erase the proof: with the token that the frame's own browser shows."""
     offer = offer_in(frame.tab())
@@ -216,6 +217,9 @@ def test_after_the_grace_time_ids_and_sums_stay_where_the_data_were_not_to_go(
         prune()
     assert list(Attempt.objects.values("pk", "sum", "state")) == kept
     assert "Acme" not in str(data())
+    assert ledgers.entries(manager.portal)[-1].event == "texts_erased"
+    assert set(Comment.objects.values_list("due_at", "given_up")) == {(None, True)}
+    assert not Run.objects.exists()
     assert ledgers.findings(manager.portal) == []
     row = Erasure.objects.get()
     assert row.what == Erasure.What.TEXTS
@@ -342,7 +346,7 @@ def test_giving_up_what_is_gone_already_raises_nothing(portal: models.Portal) ->
     assert transitions.give_up(attempt).reason == reasons.ABANDONED
 
 
-def test_deciding_on_what_is_gone_is_told(
+def test_closing_a_gone_attempt_is_told(
     sandbox: Sandbox, portal: models.Portal, manager: Person
 ) -> None:
     attempt = attempts.handed_over(portal)

@@ -9,9 +9,9 @@ from django.test import override_settings
 from django.utils import timezone
 
 from b24app import models
-from b24app.signals import portal_uninstalled, pruning
+from b24app.signals import pruning
 from payments.ledger import chain, retention
-from payments.models import Attempt, Comment, Entry, Kind, State
+from payments.models import Attempt, Kind, State
 from sandbox.server.app import Sandbox
 from sandbox.world.world import Portal
 from tests.clocks import at_any_hour
@@ -79,9 +79,7 @@ def test_a_cut_goes_on_where_an_earlier_one_ended(portal: models.Portal) -> None
     assert ledgers.findings(portal) == []
 
 
-def test_all_is_removed_in_several_transactions(
-    portal: models.Portal, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_all_is_removed_in_parts(portal: models.Portal, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retention, "_CHUNK", 2)
     ledgers.paid(portal, 5)
     long_ago(portal)
@@ -155,7 +153,7 @@ def test_history_is_kept_as_long_as_is_set(portal: models.Portal, days: int) -> 
     assert numbers(portal) == [2]
 
 
-def test_one_portals_history_is_not_anothers(
+def test_each_portal_has_its_own_time(
     sandbox: Sandbox, portal: models.Portal, beta: Portal
 ) -> None:
     other = stage.install(sandbox, beta)
@@ -167,25 +165,6 @@ def test_one_portals_history_is_not_anothers(
     assert Attempt.objects.filter(portal=portal).count() == 2
 
 
-def test_an_uninstalled_portals_ledger_keeps_no_names_and_stays_whole(
-    portal: models.Portal,
-) -> None:
-    ledgers.paid(
-        portal, 2, note="asked by Jo Doe", evidence={"error": {"code": "X", "description": "Jo"}}
-    )
-
-    portal_uninstalled.send(sender=models.Portal, portal=portal, clean=False)
-
-    assert "Jo" not in str(list(Entry.objects.values()))
-    assert "Jo" not in str(list(Attempt.objects.values()))
-    assert "Acme" not in str(list(Entry.objects.values()))
-    erased = ledgers.entries(portal)[-1]
-    assert (erased.event, erased.facts) == ("texts_erased", {"up_to": 2})
-    assert ledgers.findings(portal) == []
-    owed = Comment.objects.values_list("due_at", "given_up")
-    assert list(owed) == [(None, True), (None, True)]
-
-
 def test_texts_written_after_an_erasure_are_not_covered_by_it(portal: models.Portal) -> None:
     ledgers.paid(portal, 1)
     chain.erase_texts(portal)
@@ -194,36 +173,10 @@ def test_texts_written_after_an_erasure_are_not_covered_by_it(portal: models.Por
     assert ledgers.findings(portal) == ["the texts of entry 3 were erased, and no entry says so"]
 
 
-def test_many_texts_are_erased_in_parts(
-    portal: models.Portal, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_texts_are_erased_in_parts(portal: models.Portal, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(chain, "_AT_ONCE", 2)
     assert chain.erase_texts(portal) == 0
     ledgers.paid(portal, 5)
     assert chain.erase_texts(portal) == 5
     assert numbers(portal) == list(range(1, 9))
     assert ledgers.findings(portal) == []
-
-
-@pytest.mark.parametrize("in_time", [False, True])
-def test_a_portal_that_goes_with_its_data_leaves_nothing(
-    sandbox: Sandbox, portal: models.Portal, beta: Portal, in_time: bool
-) -> None:
-    """At once where its administrator asked for that, else when it has stayed away for long."""
-    other = stage.install(sandbox, beta)
-    (attempt,) = ledgers.paid(portal, 1)
-    Comment.objects.create(attempt=attempt)
-    ledgers.paid(portal, 1, kind=Kind.UNDO, state=State.UNDONE, undoes=attempt)
-    ledgers.paid(other, 1)
-
-    if in_time:
-        gone_at = timezone.now() - 366 * DAY
-        models.Portal.objects.filter(pk=portal.pk).update(uninstalled_at=gone_at)
-        assert retention.forget_uninstalled() == 2
-    else:
-        portal_uninstalled.send(sender=models.Portal, portal=portal, clean=True)
-
-    assert numbers(portal) == []
-    assert Attempt.objects.get().portal == other
-    assert not Comment.objects.exists()
-    assert ledgers.findings(other) == []

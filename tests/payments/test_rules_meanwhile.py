@@ -103,9 +103,7 @@ def approved(who: Person, approver: Person) -> Approval:
     return approve(approver, asked.pk)
 
 
-def test_an_approval_that_the_new_rules_ask_for_is_used(
-    sandbox: Sandbox, manager: Person, admin: Person
-) -> None:
+def test_an_approval_of_new_rules_is_used(sandbox: Sandbox, manager: Person, admin: Person) -> None:
     approval = approved(manager, admin)
     stage.set_rules(manager.portal, limits={})
     demand = partial(stage.set_rules, manager.portal, limits={"EUR": "100"})

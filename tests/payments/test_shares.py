@@ -118,9 +118,7 @@ def test_beyond_the_share_no_server_is_asked_and_another_portal_is_paid_in(
     assert beta.payments[seed.PAYMENT].paid
 
 
-def test_a_request_that_has_its_place_needs_no_other(
-    sandbox: Sandbox, alpha: Portal, frame: Frame
-) -> None:
+def test_a_request_needs_one_place(sandbox: Sandbox, alpha: Portal, frame: Frame) -> None:
     """It pays and reads back although all other places were taken meanwhile."""
     offer = offer_in(frame.tab())
     reached = threading.Event()
@@ -143,9 +141,7 @@ def test_a_request_that_has_its_place_needs_no_other(
     assert alpha.payments[seed.PAYMENT].paid
 
 
-def test_a_run_waits_for_its_portal_and_goes_on(
-    sandbox: Sandbox, alpha: Portal, manager: Person
-) -> None:
+def test_a_run_waits_for_its_portal(sandbox: Sandbox, alpha: Portal, manager: Person) -> None:
     run = runs.started(manager, *seed.PLAIN_PAYMENTS[:1])
     runs.due(run)
     with full(sandbox, alpha), shares.one_request():
@@ -306,9 +302,7 @@ def test_work_outside_a_request_waits_longer() -> None:
         ("https://a.example.com/rest/", "https://b.example.com/rest/", False),
     ],
 )
-def test_portals_are_told_apart_by_the_host_that_is_called(
-    one: str, other: str, same: bool
-) -> None:
+def test_portals_are_told_apart_by_the_called_host(one: str, other: str, same: bool) -> None:
     assert (shares.host_of(one) == shares.host_of(other)) is same
 
 

@@ -88,9 +88,7 @@ def test_each_is_of_a_kind_and_some_need_a_mark_by_hand(
         ("cash", False, SystemKind.SILENT),
     ],
 )
-def test_the_handler_decides_the_kind(
-    action_file: str, handlers_known: bool, kind: SystemKind
-) -> None:
+def test_handlers_decide_the_kind(action_file: str, handlers_known: bool, kind: SystemKind) -> None:
     handlers = frozenset({"acmepay", "billing-app"}) if handlers_known else None
     system = one(action_file)
     assert Systems((system,), handlers).kind(system) is kind
@@ -126,9 +124,7 @@ def test_without_the_list_of_handlers_those_that_never_pay_are_left_out(
     assert fitting(read(portal), 1) == [*known, seed.ACQUIRER]
 
 
-def test_a_list_that_fails_this_time_is_asked_for_again(
-    sandbox: Sandbox, portal: models.Portal
-) -> None:
+def test_a_list_that_fails_is_asked_for_again(sandbox: Sandbox, portal: models.Portal) -> None:
     sandbox.faults.add(Fault("broken_json", method=LIST))
 
     assert read(portal) is None
