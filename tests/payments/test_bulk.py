@@ -374,11 +374,7 @@ def test_the_rules_are_asked_at_the_dry_run_the_start_and_each_step(
 
 
 def test_the_portals_bucket_stays_half_empty_while_people_work(
-    sandbox: Sandbox,
-    alpha: Portal,
-    manager: Person,
-    admin: Person,
-    monkeypatch: pytest.MonkeyPatch,
+    sandbox: Sandbox, alpha: Portal, manager: Person, admin: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Half of what it holds: a request above that would be turned away.
     alpha.bucket_size = 25

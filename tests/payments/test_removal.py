@@ -26,32 +26,14 @@ from payments.bulk import runs as running
 from payments.bulk.forms import KINDS_OF_A_RUN
 from payments.bulk.step import step
 from payments.ledger import chain
-from payments.models import (
-    Approval,
-    Attempt,
-    Comment,
-    Entry,
-    Erasure,
-    Kind,
-    Policy,
-    Run,
-    State,
-)
+from payments.models import Approval, Attempt, Comment, Entry, Erasure, Kind, Policy, Run, State
 from payments.policy import rules
 from sandbox.api.faults import AFTER, BEFORE, Fault
 from sandbox.server.app import Sandbox
 from sandbox.world import seed
 from sandbox.world.world import Portal
 from tests.b24app.portal_posts import install
-from tests.b24app.removals import (
-    GRACE,
-    deliver,
-    forged_event,
-    is_removed,
-    later,
-    prune,
-    remove,
-)
+from tests.b24app.removals import GRACE, deliver, forged_event, is_removed, later, prune, remove
 from tests.payments import attempts, ledgers, runs, stage
 from tests.payments.frames import Frame, offer_in
 

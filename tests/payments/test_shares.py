@@ -189,10 +189,7 @@ def test_questions_about_posted_tokens_do_not_stop_renewals() -> None:
     with shares.one_request(), hold_all("questions", shares.OAUTH_QUESTIONS):
         with shares.of_oauth_server("pairs", shares.OAUTH_PAIRS):
             pass
-        with (
-            pytest.raises(OAuthBusy),
-            shares.of_oauth_server("questions", shares.OAUTH_QUESTIONS),
-        ):
+        with pytest.raises(OAuthBusy), shares.of_oauth_server("questions", shares.OAUTH_QUESTIONS):
             pass
 
 
