@@ -202,8 +202,14 @@ def test_a_persons_own_request_is_approved_by_another(manager: Person, admin: Pe
     assert set(Approval.objects.values_list("state", flat=True)) == {WAITING}
 
 
-@pytest.mark.parametrize("by", [seed.MANAGER, None])
-@pytest.mark.parametrize("state", [APPROVED, USED])
+@pytest.mark.parametrize(
+    ("state", "by"),
+    [
+        (APPROVED, None),
+        (USED, None),
+        *((state, seed.MANAGER) for state in (WAITING, APPROVED, DECLINED, USED)),
+    ],
+)
 def test_the_database_demands_another_person(manager: Person, state: str, by: int | None) -> None:
     approval = asked(manager)
     values = {"state": state, "decided_by": by, "decided_at": timezone.now()}

@@ -10,7 +10,6 @@ from django.utils import timezone
 
 from b24app import models
 from b24app.identity.session import Person
-from b24app.signals import portal_uninstalled
 from payments.attempts.pay import pay
 from payments.bulk import messages
 from payments.bulk import runs as running
@@ -141,15 +140,6 @@ def test_a_new_dry_run_replaces_that_of_its_person_and_portal_alone(manager: Per
 
     assert set(own) == {over, second}
     assert earlier.pk != second.pk
-
-
-def test_runs_of_other_portals_outlive_the_app_in_one(manager: Person) -> None:
-    under_way(manager)
-
-    with untouched(twin_of(manager.portal)):
-        portal_uninstalled.send(sender=models.Portal, portal=manager.portal, clean=True)
-
-    assert not Run.objects.filter(portal=manager.portal).exists()
 
 
 def test_the_same_person_elsewhere_has_a_run_and_not_this_one(manager: Person) -> None:
