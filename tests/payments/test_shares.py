@@ -85,37 +85,26 @@ def asked_for_the_manager(sandbox: Sandbox, since: int) -> list[str]:
     return [each.method for each in calls if each.user_id != seed.ADMIN or each.method != "batch"]
 
 
-def test_beyond_the_share_a_payment_is_refused_before_it_is_claimed(
-    sandbox: Sandbox, alpha: Portal, frame: Frame
+def test_beyond_the_share_all_is_refused_at_once_and_another_portal_is_paid_in(
+    sandbox: Sandbox, alpha: Portal, beta: Portal, frame: Frame, beta_frame: Frame
 ) -> None:
     fields = {"offer": offer_in(frame.tab()), "pay_system_id": seed.ACME_PAY}
     with full(sandbox, alpha):
         since = len(sandbox.log)
-        refused = frame.post("/payments/pay/", **fields)
-        assert refused.status_code == 503
-        assert refused["Retry-After"] == "5"
-        assert "Nothing was sent, so nothing was paid" in refused.content.decode()
-        assert not Attempt.objects.exists()
-        assert asked_for_the_manager(sandbox, since) == []
-
-    assert frame.post("/payments/pay/", **fields).status_code == 200
-    assert (alpha.payments[seed.PAYMENT].paid, stage.sent_payments(sandbox)) == (True, 1)
-
-
-def test_beyond_the_share_no_server_is_asked_and_another_portal_is_paid_in(
-    sandbox: Sandbox, alpha: Portal, beta: Portal, frame: Frame, beta_frame: Frame
-) -> None:
-    with full(sandbox, alpha):
-        since = len(sandbox.log)
-        refused = frame.opened()
-        assert (refused.status_code, refused["Retry-After"]) == (503, "5")
+        payment, opening = frame.post("/payments/pay/", **fields), frame.opened()
+        for refused in (payment, opening):
+            assert (refused.status_code, refused["Retry-After"]) == (503, "5")
+        assert "Nothing was sent, so nothing was paid" in payment.content.decode()
         session = post(Client(), "/session/", opening_fields(sandbox, alpha, seed.MANAGER))
         assert (session.status_code, session.json()["error"]) == (503, "portal_busy")
+        assert not Attempt.objects.exists()
         assert asked_for_the_manager(sandbox, since) == []
         offer = offer_in(beta_frame.tab())
         beta_frame.send("/payments/pay/", offer=offer, pay_system_id=seed.ACME_PAY)
 
     assert beta.payments[seed.PAYMENT].paid
+    frame.send("/payments/pay/", **fields)
+    assert (alpha.payments[seed.PAYMENT].paid, stage.sent_payments(sandbox)) == (True, 2)
 
 
 def test_a_request_needs_one_place(sandbox: Sandbox, alpha: Portal, frame: Frame) -> None:
