@@ -38,11 +38,11 @@ class Frame:
     def get(self, **fields: str) -> Any:
         return self.client.get("/payments/", fields, headers=self.headers())
 
-    def look(self, path: str, status: int = 200, **fields: Any) -> str:
+    def look(self, path: str, status: int = 200, /, **fields: Any) -> str:
         """Gets a screen or a part of it."""
         return text_of(self.client.get(path, fields, headers=self.headers()), status)
 
-    def send(self, path: str, status: int = 200, **fields: Any) -> str:
+    def send(self, path: str, status: int = 200, /, **fields: Any) -> str:
         return text_of(self.post(path, **fields), status)
 
     def headers(self) -> dict[str, str]:
