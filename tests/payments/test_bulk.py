@@ -156,7 +156,7 @@ def test_one_run_at_a_time_for_each_person_and_portal(
     assert runs.started(elsewhere, *THREE).state == RunState.RUNNING
 
 
-# ---- what goes wrong on the way
+# ---- trouble on the way
 
 
 def _bind(alpha: Portal, payment_id: int, system: int) -> None:

@@ -94,7 +94,7 @@ def test_the_session_is_asked_for_in_the_body_alone(client: Client, frame: Frame
     assert client.get(EXPORT, {"frame_session": frame.session}).status_code == 405
 
 
-# ---- what is in a row
+# ---- the rows
 
 
 def test_a_row_has_ids_names_titles_and_plain_sums(

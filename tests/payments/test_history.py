@@ -35,7 +35,7 @@ def shown(html: str) -> list[int]:
 
 
 def read(frame: Frame, path: str, status: int = 200, **fields: Any) -> str:
-    """Opens a list, or what a form of the history leads to."""
+    """Opens a list, or sends a form of the history."""
     is_list = path in (SCREEN, FOUND, MORE)
     return (frame.look if is_list else frame.send)(path, status, **fields)
 
