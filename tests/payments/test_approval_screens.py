@@ -105,7 +105,7 @@ def test_pay_pressed_on_a_page_from_before_the_limit_offers_to_ask(frame: Frame)
     assert "/payments/question/" not in html
 
 
-def test_a_request_is_declined_with_a_note(frame: Frame, admin_frame: Frame) -> None:
+def test_a_request_is_declined_with_a_note_or_withdrawn(frame: Frame, admin_frame: Frame) -> None:
     asked_in(frame)
     fields = {"approval": Approval.objects.get().pk, "decision": "decline"}
     for note in ("", "  ", "a" * 256, "a\0b"):
@@ -114,6 +114,8 @@ def test_a_request_is_declined_with_a_note(frame: Frame, admin_frame: Frame) -> 
     html = frame.look(SCREEN)
     assert "Declined by Ada Admin on" in html
     assert "&lt;b&gt;Too dear" in html
+    asked_in(frame)
+    assert "Withdrawn" in decided(frame, "withdraw")
 
 
 def test_the_list_shows_only_requests_that_this_person_may_see_and_decide(

@@ -196,6 +196,7 @@ def test_the_screens_from_the_dry_run_to_the_result(sandbox: Sandbox, frame: Fra
     asked = act(frame, run, "pause", stop="ask")
     assert "Stop for good? The 2 payments that are left stay as they are." in asked
     assert "load delay" not in asked
+    assert "Running: 1 of 3 paid" in act(frame, run, "resume")
     ended = act(frame, run, "stop")
     assert "Stopped" in ended
     assert "Earlier runs" in ended
