@@ -186,3 +186,10 @@ def set_rules(row: models.Portal, **values: Any) -> None:
     stored = rules.policy_of(row)
     facts = {**stored.as_facts(), **values}
     rules.change(row, actor_id=seed.ADMIN, version=stored.version, values=facts)
+
+
+def forget_dates(portal: Portal) -> None:
+    """Forgets when payments were paid. The portal tells its time in whole seconds, so a page takes
+    a payment of the second before it for one that was paid after it."""
+    for payment in portal.payments.values():
+        payment.date_paid, payment.provider_data = None, {}

@@ -191,6 +191,7 @@ def test_an_approval_pays_nothing_and_the_requester_pays_once(
     assert payment.emp_paid_id == seed.MANAGER
     # It is set back in the portal: the approval was used up by the payment.
     payment.paid = False
+    stage.forget_dates(alpha)
     attempt = paid(manager)
     assert (attempt.state, attempt.reason) == (State.REFUSED, reasons.NEEDS_APPROVAL)
     assert payment.times_paid == 1

@@ -260,6 +260,7 @@ def test_a_portals_life_leaves_it_whole(sandbox: Sandbox, alpha: Portal) -> None
     assert "Jo Doe" not in str([*Entry.objects.values(), *Attempt.objects.values()])
     assert ledgers.findings(portal) == []
 
+    stage.forget_dates(alpha)
     offer = stage.offer_of(stage.person(sandbox, portal, seed.MANAGER))
     assert undo(manager, offer, note="Twice").reason == reasons.NOT_PAID_HERE
     assert pay(manager, offer, pay_system_id=seed.ACME_PAY).state == State.PAID
