@@ -211,11 +211,6 @@ def test_what_changed_since_the_page_was_opened_is_not_marked(
     assert not alpha.payments[seed.CASH_PAYMENT].paid
 
 
-def test_what_can_be_paid_is_not_marked(sandbox: Sandbox, manager: Person, offer: Offer) -> None:
-    assert mark_refused(sandbox, manager, offer) == reasons.CAN_BE_PAID
-    assert "Press Pay" in str(messages_of(Attempt.objects.get())[0])
-
-
 def test_the_buyers_account_is_never_taken_from(
     sandbox: Sandbox, alpha: Portal, manager: Person
 ) -> None:
@@ -234,7 +229,7 @@ def test_where_the_pay_systems_are_not_known_nothing_is_marked(
     assert mark_refused(sandbox, manager, offer) == reasons.SYSTEMS_UNKNOWN
 
 
-def test_the_portals_rules_are_asked_last(
+def test_what_can_be_paid_is_not_marked_and_the_portals_rules_are_asked_last(
     sandbox: Sandbox, manager: Person, offer: Offer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def forbid(*args: object, kind: str, **more: object) -> None:
@@ -244,6 +239,7 @@ def test_the_portals_rules_are_asked_last(
     monkeypatch.setattr(policy, "check", forbid)
     assert mark_refused(sandbox, manager, cash(manager)) == reasons.PAY_SYSTEM_UNFIT
     assert mark_refused(sandbox, manager, offer) == reasons.CAN_BE_PAID
+    assert "Press Pay" in str(messages_of(Attempt.objects.latest("pk"))[0])
 
 
 @pytest.mark.parametrize("older_build", [False, True])

@@ -9,16 +9,16 @@ import pytest
 from b24app.errors import Missing
 from b24app.identity.session import Person
 from payments import reasons
-from payments.attempts.messages import messages_of, why_not
-from payments.attempts.pay import pay
+from payments.attempts.messages import why_not
 from payments.attempts.rights import seen_under
 from payments.gateway import DEAL, SMART_INVOICE, Owner
 from payments.models import Attempt, State
-from payments.offer import Offer, open_offer, seal
+from payments.offer import open_offer, seal
 from sandbox.server.app import Sandbox
 from sandbox.world import seed
 from sandbox.world.world import Portal, Role
 from tests.payments import stage
+from tests.payments.pressing import press, refusal
 
 pytestmark = pytest.mark.django_db
 
@@ -30,104 +30,69 @@ DEAL_1, DEAL_2, INVOICE_3, SPACE_4 = (
 )
 
 
-def refused(sandbox: Sandbox, alpha: Portal, who: Person, offer: Offer) -> str:
-    """Presses Pay, asserts that nothing was sent, and returns the reason."""
-    attempt = pay(who, offer, pay_system_id=offer.pay_system_id)
-    assert attempt.state == State.REFUSED
-    assert messages_of(attempt)
-    assert stage.sent_payments(sandbox) == 0
-    assert alpha.payments[offer.payment_id].times_paid == 0
-    return attempt.reason
+@pytest.fixture
+def own(sandbox: Sandbox, manager: Person) -> Person:
+    """A person who may read no deal but their own."""
+    return stage.person(sandbox, manager.portal, seed.OWN_MANAGER)
 
 
 def test_without_the_order_right_nothing_is_sent(
     sandbox: Sandbox, alpha: Portal, manager: Person
 ) -> None:
+    """Whether it was never given or is taken away meanwhile."""
     reader = stage.person(sandbox, manager.portal, seed.READER)
-    reason = refused(sandbox, alpha, reader, stage.offer_of(reader))
-    assert reason == reasons.NO_ORDER_RIGHT
-    assert "permission" in str(why_not(reason))
-
-
-def test_the_order_right_taken_away_meanwhile_counts(
-    sandbox: Sandbox, alpha: Portal, manager: Person
-) -> None:
+    assert refusal(sandbox, reader) == reasons.NO_ORDER_RIGHT
+    assert "permission" in str(why_not(reasons.NO_ORDER_RIGHT))
     offer = stage.offer_of(manager)
     alpha.users[seed.MANAGER].role = Role.READER
-    assert refused(sandbox, alpha, manager, offer) == reasons.NO_ORDER_RIGHT
+    assert refusal(sandbox, manager, offer) == reasons.NO_ORDER_RIGHT
 
 
 def test_a_deal_that_is_out_of_sight_by_now_is_not_paid(
-    sandbox: Sandbox, alpha: Portal, manager: Person
+    sandbox: Sandbox, alpha: Portal, own: Person
 ) -> None:
-    own = stage.person(sandbox, manager.portal, seed.OWN_MANAGER)
     offer = stage.offer_of(own, deal_id=seed.OWN_DEAL, payment_id=seed.OWN_PAYMENT)
     alpha.items[DEAL, seed.OWN_DEAL].responsible_id = seed.ADMIN
-    assert refused(sandbox, alpha, own, offer) == reasons.NOT_READABLE
+    assert refusal(sandbox, own, offer) == reasons.NOT_READABLE
 
 
+@pytest.mark.parametrize(
+    ("deal_id", "reason"),
+    [(seed.HIDDEN_DEAL, reasons.NOT_READABLE), (seed.OWN_DEAL, reasons.PAYMENT_GONE)],
+    ids=["hidden", "another deal, which they may read"],
+)
 def test_a_deal_the_person_never_saw_is_not_paid_even_with_an_offer(
-    sandbox: Sandbox, alpha: Portal, manager: Person
+    sandbox: Sandbox, manager: Person, own: Person, deal_id: int, reason: str
 ) -> None:
-    own = stage.person(sandbox, manager.portal, seed.OWN_MANAGER)
     hidden = stage.offer_of(manager, deal_id=seed.HIDDEN_DEAL, payment_id=seed.HIDDEN_PAYMENT)
-    offer = replace(hidden, user_id=seed.OWN_MANAGER)
-    assert refused(sandbox, alpha, own, offer) == reasons.NOT_READABLE
+    offer = replace(hidden, user_id=seed.OWN_MANAGER, owner=Owner(DEAL, deal_id))
+    assert refusal(sandbox, own, offer) == reason
 
 
-def test_a_readable_deal_does_not_vouch_for_another_deals_payment(
-    sandbox: Sandbox, alpha: Portal, manager: Person
+@pytest.mark.parametrize("payment_id", [seed.HIDDEN_PAYMENT, seed.LOOSE_PAYMENT])
+def test_an_administrator_pays_what_others_may_not_see_as_themselves(
+    sandbox: Sandbox, alpha: Portal, own: Person, admin: Person, payment_id: int
 ) -> None:
-    own = stage.person(sandbox, manager.portal, seed.OWN_MANAGER)
-    hidden = stage.offer_of(manager, deal_id=seed.HIDDEN_DEAL, payment_id=seed.HIDDEN_PAYMENT)
-    offer = replace(hidden, user_id=seed.OWN_MANAGER, owner=Owner(DEAL, seed.OWN_DEAL))
-    assert refused(sandbox, alpha, own, offer) == reasons.PAYMENT_GONE
+    offer = stage.row_of(stage.main(admin), payment_id).offer
+    assert refusal(sandbox, own, replace(offer, user_id=own.user_id)) == reasons.NOT_READABLE
+    assert press(admin, offer).state == State.PAID
+    assert alpha.payments[payment_id].emp_paid_id == seed.ADMIN
 
 
-def test_an_order_without_a_deal_is_paid_by_an_administrator(
-    sandbox: Sandbox, alpha: Portal, manager: Person
-) -> None:
-    admin = stage.person(sandbox, manager.portal, seed.ADMIN)
-    offer = stage.row_of(stage.main(admin), seed.LOOSE_PAYMENT).offer
-
-    reason = refused(sandbox, alpha, manager, replace(offer, user_id=seed.MANAGER))
-    assert reason == reasons.NOT_READABLE
-
-    assert pay(admin, offer, pay_system_id=seed.ACME_PAY).state == State.PAID
-    assert alpha.payments[seed.LOOSE_PAYMENT].emp_paid_id == seed.ADMIN
-
-
-def test_an_administrator_pays_as_themselves(
-    sandbox: Sandbox, alpha: Portal, manager: Person
-) -> None:
-    admin = stage.person(sandbox, manager.portal, seed.ADMIN)
-    offer = stage.row_of(stage.main(admin), seed.HIDDEN_PAYMENT).offer
-    assert pay(admin, offer, pay_system_id=seed.ACME_PAY).state == State.PAID
-    assert alpha.payments[seed.HIDDEN_PAYMENT].emp_paid_id == seed.ADMIN
-
-
-def test_an_offer_of_another_portal_does_not_exist(
+def test_an_offer_to_another_person_or_portal_does_not_exist(
     sandbox: Sandbox, alpha: Portal, beta: Portal, manager: Person
 ) -> None:
     elsewhere = stage.person(sandbox, stage.install(sandbox, beta), seed.MANAGER)
     offer = stage.offer_of(elsewhere)
-
     with pytest.raises(Missing):
         open_offer(seal(offer), manager)
-    with pytest.raises(Missing):
-        pay(manager, offer, pay_system_id=seed.ACME_PAY)
-
+    for other in (offer, replace(stage.offer_of(manager), user_id=seed.ADMIN)):
+        with pytest.raises(Missing):
+            press(manager, other)
     assert not Attempt.objects.exists()
     assert stage.sent_payments(sandbox) == 0
 
-
-def test_paying_in_one_portal_touches_no_other(
-    sandbox: Sandbox, alpha: Portal, beta: Portal, manager: Person
-) -> None:
-    elsewhere = stage.person(sandbox, stage.install(sandbox, beta), seed.MANAGER)
-
-    attempt = pay(elsewhere, stage.offer_of(elsewhere), pay_system_id=seed.ACME_PAY)
-
+    attempt = press(elsewhere, offer)
     assert (attempt.state, attempt.portal) == (State.PAID, elsewhere.portal)
     assert beta.payments[seed.PAYMENT].times_paid == 1
     assert alpha.payments[seed.PAYMENT].times_paid == 0
@@ -136,7 +101,6 @@ def test_paying_in_one_portal_touches_no_other(
 def test_a_payment_is_seen_under_the_first_object_that_is_readable() -> None:
     owners = [SPACE_4, INVOICE_3, DEAL_2, DEAL_1]
     bare = [Owner(owner.type_id, owner.id) for owner in owners]
-
     assert seen_under(bare, readable=owners, is_admin=False) == (True, DEAL_1)
     assert seen_under(bare, readable=[SPACE_4, INVOICE_3], is_admin=False) == (True, INVOICE_3)
     assert seen_under(bare, readable=[], is_admin=False) == (False, None)
