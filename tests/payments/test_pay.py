@@ -297,6 +297,15 @@ def test_without_the_portals_token_no_other_pay_system_is_bound(
     assert alpha.payments[seed.PAYMENT].pay_system_id == seed.ACME_PAY
 
 
+def test_an_administrator_reads_the_pay_systems_where_no_pair_serves_the_portal(
+    admin: Person,
+) -> None:
+    offer = shown(admin, seed.CASH_DEAL, seed.CASH_PAYMENT)
+    stage.lose_portal_token(admin.portal)
+    cache.clear()
+    assert press(admin, offer).state == State.PAID
+
+
 @pytest.mark.parametrize(
     ("kind", "when", "reason"),
     [
