@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from copy import deepcopy
+from dataclasses import replace
 from typing import Any
 
 from django.core.cache import cache
@@ -101,11 +101,32 @@ class Spoiler:
         return {row[name] for row in self.rows if name in row}
 
 
+class SpoiledAnswer:
+    """Spoils one field of the whole answer, with an error beside it or without; `name` "" is the
+    answer itself."""
+
+    def __init__(self, name: str, value: Any, has_error: bool) -> None:
+        self._name, self._value = name, value
+        error = {"error": "ERROR_ODD", "error_description": "odd"}
+        self._error = error if has_error else {}
+
+    def __call__(self, envelope: Any) -> Any:
+        is_value = self._value not in (MISSING, NESTED)
+        if not self._name:
+            return self._value if is_value else []
+        if self._value is MISSING and self._name not in envelope:
+            return {**envelope, **self._error}
+        return {**envelope, **self._error, self._name: self._value if is_value else None}
+
+
 @contextmanager
 def undisturbed(frame: Frame) -> Iterator[None]:
     """Rolls back what happens inside, in the database and in the sandbox."""
     portal = frame.portal
-    kept = deepcopy(portal.payments)
+    kept = {
+        number: replace(payment, provider_data={**payment.provider_data})
+        for number, payment in portal.payments.items()
+    }
     cache.clear()
     point = transaction.savepoint()
     try:
