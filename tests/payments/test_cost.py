@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from django.db import connection
 from django.test import RequestFactory
@@ -15,7 +17,7 @@ from payments.attempts.mark_paid import mark
 from payments.attempts.pay import pay
 from payments.attempts.undo import undo
 from payments.gateway import DEAL, Owner
-from payments.models import State
+from payments.models import Attempt, State
 from payments.visibility import MainReading, TabReading
 from sandbox.api.faults import Fault
 from sandbox.server.app import Sandbox
@@ -34,11 +36,6 @@ ORDERS = ("crm.orderentity.list", "sale.order.get")
 
 SQL_AN_OPENING = 6
 SQL_A_PAYMENT = 10
-
-
-@pytest.fixture
-def admin(sandbox: Sandbox, manager: Person) -> Person:
-    return stage.person(sandbox, manager.portal, seed.ADMIN)
 
 
 def requests_of(sandbox: Sandbox, since: int) -> list[set[str]]:
@@ -72,48 +69,24 @@ def test_a_tab_asks_once_where_the_pay_systems_are_cached(
     assert requests_of(sandbox, since) == [{RIGHT, stage.READ_BACK, *ORDERS}]
 
 
-def test_the_main_page_is_three_deep_for_a_manager(sandbox: Sandbox, manager: Person) -> None:
+@pytest.mark.parametrize("is_admin", [False, True])
+def test_the_main_page_is_three_deep_and_two_where_the_deals_are_known(
+    sandbox: Sandbox, manager: Person, admin: Person, is_admin: bool
+) -> None:
+    who = admin if is_admin else manager
     stage.meet(sandbox, RIGHT, "sale.payment.list")
-
-    stage.main(manager)
-
+    stage.main(who)
     first, second, third, fourth = requests_of(sandbox, 0)
     assert first | second == {RIGHT, "profile", "sale.payment.list", *SYSTEMS}
     assert third == {"sale.order.list", "crm.orderentity.list"}
     assert fourth == {"crm.item.list"}
 
-
-def test_the_main_page_is_two_deep_where_the_deals_are_known(
-    sandbox: Sandbox, manager: Person
-) -> None:
-    stage.main(manager)
     since = len(sandbox.log)
     stage.meet(sandbox, RIGHT, "sale.payment.list")
     stage.meet(sandbox, "sale.order.list", "crm.item.list")
-
-    stage.main(manager)
-
+    stage.main(who)
     first, second, third, fourth = requests_of(sandbox, since)
     assert first | second == {RIGHT, "profile", "sale.payment.list"}
-    assert third | fourth == {"sale.order.list", "crm.item.list"}
-
-
-def test_an_administrator_too_waits_three_times_for_titles_and_twice_where_the_deals_are_known(
-    sandbox: Sandbox, admin: Person
-) -> None:
-    stage.meet(sandbox, RIGHT, "sale.payment.list")
-    stage.main(admin)
-
-    third, fourth = requests_of(sandbox, 0)[2:]
-    assert third == {"sale.order.list", "crm.orderentity.list"}
-    assert fourth == {"crm.item.list"}
-
-    since = len(sandbox.log)
-    stage.meet(sandbox, RIGHT, "sale.payment.list")
-    stage.meet(sandbox, "sale.order.list", "crm.item.list")
-    stage.main(admin)
-
-    third, fourth = requests_of(sandbox, since)[2:]
     assert third | fourth == {"sale.order.list", "crm.item.list"}
 
 
@@ -146,30 +119,20 @@ def test_the_right_is_asked_without_touching_the_method_that_pays(
     assert stage.sent_payments(sandbox) == 0
 
 
-def test_a_payment_takes_few_queries(manager: Person) -> None:
+def test_paying_marking_and_undoing_take_few_queries(manager: Person) -> None:
     offer = stage.offer_of(manager)
+    cash = stage.offer_of(manager, deal_id=seed.CASH_DEAL, payment_id=seed.CASH_PAYMENT)
     # A new request: of the person only the session is known.
-    request = RequestFactory().post("/payments/pay/", {session.FIELD: session.issue(manager)})
-
-    with CaptureQueriesContext(connection) as queries:
-        attempt = pay(session.read(request), offer, pay_system_id=seed.ACME_PAY)
-
-    assert attempt.state == State.PAID
-    assert 0 < len(statements(queries)) <= SQL_A_PAYMENT
-
-
-def test_marking_and_undoing_take_as_few(manager: Person) -> None:
-    offer = stage.offer_of(manager, deal_id=seed.CASH_DEAL, payment_id=seed.CASH_PAYMENT)
     request = RequestFactory().post("/payments/", {session.FIELD: session.issue(manager)})
-
-    with CaptureQueriesContext(connection) as marking:
-        marked = mark(session.read(request), offer)
-    with CaptureQueriesContext(connection) as undoing:
-        undone = undo(session.read(request), offer, note="Not received after all")
-
-    assert (marked.state, undone.state) == (State.PAID, State.UNDONE)
-    assert 0 < len(statements(marking)) <= SQL_A_PAYMENT
-    assert 0 < len(statements(undoing)) <= SQL_A_PAYMENT
+    acts: dict[State, Callable[[Person], Attempt]] = {
+        State.PAID: lambda who: pay(who, offer, pay_system_id=seed.ACME_PAY),
+        State.UNDONE: lambda who: undo(who, offer, note="Not received after all"),
+    }
+    for state, act in [*acts.items(), (State.PAID, lambda who: mark(who, cash))]:
+        with CaptureQueriesContext(connection) as queries:
+            attempt = act(session.read(request))
+        assert attempt.state == state
+        assert 0 < len(statements(queries)) <= SQL_A_PAYMENT
 
 
 @pytest.mark.parametrize("has_tried", [False, True])

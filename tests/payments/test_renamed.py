@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from django.test import Client
 
 from b24app import models
 from payments import reasons
@@ -14,9 +13,8 @@ from sandbox.api.faults import Fault
 from sandbox.server.app import Sandbox
 from sandbox.world import seed
 from sandbox.world.world import Portal
-from tests.b24app.portal_posts import install
 from tests.payments import stage
-from tests.payments.frames import Frame, offer_in, text_of
+from tests.payments.frames import Frame, FrameOf, offer_in, text_of
 
 pytestmark = pytest.mark.django_db
 
@@ -24,14 +22,8 @@ OLD, NEW = "alpha.example.com", "renamed.example.com"
 MOVED = "This portal has moved to another address."
 
 
-@pytest.fixture
-def row(client: Client, sandbox: Sandbox, alpha: Portal) -> models.Portal:
-    return install(client, sandbox, alpha)
-
-
-@pytest.fixture
-def frame(client: Client, sandbox: Sandbox, alpha: Portal, row: models.Portal) -> Frame:
-    return Frame(client, sandbox, alpha, seed.MANAGER)
+def hosts(sandbox: Sandbox) -> set[str]:
+    return {call.host for call in sandbox.log}
 
 
 def rename(sandbox: Sandbox, portal: Portal) -> None:
@@ -43,16 +35,12 @@ def rename(sandbox: Sandbox, portal: Portal) -> None:
     sandbox.log.clear()
 
 
-def hosts(sandbox: Sandbox) -> set[str]:
-    return {call.host for call in sandbox.log}
-
-
 def test_pay_is_refused_with_a_message_and_the_next_opening_works(
-    sandbox: Sandbox, alpha: Portal, frame: Frame, row: models.Portal
+    sandbox: Sandbox, alpha: Portal, frame: Frame, portal: models.Portal
 ) -> None:
     offer = offer_in(frame.tab())
     rename(sandbox, alpha)
-    told = text_of(frame.post("/payments/pay/", offer=offer, pay_system_id=seed.ACME_PAY))
+    told = frame.send("/payments/pay/", offer=offer, pay_system_id=seed.ACME_PAY)
     assert MOVED in told
     assert "Nothing was paid" in told
     attempt = Attempt.objects.get()
@@ -60,11 +48,11 @@ def test_pay_is_refused_with_a_message_and_the_next_opening_works(
     assert hosts(sandbox) == {OLD}
     sandbox.log.clear()
     offer = offer_in(frame.tab())
-    row.refresh_from_db()
-    assert row.client_endpoint == f"https://{NEW}/rest/"
+    portal.refresh_from_db()
+    assert portal.client_endpoint == f"https://{NEW}/rest/"
     first, second, *others = [call.host for call in sandbox.log]
     assert (first, second, set(others)) == (OLD, "oauth.bitrix.info", {NEW})
-    text_of(frame.post("/payments/pay/", offer=offer, pay_system_id=seed.ACME_PAY))
+    frame.send("/payments/pay/", offer=offer, pay_system_id=seed.ACME_PAY)
     assert Attempt.objects.latest("pk").state == State.PAID
     assert alpha.payments[seed.PAYMENT].times_paid == 1
 
@@ -79,37 +67,35 @@ def test_a_payment_on_its_way_is_not_confirmed_and_settled_after_the_next_openin
     sandbox: Sandbox, alpha: Portal, frame: Frame
 ) -> None:
     offer = offer_in(frame.tab())
-    sandbox.faults.add(
-        Fault("delay", method=stage.PAY, seconds=0, on_hit=lambda: rename(sandbox, alpha))
-    )
+    stage.during(sandbox, stage.PAY, lambda: rename(sandbox, alpha))
     sandbox.faults.add(Fault("redirect", method=stage.PAY, url="https://beta.example.com"))
-    text_of(frame.post("/payments/pay/", offer=offer, pay_system_id=seed.ACME_PAY))
+    frame.send("/payments/pay/", offer=offer, pay_system_id=seed.ACME_PAY)
     assert Attempt.objects.get().state == State.UNKNOWN
-    assert MOVED in text_of(frame.post("/payments/check/", offer=offer), 504)
+    assert MOVED in frame.send("/payments/check/", 504, offer=offer)
     assert Attempt.objects.get().state == State.UNKNOWN
     text_of(frame.opened())
     alpha.payments[seed.PAYMENT].paid = True
-    text_of(frame.post("/payments/check/", offer=offer))
+    frame.send("/payments/check/", offer=offer)
     assert Attempt.objects.get().state == State.PAID
     assert "beta.example.com" not in hosts(sandbox)
 
 
 def test_a_former_address_that_is_gone_is_told_from_an_outage(
-    sandbox: Sandbox, alpha: Portal, frame: Frame, row: models.Portal
+    sandbox: Sandbox, alpha: Portal, frame: Frame, portal: models.Portal
 ) -> None:
     """Nothing redirects there any more: without asking, the portal would stay locked out."""
     alpha.url = f"https://{NEW}"
     text_of(frame.opened())
-    row.refresh_from_db()
-    assert row.client_endpoint == f"https://{NEW}/rest/"
+    portal.refresh_from_db()
+    assert portal.client_endpoint == f"https://{NEW}/rest/"
 
 
 @pytest.mark.parametrize("user_id", [seed.ADMIN, seed.MANAGER])
 def test_the_first_opening_after_a_move_shows_the_payments(
-    client: Client, sandbox: Sandbox, alpha: Portal, row: models.Portal, user_id: int
+    frame_of: FrameOf, sandbox: Sandbox, alpha: Portal, user_id: int
 ) -> None:
     """Both tokens go to the new address: the person's, and the portal's for what it reads."""
-    frame = Frame(client, sandbox, alpha, user_id)
+    frame = frame_of(user_id)
     rename(sandbox, alpha)
     page = frame.opened()
     assert f'data-payment="{seed.PAYMENT}"' in text_of(page)

@@ -14,7 +14,6 @@ from b24app.identity.session import Person
 from b24app.models import EventReceipt
 from b24app.signals import Later
 from payments import reasons
-from payments.attempts.pay import pay
 from payments.attempts.settle import settle_saved
 from payments.models import SETTLE_AFTER, STALE_CLAIM, Attempt, State
 from sandbox.api.faults import Fault
@@ -25,32 +24,15 @@ from sandbox.world.world import Portal
 from tests.b24app.portal_posts import FORM
 from tests.b24app.portal_posts import install as install_by_hand
 from tests.payments import stage
+from tests.payments.pressing import press
+from tests.payments.unconfirmed import lost_payment
 
 pytestmark = pytest.mark.django_db
 
 
-def lost(sandbox: Sandbox, manager: Person, *, when: str = "after") -> Attempt:
-    """An attempt without an answer: lost before Bitrix24 carried it out, or after."""
-    offer = stage.offer_of(manager)
-    sandbox.faults.add(Fault("drop", method=stage.PAY, when=when))
-
-    def switch_off() -> None:
-        for method in (stage.READ_BACK, stage.KEPT):
-            sandbox.faults.add(Fault("drop", method=method, times=None))
-
-    sandbox.faults.add(Fault("delay", method=stage.PAY, seconds=0, on_hit=switch_off))
-    attempt = pay(manager, offer, pay_system_id=seed.ACME_PAY)
-    sandbox.faults.clear()
-    sandbox.log.clear()
-    assert attempt.state == State.UNKNOWN
-    return attempt
-
-
-def sent(attempt: Attempt, *, ago: timedelta) -> None:
-    Attempt.objects.filter(pk=attempt.pk).update(sent_at=timezone.now() - ago)
-
-
-LONG_AGO = SETTLE_AFTER + timedelta(seconds=1)
+def sent_long_ago(attempt: Attempt) -> None:
+    sent_at = timezone.now() - SETTLE_AFTER - timedelta(seconds=1)
+    Attempt.objects.filter(pk=attempt.pk).update(sent_at=sent_at)
 
 
 def test_an_event_settles_what_was_not_confirmed(
@@ -58,7 +40,7 @@ def test_an_event_settles_what_was_not_confirmed(
 ) -> None:
     """The whole way: bound by the installer, sent by the portal, worked, settled."""
     row = install_by_hand(client, sandbox, alpha)
-    attempt = lost(sandbox, stage.person(sandbox, row, seed.MANAGER))
+    attempt = lost_payment(sandbox, stage.person(sandbox, row, seed.MANAGER))
     saved = [
         delivery.fields
         for delivery in sandbox.world.outbox
@@ -80,7 +62,7 @@ def test_our_own_payment_is_settled_by_its_payer_and_its_event_only_posts_the_co
     row = install_by_hand(client, sandbox, alpha)
     manager = stage.person(sandbox, row, seed.MANAGER)
     sandbox.world.outbox.clear()
-    assert pay(manager, stage.offer_of(manager), pay_system_id=seed.ACME_PAY).state == State.PAID
+    assert press(manager).state == State.PAID
     sandbox.log.clear()
     for _ in range(3):
         events = [delivery.fields for delivery in sandbox.world.outbox]
@@ -94,49 +76,40 @@ def test_our_own_payment_is_settled_by_its_payer_and_its_event_only_posts_the_co
 
 
 def test_a_payment_without_an_attempt_causes_no_call(sandbox: Sandbox, manager: Person) -> None:
-    sandbox.log.clear()
-    settle_saved(manager.portal, seed.PAYMENT)
-    settle_saved(manager.portal, 10**9)
-    assert sandbox.log == []
+    with stage.no_request(sandbox):
+        settle_saved(manager.portal, seed.PAYMENT)
+        settle_saved(manager.portal, 10**9)
 
 
 def test_one_who_is_paying_right_now_is_left_to_read_it_back(
     sandbox: Sandbox, manager: Person
 ) -> None:
-    attempt = lost(sandbox, manager)
+    attempt = lost_payment(sandbox, manager)
     Attempt.objects.update(state=State.PAYING)
     with pytest.raises(Later) as later:
         settle_saved(manager.portal, seed.PAYMENT)
     assert sandbox.log == []
     assert attempt.sent_at is not None
     assert later.value.until > attempt.sent_at + SETTLE_AFTER
-    sent(attempt, ago=LONG_AGO)
+    sent_long_ago(attempt)
     settle_saved(manager.portal, seed.PAYMENT)
     assert Attempt.objects.get().state == State.PAID
 
 
-def test_unpaid_is_final_only_once_paying_is_over(sandbox: Sandbox, manager: Person) -> None:
-    attempt = lost(sandbox, manager, when="before")
+@pytest.mark.parametrize("reason", [reasons.NOT_CARRIED_OUT, reasons.PAYMENT_GONE])
+def test_unpaid_or_gone_is_final_only_once_paying_is_over(
+    sandbox: Sandbox, alpha: Portal, manager: Person, reason: str
+) -> None:
+    attempt = lost_payment(sandbox, manager, when="before")
+    if reason == reasons.PAYMENT_GONE:
+        del alpha.payments[seed.PAYMENT]
     with pytest.raises(Later):
         settle_saved(manager.portal, seed.PAYMENT)
     assert Attempt.objects.get().state == State.UNKNOWN
-    sent(attempt, ago=LONG_AGO)
+    sent_long_ago(attempt)
     settle_saved(manager.portal, seed.PAYMENT)
     settled = Attempt.objects.get()
-    assert (settled.state, settled.reason) == (State.REFUSED, reasons.NOT_CARRIED_OUT)
-
-
-def test_a_payment_that_is_gone_was_never_paid(
-    sandbox: Sandbox, alpha: Portal, manager: Person
-) -> None:
-    attempt = lost(sandbox, manager, when="before")
-    del alpha.payments[seed.PAYMENT]
-    with pytest.raises(Later):
-        settle_saved(manager.portal, seed.PAYMENT)
-    sent(attempt, ago=LONG_AGO)
-    settle_saved(manager.portal, seed.PAYMENT)
-    settled = Attempt.objects.get()
-    assert (settled.state, settled.reason) == (State.REFUSED, reasons.PAYMENT_GONE)
+    assert (settled.state, settled.reason) == (State.REFUSED, reason)
 
 
 def test_before_anything_was_sent_a_saved_payment_says_nothing(
@@ -144,7 +117,7 @@ def test_before_anything_was_sent_a_saved_payment_says_nothing(
 ) -> None:
     """The app's own change of the payment system causes the same event; but an abandoned claim is
     released."""
-    attempt = lost(sandbox, manager, when="before")
+    attempt = lost_payment(sandbox, manager, when="before")
     Attempt.objects.update(state=State.PAYING, sent_at=None)
     settle_saved(manager.portal, seed.PAYMENT)
     assert Attempt.objects.get().state == State.PAYING
@@ -157,8 +130,8 @@ def test_before_anything_was_sent_a_saved_payment_says_nothing(
 
 @pytest.mark.parametrize("kind", ["drop", "html502"])
 def test_what_cannot_be_read_stays_open(sandbox: Sandbox, manager: Person, kind: str) -> None:
-    attempt = lost(sandbox, manager)
-    sent(attempt, ago=LONG_AGO)
+    attempt = lost_payment(sandbox, manager)
+    sent_long_ago(attempt)
     sandbox.faults.add(Fault(kind, method=stage.KEPT))
     with pytest.raises(B24Error):
         settle_saved(manager.portal, seed.PAYMENT)
@@ -168,7 +141,7 @@ def test_what_cannot_be_read_stays_open(sandbox: Sandbox, manager: Person, kind:
 
 
 def test_without_the_portals_token_it_stays_open(sandbox: Sandbox, manager: Person) -> None:
-    lost(sandbox, manager)
+    lost_payment(sandbox, manager)
     stage.lose_portal_token(manager.portal)
     with pytest.raises(B24Error):
         settle_saved(manager.portal, seed.PAYMENT)
@@ -178,7 +151,7 @@ def test_without_the_portals_token_it_stays_open(sandbox: Sandbox, manager: Pers
 def test_another_portals_payment_with_the_same_number_settles_nothing(
     sandbox: Sandbox, beta: Portal, manager: Person
 ) -> None:
-    lost(sandbox, manager)
+    lost_payment(sandbox, manager)
     other = stage.install(sandbox, beta)
     settle_saved(other, seed.PAYMENT)
     assert Attempt.objects.get().state == State.UNKNOWN

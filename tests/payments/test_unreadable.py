@@ -6,9 +6,9 @@ import logging
 from typing import Any
 
 import pytest
-from django.test import Client
 
 from b24app import models
+from b24app.identity.session import Person
 from b24app.monitoring import rest_log
 from payments import timeline
 from payments.bulk.dry_run import draft_all, draft_ticked
@@ -19,7 +19,7 @@ from sandbox.server.app import Sandbox
 from sandbox.world import seed
 from sandbox.world.world import Portal
 from tests.payments import stage
-from tests.payments.frames import Frame, offer_in, text_of
+from tests.payments.frames import DEAL_TAB, Frame, FrameOf, offer_in, row_in, text_of
 from tests.payments.oddities import altered, paid_by_pressing, rows_in
 
 pytestmark = pytest.mark.django_db
@@ -28,11 +28,6 @@ SAID = "This payment cannot be read"
 ZERO_DATE = "-0001-11-30T00:00:00+02:30"
 # What PostgreSQL, UTF-8 and a screen cannot take.
 DIRT = "\0\ud800\x1b\u202e"
-
-
-@pytest.fixture
-def manager(client: Client, sandbox: Sandbox, alpha: Portal, portal: models.Portal) -> Frame:
-    return Frame(client, sandbox, alpha, seed.MANAGER)
 
 
 def changed(payment_id: int, **values: object) -> Any:
@@ -50,33 +45,31 @@ def changed(payment_id: int, **values: object) -> Any:
 
 @pytest.mark.parametrize("broken", [{"sum": None}, {"accountNumber": 163.5}, {"currency": []}])
 def test_a_tab_shows_a_payment_that_cannot_be_read_without_a_button(
-    manager: Frame, broken: dict[str, object]
+    frame: Frame, broken: dict[str, object]
 ) -> None:
     number = seed.SEVERAL_PAYMENTS[0]
-    with altered(manager, "crm.item.payment.list", changed(number, **broken)):
-        html = manager.tab(seed.SEVERAL_DEAL)
+    with altered(frame, "crm.item.payment.list", changed(number, **broken)):
+        html = frame.tab(seed.SEVERAL_DEAL)
         assert html.count(SAID) == 1
-        row = html.split(f'<tr data-unreadable="{number}">')[1].split("</tr>")[0]
+        row = row_in(html, "unreadable", number)
         assert "<button" not in row
         assert "offer" not in row
         known = f"Payment with the id {number}" if "accountNumber" in broken else "164/1"
         assert known in row
         assert rows_in(html).keys() == set(seed.SEVERAL_PAYMENTS) - {number}
-        assert 'data-state="paid"' in paid_by_pressing(manager, html, seed.SEVERAL_PAYMENTS[2])
+        assert 'data-state="paid"' in paid_by_pressing(frame, html, seed.SEVERAL_PAYMENTS[2])
 
 
-def test_the_main_page_shows_it_under_its_deal(manager: Frame) -> None:
-    with altered(manager, "sale.payment.list", changed(seed.PAYMENT, sum="12,50")):
-        html = text_of(manager.get())
-    row = html.split(f'<tr data-unreadable="{seed.PAYMENT}">')[1].split("</tr>")[0]
+def test_the_main_page_shows_it_under_its_deal(frame: Frame) -> None:
+    with altered(frame, "sale.payment.list", changed(seed.PAYMENT, sum="12,50")):
+        html = text_of(frame.get())
+    row = row_in(html, "unreadable", seed.PAYMENT)
     assert f'data-open-path="/crm/deal/details/{seed.DEAL}/"' in row
     assert seed.PAYMENT not in rows_in(html)
 
 
-def test_an_unreadable_payment_of_a_hidden_deal_is_not_shown(
-    client: Client, sandbox: Sandbox, alpha: Portal, portal: models.Portal
-) -> None:
-    frame = Frame(client, sandbox, alpha, seed.OWN_MANAGER)
+def test_an_unreadable_payment_of_a_hidden_deal_is_not_shown(frame_of: FrameOf) -> None:
+    frame = frame_of(seed.OWN_MANAGER)
     with altered(frame, "sale.payment.list", changed(seed.HIDDEN_PAYMENT, sum=None)):
         assert SAID not in text_of(frame.get())
     with altered(frame, "sale.payment.list", changed(seed.OWN_PAYMENT, sum=None, orderId={})):
@@ -86,7 +79,7 @@ def test_an_unreadable_payment_of_a_hidden_deal_is_not_shown(
 @pytest.mark.parametrize("name", ["dateBill", "datePaid"])
 @pytest.mark.parametrize("date", [ZERO_DATE, {}, "9999-12-31T23:59:59-14:00"])
 def test_an_unreadable_date_is_unknown_and_the_payment_is_paid(
-    manager: Frame, alpha: Portal, name: str, date: object
+    frame: Frame, alpha: Portal, name: str, date: object
 ) -> None:
     """In every list, before and after it is paid."""
     for method in ("sale.payment.list", "sale.payment.get", "crm.item.payment.list"):
@@ -97,79 +90,75 @@ def test_an_unreadable_date_is_unknown_and_the_payment_is_paid(
                 envelope["result"]["payment"][name] = date
                 return envelope
 
-        manager.sandbox.faults.add(Fault("alter", method=method, times=None, alter=alter))
-    html = text_of(manager.get())
+        frame.sandbox.faults.add(Fault("alter", method=method, times=None, alter=alter))
+    html = text_of(frame.get())
     if name == "dateBill":
-        row = html.split(f'<tr data-payment="{seed.PAYMENT}">')[1].split("</tr>")[0]
+        row = row_in(html, "payment", seed.PAYMENT)
         assert "unknown" in row
-    assert 'data-state="paid"' in paid_by_pressing(manager, html, seed.PAYMENT)
+    assert 'data-state="paid"' in paid_by_pressing(frame, html, seed.PAYMENT)
     assert alpha.payments[seed.PAYMENT].times_paid == 1
     if name == "datePaid":
-        assert "date of this payment cannot be read" in manager.tab()
+        assert "date of this payment cannot be read" in frame.tab()
 
 
 def test_an_undoing_stops_where_the_date_of_payment_cannot_be_read(
-    manager: Frame, alpha: Portal
+    frame: Frame, alpha: Portal
 ) -> None:
-    html = manager.tab()
+    html = frame.tab()
     offer = offer_in(html)
-    paid_by_pressing(manager, html, seed.PAYMENT)
+    paid_by_pressing(frame, html, seed.PAYMENT)
     alter = changed(seed.PAYMENT, datePaid=ZERO_DATE)
-    with altered(manager, "crm.item.payment.list", alter):
-        assert "/payments/undo/question/" not in manager.tab()
-        answer = text_of(manager.post("/payments/undo/", offer=offer, note="by mistake"))
+    with altered(frame, "crm.item.payment.list", alter):
+        assert "/payments/undo/question/" not in frame.tab()
+        answer = text_of(frame.post("/payments/undo/", offer=offer, note="by mistake"))
     assert "could not be read" in answer
     assert alpha.payments[seed.PAYMENT].paid
 
 
 def test_a_date_that_was_unknown_before_is_no_sign_that_it_was_paid_in_between(
-    manager: Frame, alpha: Portal
+    frame: Frame, alpha: Portal
 ) -> None:
     """It is read before as a zero date, and after the refused payment as one of long ago."""
     alpha.payments[seed.PAYMENT].date_paid = alpha.payments[seed.PAYMENT].date_bill
-    html = manager.tab()
+    html = frame.tab()
     unread = Fault(
         "alter", "crm.item.payment.list", alter=changed(seed.PAYMENT, datePaid=ZERO_DATE)
     )
-    manager.sandbox.faults.add(unread)
-    manager.sandbox.faults.add(Fault("true_without_payment", method=stage.PAY))
-    answer = paid_by_pressing(manager, html, seed.PAYMENT)
+    frame.sandbox.faults.add(unread)
+    frame.sandbox.faults.add(Fault("true_without_payment", method=stage.PAY))
+    answer = paid_by_pressing(frame, html, seed.PAYMENT)
     assert unread.hits == 1
     assert "still unpaid" in answer
     assert "undone in Bitrix24 later" not in answer
 
 
-def test_a_payment_that_may_be_the_unreadable_row_is_not_called_gone(manager: Frame) -> None:
-    html = manager.tab()
-    with altered(manager, "crm.item.payment.list", changed(seed.PAYMENT, id="?")):
-        answer = paid_by_pressing(manager, html, seed.PAYMENT)
+def test_a_payment_that_may_be_the_unreadable_row_is_not_called_gone(frame: Frame) -> None:
+    html = frame.tab()
+    with altered(frame, "crm.item.payment.list", changed(seed.PAYMENT, id="?")):
+        answer = paid_by_pressing(frame, html, seed.PAYMENT)
     assert "could not be read in Bitrix24 just now" in answer
-    assert stage.sent_payments(manager.sandbox) == 0
+    assert stage.sent_payments(frame.sandbox) == 0
 
 
 def test_a_run_tells_of_a_payment_that_it_leaves_out_because_it_cannot_be_read(
-    sandbox: Sandbox, alpha: Portal, portal: models.Portal
+    sandbox: Sandbox, frame: Frame, manager: Person
 ) -> None:
-    who = stage.person(sandbox, portal, seed.MANAGER)
-    alter = changed(seed.PAYMENT, sum={})
-    sandbox.faults.add(Fault("alter", "sale.payment.list", times=None, alter=alter))
-    ticked = draft_ticked(who, [seed.PAYMENT, seed.USD_PAYMENT])
-    assert ticked.unreadable == [{"id": seed.PAYMENT, "number": "163/1"}]
-    assert ticked.missing == 0
-    assert [row.payment_id for row in ticked.rows.all()] == [seed.USD_PAYMENT]
-    assert draft_all(who, ANY_NUMBER).unreadable == ticked.unreadable
-
-
-def test_the_dry_run_names_it(manager: Frame) -> None:
-    with altered(manager, "sale.payment.list", changed(seed.PAYMENT, sum={})):
-        fields = {"payment": [seed.PAYMENT, seed.USD_PAYMENT]}
-        html = text_of(manager.post("/payments/runs/new/", **fields))
+    payments = [seed.PAYMENT, seed.USD_PAYMENT]
+    with altered(frame, "sale.payment.list", changed(seed.PAYMENT, sum={})):
+        html = frame.send("/payments/runs/new/", payment=payments)
+        ticked = draft_ticked(manager, payments)
+        listed = [row.payment_id for row in ticked.rows.all()]
+        everything = draft_all(manager, ANY_NUMBER)
     assert "1 payment is left out, because what Bitrix24 sent about it cannot be read" in html
     assert "163/1" in html
+    assert ticked.unreadable == [{"id": seed.PAYMENT, "number": "163/1"}]
+    assert ticked.missing == 0
+    assert listed == [seed.USD_PAYMENT]
+    assert everything.unreadable == ticked.unreadable
 
 
 def test_a_payment_is_paid_by_the_system_it_has_though_that_ones_row_cannot_be_read(
-    manager: Frame, alpha: Portal
+    frame: Frame, alpha: Portal
 ) -> None:
     def alter(envelope: Any) -> Any:
         for row in envelope["result"]:
@@ -177,28 +166,28 @@ def test_a_payment_is_paid_by_the_system_it_has_though_that_ones_row_cannot_be_r
                 row["ACTIVE"] = None
         return envelope
 
-    with altered(manager, "sale.paysystem.list", alter):
-        html = manager.tab()
+    with altered(frame, "sale.paysystem.list", alter):
+        html = frame.tab()
         assert "deleted" not in html
-        assert 'data-state="paid"' in paid_by_pressing(manager, html, seed.PAYMENT)
+        assert 'data-state="paid"' in paid_by_pressing(frame, html, seed.PAYMENT)
 
 
-def test_an_order_whose_deal_could_not_be_read_is_asked_about_again(manager: Frame) -> None:
+def test_an_order_whose_deal_could_not_be_read_is_asked_about_again(frame: Frame) -> None:
     def alter(envelope: Any) -> Any:
         for row in envelope["result"]["orderEntity"]:
             if row["orderId"] == seed.ORDER:
                 row["ownerId"] = None
         return envelope
 
-    with altered(manager, "crm.orderentity.list", alter):
-        assert seed.PAYMENT not in rows_in(text_of(manager.get()))
-    assert seed.PAYMENT in rows_in(text_of(manager.get()))
+    with altered(frame, "crm.orderentity.list", alter):
+        assert seed.PAYMENT not in rows_in(text_of(frame.get()))
+    assert seed.PAYMENT in rows_in(text_of(frame.get()))
 
 
 def test_an_unreadable_comment_may_be_the_apps_so_none_is_posted_twice(
-    sandbox: Sandbox, alpha: Portal, manager: Frame
+    sandbox: Sandbox, alpha: Portal, frame: Frame
 ) -> None:
-    paid_by_pressing(manager, manager.tab(), seed.PAYMENT)
+    paid_by_pressing(frame, frame.tab(), seed.PAYMENT)
     sandbox.faults.add(Fault("cut", method=stage.COMMENT))  # written, and the answer lost
     timeline.post_due()
     assert len(alpha.comments) == 1
@@ -234,7 +223,7 @@ def dirty(value: Any, name: str = "") -> Any:
 
 @pytest.mark.parametrize("refuses", [False, True])
 def test_no_text_of_a_portal_stops_a_payment_from_being_kept(
-    manager: Frame,
+    frame: Frame,
     alpha: Portal,
     portal: models.Portal,
     settings: Any,
@@ -242,7 +231,7 @@ def test_no_text_of_a_portal_stops_a_payment_from_being_kept(
     refuses: bool,
 ) -> None:
     settings.B24_REST_LOG_DAYS = 3
-    faults = manager.sandbox.faults
+    faults = frame.sandbox.faults
     for method in (
         *("crm.item.payment.list", "sale.payment.list", "sale.payment.get", "sale.order.list"),
         *("sale.order.get", "crm.item.list", "sale.paysystem.list", "user.get", "profile"),
@@ -253,16 +242,16 @@ def test_no_text_of_a_portal_stops_a_payment_from_being_kept(
         refusal = {"error": f"ERROR_ODD{DIRT}{'x' * 200}", "error_description": f"No{DIRT}" * 900}
         faults.add(Fault("true_without_payment", method=stage.PAY))
         faults.add(Fault("alter", method=stage.PAY, alter=lambda answer: refusal))
-    answers = [manager.opened(), manager.get(), manager.opened("CRM_DEAL_DETAIL_TAB", seed.DEAL)]
+    answers = [frame.opened(), frame.get(), frame.opened(DEAL_TAB, seed.DEAL)]
     html = text_of(answers[-1])
-    told = paid_by_pressing(manager, html, seed.PAYMENT)
+    told = paid_by_pressing(frame, html, seed.PAYMENT)
     attempt = Attempt.objects.get()
     assert attempt.state == (State.REFUSED if refuses else State.PAID)
     assert f'data-state="{attempt.state}"' in told
     assert Entry.objects.filter(attempt_id=attempt.pk, event=attempt.state).exists()
     assert attempt.account_number.startswith("163/1\ufffd\ufffd\ufffd\ufffdxx")
-    answers.append(manager.client.get("/payments/history/", headers=manager.headers()))
-    answers.append(manager.post("/payments/runs/new/", payment=[seed.USD_PAYMENT]))
+    answers.append(frame.client.get("/payments/history/", headers=frame.headers()))
+    answers.append(frame.post("/payments/runs/new/", payment=[seed.USD_PAYMENT]))
     for answer in answers:
         shown = text_of(answer)
         assert not [letter for letter in DIRT if letter in shown]

@@ -6,7 +6,6 @@ import re
 
 import pytest
 from django.db import connection
-from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from b24app.identity.session import Person
@@ -18,7 +17,7 @@ from sandbox.server.app import Sandbox
 from sandbox.world import seed
 from sandbox.world.world import Portal
 from tests.payments import stage
-from tests.payments.frames import DEAL_TAB, Frame, offer_in, text_of
+from tests.payments.frames import Frame, offer_in
 from tests.payments.test_cost import statements
 
 pytestmark = pytest.mark.django_db
@@ -35,6 +34,10 @@ def cash_row(person: Person) -> Row:
     return stage.row_of(stage.tab(person, seed.CASH_DEAL), seed.CASH_PAYMENT)
 
 
+def cell(html: str) -> str:
+    return html.split(f'id="settle-{seed.CASH_PAYMENT}"')[1].split("</td>")[0]
+
+
 def names_no_system(alpha: Portal) -> None:
     """A payment whose pay system was never set."""
     alpha.payments[seed.CASH_PAYMENT].pay_system_id = 0
@@ -42,49 +45,41 @@ def names_no_system(alpha: Portal) -> None:
 
 def test_a_payments_own_system_is_never_replaced_unasked(manager: Person) -> None:
     """Two clicks must not turn cash into an acquirer."""
+    others = [system.id for system in cash_row(manager).other_systems]
+    assert others == [seed.ACME_PAY, seed.DEMO_CARD_PAY, seed.OTHER_PAY]  # the portal's order
     paid_by(manager, seed.ACME_PAY)
     paid_by(manager, seed.DEMO_CARD_PAY, place=1)
     for row in (cash_row(manager), stage.row_of(stage.main(manager), seed.CASH_PAYMENT)):
         assert (row.usual_id, row.markable, row.bound_fits) == (0, True, False)
         assert row.systems[0].id == seed.CASH
         # Only the order of the list follows what the person paid by last.
-        assert [system.id for system in row.other_systems][:2] == [
-            seed.DEMO_CARD_PAY,
-            seed.ACME_PAY,
-        ]
-
-
-def test_without_a_habit_the_others_are_in_the_portals_order(manager: Person) -> None:
-    others = [system.id for system in cash_row(manager).other_systems]
-    assert others == [seed.ACME_PAY, seed.DEMO_CARD_PAY, seed.OTHER_PAY]
-
-
-def test_a_system_that_can_be_paid_through_stays_chosen(manager: Person) -> None:
-    paid_by(manager, seed.DEMO_CARD_PAY)
+        assert [one.id for one in row.other_systems][:2] == [seed.DEMO_CARD_PAY, seed.ACME_PAY]
     row = stage.row_of(stage.tab(manager, seed.DEAL), seed.PAYMENT)
     assert (row.bound_fits, row.usual_id, row.other_systems) == (True, 0, [])
     assert row.systems[0].id == seed.ACME_PAY
 
 
 def test_a_payment_without_a_system_has_the_usual_one_chosen(
-    alpha: Portal, manager: Person
+    alpha: Portal, manager: Person, frame: Frame
 ) -> None:
     names_no_system(alpha)
     assert cash_row(manager).usual_id == 0
     paid_by(manager, seed.ACME_PAY)
     paid_by(manager, seed.DEMO_CARD_PAY, place=1)
     assert (cash_row(manager).usual_id, cash_row(manager).markable) == (seed.DEMO_CARD_PAY, False)
+    html = frame.tab(seed.CASH_DEAL)
+    assert re.findall(r'<option value="(\d*)" selected', html) == [str(seed.DEMO_CARD_PAY)]
+    assert "<details" not in cell(html)
 
 
 def test_it_is_the_persons_own_and_the_portals_own(
-    sandbox: Sandbox, alpha: Portal, manager: Person, beta: Portal
+    sandbox: Sandbox, alpha: Portal, manager: Person, admin: Person, beta: Portal
 ) -> None:
     names_no_system(alpha)
     names_no_system(beta)
     paid_by(manager, seed.DEMO_CARD_PAY)
     assert cash_row(manager).usual_id == seed.DEMO_CARD_PAY
-    colleague = stage.person(sandbox, manager.portal, seed.ADMIN)
-    assert cash_row(colleague).usual_id == 0
+    assert cash_row(admin).usual_id == 0
     elsewhere = stage.person(sandbox, stage.install(sandbox, beta), seed.MANAGER)
     assert cash_row(elsewhere).usual_id == 0
 
@@ -118,16 +113,11 @@ def test_it_costs_no_statement_of_its_own(manager: Person) -> None:
     assert len(statements(after)) == len(statements(before))
 
 
-def cell(html: str) -> str:
-    return html.split(f'id="settle-{seed.CASH_PAYMENT}"')[1].split("</td>")[0]
-
-
 def test_the_page_marks_first_and_pays_otherwise_only_by_name(
-    client: Client, sandbox: Sandbox, alpha: Portal, manager: Person
+    manager: Person, frame: Frame
 ) -> None:
     paid_by(manager, seed.DEMO_CARD_PAY)
-    frame = Frame(client, sandbox, alpha, seed.MANAGER)
-    html = cell(text_of(frame.opened(DEAL_TAB, str(seed.CASH_DEAL))))
+    html = cell(frame.tab(seed.CASH_DEAL))
     main, other_way = html.split("<details")
     assert re.findall(r"button-main.*?>([^<>]+)</button>", main, re.DOTALL) == ["Mark as paid"]
     assert "Pay by another system</summary>" in other_way
@@ -136,23 +126,9 @@ def test_the_page_marks_first_and_pays_otherwise_only_by_name(
     assert f'<option value="{seed.CASH}"' not in html
 
 
-def test_the_page_has_the_usual_one_selected_where_there_is_none(
-    client: Client, sandbox: Sandbox, alpha: Portal, manager: Person
-) -> None:
-    names_no_system(alpha)
-    paid_by(manager, seed.DEMO_CARD_PAY)
-    frame = Frame(client, sandbox, alpha, seed.MANAGER)
-    html = text_of(frame.opened(DEAL_TAB, str(seed.CASH_DEAL)))
-    assert re.findall(r'<option value="(\d*)" selected', html) == [str(seed.DEMO_CARD_PAY)]
-    assert "<details" not in cell(html)
-
-
-def test_a_pay_system_that_blocks_both_is_named(
-    client: Client, sandbox: Sandbox, alpha: Portal, manager: Person
-) -> None:
+def test_a_pay_system_that_blocks_both_is_named(frame: Frame) -> None:
     """Switched off: neither paid through nor marked, only paid by another one, if asked for."""
-    frame = Frame(client, sandbox, alpha, seed.MANAGER)
-    html = text_of(frame.opened(DEAL_TAB, str(seed.INACTIVE_DEAL)))
+    html = frame.tab(seed.INACTIVE_DEAL)
     assert "Acme Pay, retired" in html
     assert "switched off" in html
     assert "Mark as paid" not in html
@@ -160,12 +136,11 @@ def test_a_pay_system_that_blocks_both_is_named(
 
 
 def test_a_refused_payment_with_a_changed_pay_system_is_offered_by_its_present_one(
-    client: Client, sandbox: Sandbox, alpha: Portal, manager: Person
+    sandbox: Sandbox, frame: Frame
 ) -> None:
-    frame = Frame(client, sandbox, alpha, seed.MANAGER)
     offer = offer_in(frame.tab(seed.CASH_DEAL), seed.CASH_PAYMENT)
     sandbox.faults.add(Fault("true_without_payment", method=stage.PAY))
-    answer = text_of(frame.post("/payments/pay/", offer=offer, pay_system_id=seed.ACME_PAY))
+    answer = frame.send("/payments/pay/", offer=offer, pay_system_id=seed.ACME_PAY)
     assert "<details" not in answer
     assert re.findall(r'<option value="(\d+)"', answer)[0] == str(seed.ACME_PAY)
     assert f'id="system-{seed.CASH_PAYMENT}" hx-swap-oob' in answer
