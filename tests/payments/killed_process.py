@@ -158,35 +158,40 @@ def run(task: Task) -> None:
     say(of=os.getpid(), **answer)
 
 
-def pay(task: Task) -> Any:
-    from payments.attempts.pay import pay as pay_one
+def act(task: Task) -> Any:
+    """Does what a person presses; returns what they are shown, and the data behind it."""
+    from django.utils import timezone
+
+    from b24app.identity.session import Person
+    from b24app.models import Portal
+    from payments.attempts.mark_paid import mark
+    from payments.attempts.pay import pay
+    from payments.attempts.settle import check
+    from payments.attempts.undo import undo
+    from payments.bulk.step import step
+    from payments.listing.status import status_after
+    from payments.models import Attempt, RunRow
     from payments.offer import open_offer
 
-    who = person(task)
+    who = Person(Portal.objects.get(), task["user_id"], proved_at=timezone.now())
     offer = open_offer(task["offer"], who)
-    return told(offer, pay_one(who, offer, pay_system_id=task["pay_system_id"]))
 
+    def take_a_step() -> Attempt | None:
+        row = RunRow.objects.select_related("run").get(pk=task["row"])
+        step(who, row.run)
+        row.refresh_from_db()
+        return row.attempt
 
-def step(task: Task) -> Any:
-    """One step of a run of several payments; its rows stand in the database."""
-    from payments.bulk.step import step as step_once
-    from payments.models import RunRow
-    from payments.offer import open_offer
-
-    who = person(task)
-    row = RunRow.objects.select_related("run").get(pk=task["row"])
-    step_once(who, row.run)
-    row.refresh_from_db()
-    return told(open_offer(row.offer, who), row.attempt)
-
-
-def check(task: Task) -> Any:
-    from payments.attempts.settle import check as check_one
-    from payments.offer import open_offer
-
-    who = person(task)
-    offer = open_offer(task["offer"], who)
-    return told(offer, check_one(who, offer))
+    acts: dict[str, Callable[[], Attempt | None]] = {
+        "pay": lambda: pay(who, offer, pay_system_id=task["pay_system_id"]),
+        "mark": lambda: mark(who, offer),
+        "undo": lambda: undo(who, offer, note="Paid by mistake"),
+        "check": lambda: check(who, offer),
+        "step": take_a_step,
+    }
+    attempt = acts[task["do"]]()
+    shown = status_after(offer, attempt).state
+    return {"pk": attempt and attempt.pk, "state": attempt and attempt.state, "shown": shown}
 
 
 def saved(task: Task) -> Any:
@@ -201,41 +206,6 @@ def saved(task: Task) -> Any:
     return "done"
 
 
-def person(task: Task) -> Any:
-    from django.utils import timezone
-
-    from b24app.identity.session import Person
-    from b24app.models import Portal
-
-    return Person(Portal.objects.get(), task["user_id"], proved_at=timezone.now())
-
-
-def told(offer: Any, attempt: Any) -> Any:
-    """Returns what the person is shown, and the data behind it."""
-    from payments.listing.status import status_after
-
-    shown = status_after(offer, attempt).state
-    return {"pk": attempt and attempt.pk, "state": attempt and attempt.state, "shown": shown}
-
-
-def mark(task: Task) -> Any:
-    from payments.attempts.mark_paid import mark as mark_one
-    from payments.offer import open_offer
-
-    who = person(task)
-    offer = open_offer(task["offer"], who)
-    return told(offer, mark_one(who, offer))
-
-
-def undo(task: Task) -> Any:
-    from payments.attempts.undo import undo as undo_one
-    from payments.offer import open_offer
-
-    who = person(task)
-    offer = open_offer(task["offer"], who)
-    return told(offer, undo_one(who, offer, note="Paid by mistake"))
-
-
 def reconcile(task: Task) -> Any:
     from dataclasses import asdict
 
@@ -245,11 +215,7 @@ def reconcile(task: Task) -> Any:
 
 
 TASKS: dict[str, Callable[[Task], Any]] = {
-    "pay": pay,
-    "step": step,
-    "mark": mark,
-    "undo": undo,
-    "check": check,
+    **dict.fromkeys(("pay", "mark", "undo", "check", "step"), act),
     "saved": saved,
     "reconcile": reconcile,
 }

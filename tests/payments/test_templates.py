@@ -21,6 +21,7 @@ from payments.listing.confirm_by_hand import UndoQuestion
 from payments.listing.status import DUE, Status
 from payments.money import figures, money
 from payments.offer import Offer
+from tests.payments.frames import words
 
 ROOT = settings.BASE_DIR / "templates"
 # Legal texts are whole in each language, and have tests of their own.
@@ -67,10 +68,6 @@ def question(*, pay_system_id: int = 11, name: str = "Acme Pay") -> str:
     return render_to_string("payments/listing/pay_question.html", {"question": asked})
 
 
-def words(html: str) -> str:
-    return re.sub(r"[ \n]+", " ", re.sub(r"<[^>]*>", " ", html)).strip()
-
-
 @pytest.mark.parametrize(
     ("amount", "shown"),
     [
@@ -88,10 +85,7 @@ def words(html: str) -> str:
 )
 def test_figures_are_apart_by_thousands_with_two_decimals_at_least(amount: str, shown: str) -> None:
     assert figures(Decimal(amount)) == shown
-
-
-def test_money_never_breaks_before_its_currency() -> None:
-    assert money(Decimal(12500), "EUR").split(" ") == ["12\xa0500.00\xa0EUR"]
+    assert money(Decimal(amount), "EUR") == f"{shown}\N{NO-BREAK SPACE}EUR"
 
 
 @pytest.mark.parametrize("amount", [1.5, 1, "1"])
@@ -108,7 +102,7 @@ def test_a_zero_never_has_a_minus() -> None:
 
 def test_the_question_names_sum_system_payment_and_deal() -> None:
     html = question()
-    assert "Pay 12\xa0500.00\xa0EUR by Acme Pay for payment 163/1?" in words(html)
+    assert "Pay 12 500.00 EUR by Acme Pay for payment 163/1?" in words(html)
     assert "order" not in words(html)
     title = "Office chairs for the new floor"
     named = replace(OFFER, owner=Owner(2, 8061, title))
@@ -133,7 +127,7 @@ def test_the_question_names_sum_system_payment_and_deal() -> None:
 
 def test_the_question_says_that_the_payment_system_will_be_changed_first() -> None:
     text = words(question(pay_system_id=12, name="Demo Card Pay"))
-    assert "Pay 12\xa0500.00\xa0EUR by Demo Card Pay for payment 163/1?" in text
+    assert "Pay 12 500.00 EUR by Demo Card Pay for payment 163/1?" in text
     assert "This payment is set to Acme Pay." in text
     assert "changed to Demo Card Pay first" in text
 
@@ -143,50 +137,43 @@ def test_names_from_the_portal_are_escaped() -> None:
     assert "<script" not in html
 
 
-def test_a_due_payment_can_be_paid() -> None:
-    html = settle(status(can_pay=True))
-    assert 'data-state="due"' in html
-    assert 'value="sealed"' in html
-    assert words(html) == "Not paid Pay"
+PAY, CHECK = "/payments/question/", "/payments/check/"
 
 
-def test_a_due_payment_that_cannot_be_paid_says_why_and_has_no_button() -> None:
-    html = settle(status(sentences=["The order is cancelled."]))
-    assert "<button" not in html
-    assert words(html) == "Not paid The order is cancelled."
+@pytest.mark.parametrize(
+    ("shown", "said", "button"),
+    [
+        (status(can_pay=True), "Not paid Pay", PAY),
+        (status(sentences=["Canceled."]), "Not paid Canceled.", ""),
+        (status("paid", at=datetime(2025, 11, 5, 23, 30, tzinfo=UTC)), "Paid Nov. 5, 2025", ""),
+        (
+            status("refused", can_pay=True, sentences=["It was refused."]),
+            "Refused Pay It was refused.",
+            PAY,
+        ),
+        (status("unknown", can_check=True), "Not confirmed Check now Checking…", CHECK),
+    ],
+    ids=["due", "not payable", "paid", "refused", "not confirmed"],
+)
+def test_a_row_says_its_state_and_has_the_button_that_goes_with_it(
+    shown: Status, said: str, button: str
+) -> None:
+    html = settle(shown)
+    assert f'data-state="{shown.state}"' in html
+    assert words(html).strip() == said
+    assert [path for path in (PAY, CHECK) if path in html] == [button] * bool(button)
+    assert ('value="sealed"' in html) is bool(button)
+    assert ("<button" in html) is bool(button)
 
 
-def test_a_paid_payment_shows_when() -> None:
-    html = settle(status("paid", at=datetime(2025, 11, 5, 23, 30, tzinfo=UTC)))
-    assert 'data-state="paid"' in html
-    assert words(html) == "Paid Nov. 5, 2025"
-
-
-def test_a_refused_payment_shows_why_and_can_be_tried_again() -> None:
-    html = settle(status("refused", can_pay=True, sentences=["It was refused."]))
-    assert 'data-state="refused"' in html
-    assert words(html) == "Refused Pay It was refused."
-
-
-def test_a_payment_not_confirmed_can_only_be_checked() -> None:
-    html = settle(status("unknown", can_check=True))
-    assert 'data-state="unknown"' in html
-    assert words(html) == "Not confirmed Check now Checking…"
-    assert "payments/pay" not in html
-
-
-def test_after_a_refusal_the_choice_in_the_row_stays_as_it_was() -> None:
-    assert "system-271" not in outcome(status("refused", can_pay=True), keeps_choice=True)
-
-
-def test_after_a_payment_the_choice_gives_way_to_the_systems_name() -> None:
-    html = outcome(status("paid"), keeps_choice=True)
-    assert re.search(r'id="system-271" hx-swap-oob="true">\s*Acme Pay\s*</td>', html)
-
-
-def test_a_payment_found_unpaid_by_a_check_can_be_paid_although_its_row_has_no_choice() -> None:
-    html = outcome(status("refused", can_pay=True), keeps_choice=False)
-    assert '<input type="hidden" name="pay_system_id" value="11">' in html
+def test_the_choice_of_a_system_stays_after_a_refusal_and_goes_after_a_payment() -> None:
+    refused = status("refused", can_pay=True)
+    assert "system-271" not in outcome(refused, keeps_choice=True)
+    # Found unpaid by a check: its row has no choice.
+    hidden = '<input type="hidden" name="pay_system_id" value="11">'
+    assert hidden in outcome(refused, keeps_choice=False)
+    paid = outcome(status("paid"), keeps_choice=True)
+    assert re.search(r'id="system-271" hx-swap-oob="true">\s*Acme Pay\s*</td>', paid)
 
 
 class Elements(HTMLParser):
