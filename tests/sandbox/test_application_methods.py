@@ -22,7 +22,6 @@ NEEDS_APPLICATION = Refusal(
     "WRONG_AUTH_TYPE",
     "Current authorization type is denied for this method Application context required",
 )
-NO_RIGHT = Refusal(403, "ACCESS_DENIED", "Access denied!")
 URL = "https://pay.example.com/"
 TAB = {"PLACEMENT": "CRM_DEAL_DETAIL_TAB", "HANDLER": URL, "TITLE": "Payments"}
 
@@ -104,13 +103,6 @@ def test_placement_methods_refuse_webhooks(verb: str) -> None:
     assert refusal_in(by_webhook(in_process(), f"placement.{verb}")) == NEEDS_APPLICATION
 
 
-@pytest.mark.parametrize("verb", ["bind", "unbind", "get"])
-@pytest.mark.parametrize("user", [seed.SETTINGS_ADMIN, seed.MANAGER])
-def test_only_a_portal_administrator_binds(verb: str, user: int) -> None:
-    """checkPermission in rest/lib/api/placement.php."""
-    assert refused(in_process(), f"placement.{verb}", TAB, user=user) == NO_RIGHT
-
-
 def test_bind_and_get() -> None:
     """placement-bind.md and the sample of placement-get.md."""
     wire = in_process()
@@ -119,14 +111,6 @@ def test_bind_and_get() -> None:
     assert (row["placement"], row["handler"]) == ("CRM_DEAL_DETAIL_TAB", URL)
     assert (row["title"], row["userId"], row["options"]) == ("Payments", 0, [])
     assert row["langAll"]["en"]["TITLE"] == "Payments"
-
-
-@pytest.mark.parametrize("placement", ["CRM_COMPANY_DETAIL_TAB", "CRM_CONTACT_DETAIL_TAB"])
-def test_bind_a_tab_of_a_customers_card(placement: str) -> None:
-    """widgets/crm/detail-tab.md."""
-    wire = in_process()
-    assert ask(wire, "placement.bind", {**TAB, "PLACEMENT": placement}, user=seed.ADMIN) is True
-    assert [row["placement"] for row in bound(wire)] == [placement]
 
 
 def test_title_defaults_to_the_applications_and_may_depend_on_the_language() -> None:
@@ -154,26 +138,6 @@ def test_an_identical_binding_is_refused() -> None:
     assert ask(wire, "placement.bind", other, user=seed.ADMIN) is True
     response = by_other_application(wire, "placement.bind", TAB, user=seed.ADMIN)
     assert response.json()["result"] is True
-
-
-@pytest.mark.parametrize(
-    ("change", "code"),
-    [
-        ({"PLACEMENT": ""}, "ERROR_ARGUMENT"),
-        ({"PLACEMENT": "DEFAULT"}, "ERROR_ARGUMENT"),
-        ({"HANDLER": ""}, "ERROR_ARGUMENT"),
-        ({"PLACEMENT": "CRM_DYNAMIC_31_DETAIL_TAB"}, "ERROR_PLACEMENT_NOT_FOUND"),
-        ({"USER_ID": seed.MANAGER}, "ERROR_PLACEMENT_USER_MODE"),
-        ({"HANDLER": "/relative/"}, "ERROR_WRONG_HANDLER_URL"),
-        ({"HANDLER": "ftp://pay.example.com/"}, "ERROR_UNSUPPORTED_PROTOCOL"),
-    ],
-)
-def test_bind_refusals(change: dict[str, Any], code: str) -> None:
-    """placement.php and rest/lib/handlerhelper.php."""
-    wire = in_process()
-    refusal = refused(wire, "placement.bind", {**TAB, **change}, user=seed.ADMIN)
-    assert (refusal.status, refusal.code) == (400, code)
-    assert bound(wire) == []
 
 
 def test_a_refusal_has_the_missing_argument_in_a_field() -> None:

@@ -18,14 +18,7 @@ from tests.sandbox.wire import Wire, in_process
 
 DENIED = Refusal(400, "ACCESS_DENIED", "Access denied")
 DENIED_BEFORE = Refusal(400, 0, "Insufficient permissions")
-NOT_INTRANET = Refusal(
-    403, "allowed_only_intranet_user", "Action is allowed only to intranet users"
-)
 PAYMENT = "crm.item.payment"
-
-
-def missing(name: str) -> Refusal:
-    return Refusal(400, "100", f"Could not find value for parameter {{{name}}}")
 
 
 def of_deal(deal_id: int, **params: Any) -> dict[str, Any]:
@@ -35,19 +28,6 @@ def of_deal(deal_id: int, **params: Any) -> dict[str, Any]:
 def item_ids(wire: Wire, user: int, **params: Any) -> list[int]:
     answer = ask(wire, "crm.item.list", {"entityTypeId": DEAL, **params}, user=user)
     return [item["id"] for item in answer["items"]]
-
-
-@pytest.mark.parametrize(
-    "method",
-    [
-        "crm.item.list",
-        "crm.item.get",
-        *(f"{PAYMENT}.{verb}" for verb in ("list", "get", "pay", "unpay", "add", "delete")),
-    ],
-)
-def test_extranet_users_are_refused_first(method: str) -> None:
-    """crm-item-list.md: 403, before the arguments are checked."""
-    assert refused(in_process(), method, user=seed.EXTRANET) == NOT_INTRANET
 
 
 # Items
@@ -99,67 +79,6 @@ def test_item_list_of_smart_invoices() -> None:
 def test_item_filters(conditions: dict[str, Any], expected: list[int]) -> None:
     """crm-item-list.md: prefixes, arrays, groups joined by OR."""
     assert item_ids(in_process(), seed.MANAGER, filter=conditions) == expected
-
-
-@pytest.mark.parametrize(
-    ("params", "text"),
-    [
-        (
-            {"filter": {"=wrongName": 1}},
-            "Invalid filter: field 'WRONG_NAME' is not allowed in filter",
-        ),
-        ({"order": {"wrong": "ASC"}}, "Invalid order: field 'WRONG' is not allowed in order"),
-        (
-            {"order": {"id": "up"}},
-            "Invalid order: allowed sort directions are `ASC, DESC`. But got 'up' for field 'ID'",
-        ),
-    ],
-)
-def test_item_list_refuses_unknown_names(params: dict[str, Any], text: str) -> None:
-    """crm-item-list.md, table of errors; the sale methods ignore unknown names instead."""
-    refusal = refused(
-        in_process(), "crm.item.list", {"entityTypeId": DEAL, **params}, user=seed.MANAGER
-    )
-    assert refusal == Refusal(400, "INVALID_ARG_VALUE", text)
-
-
-def test_item_list_has_pages_of_fifty() -> None:
-    """crm-item-list.md."""
-    wire = in_process()
-    seed.fill(wire.alpha, 60)
-    params = {"entityTypeId": DEAL, "order": {"id": "DESC"}}
-    answer = envelope(wire, "crm.item.list", params, user=seed.MANAGER)
-    newest = [item["id"] for item in answer["result"]["items"]]
-    assert len(newest) == 50
-    assert newest == sorted(newest, reverse=True)
-    assert answer["next"] == 50
-    assert answer["total"] == len([key for key in wire.alpha.items if key[0] == DEAL])
-
-
-def test_item_get() -> None:
-    """crm-item-get.md."""
-    params = {"entityTypeId": DEAL, "id": str(seed.DEAL)}
-    item = ask(in_process(), "crm.item.get", params, user=seed.READER)["item"]
-    assert (item["id"], item["entityTypeId"]) == (seed.DEAL, DEAL)
-    assert (item["title"], item["opportunity"]) == ("Office chairs for the new floor", 12500)
-
-
-@pytest.mark.parametrize(
-    ("params", "refusal"),
-    [
-        (
-            {"entityTypeId": DEAL, "id": seed.HIDDEN_DEAL},
-            Refusal(400, "ACCESS_DENIED", "You do not have permission to view this item"),
-        ),
-        ({"entityTypeId": DEAL, "id": 999}, Refusal(400, "NOT_FOUND", "Element not found")),
-        ({"entityTypeId": 999, "id": 1}, Refusal(400, "NOT_FOUND", "SPA not found")),
-        ({"entityTypeId": DEAL}, missing("id")),
-        ({"id": 1}, missing("entityTypeId")),
-    ],
-)
-def test_item_get_refusals(params: dict[str, Any], refusal: Refusal) -> None:
-    """crm-item-get.md, table of errors: existence is checked before the right."""
-    assert refused(in_process(), "crm.item.get", params, user=seed.OWN_MANAGER) == refusal
 
 
 # Payments of an item
@@ -219,28 +138,6 @@ def test_payments_of_an_unreadable_item_are_refused() -> None:
     assert refused(wire, f"{PAYMENT}.list", params, user=seed.OWN_MANAGER) == DENIED_BEFORE
 
 
-@pytest.mark.parametrize(
-    ("params", "refusal"),
-    [
-        ({"entityTypeId": DEAL}, missing("entityId")),
-        ({"entityId": seed.DEAL}, missing("entityTypeId")),
-        ({}, missing("entityId")),
-        (
-            {"entityTypeId": DEAL, "entityId": "x"},
-            Refusal(
-                400,
-                "100",
-                "Invalid value {x} to match with parameter {entityId}."
-                " Should be value of type {int}.",
-            ),
-        ),
-    ],
-)
-def test_payments_arguments(params: dict[str, Any], refusal: Refusal) -> None:
-    """binder.php: code 100."""
-    assert refused(in_process(), f"{PAYMENT}.list", params, user=seed.MANAGER) == refusal
-
-
 # Rights on one payment
 
 
@@ -252,12 +149,6 @@ def test_rights_to_the_deal_of_a_payment_are_not_checked(verb: str, older_build:
     wire.alpha.older_build = older_build
     params = {"id": seed.HIDDEN_PAYMENT, "fields": {"paySystemId": seed.ACME_PAY}}
     ask(wire, f"{PAYMENT}.{verb}", params, user=seed.OWN_MANAGER)
-
-
-def test_a_missing_payment_is_refused() -> None:
-    wire = in_process()
-    refusal = refused(wire, f"{PAYMENT}.get", {"id": 999}, user=seed.OWN_MANAGER)
-    assert refusal == Refusal(400, "0", "Payment has not been found")
 
 
 @pytest.mark.parametrize(
@@ -346,13 +237,6 @@ def test_internal_account_and_cancelled_order_are_refused() -> None:
     assert not wire.alpha.payments[seed.INNER_PAYMENT].paid
 
 
-def test_unpay() -> None:
-    """crm-item-payment-unpay.md."""
-    wire = in_process()
-    assert ask(wire, f"{PAYMENT}.unpay", {"id": seed.PAID_PAYMENT}, user=seed.MANAGER) is True
-    assert not wire.alpha.payments[seed.PAID_PAYMENT].paid
-
-
 # Changing, adding, deleting
 
 
@@ -364,26 +248,6 @@ def test_update_changes_the_pay_system_and_its_name() -> None:
     row = ask(wire, f"{PAYMENT}.get", {"id": seed.PAYMENT}, user=seed.MANAGER)
     assert (row["paySystemId"], row["paySystemName"]) == (seed.DEMO_CARD_PAY, "Demo Card Pay")
     assert (row["sum"], row["paid"]) == (12500, "N")
-
-
-@pytest.mark.parametrize(
-    ("params", "refusal"),
-    [
-        ({"id": seed.PAYMENT, "fields": {"sum": 1}}, Refusal(400, "0", "Empty fields")),
-        (
-            {"id": seed.PAYMENT, "fields": {"paySystemId": 999}},
-            Refusal(400, "0", "Payment system has not been found"),
-        ),
-        ({"id": 999, "fields": {"paid": "Y"}}, Refusal(400, "0", "Payment has not been found")),
-        ({"id": seed.PAYMENT, "fields": {"paid": "Y"}}, DENIED),
-        ({"id": seed.PAYMENT}, missing("fields")),
-        ({"fields": {"paid": "Y"}}, missing("id")),
-    ],
-)
-def test_update_refusals(params: dict[str, Any], refusal: Refusal) -> None:
-    """updateAction and updateInternal."""
-    user = seed.READER if refusal is DENIED else seed.MANAGER
-    assert refused(in_process(), f"{PAYMENT}.update", params, user=user) == refusal
 
 
 def test_add_makes_a_payment_with_a_sum_of_zero() -> None:
@@ -402,16 +266,6 @@ def test_add_makes_an_order_for_an_item_without_one() -> None:
     payment_id = ask(wire, f"{PAYMENT}.add", params, user=seed.MANAGER)
     rows = ask(wire, f"{PAYMENT}.list", params, user=seed.MANAGER)
     assert [row["id"] for row in rows] == [payment_id]
-
-
-def test_add_refusals() -> None:
-    """canAddPayment."""
-    wire = in_process()
-    params = of_deal(seed.DEAL)
-    assert refused(wire, f"{PAYMENT}.add", params, user=seed.READER) == DENIED
-    assert refused(wire, f"{PAYMENT}.add", of_deal(13123000), user=seed.ADMIN) == Refusal(
-        400, "0", "Entity with identifier №13123000 does not exist"
-    )
 
 
 def test_delete() -> None:

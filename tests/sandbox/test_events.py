@@ -224,54 +224,6 @@ def test_other_people_than_administrators_bind_for_themselves() -> None:
     assert len(ask(wire, "event.get", user=seed.ADMIN)) == 1
 
 
-@pytest.mark.parametrize(
-    ("user", "change", "refusal"),
-    [
-        (
-            seed.ADMIN,
-            {"event": "OnNothing"},
-            Refusal(400, "ERROR_EVENT_NOT_FOUND", "Event not found"),
-        ),
-        (
-            seed.ADMIN,
-            {"event": ""},
-            Refusal(400, "ERROR_ARGUMENT", "Argument 'EVENT' is null or empty"),
-        ),
-        (
-            seed.ADMIN,
-            {"handler": ""},
-            Refusal(400, "ERROR_ARGUMENT", "Argument 'HANDLER' is null or empty"),
-        ),
-        (
-            seed.ADMIN,
-            {"event_type": "later"},
-            Refusal(400, "ERROR_ARGUMENT", "Value must be one of {online|offline}"),
-        ),
-        (
-            seed.MANAGER,
-            {"auth_type": seed.ADMIN},
-            Refusal(
-                403,
-                "ACCESS_DENIED",
-                "Access denied! Event binding with AUTH_TYPE requires administrator access rights",
-            ),
-        ),
-        (
-            seed.MANAGER,
-            {"event_type": "offline"},
-            Refusal(
-                403,
-                "ACCESS_DENIED",
-                "Access denied! Offline events binding requires administrator access rights",
-            ),
-        ),
-    ],
-)
-def test_bind_refusals(user: int, change: dict[str, Any], refusal: Refusal) -> None:
-    """event-bind.md, table of errors; eventBind in rest/lib/api/event.php."""
-    assert refused(in_process(), "event.bind", {**SAVED, **change}, user=user) == refusal
-
-
 def test_an_identical_binding_is_refused() -> None:
     """eventBind: EventTable's unique key."""
     wire = in_process()

@@ -8,17 +8,8 @@ from typing import Any
 import pytest
 
 from sandbox.world import seed
-from tests.sandbox.asking import Refusal, ask, envelope, refused
+from tests.sandbox.asking import ask, envelope, refused
 from tests.sandbox.wire import Wire, in_process
-
-READ_DENIED = Refusal(400, "200040300010", "Access Denied")
-MODIFY_DENIED = Refusal(400, "200040300020", "Access Denied")
-NO_PAYMENT = Refusal(400, "200640400001", "payment is not exists")
-NO_ORDER = Refusal(400, "200540400001", "order is not exists")
-
-
-def missing(name: str) -> Refusal:
-    return Refusal(400, "100", f"Could not find value for parameter {{{name}}}")
 
 
 def ids(wire: Wire, **params: Any) -> list[int]:
@@ -47,33 +38,10 @@ def test_people_with_a_crm_role_read_every_payment(user: int) -> None:
     assert ask(wire, "sale.payment.get", hidden, user=user)["payment"]["sum"] == 7700
 
 
-@pytest.mark.parametrize(
-    "method",
-    [
-        "sale.payment.list",
-        "sale.payment.get",
-        "sale.order.list",
-        "sale.order.get",
-        "sale.persontype.list",
-    ],
-)
-def test_without_a_role_reading_is_refused_with_a_numeric_code(method: str) -> None:
-    """controllerbase.php: 200040300010 and HTTP 400; the right is checked before arguments."""
-    assert refused(in_process(), method, user=seed.EXTRANET) == READ_DENIED
-
-
 def test_everybody_who_reads_orders_reads_their_payer_types() -> None:
     """sale/lib/controller/persontype.php; the documentation says administrator."""
     found = ask(in_process(), "sale.persontype.list", user=seed.READER)["personTypes"]
     assert [row["id"] for row in found] == [1, 2]
-
-
-@pytest.mark.parametrize("method", ["add", "update", "delete"])
-def test_only_shop_administrators_change_payments(method: str) -> None:
-    """controllerbase.php: right W, which CRM roles below CONFIG/WRITE do not have."""
-    wire = in_process()
-    assert refused(wire, f"sale.payment.{method}", user=seed.MANAGER) == MODIFY_DENIED
-    assert refused(wire, f"sale.payment.{method}", user=seed.ADMIN).code == "100"
 
 
 def test_get_fields_needs_no_right() -> None:
@@ -93,40 +61,12 @@ def test_get_fields_needs_no_right() -> None:
 # One payment
 
 
-def test_payment_row_has_the_documented_names_and_types() -> None:
-    """The sample of sale-payment-get.md; the externalizer sorts its keys."""
-    wire = in_process()
-    row = ask(wire, "sale.payment.get", {"id": str(seed.PAYMENT)}, user=seed.MANAGER)["payment"]
-    assert list(row) == sorted(row)
-    assert len(row) == 44
-    assert (row["id"], row["orderId"], row["accountNumber"]) == (271, 163, "163/1")
-    assert (row["sum"], row["currency"], row["priceCod"]) == (12500, "EUR", "0.000000")
-    assert (row["paid"], row["datePaid"], row["empPaidId"]) == ("N", None, None)
-    assert (row["paySystemId"], row["paySystemName"]) == (11, "Acme Pay")
-    assert (row["paySystemIsCash"], row["psStatus"], row["psSum"]) == ("A", "", None)
-    assert row["dateBill"].endswith("+03:00")
-
-
 def test_three_decimals_are_kept() -> None:
     """`sum` is a JSON number; parsed as a decimal it is exact."""
     wire = in_process()
     token = wire.token(seed.MANAGER)
     answer = wire.call("sale.payment.get", {"id": seed.KWD_PAYMENT}, token=token)
     assert answer.json(parse_float=Decimal)["result"]["payment"]["sum"] == Decimal("42.125")
-
-
-@pytest.mark.parametrize("payment_id", [999, 0, "abc"])
-def test_unknown_payment(payment_id: object) -> None:
-    """controller/payment.php; the text is the server's, not the documentation's."""
-    params = {"id": payment_id}
-    assert refused(in_process(), "sale.payment.get", params, user=seed.MANAGER) == NO_PAYMENT
-
-
-@pytest.mark.parametrize("params", [{}, {"ID": 271}])
-def test_an_argument_in_capitals_is_missing(params: dict[str, Any]) -> None:
-    """main/lib/engine/binder.php: code 100, a number."""
-    refusal = refused(in_process(), "sale.payment.get", params, user=seed.MANAGER)
-    assert refusal == missing("id")
 
 
 # Lists
@@ -226,41 +166,11 @@ def test_order_and_select() -> None:
     rows = ask(wire, "sale.payment.list", wrong, user=seed.MANAGER)["payments"]
     assert rows[0]["id"] == min(wire.alpha.payments)
     assert len(rows[0]) == 44, "nothing known was selected: everything is"
-
-
-def test_operators_unknown_to_the_orm_are_refused() -> None:
-    """CSqlUtil parses more operators than the ORM has."""
-    params = {"filter": {"?accountNumber": "163"}}
-    refusal = refused(in_process(), "sale.payment.list", params, user=seed.MANAGER)
-    assert (refusal.status, refusal.code) == (400, "0")
-
-
-def test_a_star_selects_all_columns() -> None:
-    """entity/base.php internalizeSelectFields."""
-    params = {"select": ["id", "*"]}
-    rows = ask(in_process(), "sale.payment.list", params, user=seed.MANAGER)["payments"]
-    assert len(rows[0]) == 44
-
-
-def test_filter_must_be_an_array() -> None:
-    """binder.php: the argument is declared as array."""
-    refusal = refused(in_process(), "sale.payment.list", {"filter": "x"}, user=seed.MANAGER)
-    assert (refusal.status, refusal.code) == (400, "100")
+    star = ask(wire, "sale.payment.list", {"select": ["id", "*"]}, user=seed.MANAGER)
+    assert star["payments"][0].keys() == rows[0].keys()
 
 
 # Changes
-
-
-def test_update_requires_the_pay_system() -> None:
-    """entity/base.php checkRequiredFieldsUpdate: error 0, the number."""
-    wire = in_process()
-    params = {"id": seed.PAYMENT, "fields": {"comments": "x"}}
-    assert refused(wire, "sale.payment.update", params, user=seed.ADMIN) == Refusal(
-        400, "0", "Required fields: paySystemId"
-    )
-    assert refused(
-        wire, "sale.payment.update", {"id": seed.PAYMENT, "fields": {}}, user=seed.ADMIN
-    ) == missing("fields")
 
 
 def test_update_without_the_company_resets_it() -> None:
@@ -332,11 +242,6 @@ def test_add() -> None:
     params = {"fields": {"orderId": seed.ORDER, "paySystemId": seed.CASH, "sum": "9.99"}}
     row = ask(wire, "sale.payment.add", params, user=seed.ADMIN)["payment"]
     assert (row["accountNumber"], row["sum"], row["paid"]) == ("163/2", 9.99, "N")
-    assert refused(wire, "sale.payment.add", {"fields": {"sum": 1}}, user=seed.ADMIN) == Refusal(
-        400, "0", "Required fields: orderId, paySystemId"
-    )
-    nowhere = {"fields": {"orderId": 999, "paySystemId": seed.CASH}}
-    assert refused(wire, "sale.payment.add", nowhere, user=seed.ADMIN) == NO_ORDER
 
 
 def test_paid_payment_is_not_deleted() -> None:
@@ -377,10 +282,3 @@ def test_order_flags() -> None:
         {"canceled": "Y", "id": seed.CANCELED_ORDER, "payed": "N", "personTypeId": 1},
         {"canceled": "N", "id": seed.COMPANY_ORDER, "payed": "N", "personTypeId": 2},
     ]
-
-
-def test_unknown_order() -> None:
-    """controller/order.php."""
-    wire = in_process()
-    assert refused(wire, "sale.order.get", {"id": 999}, user=seed.MANAGER) == NO_ORDER
-    assert refused(wire, "sale.order.get", user=seed.MANAGER) == missing("id")

@@ -8,7 +8,7 @@ import pytest
 
 from sandbox.world import seed
 from sandbox.world.world import Role, User
-from tests.sandbox.asking import Refusal, ask, envelope, refused
+from tests.sandbox.asking import ask, envelope
 from tests.sandbox.wire import in_process
 
 
@@ -71,11 +71,3 @@ def test_a_page_has_fifty_people_and_the_start_of_the_next() -> None:
 def test_people_are_sorted_in_descending_order() -> None:
     rows = ask(in_process(), "user.get", {"sort": "ID", "order": "DESC"}, user=seed.ADMIN)
     assert ids(rows) == sorted(ids(rows), reverse=True)
-
-
-def test_without_the_scope_the_call_is_refused() -> None:
-    wire = in_process()
-    wire.alpha.installations[seed.OUR_CLIENT_ID].scopes = ("crm",)
-    refusal = refused(wire, "user.get", user=seed.ADMIN)
-    assert isinstance(refusal, Refusal)
-    assert refusal.code == "insufficient_scope"
