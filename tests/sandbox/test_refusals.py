@@ -38,6 +38,7 @@ SETTINGS, HANDLER = "sale.paysystem.settings", "sale.paysystem.handler"
 ITEM, ITEMS = "crm.item.payment", "crm.item.list"
 COMMENT, COMMENTS = "crm.timeline.comment.add", "crm.timeline.comment.list"
 
+EMPTY: tuple[object, ...] = ("", "0", 0, None, [], False)  # for PHP
 ONE = {"id": seed.PAYMENT}
 FORM = {"CODES": {}, "FORM_DATA": {"ACTION_URI": "https://pay.example.com/form/"}}
 A_HANDLER = {"NAME": "x", "CODE": "x", "SETTINGS": FORM}
@@ -154,10 +155,8 @@ PAYING: tuple[Row, ...] = (
     *((user, PAY, params, NO_RIGHT) for user in (READER, EXTRANET) for params in (
         {}, THE_PAYMENT)),
     *((user, PAY, {}, EMPTY_SYSTEM) for user in (ADMIN, SETTINGS_ADMIN, MANAGER, OWN_MANAGER)),
-    *((MANAGER, PAY, {**THE_PAYMENT, "PAY_SYSTEM_ID": value}, EMPTY_SYSTEM) for value in (
-        "", "0", 0, None, [], False)),
-    *((MANAGER, PAY, {**THE_PAYMENT, "PAYMENT_ID": value}, EMPTY_PAYMENT) for value in (
-        "", "0", 0, None, [], False)),
+    *((MANAGER, PAY, {**THE_PAYMENT, "PAY_SYSTEM_ID": value}, EMPTY_SYSTEM) for value in EMPTY),
+    *((MANAGER, PAY, {**THE_PAYMENT, "PAYMENT_ID": value}, EMPTY_PAYMENT) for value in EMPTY),
     *((MANAGER, PAY, {"PAY_SYSTEM_ID": value}, failure("Pay system not found")) for value in (
         999, -1, "x")),
     (MANAGER, PAY, {"paymentId": seed.PAYMENT, "paySystemId": seed.ACME_PAY}, EMPTY_SYSTEM),
