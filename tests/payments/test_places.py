@@ -8,6 +8,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from b24app import models
+from b24app.install import bindings
 from payments.models import Attempt
 from sandbox.api.faults import Fault
 from sandbox.server.app import Sandbox
@@ -228,3 +229,21 @@ def test_a_customers_tab_without_a_customer_is_refused_before_any_call(
     sandbox.log.clear()
     assert frame.opened(placement, item_id).status_code == 400
     assert [call.method for call in sandbox.log if call.method != "app.info"] == []
+
+
+ITEM_OF = {
+    "DEAL": seed.DEAL,
+    "SMART_INVOICE": seed.INVOICE,
+    "ORDER": seed.ORDER,
+    "COMPANY": seed.COMPANY,
+    "CONTACT": seed.CONTACT,
+}
+
+
+@pytest.mark.parametrize("code", bindings.PLACEMENTS)
+def test_every_bound_place_opens_the_screen_of_its_item(frame: Frame, code: str) -> None:
+    """A place that is bound and leads to the main page would show everything."""
+    kind = code.removeprefix("CRM_").rsplit("_", 2)[0]
+    html = text_of(frame.opened(code, str(ITEM_OF[kind])))
+    assert 'class="screen-tab"' in html
+    assert payments_in(html)
