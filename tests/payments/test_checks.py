@@ -58,11 +58,6 @@ def set_back(who: Person) -> None:
     who.client.write("crm.item.payment.unpay", {"id": seed.PAYMENT})
 
 
-def forget_dates(alpha: Portal) -> None:
-    payment = alpha.payments[seed.PAYMENT]
-    payment.date_paid, payment.provider_data = None, {}
-
-
 def undone(who: Person, *, at: datetime | None = None) -> Attempt:
     at = at or timezone.now()
     return attempts.keep(
@@ -139,7 +134,7 @@ def test_a_payment_paid_by_the_app_and_set_back_needs_a_new_page(
     offer = stage.offer_of(manager)
     assert press(manager, offer).state == State.PAID
     set_back(manager)
-    forget_dates(alpha)  # Only the app's own records know.
+    stage.forget_dates(alpha)  # Only the app's own records know.
     assert refusal(sandbox, manager, offer) == reasons.PAID_BACK
     assert not alpha.payments[seed.PAYMENT].paid
     # A refusal by a check does not refuse the next page, which was opened after it.
@@ -252,7 +247,7 @@ def test_one_that_was_set_back_says_when_it_was_paid(
     if known_by == "portal":
         Attempt.objects.all().delete()
     else:
-        forget_dates(alpha)
+        stage.forget_dates(alpha)
     (sentence,) = sentences(manager)
     assert sentence.startswith("It was paid on ")
     assert sentence.endswith("has been set back to unpaid since.")

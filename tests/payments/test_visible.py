@@ -65,11 +65,8 @@ def test_a_tab_shows_all_payments_of_its_deal_newest_first(manager: Person) -> N
 def test_a_row_says_what_it_is_about(manager: Person) -> None:
     row = deal_row(manager)
     payment = row.payment
-    assert (payment.account_number, payment.sum, payment.currency) == (
-        "163/1",
-        Decimal(12500),
-        "EUR",
-    )
+    assert (payment.account_number, payment.currency) == ("163/1", "EUR")
+    assert payment.sum == Decimal(12500)
     assert (row.payable, row.why_not, row.attempt, row.bound_fits) == (True, "", None, True)
     assert [system.name for system in row.systems] == ["Acme Pay", "Demo Card Pay", "Other Wallet"]
     offer = row.offer
@@ -204,10 +201,8 @@ def test_the_main_page_shows_unpaid_payments_newest_first(alpha: Portal, manager
 def test_a_line_names_the_deal_it_belongs_to(manager: Person) -> None:
     row = stage.row_of(stage.main(manager), seed.PAYMENT)
     assert row.owner is not None
-    assert (row.owner.key, row.owner.title) == (
-        (2, seed.DEAL),
-        "Office chairs for the new floor",
-    )
+    assert row.owner.key == (2, seed.DEAL)
+    assert row.owner.title == "Office chairs for the new floor"
     assert row.payment.date_bill is not None
     assert row.offer.order_id == seed.ORDER
 
