@@ -83,6 +83,7 @@ NO_SYSTEM = failure("Pay system not found", "ERROR_PAY_SYSTEM_NOT_FOUND")
 EMPTY_SYSTEM = failure("Empty field PAY_SYSTEM_ID!")  # only this text ends with "!"
 EMPTY_PAYMENT = failure("Empty field PAYMENT_ID")
 NOT_FOUND = failure("Payment has not been found", "0")
+NO_PLACE = failure("The value of an argument 'PLACEMENT' must be of type string", "ERROR_ARGUMENT")
 NO_MODE = "SETTINGS[FORM_DATA] or SETTINGS[CHECKOUT_DATA] or SETTINGS[IFRAME_DATA]"
 
 # fmt: off
@@ -238,8 +239,7 @@ BINDING: tuple[Row, ...] = (
     *((user, f"placement.{verb}", TAB, NO_RIGHT) for user in (SETTINGS_ADMIN, MANAGER)
       for verb in ("bind", "unbind", "get")),
     *((ADMIN, "placement.bind", {**TAB, **change}, refusal) for change, refusal in (
-        ({"PLACEMENT": ""}, failure(
-            "The value of an argument 'PLACEMENT' must be of type string", "ERROR_ARGUMENT")),
+        ({"PLACEMENT": ""}, NO_PLACE),
         ({"PLACEMENT": "DEFAULT"}, failure(
             "Argument 'The placement code has an incorrect value'", "ERROR_ARGUMENT")),
         ({"HANDLER": ""}, empty("HANDLER")),
@@ -250,6 +250,7 @@ BINDING: tuple[Row, ...] = (
         ({"HANDLER": "/relative/"}, failure("Wrong handler URL", "ERROR_WRONG_HANDLER_URL")),
         ({"HANDLER": "ftp://pay.example.com/"}, failure(
             "Unsupported handler protocol", "ERROR_UNSUPPORTED_PROTOCOL")))),
+    (ADMIN, "placement.unbind", {}, NO_PLACE),
     *((user, "event.bind", {**EVENT, **change}, refusal) for user, change, refusal in (
         (ADMIN, {"event": "OnNothing"}, failure("Event not found", "ERROR_EVENT_NOT_FOUND")),
         (ADMIN, {"event": ""}, empty("EVENT")),
