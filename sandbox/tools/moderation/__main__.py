@@ -24,12 +24,12 @@ from sandbox.tools.moderation.lines import Line, Verdict
 from sandbox.tools.moderation.target import Target
 from sandbox.tools.visitor import Unexpected
 
-# First the lines for a new portal, then those with one payment, then those about the whole run and
-# those that move the sandbox's clock; last the limits, after which the app waits for minutes.
+# First the lines for a new portal, then those with one payment, last those about the whole run and
+# those that move the sandbox's clock.
 ORDER = (
     "D1.1", "D2.1", "D1.2", "D1.3", "D2.2", "D2.4", "D2.5", "D2.6", "D5.1", "D5.2", "D5.4",
-    "D6.1", "D6.2", "D3.2", "D4.1", "D4.2", "D5.6", "D2.3", "D4.4", "D5.7",
-    "D5.8", "D3.1", "D4.5", "D2.8", "D5.3", "D4.3", "D5.5",
+    "D6.1", "D6.2", "D3.2", "D4.1", "D4.2", "D4.3", "D5.6", "D2.3", "D4.4", "D5.5", "D5.7",
+    "D5.8", "D3.1", "D4.5", "D2.8", "D5.3",
 )  # fmt: skip
 _BY_NAME = {line.name: line for part in (life, behaviour, security, pages) for line in part.LINES}
 LINES = tuple(_BY_NAME[name] for name in ORDER)
