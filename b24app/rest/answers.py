@@ -9,7 +9,7 @@ from typing import Any
 
 from b24app.errors import B24Error, OutcomeUnknown
 from b24app.rest import transport
-from b24app.rest.clock import moment_of, offset_of
+from b24app.rest.clock import moment_of, offset_of, skew_of
 from b24app.untrusted import numbers
 
 
@@ -31,22 +31,22 @@ class Answer:
     offset: timedelta | None = None
 
 
-def answer_of(envelope: Mapping[str, Any], *, asked_at: datetime) -> Answer:
+def answer_of(envelope: Mapping[str, Any], *, asked_at: datetime, received_at: datetime) -> Answer:
     """Returns the answer in a parsed body. `asked_at`: the middle of the request, by our clock.
 
     Raises OutcomeUnknown if there is no result.
     """
     if "result" not in envelope:
         raise OutcomeUnknown("an answer without a result")
-    at = moment_of(envelope.get("time"))
+    time = envelope.get("time")
     return Answer(
         envelope["result"],
         numbers.whole(envelope.get("total")),
         numbers.whole(envelope.get("next")),
         envelope.get("next") is not None,
-        at,
-        None if at is None else at - asked_at,
-        offset_of(envelope.get("time")),
+        moment_of(time),
+        skew_of(time, asked_at=asked_at, received_at=received_at),
+        offset_of(time),
     )
 
 

@@ -165,7 +165,7 @@ class Client:
             timeout=timeout,
             is_batch=method == "batch",
         )
-        middle = began + (timezone.now() - began) / 2
+        ended = timezone.now()
         if reply.is_redirect:
             raise PortalMoved(f"{reply.url} answers with a redirect")
         try:
@@ -174,7 +174,7 @@ class Client:
             self._note_block(method, error)
             raise
         operating.note(self.endpoint, method, envelope.get("time"))
-        return answer_of(envelope, asked_at=middle)
+        return answer_of(envelope, asked_at=began + (ended - began) / 2, received_at=ended)
 
     def _note_block(self, method: str, error: Refused) -> None:
         if error.code.upper() == operating.CODE:

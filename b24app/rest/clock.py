@@ -25,14 +25,32 @@ def moment_of(time: object) -> datetime | None:
     """
     if not isinstance(time, Mapping):
         return None
-    start = time.get("start")
-    if isinstance(start, int | float | Decimal) and not isinstance(start, bool):
-        found: datetime | None = None
-        with suppress(ValueError, OverflowError, OSError):  # `date_start` has it too, as text.
-            found = datetime.fromtimestamp(float(start), UTC)
-        if found is not None and MINYEAR < found.year < MAXYEAR:
-            return found
-    return parsed_moment(time.get("date_start"))
+    # `date_start` has it too, as text.
+    return _moment_in_seconds(time.get("start")) or parsed_moment(time.get("date_start"))
+
+
+def skew_of(time: object, *, asked_at: datetime, received_at: datetime) -> timedelta | None:
+    """Returns how far the portal's clock is ahead of this server's, from an answer's `time`; None
+    if the answer does not say. `asked_at`: the middle of the request, by our clock.
+
+    The newest servers cut `start` to whole seconds, but not `finish`. The end of an answer is
+    earlier than its arrival by the way back alone, however long the server worked.
+    """
+    finish = time.get("finish") if isinstance(time, Mapping) else None
+    finished = _moment_in_seconds(finish)
+    if finished is not None:
+        return finished - received_at
+    began = moment_of(time)
+    return None if began is None else began - asked_at
+
+
+def _moment_in_seconds(seconds: object) -> datetime | None:
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float | Decimal):
+        return None
+    found: datetime | None = None
+    with suppress(ValueError, OverflowError, OSError):
+        found = datetime.fromtimestamp(float(seconds), UTC)
+    return found if found is not None and MINYEAR < found.year < MAXYEAR else None
 
 
 def offset_of(time: object) -> timedelta | None:

@@ -10,7 +10,7 @@ import pytest
 from b24app.rest import transport
 from b24app.rest.answers import Answer
 from b24app.rest.client import Client, Query
-from b24app.rest.clock import moment_of
+from b24app.rest.clock import moment_of, skew_of
 from sandbox.server.app import Sandbox
 from sandbox.world import seed
 from sandbox.world.installing import begin_installation
@@ -42,6 +42,27 @@ def test_the_moment_is_read_from_any_place_and_never_guessed(
     time: object, moment: datetime | None
 ) -> None:
     assert moment_of(time) == moment
+
+
+SECOND = timedelta(seconds=1)
+
+
+@pytest.mark.parametrize(
+    ("time", "skew"),
+    [
+        # The server worked for 20 seconds; its answer arrived at NOON by our clock.
+        ({"start": 1772366382, "finish": Decimal("1772366402.9")}, 2.9 * SECOND),
+        ({"start": 1772366382.5}, 2.5 * SECOND),
+        ({"finish": 10**30, "start": 1772366380}, timedelta()),
+        ({"finish": True}, None),
+        ({"finish": "soon"}, None),
+        (None, None),
+    ],
+)
+def test_the_end_of_an_answer_tells_the_difference_of_the_clocks(
+    time: object, skew: timedelta | None
+) -> None:
+    assert skew_of(time, asked_at=NOON - 20 * SECOND, received_at=NOON) == skew
 
 
 class Given:

@@ -325,4 +325,8 @@ def test_the_bars_statement_reads_by_an_index(manager: Person) -> None:
             cursor.execute("SET LOCAL enable_seqscan = off")
         cursor.execute(f"{explain} {sql}")
         plan = str(cursor.fetchall())
-    assert "one_active_run_a_person" in plan or "runs_of_a_person" in plan
+    # PostgreSQL may take the portal's index as well while the table is small.
+    indexes = ["one_active_run_a_person", "runs_of_a_person"]
+    if connection.vendor != "sqlite":
+        indexes.append("payments_run_portal_id")
+    assert any(index in plan for index in indexes), plan
