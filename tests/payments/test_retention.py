@@ -175,3 +175,17 @@ def test_texts_are_erased_in_parts(portal: models.Portal, monkeypatch: pytest.Mo
     assert chain.erase_texts(portal) == 5
     assert numbers(portal) == list(range(1, 9))
     assert ledgers.findings(portal) == []
+
+
+def test_what_bitrix24_and_people_wrote_is_erased_from_the_evidence(portal: models.Portal) -> None:
+    """Codes, ids and sums stay."""
+    (attempt, *_others) = ledgers.paid(portal, 2)
+    error = {"code": "0", "description": "The manager may not", "status": 403}
+    texts = {"pay_system_name": "The manager's card", "note": "The manager said so"}
+    Attempt.objects.filter(pk=attempt.pk).update(
+        evidence={"error": error, "noteBefore": "Earlier", "paid": "Y"}, **texts
+    )
+    retention.keep_ids_and_sums(portal)
+    kept = Attempt.objects.get(pk=attempt.pk)
+    assert kept.evidence == {"error": {**error, "description": ""}, "paid": "Y"}
+    assert (kept.pay_system_name, kept.note, kept.sum) == ("", "", attempt.sum)
