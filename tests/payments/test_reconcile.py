@@ -8,11 +8,12 @@ import subprocess
 import sys
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection
+from django.db import DatabaseError, connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
@@ -27,6 +28,7 @@ from payments.attempts.reconcile import (
     DELAY_HANDED_OVER,
     DELAYS,
     HAND_OVER_AFTER,
+    LEASE,
     SILENCES_A_PORTAL,
     reconcile,
 )
@@ -367,6 +369,30 @@ def test_paid_and_undone_meanwhile_is_not_called_never_carried_out(
     assert (settled.state, settled.reason) == (State.REFUSED, reasons.UNPAID_SINCE)
     assert settled.evidence["paid"] == "N"
     assert settled.evidence["empPaidId"] == seed.MANAGER
+
+
+def test_an_outcome_that_the_database_refuses_stops_no_other(
+    sandbox: Sandbox, manager: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is due again when its lease ends."""
+    refused = lost_payment(sandbox, manager)
+    others = [lost_payment(sandbox, manager, deal_id=d, payment_id=p) for d, p in OTHERS]
+    record = chain.record
+
+    def fail_for_one(*args: Any, attempt: Attempt, **more: Any) -> None:
+        if attempt.pk == refused.pk:
+            raise DatabaseError("disk full")
+        record(*args, attempt=attempt, **more)
+
+    now = overdue()
+    with monkeypatch.context() as patched:
+        patched.setattr(chain, "record", fail_for_one)
+        # The test's transaction would end with its connection.
+        patched.setattr(connection, "close_if_unusable_or_obsolete", lambda: None)
+        done = reconcile(now=now)
+    assert (done.failed, done.paid) == (1, len(others))
+    assert (again(refused).state, again(refused).due_at) == (State.UNKNOWN, now + LEASE)
+    assert reconcile(now=now + LEASE).paid == 1
 
 
 def test_an_outcome_and_its_entry_in_the_ledger_are_written_together(
