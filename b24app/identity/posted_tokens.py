@@ -7,7 +7,7 @@ from django.utils.crypto import constant_time_compare
 
 from b24app.models import Portal, UserToken
 from b24app.monitoring.logs import security
-from b24app.tokens import store
+from b24app.tokens import failures, store
 from b24app.tokens.oauth import TokenPair
 from b24app.tokens.proof import Profile
 
@@ -27,6 +27,8 @@ def keep_pair(
         return
     if not profile.is_admin or (serving is not None and not serving.failure_code):
         store.replace_user_pair(portal, pair)
+        if serving is not None:
+            failures.end_of_unpaid(serving)
         return
     security.warning(
         "user %s serves the portal from now on (member_id %s)", profile.user_id, portal.member_id

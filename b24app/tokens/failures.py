@@ -41,6 +41,15 @@ def is_out_of_use(row: UserToken) -> bool:
     return code in _FOR_GOOD
 
 
+def end_of_unpaid(row: UserToken) -> None:
+    """Lets a pair that failed as PAYMENT_REQUIRED be tried now: a person has opened the app.
+
+    Bitrix24 opens only an app that is paid for.
+    """
+    if row.failure_code.upper() == "PAYMENT_REQUIRED":
+        UserToken.objects.filter(pk=row.pk, failed_at=row.failed_at).update(failed_at=None)
+
+
 def is_chain_spent(row: UserToken) -> bool:
     """Whether the OAuth server refuses this pair for ever, even if the app is installed again."""
     return row.failure_code.upper() == "INVALID_GRANT"

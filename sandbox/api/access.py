@@ -102,21 +102,21 @@ def _check_removed(sandbox: State, portal: Portal, installation: Installation) -
 
 def _by_token(sandbox: State, portal: Portal, token: Token, scope: str | None) -> Caller:
     installation = portal.installations.get(token.client_id)
-    if installation is not None and installation.payment_expired:
+    if installation is not None and installation.is_unpaid(sandbox.world.now()):
         raise RestError("PAYMENT_REQUIRED", "Subscription has been ended", _UNAUTHORIZED)
     _check_plan(portal)
     if installation is None:
         raise _APPLICATION_NOT_FOUND
     if token.expires <= sandbox.world.now():
         raise RestError("expired_token", "The access token provided has expired", _UNAUTHORIZED)
-    _check_scope(scope, installation.scopes, "access token")
+    _check_scope(scope, token.scopes, "access token")
     user = _authorized(portal, token.user_id)
     allowed = installation.allowed_users
     if allowed is not None and user.id not in allowed and not user.is_admin:
         raise RestError(
             "user_access_error", "The user does not have access to the application.", _UNAUTHORIZED
         )
-    return Caller(user, token.client_id, installation, installation.scopes)
+    return Caller(user, token.client_id, installation, token.scopes)
 
 
 def _by_webhook(portal: Portal, request: Request, key: WebhookKey, scope: str | None) -> Caller:

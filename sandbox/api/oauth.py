@@ -84,6 +84,7 @@ def authorize(world: World, portal: Portal, request: Request) -> Response:
         client_id=client_id,
         member_id=portal.member_id,
         user_id=user.id,
+        scopes=(),
         expires=world.now() + CODE_SECONDS,
         refresh_expires=0,
     )
@@ -162,7 +163,7 @@ def _present(world: World, chain: Token) -> Installation:
         raise _NOT_INSTALLED
     if installation.removed:
         _check_removed(world, portal, installation)
-    if installation.payment_expired:
+    if installation.is_unpaid(world.now()):
         raise RestError("PAYMENT_REQUIRED", "Payment required", 401)
     return installation
 
@@ -188,7 +189,7 @@ def _pair(world: World, chain: Token) -> dict[str, Any]:
         "access_token": fresh.access,
         "expires": int(fresh.expires),
         "expires_in": ACCESS_TOKEN_SECONDS,
-        "scope": ",".join(installation.scopes),
+        "scope": ",".join(fresh.scopes),
         "domain": urlsplit(world.oauth_url).netloc,  # this server, not the portal
         "server_endpoint": f"{world.oauth_url}/rest/",
         "status": installation.status,
@@ -209,16 +210,15 @@ def _info(world: World, access: str) -> dict[str, Any]:
         raise RestError("expired_token", "The access token provided has expired", 401)
     installation = _present(world, found)
     portal = world.portals[found.member_id]
-    scope = ",".join(installation.scopes)
     return {
         "client_id": found.client_id,
-        "scope": scope,
+        "scope": ",".join(found.scopes),
         "expires": datetime.fromtimestamp(found.expires, UTC).isoformat(timespec="seconds"),
         "install": {
             "installed": installation.finished,
             "version": installation.version,
             "status": installation.status,
-            "scope": scope,
+            "scope": ",".join(installation.scopes),
             "domain": urlsplit(portal.url).netloc,
             "uri": portal.url,
             "client_endpoint": f"{portal.url}/rest/",

@@ -51,6 +51,9 @@ def application_page(visit: Visit, installation_id: int) -> Response:
     if not may_use(visit, installation):
         text = "You have no access to this application. Ask your administrator."
         return notice(visit, "Access denied", text, status=403)
+    if installation.is_unpaid(visit.sandbox.world.now()):
+        text = "The trial or the subscription of this application has ended."
+        return notice(visit, "Application not paid for", text, status=200)
     if not installation.finished and not visit.user.is_admin:
         text = (
             "The installation of this application is not finished. "

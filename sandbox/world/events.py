@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 # Event names as event.bind returns them, by the scope that an application needs for them.
 BY_SCOPE: dict[str | None, tuple[str, ...]] = {
-    None: ("ONAPPINSTALL", "ONAPPUPDATE", "ONAPPUNINSTALL", "ONAPPTEST"),
+    None: ("ONAPPINSTALL", "ONAPPUPDATE", "ONAPPUNINSTALL", "ONAPPTEST", "ONAPPPAYMENT"),
     "sale": (
         "ONSALEORDERSAVED",
         "ONSALEBEFOREORDERDELETE",
@@ -60,7 +60,8 @@ def queue_for(
     user_id: int,
 ) -> None:
     """Queues `event` for the handlers of one application, if its installation is finished."""
-    if installation.removed or installation.payment_expired or not installation.finished:
+    is_active = installation.finished and not installation.removed
+    if not is_active or installation.is_unpaid(world.now()):
         return
     for binding in installation.events:
         if binding["event"] != event or not binding["handler"]:

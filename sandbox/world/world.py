@@ -7,6 +7,7 @@ The REST methods that read and change it are in `api/methods/`; `seed.py` builds
 from __future__ import annotations
 
 import itertools
+import math
 import secrets
 import threading
 import time
@@ -27,6 +28,9 @@ DEAL, CONTACT, COMPANY, ORDER, SMART_INVOICE = 2, 3, 4, 14, 31
 ACCESS_TOKEN_SECONDS = 3600
 REFRESH_TOKEN_SECONDS = 180 * 24 * 3600
 CODE_SECONDS = 30
+DAY_SECONDS = 24 * 3600
+# PAID_GRACE_PERIOD in the server's rest/lib/app.php.
+PAID_GRACE_DAYS = 14
 
 
 @dataclass
@@ -125,12 +129,13 @@ class Application:
 
     client_id: str
     client_secret: str
-    code: str  # equals client_id for a local application
+    code: str  # equals client_id for a local application; "vendor.name" for one of the Marketplace
     title: str
     url: str
     install_url: str
     event_url: str
     scopes: tuple[str, ...]
+    status: str = "L"  # of a new installation: see Installation.status
 
 
 @dataclass
@@ -141,15 +146,35 @@ class Installation:
     id: int  # the portal's local id of the application: ID in app.info
     application_token: str
     version: int = 1
+    # Local, Free, Paid, Demo, Trial, Subscription.
     status: str = "L"
+    # When the trial, or what was paid for, ends.
+    paid_until: float | None = None
     finished: bool = False
     removed: bool = False
     removed_at: float = 0.0
-    payment_expired: bool = False  # the OAuth server and the portal refuse its requests
     allowed_users: frozenset[int] | None = None  # None: all people of the portal may use it
     placements: list[dict[str, Any]] = field(default_factory=list)
     events: list[dict[str, Any]] = field(default_factory=list)
     scopes: tuple[str, ...] = ()
+
+    def days_left(self, now: float) -> int | None:
+        """The whole days until it must be paid for; negative after that; None if it never ends."""
+        if self.paid_until is None or self.status in "LF":
+            return None
+        return math.floor((self.paid_until - now) / DAY_SECONDS)
+
+    def is_payment_expired(self, now: float) -> bool:
+        days = self.days_left(now)
+        return days is not None and days < 0
+
+    def is_unpaid(self, now: float) -> bool:
+        """Whether the OAuth server and the portal refuse its requests.
+
+        A paid application still works for some days after its last paid day; a trial does not.
+        """
+        days = self.days_left(now)
+        return days is not None and days < (-PAID_GRACE_DAYS if self.status == "P" else 0)
 
 
 @dataclass
@@ -161,6 +186,7 @@ class Token:
     client_id: str
     member_id: str
     user_id: int
+    scopes: tuple[str, ...]  # an update with new scopes does not change those of older tokens
     expires: float
     refresh_expires: float
     refresh_spent: bool = False
@@ -261,12 +287,14 @@ class World:
 
     def issue(self, client_id: str, member_id: str, user_id: int) -> Token:
         """Issues a new access and refresh token; each opening of a frame and each code gets one."""
+        installation = self.portals[member_id].installations.get(client_id)
         token = Token(
             access=secrets.token_hex(35),
             refresh=secrets.token_hex(35),
             client_id=client_id,
             member_id=member_id,
             user_id=user_id,
+            scopes=installation.scopes if installation else (),
             expires=self.now() + ACCESS_TOKEN_SECONDS,
             refresh_expires=self.now() + REFRESH_TOKEN_SECONDS,
         )

@@ -10,7 +10,7 @@ from django.test import Client
 from django.utils import timezone
 
 from b24app import models
-from b24app.install.bindings import PLACEMENTS
+from b24app.install.bindings import EVENTS, PLACEMENTS
 from b24app.models import CHECK_BINDINGS_AFTER
 from b24app.rest import operating
 from sandbox.api.faults import Fault
@@ -57,7 +57,7 @@ def bind(client: Client, page: Any) -> int:
 
 def update(client: Client, sandbox: Sandbox, portal: Portal, *, heard: bool = True) -> None:
     """Installs a newer version of the app, which drops its event bindings."""
-    installing.update(sandbox.world, portal, seed.OUR_CLIENT_ID, user_id=seed.ADMIN)
+    installing.update(sandbox.world, portal, seed.OUR_CLIENT_ID, user_id=seed.ADMIN, dropped=EVENTS)
     fields = sandbox.world.outbox.pop().fields
     if heard:
         assert client.post("/event/", form_body(fields), content_type=FORM).status_code == 200

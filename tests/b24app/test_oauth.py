@@ -14,7 +14,7 @@ from b24app.tokens import oauth
 from sandbox.api.faults import Fault
 from sandbox.server.adapter import SandboxAdapter
 from sandbox.server.app import Sandbox
-from sandbox.world import seed
+from sandbox.world import installing, seed
 from sandbox.world.installing import begin_installation, uninstall
 from sandbox.world.world import Portal, Token
 from tests.b24app.servers import Telling
@@ -121,7 +121,7 @@ def test_a_removed_application_gets_no_pair(sandbox: Sandbox, alpha: Portal, cha
 
 
 def test_an_unpaid_application_gets_no_pair(alpha: Portal, chain: Token) -> None:
-    alpha.installations[seed.OUR_CLIENT_ID].payment_expired = True
+    installing.end_trial(alpha, seed.OUR_CLIENT_ID)
 
     with pytest.raises(ChainBroken) as told:
         oauth.refresh(chain.refresh)

@@ -23,7 +23,7 @@ from b24app.tokens.proof import PROFILE
 from sandbox.api.faults import Fault
 from sandbox.server.adapter import SandboxAdapter
 from sandbox.server.app import Sandbox
-from sandbox.world import seed
+from sandbox.world import installing, seed
 from sandbox.world.world import Portal
 from tests.b24app.rows import calls, installed, pair_of
 
@@ -42,7 +42,7 @@ class Stage:
         self.sandbox.log.clear()
 
     def stop_paying(self) -> None:
-        self.alpha.installations[seed.OUR_CLIENT_ID].payment_expired = True
+        installing.end_trial(self.alpha, seed.OUR_CLIENT_ID)
 
     def remove(self) -> None:
         self.alpha.installations[seed.OUR_CLIENT_ID].removed = True
@@ -122,7 +122,7 @@ def test_a_renewed_subscription_is_noticed_within_the_hour(stage: Stage) -> None
     portal = stage.row.portal
     with pytest.raises(ChainBroken):
         user_client(portal, seed.MANAGER).read(PROFILE)
-    stage.alpha.installations[seed.OUR_CLIENT_ID].payment_expired = False
+    stage.alpha.installations[seed.OUR_CLIENT_ID].paid_until = None
     with pytest.raises(ChainBroken):
         user_client(portal, seed.MANAGER).read(PROFILE)
 

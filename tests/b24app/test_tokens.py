@@ -21,7 +21,7 @@ from b24app.tokens.clients import portal_client, user_client
 from sandbox.api.faults import Fault
 from sandbox.server.adapter import SandboxAdapter
 from sandbox.server.app import Sandbox
-from sandbox.world import seed
+from sandbox.world import installing, seed
 from sandbox.world.installing import begin_installation, uninstall
 from sandbox.world.world import Portal
 from tests.b24app.rows import calls, installed, pair_of
@@ -208,7 +208,7 @@ def test_each_way_to_lose_a_chain_is_kept_on_the_row(
     if why == "spent":
         oauth.refresh(row.refresh)
     else:
-        alpha.installations[seed.OUR_CLIENT_ID].payment_expired = True
+        installing.end_trial(alpha, seed.OUR_CLIENT_ID)
 
     with pytest.raises(ChainBroken):
         renewed(row)

@@ -13,7 +13,7 @@ from payments.lookups import users
 from payments.lookups.pay_systems import SystemKind, Systems, SystemsReading
 from sandbox.api.faults import Fault
 from sandbox.server.app import Sandbox
-from sandbox.world import seed
+from sandbox.world import installing, seed
 from sandbox.world.world import Portal, Role, User
 from tests.b24app.portal_posts import stored
 from tests.payments import stage
@@ -205,9 +205,11 @@ def test_a_silent_portal_leaves_numbers(sandbox: Sandbox, manager: Person, kind:
     assert users.names(manager, [seed.MANAGER]) == {seed.MANAGER: "Max Manager"}
 
 
-def test_without_the_scope_or_a_token_there_are_numbers(alpha: Portal, manager: Person) -> None:
+def test_without_the_scope_or_a_token_there_are_numbers(
+    sandbox: Sandbox, alpha: Portal, manager: Person
+) -> None:
     row = manager.portal
-    alpha.installations[seed.OUR_CLIENT_ID].scopes = ("crm",)
+    installing.set_scopes(sandbox.world, alpha, seed.OUR_CLIENT_ID, ("crm",))
     assert users.names(manager, [seed.MANAGER]) == {seed.MANAGER: "User 3"}
     row.tokens.all().delete()
     stranger = Person(row, 99, proved_at=manager.proved_at)

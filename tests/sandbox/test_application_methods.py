@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
 
 from sandbox.world import seed
+from sandbox.world.world import DAY_SECONDS
 from tests.sandbox.asking import (
     Refusal,
     ask,
@@ -69,6 +71,34 @@ def test_profile(user: int, name: str, is_admin: bool) -> None:
     """api-reference/common/users/profile.md: the id is a string, ADMIN a boolean."""
     profile = ask(in_process(), "profile", user=user)
     assert (profile["ID"], profile["NAME"], profile["ADMIN"]) == (str(user), name, is_admin)
+
+
+@pytest.mark.parametrize(
+    ("status", "days", "expired", "is_over"),
+    [
+        ("L", -99.5, "N", False),
+        ("F", -99.5, "N", False),
+        ("T", 0.5, "N", False),
+        ("T", -0.5, "", True),
+        ("S", -0.5, "", True),
+        ("P", -13.5, "Y", False),
+        ("P", -14.5, "", True),
+    ],
+)
+def test_app_info_says_until_when_it_is_paid_for(
+    status: str, days: float, expired: str, is_over: bool
+) -> None:
+    """getAppStatusInfo in rest/lib/app.php: a trial ends at once, a paid one after 14 days."""
+    wire = in_process()
+    installation = wire.alpha.installations[seed.OUR_CLIENT_ID]
+    installation.status = status
+    installation.paid_until = wire.sandbox.world.now() + days * DAY_SECONDS
+    if is_over:
+        assert refused(wire, "app.info", user=seed.ADMIN).code == "PAYMENT_REQUIRED"
+        return
+    told = ask(wire, "app.info", user=seed.ADMIN)
+    assert (told["STATUS"], told["PAYMENT_EXPIRED"]) == (status, expired)
+    assert told["DAYS"] == (None if status in "LF" else math.floor(days))
 
 
 def test_user_current_in_brief() -> None:

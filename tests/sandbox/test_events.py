@@ -13,8 +13,14 @@ from urllib.parse import parse_qsl
 import pytest
 
 from sandbox.world import events, seed
-from sandbox.world.installing import begin_installation, finish_installation, uninstall, update
-from sandbox.world.world import Delivery
+from sandbox.world.installing import (
+    begin_installation,
+    finish_installation,
+    pay,
+    uninstall,
+    update,
+)
+from sandbox.world.world import DAY_SECONDS, Delivery
 from tests.sandbox.asking import Refusal, ask, by_webhook, refusal_in, refused
 from tests.sandbox.wire import PAY, THE_PAYMENT, Wire, in_process
 
@@ -153,16 +159,31 @@ def test_the_event_of_an_installation_has_a_refresh_token() -> None:
     assert len(sent(wire)) == 1, "finishing twice is finishing once"
 
 
-def test_an_update_sends_its_event_and_drops_the_bindings() -> None:
-    """api-reference/common/events/on-app-update.md; rest/lib/app.php."""
+def test_an_update_sends_its_event_and_drops_the_binding_of_the_installation() -> None:
+    """api-reference/common/events/on-app-update.md; UpdateApp in rest_util.php."""
     wire = in_process()
+    bind(wire, "OnAppInstall")
     bind(wire, "OnAppUpdate")
     update(wire.sandbox.world, wire.alpha, seed.OUR_CLIENT_ID, user_id=seed.ADMIN)
     [fields] = sent(wire)
     assert fields["data"] == {"PREVIOUS_VERSION": "1", "VERSION": "2", "LANGUAGE_ID": "en"}
     assert "refresh_token" in fields["auth"]
-    assert ask(wire, "event.get", user=seed.ADMIN) == []
+    assert [row["event"] for row in ask(wire, "event.get", user=seed.ADMIN)] == ["ONAPPUPDATE"]
     assert ask(wire, "app.info", user=seed.ADMIN)["VERSION"] == 2
+
+
+def test_a_payment_for_the_application_sends_its_event_without_a_token() -> None:
+    """api-reference/common/events/on-app-payment.md."""
+    wire = in_process()
+    bind(wire, "OnAppPayment")
+    until = wire.sandbox.world.now() + 28.5 * DAY_SECONDS
+    pay(wire.sandbox.world, wire.alpha, seed.OUR_CLIENT_ID, until=until)
+    [fields] = sent(wire)
+    assert fields["data"] == {
+        "CODE": seed.OUR_CLIENT_ID, "VERSION": "1", "STATUS": "P", "PAYMENT_EXPIRED": "N",
+        "DAYS": "28",
+    }  # fmt: skip
+    assert "access_token" not in fields["auth"]
 
 
 @pytest.mark.parametrize("clean", [True, False])

@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 import requests
 
-from sandbox.world import seed
+from sandbox.world import installing, seed
 from sandbox.world.installing import begin_installation, uninstall
 from sandbox.world.removed import REMOVAL_LAG_SECONDS, RemovedOAuth
 from sandbox.world.world import Token
@@ -141,7 +141,7 @@ def _uninstall_with(answer: RemovedOAuth) -> Callable[[Wire], None]:
 
 
 def _stop_paying(wire: Wire) -> None:
-    wire.alpha.installations[seed.OUR_CLIENT_ID].payment_expired = True
+    installing.end_trial(wire.alpha, seed.OUR_CLIENT_ID)
 
 
 def _nothing(_: Wire) -> None:
@@ -186,7 +186,7 @@ def test_each_error_has_its_code_and_status_and_spends_no_token(
     assert _error(answer) == (status, code)
     assert "access_token" not in answer.json()
     wire.alpha.installations[seed.OUR_CLIENT_ID].removed = False
-    wire.alpha.installations[seed.OUR_CLIENT_ID].payment_expired = False
+    wire.alpha.installations[seed.OUR_CLIENT_ID].paid_until = None
     assert _refresh(wire, token).ok
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from sandbox.api.registry import Call, Listed, RestError
 from sandbox.wire.http import Request
-from sandbox.world import seed
+from sandbox.world import installing, seed
 from sandbox.world.installing import uninstall
 from sandbox.world.removed import RemovedRest
 from tests.sandbox.wire import ALPHA_URL, Wire, a_method, in_process
@@ -152,7 +152,7 @@ def _removed_and_passed_on(wire: Wire) -> None:
 
 
 def _unpaid(wire: Wire) -> None:
-    wire.alpha.installations[seed.OUR_CLIENT_ID].payment_expired = True
+    installing.end_trial(wire.alpha, seed.OUR_CLIENT_ID)
 
 
 def _hour_over(wire: Wire) -> None:
@@ -160,7 +160,7 @@ def _hour_over(wire: Wire) -> None:
 
 
 def _no_scope(wire: Wire) -> None:
-    wire.alpha.installations[seed.OUR_CLIENT_ID].scopes = ("sale",)
+    installing.set_scopes(wire.sandbox.world, wire.alpha, seed.OUR_CLIENT_ID, ("sale",))
 
 
 def _dismissed(wire: Wire) -> None:

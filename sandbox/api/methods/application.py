@@ -21,6 +21,7 @@ SCOPES = ("crm", "sale", "pay_system", "placement", "user", "user_brief")
 def app_info(call: Call) -> dict[str, Any]:
     """The portal's `app.info`: unlike the OAuth server's, without client and user."""
     licence = f"{call.portal.language}_{_LICENSE_TYPE}"
+    now = call.world.now()
     if call.installation is None:
         return {"SCOPE": list(call.scopes), "LICENSE": licence}
     return {
@@ -29,8 +30,8 @@ def app_info(call: Call) -> dict[str, Any]:
         "VERSION": call.installation.version,
         "STATUS": call.installation.status,
         "INSTALLED": call.installation.finished,
-        "PAYMENT_EXPIRED": "N",
-        "DAYS": None,
+        "PAYMENT_EXPIRED": "Y" if call.installation.is_payment_expired(now) else "N",
+        "DAYS": call.installation.days_left(now),
         "LANGUAGE_ID": call.portal.language,
         "LICENSE": licence,
         "LICENSE_TYPE": _LICENSE_TYPE,
