@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -20,6 +21,8 @@ OAUTH_URL = "https://oauth.bitrix.info"
 ALPHA_URL = "https://alpha.example.com"
 BETA_URL = "https://beta.example.com"
 APP_URL = "https://pay.example.com"
+# Portals of the oldest build that the sandbox plays, for `make suite`.
+OLDER_BUILD = os.environ.get("PORTALS_BUILD") == "older"
 
 
 @pytest.fixture(autouse=True)
@@ -37,6 +40,8 @@ def sandbox(clock: Clock) -> Iterator[Sandbox]:
     """Mounts a new Bitrix24 for each test where the app's HTTP adapter is."""
     world = seed.demo_world(oauth_url=OAUTH_URL, portal_urls=(ALPHA_URL, BETA_URL), app_url=APP_URL)
     clock.set_portals(world)
+    for portal in world.portals.values():
+        portal.older_build = OLDER_BUILD
     stage = Sandbox(world)
     with transport.use_adapter(SandboxAdapter(stage)):
         yield stage

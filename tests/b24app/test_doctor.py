@@ -23,7 +23,7 @@ from b24app.tokens import store
 from payments.models import SETTLE_AFTER, Attempt, State
 from sandbox.api.faults import Fault
 from sandbox.server.app import Sandbox
-from sandbox.world import seed
+from sandbox.world import installing, seed
 from sandbox.world.world import Portal, Role
 from tests.b24app.portal_posts import install, opening_fields, post, session_of
 from tests.b24app.rows import expire, pair_of
@@ -93,8 +93,9 @@ def break_off_installation(sandbox: Sandbox, portal: models.Portal) -> None:
 
 
 def take_scope_away(sandbox: Sandbox, portal: models.Portal) -> None:
-    installation = sandbox.world.portals[portal.member_id].installations[seed.OUR_CLIENT_ID]
-    installation.scopes = tuple(name for name in installation.scopes if name != "user_brief")
+    scopes = tuple(name for name in seed.OUR_SCOPES if name != "user_brief")
+    stage = sandbox.world.portals[portal.member_id]
+    installing.set_scopes(sandbox.world, stage, seed.OUR_CLIENT_ID, scopes)
 
 
 def let_the_token_age(sandbox: Sandbox, portal: models.Portal) -> None:
