@@ -111,6 +111,15 @@ class Client:
         """
         return self._send(method, params, self._credentials.access_token(), WRITE_TIMEOUT)
 
+    def whole_answer(self, method: str, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns the portal's whole answer to a read as it was sent, also an error; asks once.
+
+        For `manage.py portal_check`, which tests how answers are written. Raises NeverSent or
+        OutcomeUnknown if there is no answer.
+        """
+        token = self._credentials.access_token()
+        return self._post(method, params, token, READ_TIMEOUT).whole()
+
     def batch(self) -> Batch:
         return Batch(self)
 
@@ -152,19 +161,10 @@ class Client:
     def _send(
         self, method: str, params: Mapping[str, Any], token: str, timeout: tuple[float, float]
     ) -> Answer:
-        # `auth` is the documented place of a token; the newest servers read the header first. A
-        # webhook has no token: its address is the proof.
-        proof = {"auth": token} if token else {}
         if (blocked := operating.refusal(self.endpoint, method)) is not None:
             raise blocked
         began = timezone.now()
-        reply = transport.post_json(
-            f"{self.endpoint}{method}",
-            {**params, **proof},
-            token=token,
-            timeout=timeout,
-            is_batch=method == "batch",
-        )
+        reply = self._post(method, params, token, timeout)
         ended = timezone.now()
         if reply.is_redirect:
             raise PortalMoved(f"{reply.url} answers with a redirect")
@@ -175,6 +175,20 @@ class Client:
             raise
         operating.note(self.endpoint, method, envelope.get("time"))
         return answer_of(envelope, asked_at=began + (ended - began) / 2, received_at=ended)
+
+    def _post(
+        self, method: str, params: Mapping[str, Any], token: str, timeout: tuple[float, float]
+    ) -> transport.Reply:
+        # `auth` is the documented place of a token; the newest servers read the header first. A
+        # webhook has no token: its address is the proof.
+        proof = {"auth": token} if token else {}
+        return transport.post_json(
+            f"{self.endpoint}{method}",
+            {**params, **proof},
+            token=token,
+            timeout=timeout,
+            is_batch=method == "batch",
+        )
 
     def _note_block(self, method: str, error: Refused) -> None:
         if error.code.upper() == operating.CODE:

@@ -129,6 +129,16 @@ class Reply:
         and above without an `error`.
         https://apidocs.bitrix24.com/error-codes.html
         """
+        answer = self.whole()
+        failure = error_in(answer, self.status)
+        if failure is not None:
+            raise failure
+        if self.status >= 300:
+            raise OutcomeUnknown(f"{self.url}: HTTP {self.status} without an error")
+        return answer
+
+    def whole(self) -> dict[str, Any]:
+        """Returns the JSON object in the body, also an error. Raises OutcomeUnknown as `json`."""
         if values_at_most(self.body) > self.values_limit:
             raise OutcomeUnknown(f"{self.url}: more than {self.values_limit} values")
         try:
@@ -137,11 +147,6 @@ class Reply:
             raise OutcomeUnknown(f"{self.url}: HTTP {self.status}, not JSON") from error
         if not isinstance(answer, dict):
             raise OutcomeUnknown(f"{self.url}: HTTP {self.status}, not a JSON object")
-        failure = error_in(answer, self.status)
-        if failure is not None:
-            raise failure
-        if self.status >= 300:
-            raise OutcomeUnknown(f"{self.url}: HTTP {self.status} without an error")
         return answer
 
 

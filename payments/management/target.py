@@ -77,14 +77,18 @@ def caller_from(options: dict[str, Any]) -> Caller:
     Raises NoTarget, NoSuchPortal, ChainBroken, or the B24Error of the webhook's portal.
     """
     if options["portal"]:
-        return _person(options["portal"], options["user"])
+        return person_of(options["portal"], options["user"])
     address = options["webhook"] or os.environ.get(WEBHOOK_VARIABLE, "")
     if not address:
         raise NoTarget("neither a portal nor a webhook")
     return webhook.identify(webhook.parse(address))
 
 
-def _person(name: str, user_id: int | None) -> Person:
+def person_of(name: str, user_id: int | None) -> Person:
+    """Returns the person with this id, or the administrator whose token serves the portal.
+
+    Raises NoSuchPortal, or ChainBroken if no token serves it.
+    """
     portal = find_portal(name)
     if portal.installed_at is None or portal.uninstalled_at is not None:
         raise NoSuchPortal(name)
