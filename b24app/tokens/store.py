@@ -219,7 +219,10 @@ def _fetch(row: UserToken, asked_at: float, ask_again: bool) -> oauth.TokenPair 
         raise
     # Accepts an answer without a portal or a person: the old pair is spent.
     is_portals = pair.member_id in ("", row.portal.member_id)
-    if not is_portals or pair.user_id not in (None, row.user_id):
+    is_persons = pair.user_id in (None, row.user_id)
+    # Bitrix24 may put a system user in place of a dismissed administrator:
+    # https://apidocs.bitrix24.com/settings/system-user.html
+    if not is_portals or not (is_persons or row.serves_portal):
         security.error(
             "renewal refused: the pair of user %s (member_id %s) was answered with one of user %s"
             " (member_id %s)",
@@ -230,6 +233,14 @@ def _fetch(row: UserToken, asked_at: float, ask_again: bool) -> oauth.TokenPair 
         )
         raise TokenRejected("INVALID_TOKEN", "the new pair is another person's", 200)
     columns = _columns(pair)
+    if not is_persons:
+        security.warning(
+            "user %s serves the portal in place of user %s (member_id %s)",
+            pair.user_id,
+            row.user_id,
+            row.portal.member_id,
+        )
+        columns["user_id"] = pair.user_id
     for name, value in columns.items():
         setattr(row, name, value)
     row.save(update_fields=list(columns))

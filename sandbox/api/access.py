@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from sandbox.api.registry import RestError
 from sandbox.wire.http import Request
 from sandbox.world.removed import CACHED_TOKEN_SECONDS, RemovedRest
-from sandbox.world.world import Installation, Portal, Role, Token, User
+from sandbox.world.world import Installation, Portal, Role, Token, TokenVerdict, User
 
 if TYPE_CHECKING:
     from sandbox.api.state import State
@@ -83,9 +83,24 @@ def authenticate(
     installation = portal.installations.get(token.client_id)
     if installation is not None and installation.removed:
         _check_removed(sandbox, portal, installation)
-    if token.revoked:
+    if not _is_valid(sandbox, portal, token):
         raise _UNKNOWN_TOKEN
     return _by_token(sandbox, portal, token, scope)
+
+
+def _is_valid(sandbox: State, portal: Portal, token: Token) -> bool:
+    """Whether the OAuth server calls the token valid, or did when the portal asked it last.
+
+    `rest/lib/oauth/storagecache.php` keeps both answers for an hour, a refusal as well.
+    """
+    if portal.token_cache is None:
+        return not token.revoked
+    now = sandbox.world.now()
+    kept = portal.token_cache.get(token.access)
+    if kept is None or kept.until <= now:
+        kept = TokenVerdict(not token.revoked, now + CACHED_TOKEN_SECONDS)
+        portal.token_cache[token.access] = kept
+    return kept.is_valid
 
 
 def _check_removed(sandbox: State, portal: Portal, installation: Installation) -> None:
@@ -110,7 +125,7 @@ def _by_token(sandbox: State, portal: Portal, token: Token, scope: str | None) -
     if token.expires <= sandbox.world.now():
         raise RestError("expired_token", "The access token provided has expired", _UNAUTHORIZED)
     _check_scope(scope, token.scopes, "access token")
-    user = _authorized(portal, token.user_id)
+    user = _authorized(portal, token.acts_as or token.user_id)
     allowed = installation.allowed_users
     if allowed is not None and user.id not in allowed and not user.is_admin:
         raise RestError(

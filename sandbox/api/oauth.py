@@ -147,7 +147,8 @@ def _spend_refresh(world: World, application: Application, refresh: str) -> Toke
             break
     else:
         raise RestError("invalid_grant", "Invalid refresh token")
-    if found.refresh_spent or found.refresh_expires <= world.now():
+    is_spent = found.refresh_spent and world.refresh_once
+    if is_spent or found.refresh_expires <= world.now():
         raise RestError("invalid_grant", "Refresh token has expired")
     _present(world, found)
     found.refresh_spent = True
@@ -184,7 +185,7 @@ def _check_removed(world: World, portal: Portal, installation: Installation) -> 
 
 def _pair(world: World, chain: Token) -> dict[str, Any]:
     installation = _present(world, chain)
-    fresh = world.issue(chain.client_id, chain.member_id, chain.user_id)
+    fresh = world.issue(chain.client_id, chain.member_id, chain.user_id, acts_as=chain.acts_as)
     return {
         "access_token": fresh.access,
         "expires": int(fresh.expires),

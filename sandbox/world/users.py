@@ -60,6 +60,7 @@ class User:
     time_zone: str = ""  # an IANA name; empty where the browser decides
     pays_old_invoices: bool = True  # the right to change invoices of the old kind
     reads_sale: bool = True  # False: the shop group right D, which some portals give
+    is_system: bool = False  # in place of a dismissed installer; user.get does not return it
 
     @property
     def is_admin(self) -> bool:

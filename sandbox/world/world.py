@@ -191,6 +191,15 @@ class Token:
     refresh_expires: float
     refresh_spent: bool = False
     revoked: bool = False
+    acts_as: int | None = None  # the system user in place of the dismissed person
+
+
+@dataclass(frozen=True)
+class TokenVerdict:
+    """A portal's cached answer of the OAuth server about a token."""
+
+    is_valid: bool
+    until: float
 
 
 @dataclass(frozen=True)
@@ -229,6 +238,8 @@ class Portal:
     sends_application_token: bool = True
     commercial_plan: bool = True
     deleted: bool = False
+    # The portal's verdicts on tokens, kept for an hour; None where it asks the OAuth server always.
+    token_cache: dict[str, TokenVerdict] | None = None
     removed_rest: RemovedRest = RemovedRest.APPLICATION_NOT_FOUND
     removed_oauth: RemovedOAuth = RemovedOAuth.NOT_INSTALLED
     payment_save_fails: bool = False  # a changed payment is not saved: pay.payment only logs it
@@ -263,6 +274,7 @@ class World:
         self.codes: dict[str, Token] = {}  # authorization codes
         self.lock = threading.RLock()
         self.strict_rotation = True  # a refresh also kills the access token issued before it
+        self.refresh_once = True  # a refresh token works once; the documentation does not say
         # Events for handlers collect in `outbox` until a Courier sets `send`.
         self.outbox: list[Delivery] = []
         self.send: Callable[[Delivery], None] | None = None
@@ -285,7 +297,9 @@ class World:
                 return portal
         return None
 
-    def issue(self, client_id: str, member_id: str, user_id: int) -> Token:
+    def issue(
+        self, client_id: str, member_id: str, user_id: int, *, acts_as: int | None = None
+    ) -> Token:
         """Issues a new access and refresh token; each opening of a frame and each code gets one."""
         installation = self.portals[member_id].installations.get(client_id)
         token = Token(
@@ -297,6 +311,7 @@ class World:
             scopes=installation.scopes if installation else (),
             expires=self.now() + ACCESS_TOKEN_SECONDS,
             refresh_expires=self.now() + REFRESH_TOKEN_SECONDS,
+            acts_as=acts_as,
         )
         self.tokens[token.access] = token
         return token

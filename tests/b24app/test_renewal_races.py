@@ -119,3 +119,20 @@ def test_a_process_killed_with_the_new_pair_in_its_hands(
     renewed = models.UserToken.objects.get()
     assert renewed.failure_code == ""
     assert renewed.expires_at > timezone.now()
+
+
+def test_a_server_that_takes_a_spent_refresh_token_again_loses_no_pair(
+    ported: Sandbox, there: Portal
+) -> None:
+    """The documentation does not say whether it does; the app sends one twice only if it must."""
+    ported.world.refresh_once = False
+    kept_expired(ported, there, ahead=timedelta(hours=-1))
+    with renewing_process(ported, dies=True) as process:
+        ready(process)
+        go(process)
+        assert process.wait() == -signal.SIGKILL
+
+    client = user_client(models.Portal.objects.get(), seed.MANAGER)
+    assert client.read(PROFILE).user_id == seed.MANAGER
+    assert calls(ported, "oauth.token") == 2
+    assert models.UserToken.objects.get().failure_code == ""

@@ -34,7 +34,8 @@ _MASK = "*"
 def user_get(call: Call) -> Listed:
     """Lists people. Parameter names may be in any case; unknown fields are ignored."""
     params = upper_keys(call.params)
-    people = [user for user in call.portal.users.values() if _is_seen(call.user, user)]
+    users = call.portal.users.values()
+    people = [user for user in users if not user.is_system and _is_seen(call.user, user)]
     conditions = {**params, **mapping(params.get("FILTER"))}
     for spelled, value in conditions.items():
         people = [user for user in people if _passes(user, spelled, value)]
