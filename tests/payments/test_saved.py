@@ -15,7 +15,7 @@ from b24app.models import EventReceipt
 from b24app.signals import Later
 from payments import reasons
 from payments.attempts.settle import settle_saved
-from payments.models import SETTLE_AFTER, STALE_CLAIM, Attempt, State
+from payments.models import SETTLE_AFTER, STALE_CLAIM, Attempt, Entry, State
 from sandbox.api.faults import Fault
 from sandbox.server.app import Sandbox
 from sandbox.world import seed
@@ -155,3 +155,31 @@ def test_another_portals_payment_with_the_same_number_settles_nothing(
     other = stage.install(sandbox, beta)
     settle_saved(other, seed.PAYMENT)
     assert Attempt.objects.get().state == State.UNKNOWN
+
+
+@pytest.mark.parametrize("is_undone", [False, True], ids=["paid", "set back meanwhile"])
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 0, 0, 2, 2, 1)])
+def test_events_hours_late_out_of_order_and_twice_say_what_is_so_now(
+    client: Client, sandbox: Sandbox, alpha: Portal, order: tuple[int, ...], is_undone: bool
+) -> None:
+    row = install_by_hand(client, sandbox, alpha)
+    sandbox.world.outbox.clear()
+    attempt = lost_payment(sandbox, stage.person(sandbox, row, seed.MANAGER))
+    [sent] = sandbox.world.outbox
+    sandbox.world.outbox.clear()
+    alpha.payments[seed.PAYMENT].paid = not is_undone
+    hours = [int(sent.fields["ts"]) - 3600 * hour for hour in (0, 1, 2)]
+    sent_long_ago(attempt)
+
+    for number in order:
+        late = form_body({**sent.fields, "ts": str(hours[number])})
+        assert client.post("/event/", late, content_type=FORM).status_code == 200
+        queue.work()
+
+    attempt.refresh_from_db()
+    assert attempt.state == (State.REFUSED if is_undone else State.PAID)
+    assert len(alpha.comments) == (0 if is_undone else 1)
+    events = [entry.event for entry in Entry.objects.of(row.pk).filter(attempt_id=attempt.pk)]
+    # Found unconfirmed at first, then settled, once.
+    assert events == ["unknown", attempt.state]
+    assert EventReceipt.objects.filter(event="ONPAYMENTENTITYSAVED").count() == 3
