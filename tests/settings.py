@@ -31,20 +31,22 @@ os.environ.pop("B24_OAUTH_URL", None)
 os.environ.pop("B24_JS_URL", None)
 
 from b24app.settings import *  # noqa: F403
-from b24app.settings import DATABASES, STATIC_ROOT
+from b24app.settings import DATABASES
+
+# This process's own, so that two runs, or the files of a killed one, do not meet.
+_directory = tempfile.mkdtemp(prefix="pay-tests-")
+atexit.register(shutil.rmtree, _directory, ignore_errors=True)
 
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
-    # A file, because an in-memory database is one connection, which hides every race. The directory
-    # is this process's own, so that two runs, or the files of a killed one, do not meet.
-    _directory = tempfile.mkdtemp(prefix="pay-tests-")
-    atexit.register(shutil.rmtree, _directory, ignore_errors=True)
+    # A file, because an in-memory database is one connection, which hides every race.
     DATABASES["default"]["TEST"] = {"NAME": str(Path(_directory) / "test.sqlite3")}
 else:
     # Each thread of a test takes what it needs and gives it back at once.
     DATABASES["default"]["OPTIONS"]["pool"] = False
 
-# Made by collectstatic, which tests do not run: the directory and the manifest.
-STATIC_ROOT.mkdir(exist_ok=True)
+# Empty, because each test client reads all files in it; tests run no collectstatic.
+STATIC_ROOT = Path(_directory) / "static"
+STATIC_ROOT.mkdir()
 STORAGES = {
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
