@@ -244,6 +244,20 @@ class RemovalClaim(models.Model):
         return f"removal of portal {self.portal_id}: {self.state}"
 
 
+class JobRun(models.Model):
+    """A background job: when it was last done, by any process; see `jobs.py`."""
+
+    name = models.CharField(max_length=40, primary_key=True)
+    # No worker starts it before; while one works, the end of its lease.
+    due_at = models.DateTimeField(default=timezone.now)
+    finished_at = models.DateTimeField(null=True, blank=True)
+    # The class of the error that ended the last run; empty after a success.
+    failure = models.CharField(max_length=64, blank=True)
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class RestCall(models.Model):
     """A call to Bitrix24 and its answer, masked, kept for a few days to investigate problems."""
 

@@ -47,8 +47,6 @@ B24_TOKEN_KEYS = env.list("B24_TOKEN_KEYS", default=[INSECURE_TOKEN_KEY])
 B24_ALLOW_HTTP = env.bool("B24_ALLOW_HTTP", default=False)
 # Private networks (CIDR) with on-premise portals; the app calls no other private address.
 B24_PRIVATE_NETWORKS = env.list("B24_PRIVATE_NETWORKS", default=[])
-# Threads in each process that handle queued events; with 0 only the command work_events does.
-B24_EVENT_THREADS = env.int("B24_EVENT_THREADS", default=2)
 # Days between the removal of the app from a portal and the deletion of the portal's data. Tokens
 # and sessions end at once.
 B24_REMOVAL_GRACE_DAYS = env.int("B24_REMOVAL_GRACE_DAYS", default=7)

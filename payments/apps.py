@@ -9,6 +9,6 @@ class PaymentsConfig(AppConfig):
     name = "payments"
 
     def ready(self) -> None:
-        from payments import receivers  # noqa: F401 - the import connects it
+        from payments import jobs, receivers  # noqa: F401 - the imports connect them
         from payments.bulk import pacing, retention  # noqa: F401 - the import connects them
         from payments.listing import places  # noqa: F401 - the import adds them to the bindings

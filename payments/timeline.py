@@ -56,8 +56,10 @@ _PAGE = 20
 _CLOCKS_DIFFER = timedelta(days=1)
 
 
-def post_due(now: datetime | None = None, limit: int = 100) -> int:
-    """Posts due comments, at most `limit`; waits for the portals.
+def post_due(
+    now: datetime | None = None, limit: int = 100, stop: Callable[[], bool] = lambda: False
+) -> int:
+    """Posts due comments, at most `limit`, until `stop` returns True; waits for the portals.
 
     Returns how many comments are in their timelines now. Several processes may do this at the same
     time.
@@ -65,7 +67,7 @@ def post_due(now: datetime | None = None, limit: int = 100) -> int:
     now = now or timezone.now()
     of_installed = Attempt.objects.filter(portal__uninstalled_at=None)
     _create_comments(of_installed, now, max(limit, _MOST_CREATED))
-    return _post_all(_due(now), limit)
+    return _post_all(_due(now), limit, stop)
 
 
 def post_for(portal: Portal, payment_id: int) -> int:
@@ -106,7 +108,7 @@ def _due(now: datetime) -> QuerySet[Comment]:
     return due.select_related("attempt__portal")
 
 
-def _post_all(due: QuerySet[Comment], limit: int) -> int:
+def _post_all(due: QuerySet[Comment], limit: int, stop: Callable[[], bool] = lambda: False) -> int:
     """Posts due comments, at most `limit`; returns how many are in their timelines now."""
     turns, posted = PortalTurns(), 0
 
@@ -127,6 +129,7 @@ def _post_all(due: QuerySet[Comment], limit: int) -> int:
         portal_id_of=lambda comment: comment.attempt.portal_id,
         turns=turns,
         limit=limit,
+        stop=stop,
     )
     return posted
 

@@ -23,8 +23,6 @@ os.environ["PUBLISHER_NAME"] = "Publisher of the tests"
 os.environ["PUBLISHER_ADDRESS"] = "2 Test Street, Test Town"
 os.environ["PUBLISHER_EMAIL"] = "publisher@example.com"
 os.environ["B24_ALLOW_HTTP"] = "True"
-# A thread cannot see what a test has not committed; tests of the threads switch them on.
-os.environ["B24_EVENT_THREADS"] = "0"
 # Its writer is a thread beside the test, whose transaction it neither sees nor waits for.
 os.environ["B24_REST_LOG_DAYS"] = "0"
 os.environ.pop("B24_OAUTH_URL", None)

@@ -1,23 +1,18 @@
-"""Queues events in the database, and handles them in threads of this process or in a command.
+"""Queues events in the database; `manage.py work`, or `work_events`, handles them.
 
 Bitrix24 sends an event once, and slows down for handlers that keep it waiting. So the view stores
-the event and responds, and a few threads of the same process handle it. The request's own thread
-does not, because a burst of events would take every thread that people's pages need. The queue is
-not in memory, because it would grow with the burst and be lost with the process. `manage.py
-work_events` handles what the threads leave behind.
+the event and responds. The queue is not in memory, because it would grow with a burst of events and
+be lost with the process.
 https://apidocs.bitrix24.com/api-reference/events/index.html
 """
 
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.conf import settings
-from django.db import connections
 from django.db.models import F, QuerySet, Window
 from django.db.models.functions import RowNumber
 from django.dispatch import receiver
@@ -27,6 +22,7 @@ from b24app import due_work
 from b24app.due_work import Delays, PortalTurns
 from b24app.errors import B24Error, BadInput
 from b24app.identity.forms import positive_id
+from b24app.jobs import Job, add_job
 from b24app.models import EventReceipt, Portal
 from b24app.monitoring import metrics
 from b24app.removal import claims, vouching
@@ -82,7 +78,7 @@ def ids_of(name: str, data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def put(portal: Portal, name: str, *, fingerprint: str, data: Mapping[str, Any]) -> None:
-    """Queues a proved event, and starts a worker; does nothing if the event is stored already.
+    """Queues a proved event for a worker; does nothing if the event is stored already.
 
     Raises BadInput if the event has no valid id, TooManyEvents if the portal has sent
     EVENTS_AN_HOUR in the last hour.
@@ -105,12 +101,6 @@ def put(portal: Portal, name: str, *, fingerprint: str, data: Mapping[str, Any])
     )
     # One statement without a transaction, so that a burst of events is stored fast.
     EventReceipt.objects.bulk_create([receipt], ignore_conflicts=True)
-    call_workers()
-
-
-def call_workers() -> None:
-    """Starts a worker thread of this process, or makes a running one look for due events again."""
-    _workers.call()
 
 
 def waiting() -> QuerySet[EventReceipt]:
@@ -218,55 +208,20 @@ def _update(receipt: EventReceipt, **values: Any) -> None:
     due_work.claimed(waiting(), receipt).update(**values)
 
 
-class _Workers:
-    """At most B24_EVENT_THREADS threads of this process, which end when no event is due.
+# Ids of portals, so that a slow portal holds only one of a worker's threads.
+_worked_on: set[int] = set()
 
-    They are daemons: a process that ends does not wait for them. Another worker takes an unfinished
-    event again after its lease.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._running = 0
-        # The number of calls, so that a call is not missed while a thread finds nothing more.
-        self._calls = 0
-        # Ids of portals, so that a slow portal holds only one of the threads.
-        self._worked_on: set[int] = set()
-
-    def call(self) -> None:
-        with self._lock:
-            self._calls += 1
-            if self._running >= settings.B24_EVENT_THREADS:
-                return
-            self._running += 1
-        threading.Thread(target=self._run, name="b24app-events", daemon=True).start()
-
-    def _run(self) -> None:
-        seen = -1
-        while self._goes_on(seen):
-            seen = self._calls
-            try:
-                work(worked_on=self._worked_on)
-            except Exception:  # The database is down; the next call tries again.
-                logger.exception("events are not handled")
-            finally:
-                # Django closes connections only in a request's own thread.
-                connections.close_all()
-
-    def _goes_on(self, seen: int) -> bool:
-        with self._lock:
-            if self._calls != seen:
-                return True
-            self._running -= 1
-            return False
-
-    @property
-    def running(self) -> int:
-        with self._lock:
-            return self._running
-
-
-_workers = _Workers()
+add_job(
+    Job(
+        "events",
+        lambda stop: work(stop=stop, worked_on=_worked_on),
+        # A person who looks at the deal sees the comment that an event posts.
+        period=timedelta(seconds=1),
+        missed_after=timedelta(minutes=15),
+        is_shared=True,
+        threads=2,
+    )
+)
 
 
 @receiver(pruning)

@@ -145,7 +145,6 @@ def _ask_or_keep(event: Event, portal: Portal) -> None:
     vouching.keep(
         portal, event.name, event.proof, fingerprint=event.fingerprint, ids=ids, ask_at=turn
     )
-    queue.call_workers()
 
 
 def _accept(event: Event, portal: Portal) -> None:
@@ -165,8 +164,6 @@ def _accept(event: Event, portal: Portal) -> None:
             claims.claim(locked, clean=event.data.get("CLEAN") == "1")
         elif event.name in vouching.BRING_TOKENS:
             vouching.accept(locked, event.name, event.proof.application_token)
-    if event.name == "ONAPPUNINSTALL":
-        queue.call_workers()
 
 
 def _refused(event: Event, reason: str) -> EventRefused:

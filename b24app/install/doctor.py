@@ -11,6 +11,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext_lazy
 
+from b24app import jobs
 from b24app.errors import B24Error, ChainBroken, OutcomeUnknown
 from b24app.install import bindings
 from b24app.install.installation import NEEDED_SCOPES, SCOPE
@@ -90,6 +91,7 @@ def examine(portal: Portal, *, administrator: Client | None = None) -> list[Line
     lines.append(_serving(portal, serving))
     if claimed is not None:
         lines.append(_claimed(claimed))
+    lines.append(_background())
     for _receiver, more in portal_examined.send(sender=Portal, portal=portal):
         lines.extend(cast(list[Line], more))
     return lines
@@ -248,6 +250,15 @@ def _serving(portal: Portal, row: UserToken | None) -> Line:
         "days",
     )
     return Line(name, True, renewed % words)
+
+
+def _background() -> Line:
+    name, missed = _("Background work"), jobs.missed()
+    if not missed:
+        return Line(name, True, _("Done lately."))
+    found = _("Not done lately: %(names)s. Payments that are not confirmed wait for Check now.")
+    advice = _("The people who run the app have to start manage.py work.")
+    return Line(name, False, found % {"names": ", ".join(missed)}, advice)
 
 
 def _claimed(claim: RemovalClaim) -> Line:

@@ -8,7 +8,7 @@ https://prometheus.github.io/client_python/multiprocess/
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,14 +79,19 @@ def _label(code: str) -> str:
 
 @dataclass(frozen=True)
 class _Gauge:
-    """A metric whose value is read when Prometheus asks for it."""
+    """A metric whose values are read when Prometheus asks for it."""
 
     name: str
     help: str
-    value: Callable[[], int]
+    label: str  # "" for a metric with one value
+    values: Callable[[], Mapping[str, float]]  # by the label's value
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        yield GaugeMetricFamily(self.name, self.help, value=self.value())
+        labels = [self.label] if self.label else []
+        family = GaugeMetricFamily(self.name, self.help, labels=labels)
+        for name, value in self.values().items():
+            family.add_metric([name] if self.label else [], value)
+        yield family
 
 
 _gauges: list[_Gauge] = []
@@ -94,7 +99,12 @@ _gauges: list[_Gauge] = []
 
 def add_gauge(name: str, help: str, value: Callable[[], int]) -> None:
     """Adds a metric whose value is read when Prometheus asks for it."""
-    _gauges.append(_Gauge(name, help, value))
+    _gauges.append(_Gauge(name, help, "", lambda: {"": value()}))
+
+
+def add_gauges(name: str, help: str, label: str, values: Callable[[], Mapping[str, float]]) -> None:
+    """Adds a metric with a value for each value of `label`."""
+    _gauges.append(_Gauge(name, help, label, values))
 
 
 def exposition() -> bytes:

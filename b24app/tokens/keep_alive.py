@@ -7,6 +7,7 @@ https://apidocs.bitrix24.com/settings/oauth/auto-renewal.html
 
 from __future__ import annotations
 
+import logging
 import random
 import time
 from collections.abc import Iterator
@@ -18,8 +19,11 @@ from django.utils import timezone
 
 from b24app.encryption import WrongKey
 from b24app.errors import B24Error, ChainBroken, TokenRejected
+from b24app.jobs import Job, Stop, add_job
 from b24app.models import UserToken
 from b24app.tokens.store import StoredCredentials
+
+logger = logging.getLogger(__name__)
 
 LIFETIME = timedelta(days=180)
 # A pair is renewed in its last ten days, so ten daily runs may fail before it is lost.
@@ -68,6 +72,20 @@ def renew_due(*, at_most: int = AT_MOST) -> Iterator[Renewal]:
         in_a_row = in_a_row + 1 if renewal.is_general else 0
         if in_a_row >= FAILURES_IN_A_ROW:
             raise NoAnswer(renewal.error)
+
+
+def _keep(stop: Stop) -> int:
+    renewed = 0
+    for renewal in renew_due():
+        if renewal.error:
+            logger.warning("%s: not renewed: %s", renewal.domain, renewal.error)
+        renewed += not renewal.error
+        if stop():
+            break
+    return renewed
+
+
+add_job(Job("keep_tokens", _keep, period=timedelta(days=1), missed_after=timedelta(days=2)))
 
 
 def pause(seconds: float) -> None:

@@ -15,7 +15,7 @@ def measure(stage: Stage) -> Row:
     row = Row(7, "500 payments in one run")
     database = stage.sqlite("bulk")
     apps.prepare(database, [], scheme="https", port=stage.far_port)
-    env = apps.environment(database, B24_REST_LOG_DAYS="0", B24_EVENT_THREADS="0")
+    env = apps.environment(database, B24_REST_LOG_DAYS="0")
     del env["B24_OAUTH_URL"]
     given = json.dumps({"quick": stage.quick})
     found = json.loads(apps.run_python(["-m", "bench.bulking"], env, stdin=given, seconds=SECONDS))

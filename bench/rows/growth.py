@@ -22,7 +22,7 @@ def measure(stage: Stage) -> Row:
     with postgresql.server() as url:
         apps.prepare(url, [], scheme="https", port=stage.far_port)
         given = json.dumps({"quick": stage.quick, "seconds": SECONDS})
-        env = apps.environment(url, B24_REST_LOG_DAYS="0", B24_EVENT_THREADS="0", B24_OAUTH_URL="")
+        env = apps.environment(url, B24_REST_LOG_DAYS="0", B24_OAUTH_URL="")
         del env["B24_OAUTH_URL"]
         output = apps.run_python(["-m", "bench.growing"], env, stdin=given, seconds=SECONDS + SLACK)
     found = json.loads(output)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -58,11 +59,13 @@ class Reconciled:
     failed: int = 0  # by a bug or the database; the log has it
 
 
-def reconcile(*, now: datetime | None = None, limit: int = LIMIT) -> Reconciled:
+def reconcile(
+    *, now: datetime | None = None, limit: int = LIMIT, stop: Callable[[], bool] = lambda: False
+) -> Reconciled:
     """Settles due attempts, at most `limit`; waits for the portals, one after another.
 
-    `now` replaces the clock in tests. An attempt that cannot be settled does not stop the others.
-    Raises DatabaseError only if the due attempts cannot be read.
+    Ends early if `stop` returns True. `now` replaces the clock in tests. An attempt that cannot be
+    settled does not stop the others. Raises DatabaseError only if the due attempts cannot be read.
     """
     done = Reconciled()
     turns, silences = PortalTurns(), Counter[int]()
@@ -82,7 +85,12 @@ def reconcile(*, now: datetime | None = None, limit: int = LIMIT) -> Reconciled:
         return True
 
     done.looked_at = due_work.work_through(
-        page, work_on, portal_id_of=lambda attempt: attempt.portal_id, turns=turns, limit=limit
+        page,
+        work_on,
+        portal_id_of=lambda attempt: attempt.portal_id,
+        turns=turns,
+        limit=limit,
+        stop=stop,
     )
     return done
 

@@ -1,4 +1,4 @@
-"""Runs the app in its own process: gunicorn, a new database, settings by environment."""
+"""Runs the app in its own processes: gunicorn and the worker, a new database, own settings."""
 
 from __future__ import annotations
 
@@ -64,7 +64,8 @@ def running_app(
 ) -> Iterator[App]:
     """Migrates, collects static files, serves on `listener` and waits for /healthz/.
 
-    The database and the log are in `folder`. The process ends with the block. Raises AppFailed.
+    A second process does the background work. The database and the log are in `folder`. Both
+    processes end with the block. Raises AppFailed.
     """
     port = listener.getsockname()[1]
     VAR.mkdir(exist_ok=True)
@@ -85,12 +86,20 @@ def running_app(
             stderr=output,
             pass_fds=(listener.fileno(),),
         )
+        worker = subprocess.Popen(
+            [sys.executable, "manage.py", "work"],
+            cwd=ROOT,
+            env=environment,
+            stdout=output,
+            stderr=output,
+        )
     app = App(url, log, process, environment)
     try:
         _wait_until_healthy(app, port)
         yield app
     finally:
         _stop(process)
+        _stop(worker)
 
 
 def manage(command: str, environment: Mapping[str, str], output: BinaryIO) -> None:

@@ -27,6 +27,7 @@ from sandbox.world import installing, seed
 from sandbox.world.world import Portal, Role
 from tests.b24app.portal_posts import install, opening_fields, post, session_of
 from tests.b24app.rows import expire, pair_of
+from tests.b24app.working import all_done
 from tests.payments import stage
 
 pytestmark = pytest.mark.django_db
@@ -37,6 +38,11 @@ SERVING = "The administrator's sign-in that serves this portal"
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(b24client, "pause", lambda seconds: None)
+
+
+@pytest.fixture(autouse=True)
+def _a_worker_runs(db: None) -> None:
+    all_done()
 
 
 @pytest.fixture

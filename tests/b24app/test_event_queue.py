@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from io import StringIO
@@ -15,8 +12,8 @@ from typing import Any
 
 import pytest
 from django.core.management import call_command
-from django.db import connection, connections
-from django.test import Client, override_settings
+from django.db import connections
+from django.test import Client
 from django.utils import timezone
 
 from b24app import models
@@ -345,60 +342,3 @@ def test_a_burst_is_answered_at_once_and_each_event_worked_exactly_once(
     assert min(counts) > 0
     assert sorted(told) == list(range(1, BURST + 1))
     assert EventReceipt.objects.filter(tries=1, due_at=None).count() == BURST
-
-
-@pytest.mark.django_db(transaction=True)
-@override_settings(B24_EVENT_THREADS=2)
-def test_threads_of_the_process_work_what_it_answered(
-    portal: models.Portal, told: list[int]
-) -> None:
-    """The answers come while the first event is still in work; there are never more threads."""
-    go_on = threading.Event()
-    under_way: list[int] = []
-
-    def wait(**_: object) -> None:
-        under_way.append(queue._workers.running)
-        assert go_on.wait(20)
-
-    payment_saved.connect(wait)
-    try:
-        client = Client()
-        assert [deliver(client, saved(payment_id)) for payment_id in range(1, 31)] == [200] * 30
-        assert queue.waiting().count() == 30
-        go_on.set()
-        _until(lambda: queue._workers.running == 0)
-    finally:
-        go_on.set()
-        payment_saved.disconnect(wait)
-    assert sorted(told) == list(range(1, 31))
-    assert set(under_way) <= {1, 2}
-
-
-@pytest.mark.processes
-@pytest.mark.django_db(transaction=True)
-def test_a_process_works_for_ever_and_ends_when_it_is_told(
-    client: Client, portal: models.Portal
-) -> None:
-    name = str(connection.settings_dict["NAME"])
-    command = [sys.executable, "-m", "tests.b24app.working_process", name]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, text=True, env=dict(os.environ)
-    ) as process:
-        try:
-            assert process.stdout is not None
-            assert process.stdout.readline() == "Working events.\n"
-            deliver(client, saved(271))
-            _until(lambda: not queue.waiting().exists())
-            process.terminate()
-            assert process.wait(20) == 0
-        finally:
-            process.kill()
-    assert EventReceipt.objects.get().handled_at is not None
-
-
-def _until(condition: Callable[[], bool], *, seconds: float = 20) -> None:
-    end = time.monotonic() + seconds
-    pause = threading.Event()
-    while not condition():
-        assert time.monotonic() < end
-        pause.wait(0.02)

@@ -37,6 +37,7 @@ from tests.b24app.removals import (
     remove,
     uninstall_event,
 )
+from tests.b24app.working import all_done
 from tests.payments.stage import together
 
 pytestmark = pytest.mark.django_db
@@ -587,6 +588,7 @@ def test_the_grace_time_is_a_setting(
 def test_the_doctor_tells_of_an_open_claim(
     client: Client, sandbox: Sandbox, alpha: Portal, portal: models.Portal
 ) -> None:
+    all_done()
     deliver(client, forged_event(alpha))
     queue.work()
     known = models.Portal.objects.get(pk=portal.pk)

@@ -1,4 +1,4 @@
-"""A process of its own that works events: `python -m tests.b24app.working_process DATABASE`."""
+"""A worker in a process of its own: `python -m tests.b24app.working_process DATABASE`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def main() -> None:
     django.setup()
     from django.core.management import call_command
 
-    call_command("work_events", "--forever")
+    call_command("work")
 
 
 if __name__ == "__main__":

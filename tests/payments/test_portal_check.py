@@ -11,7 +11,6 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 
 from b24app import models
-from b24app.events import queue
 from b24app.identity.session import Person
 from b24app.install import beliefs as app_beliefs
 from b24app.install import bindings
@@ -144,7 +143,6 @@ def _events_come(
 ) -> None:  # fmt: skip
     token = alpha.installations[seed.OUR_CLIENT_ID].application_token
     models.Portal.objects.filter(pk=portal.pk).update(application_token=token)
-    monkeypatch.setattr(queue, "call_workers", lambda: None)
     monkeypatch.setattr(beliefs, "pause", _send_events(client, sandbox))
 
 

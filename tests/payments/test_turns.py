@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
 
 import pytest
-from django.db import connections
 from django.utils import timezone
-from pytest_django import Settings
 
 from b24app import due_work, models
 from b24app.due_work import PortalTurns
@@ -24,8 +21,10 @@ from sandbox.api.faults import Fault
 from sandbox.server.app import Sandbox
 from sandbox.world import seed
 from sandbox.world.world import Portal
+from tests.b24app.working import working
 from tests.payments import stage
 from tests.payments.unconfirmed import lost_payment, overdue
+from tests.waiting import until
 
 SLOW = 0.2  # seconds; the portal's time is shorter
 PAYMENTS = [
@@ -130,37 +129,23 @@ def put(portal: models.Portal, *payment_ids: int) -> None:
         )
 
 
-def until_no_worker() -> None:
-    give_up = time.monotonic() + 30
-    while queue._workers.running:
-        assert time.monotonic() < give_up
-        time.sleep(0.02)
-
-
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("order", ["slow first", "slow last"])
 def test_a_slow_portal_holds_one_thread_of_those_that_work_events(
-    settings: Settings,
     both: tuple[models.Portal, models.Portal],
     held: tuple[threading.Event, list[int]],
     order: str,
 ) -> None:
-    settings.B24_EVENT_THREADS = 2
     (bad, good), (release, heard) = both, held
     batches = [(bad, range(1, 30)), (good, range(1, 4))]
     for portal, numbers in batches if order == "slow first" else reversed(batches):
         put(portal, *numbers)
-    try:
+    with working("events"):
         of_good = EventReceipt.objects.filter(portal=good, handled_at__isnull=False)
-        give_up = time.monotonic() + 20
-        while of_good.count() < 3:
-            assert time.monotonic() < give_up, "the good portal's events wait"
-            time.sleep(0.02)
+        until(lambda: of_good.count() == 3)
         assert heard.count(bad.pk) == 1
-    finally:
         release.set()
-        until_no_worker()
-        connections.close_all()
+        until(lambda: not queue.waiting().exists())
 
     # Nothing was left out, and nothing worked twice.
     assert (heard.count(bad.pk), heard.count(good.pk)) == (29, 3)
@@ -168,9 +153,8 @@ def test_a_slow_portal_holds_one_thread_of_those_that_work_events(
 
 @pytest.mark.django_db
 def test_one_thread_works_the_portals_in_turns(
-    monkeypatch: pytest.MonkeyPatch, both: tuple[models.Portal, models.Portal], settings: Settings
+    monkeypatch: pytest.MonkeyPatch, both: tuple[models.Portal, models.Portal]
 ) -> None:
-    settings.B24_EVENT_THREADS = 0
     monkeypatch.setattr(due_work, "SECONDS_PER_PORTAL", 0.0)
     heard: list[int] = []
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from b24app import jobs
 from b24app.tokens import keep_alive
 
 
@@ -27,12 +28,13 @@ class Command(BaseCommand):
     def handle(self, *args: Any, at_most: int, **options: Any) -> None:
         renewed = failed = 0
         try:
-            for renewal in keep_alive.renew_due(at_most=at_most):
-                if renewal.error:
-                    failed += 1
-                    self.stdout.write(f"{renewal.domain}: not renewed: {renewal.error}")
-                else:
-                    renewed += 1
+            with jobs.recorded("keep_tokens"):
+                for renewal in keep_alive.renew_due(at_most=at_most):
+                    if renewal.error:
+                        failed += 1
+                        self.stdout.write(f"{renewal.domain}: not renewed: {renewal.error}")
+                    else:
+                        renewed += 1
         except keep_alive.NoAnswer as error:
             raise CommandError(
                 f"Stopped after {renewed} renewals: {keep_alive.FAILURES_IN_A_ROW} failures in a "

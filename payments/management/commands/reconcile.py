@@ -8,8 +8,10 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
 
+from b24app import jobs
 from payments import timeline
 from payments.attempts.reconcile import LIMIT, reconcile
+from payments.jobs import NAME
 
 
 class Command(BaseCommand):
@@ -26,8 +28,9 @@ class Command(BaseCommand):
 
     def handle(self, *, limit: int, **options: Any) -> None:
         try:
-            done = reconcile(limit=limit)
-            posted = timeline.post_due(limit=limit)
+            with jobs.recorded(NAME):
+                done = reconcile(limit=limit)
+                posted = timeline.post_due(limit=limit)
         except DatabaseError as error:
             raise CommandError(f"The database does not answer: {error}") from error
         self.stdout.write(

@@ -37,7 +37,7 @@ _ANY_PORT = 0
 # Many people come from one address within seconds, too many for a portal's real bucket.
 _BUCKET = 100_000
 # The checklist's settings of a published app; they replace those of the caller's environment.
-_AS_PUBLISHED = {"B24_EVENT_THREADS": "2", "B24_REST_LOG_DAYS": "3"}
+_AS_PUBLISHED = {"B24_REST_LOG_DAYS": "3"}
 
 
 def main() -> int:
