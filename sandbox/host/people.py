@@ -6,6 +6,7 @@ from sandbox.host.rendering import Html, join, render
 from sandbox.host.shell import DEALS_PATH, bare_page, full_name, initials, role_name
 from sandbox.host.visit import cookie_name, signed_in
 from sandbox.wire.http import Request, Response
+from sandbox.world.users import Level
 from sandbox.world.world import Portal, Role, User
 
 _NOTES = {
@@ -15,6 +16,14 @@ _NOTES = {
     Role.READER: "Reads deals and payments, may not pay.",
     Role.EXTRANET: "A partner from outside; the CRM is closed to them.",
     Role.DISMISSED: "Has left; cannot sign in.",
+}
+_LEVELS = {
+    Level.NONE: "none",
+    Level.OWN: "their own",
+    Level.DEPARTMENT: "their department's",
+    Level.SUB_DEPARTMENTS: "those of their department and below",
+    Level.OPEN: "those of their department and below",
+    Level.ALL: "all",
 }
 
 
@@ -53,9 +62,19 @@ def _person(user: User, *, chosen: bool) -> Html:
         initials=initials(user),
         name=full_name(user),
         role=role_name(user),
-        note=_NOTES[user.role] if user.sees_all else "May pay, and sees their own deals only.",
+        note=_note(user),
         chosen="true" if chosen else "false",
     )
+
+
+def _note(user: User) -> str:
+    rights = user.order_rights
+    if rights is not None and not user.is_admin:
+        return (
+            f"Orders: reads {_LEVELS[rights.read]}, adds {_LEVELS[rights.add]}, "
+            f"changes {_LEVELS[rights.update]}."
+        )
+    return _NOTES[user.role] if user.sees_all else "May pay, and sees their own deals only."
 
 
 def _inside(path: object) -> str:

@@ -16,6 +16,8 @@ OTHER_SECRET = "sandbox-secret-of-the-other-application"
 OUR_SCOPES = ("crm", "sale", "pay_system", "placement", "user_brief")
 
 ADMIN, SETTINGS_ADMIN, MANAGER, READER, EXTRANET, DISMISSED, OWN_MANAGER = range(1, 8)
+# Managers by the rights to orders that their role gives them.
+OWN_ORDERS, DEPARTMENT_ORDERS, ADD_ONLY, UPDATE_ONLY = range(8, 12)
 
 # The administrator's incoming webhook, the same code on both portals.
 WEBHOOK_CODE = "sandboxwebhook01"
@@ -51,4 +53,6 @@ INACTIVE_DEAL, INACTIVE_PAYMENT = 8077, 292
 BUILT_IN_DEAL = 8078
 ON_DELIVERY_PAYMENT, INNER_PAYMENT, DOCUMENT_PAYMENT = 293, 294, 295
 EMPTY_DEAL = 8079
-PLAIN_DEALS, PLAIN_PAYMENTS = (8080, 8081, 8082), tuple(range(296, 305))
+# Three payments each; the orders are OWN_ORDERS', MANAGER's and OWN_MANAGER's, all others ADMIN's.
+PLAIN_DEALS, PLAIN_ORDERS = (8080, 8081, 8082), (184, 185, 186)
+PLAIN_PAYMENTS = tuple(range(296, 305))

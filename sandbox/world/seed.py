@@ -13,6 +13,7 @@ from sandbox.world.ids import ACME_PAY as ACME_PAY
 from sandbox.world.ids import ACQUIRER as ACQUIRER
 from sandbox.world.ids import ACQUIRER_DEAL as ACQUIRER_DEAL
 from sandbox.world.ids import ACQUIRER_PAYMENT as ACQUIRER_PAYMENT
+from sandbox.world.ids import ADD_ONLY as ADD_ONLY
 from sandbox.world.ids import ADMIN as ADMIN
 from sandbox.world.ids import ALPHA as ALPHA
 from sandbox.world.ids import BETA as BETA
@@ -35,6 +36,7 @@ from sandbox.world.ids import CONTACT as CONTACT
 from sandbox.world.ids import DEAL as DEAL
 from sandbox.world.ids import DEMO_CARD_HANDLER as DEMO_CARD_HANDLER
 from sandbox.world.ids import DEMO_CARD_PAY as DEMO_CARD_PAY
+from sandbox.world.ids import DEPARTMENT_ORDERS as DEPARTMENT_ORDERS
 from sandbox.world.ids import DISMISSED as DISMISSED
 from sandbox.world.ids import DOCUMENT as DOCUMENT
 from sandbox.world.ids import DOCUMENT_PAYMENT as DOCUMENT_PAYMENT
@@ -72,11 +74,13 @@ from sandbox.world.ids import OUR_SCOPES as OUR_SCOPES
 from sandbox.world.ids import OUR_SECRET as OUR_SECRET
 from sandbox.world.ids import OWN_DEAL as OWN_DEAL
 from sandbox.world.ids import OWN_MANAGER as OWN_MANAGER
+from sandbox.world.ids import OWN_ORDERS as OWN_ORDERS
 from sandbox.world.ids import OWN_PAYMENT as OWN_PAYMENT
 from sandbox.world.ids import PAID_DEAL as PAID_DEAL
 from sandbox.world.ids import PAID_PAYMENT as PAID_PAYMENT
 from sandbox.world.ids import PAYMENT as PAYMENT
 from sandbox.world.ids import PLAIN_DEALS as PLAIN_DEALS
+from sandbox.world.ids import PLAIN_ORDERS as PLAIN_ORDERS
 from sandbox.world.ids import PLAIN_PAYMENTS as PLAIN_PAYMENTS
 from sandbox.world.ids import READER as READER
 from sandbox.world.ids import SETTINGS_ADMIN as SETTINGS_ADMIN
@@ -87,6 +91,7 @@ from sandbox.world.ids import SHARED_DEAL as SHARED_DEAL
 from sandbox.world.ids import SHARED_INVOICE as SHARED_INVOICE
 from sandbox.world.ids import SHARED_ORDER as SHARED_ORDER
 from sandbox.world.ids import SHARED_PAYMENT as SHARED_PAYMENT
+from sandbox.world.ids import UPDATE_ONLY as UPDATE_ONLY
 from sandbox.world.ids import USD_DEAL as USD_DEAL
 from sandbox.world.ids import USD_PAYMENT as USD_PAYMENT
 from sandbox.world.ids import WEBHOOK_CODE as WEBHOOK_CODE
@@ -94,6 +99,7 @@ from sandbox.world.ids import WEBHOOK_SCOPES as WEBHOOK_SCOPES
 from sandbox.world.ids import ZERO_DEAL as ZERO_DEAL
 from sandbox.world.ids import ZERO_PAYMENT as ZERO_PAYMENT
 from sandbox.world.installing import begin_installation as begin_installation
+from sandbox.world.people import PEOPLE
 from sandbox.world.world import (
     Application,
     Handler,
@@ -102,8 +108,6 @@ from sandbox.world.world import (
     Payment,
     PaySystem,
     Portal,
-    Role,
-    User,
     Webhook,
     World,
 )
@@ -139,16 +143,6 @@ _CUSTOMERS = {
     (kinds.COMPANY, COMPANY): "Sample Customer Ltd",
     (kinds.CONTACT, CONTACT): "Cora Contact",
 }
-
-_PEOPLE = (
-    User(ADMIN, "Ada", "Admin", Role.PORTAL_ADMIN),
-    User(SETTINGS_ADMIN, "Sam", "Settings", Role.CRM_SETTINGS_ADMIN),
-    User(MANAGER, "Max", "Manager", Role.MANAGER),
-    User(READER, "Rita", "Reader", Role.READER),
-    User(EXTRANET, "Eve", "Extranet", Role.EXTRANET),
-    User(DISMISSED, "Dan", "Dismissed", Role.DISMISSED),
-    User(OWN_MANAGER, "Olga", "Own", Role.MANAGER, sees_all=False),
-)
 
 _PAY_SYSTEMS = (
     PaySystem(CASH, "Cash", "cash", is_cash="Y"),
@@ -216,9 +210,9 @@ _ORDERS: tuple[_Row, ...] = (
     (183, _on(BUILT_IN_DEAL), "EUR", [(ON_DELIVERY_PAYMENT, "11.00", ON_DELIVERY)]),
     (187, _on(BUILT_IN_DEAL), "EUR", [(INNER_PAYMENT, "12.00", INNER)]),
     (188, _on(BUILT_IN_DEAL), "EUR", [(DOCUMENT_PAYMENT, "13.00", DOCUMENT)]),
-    (184, _on(PLAIN_DEALS[0]), "EUR", _several(PLAIN_PAYMENTS[0:3], "59.00")),
-    (185, _on(PLAIN_DEALS[1]), "EUR", _several(PLAIN_PAYMENTS[3:6], "84.20")),
-    (186, _on(PLAIN_DEALS[2]), "USD", _several(PLAIN_PAYMENTS[6:9], "230.00")),
+    (PLAIN_ORDERS[0], _on(PLAIN_DEALS[0]), "EUR", _several(PLAIN_PAYMENTS[0:3], "59.00")),
+    (PLAIN_ORDERS[1], _on(PLAIN_DEALS[1]), "EUR", _several(PLAIN_PAYMENTS[3:6], "84.20")),
+    (PLAIN_ORDERS[2], _on(PLAIN_DEALS[2]), "USD", _several(PLAIN_PAYMENTS[6:9], "230.00")),
 )
 _DAYS = 40  # how far back the oldest payment lies
 _ALREADY_PAID = (SEVERAL_PAYMENTS[1], PAID_PAYMENT)
@@ -292,7 +286,7 @@ def _application(
 
 def _portal(member_id: str, url: str, title: str, factor: int) -> Portal:
     portal = Portal(member_id, url, title)
-    portal.users = {person.id: replace(person) for person in _PEOPLE}
+    portal.users = {person.id: replace(person) for person in PEOPLE}
     portal.handlers = {handler.id: deepcopy(handler) for handler in _HANDLERS}
     portal.pay_systems = {system.id: deepcopy(system) for system in _PAY_SYSTEMS}
     portal.webhooks = [Webhook(ADMIN, WEBHOOK_CODE, WEBHOOK_SCOPES)]
@@ -316,6 +310,8 @@ def _portal(member_id: str, url: str, title: str, factor: int) -> Portal:
         _add_order(portal, row, factor)
     portal.orders[CANCELED_ORDER].canceled = True
     portal.orders[COMPANY_ORDER].person_type_id = 2
+    for order_id, user_id in zip(PLAIN_ORDERS, (OWN_ORDERS, MANAGER, OWN_MANAGER), strict=True):
+        portal.orders[order_id].responsible_id = user_id
     for payment_id in _ALREADY_PAID:
         payment = portal.payments[payment_id]
         payment.paid, payment.emp_paid_id, payment.times_paid = True, ADMIN, 1

@@ -22,6 +22,9 @@ class Level(StrEnum):
 
     NONE = ""
     OWN = "A"  # the orders this person is responsible for
+    DEPARTMENT = "D"  # also those of people in the same department
+    SUB_DEPARTMENTS = "F"  # also those of people in the departments below
+    OPEN = "O"  # also those open to all: no order is, so it reaches no more than F
     ALL = "X"
 
 
@@ -32,9 +35,13 @@ class OrderRights:
     read: Level = Level.NONE
     add: Level = Level.NONE
     update: Level = Level.NONE
+    delete: Level = Level.NONE  # no method here asks for it: a payment is deleted by `update`
 
 
-_EVERYTHING = OrderRights(Level.ALL, Level.ALL, Level.ALL)
+# The departments of a portal, each below the one before it.
+HEAD_OFFICE, SALES, FIELD_SALES = 1, 2, 3
+
+_EVERYTHING = OrderRights(Level.ALL, Level.ALL, Level.ALL, Level.ALL)
 _RIGHTS_OF_ROLE = {
     Role.PORTAL_ADMIN: _EVERYTHING,
     Role.CRM_SETTINGS_ADMIN: _EVERYTHING,
@@ -53,6 +60,7 @@ class User:
     last_name: str
     role: Role
     sees_all: bool = True  # otherwise only the items this person is responsible for
+    departments: tuple[int, ...] = (HEAD_OFFICE,)
     # None: the role's rights. Portal admins may do everything, even if this says otherwise.
     order_rights: OrderRights | None = None
     # Whether this person may change the deals and invoices that they may read; None: by role.

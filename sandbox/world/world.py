@@ -19,6 +19,7 @@ from typing import Any
 
 from sandbox.wire.loose import EAST
 from sandbox.world.removed import RemovedOAuth, RemovedRest
+from sandbox.world.users import FIELD_SALES, HEAD_OFFICE, SALES
 from sandbox.world.users import Role as Role
 from sandbox.world.users import User as User
 
@@ -86,7 +87,7 @@ class Order:
     currency: str
     person_type_id: int = 1
     user_id: int = 0
-    responsible_id: int = 1
+    responsible_id: int = 1  # 0: no person; rights to the order depend on them alone
     canceled: bool = False
     date_insert: datetime = field(default_factory=lambda: datetime.now(UTC))
     # CRM objects the order is bound to: (type id, id). None means an order outside the CRM.
@@ -225,6 +226,10 @@ class Portal:
     language: str = "en"
     zone: tzinfo = EAST  # the server's: PHP's default
     users: dict[int, User] = field(default_factory=dict)
+    # Each department's parent; 0 for the highest.
+    departments: dict[int, int] = field(
+        default_factory=lambda: {HEAD_OFFICE: 0, SALES: HEAD_OFFICE, FIELD_SALES: SALES}
+    )
     items: dict[tuple[int, int], Item] = field(default_factory=dict)
     handlers: dict[int, Handler] = field(default_factory=dict)
     pay_systems: dict[int, PaySystem] = field(default_factory=dict)

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from sandbox.world import seed
-from sandbox.world.users import Level, OrderRights
 from sandbox.world.world import DEAL, SMART_INVOICE
 from tests.sandbox.asking import Refusal, ask, envelope, refused
 from tests.sandbox.wire import Wire, in_process
@@ -149,37 +148,6 @@ def test_rights_to_the_deal_of_a_payment_are_not_checked(verb: str, older_build:
     wire.alpha.older_build = older_build
     params = {"id": seed.HIDDEN_PAYMENT, "fields": {"paySystemId": seed.ACME_PAY}}
     ask(wire, f"{PAYMENT}.{verb}", params, user=seed.OWN_MANAGER)
-
-
-@pytest.mark.parametrize(
-    ("rights", "passes"),
-    [
-        (OrderRights(Level.ALL, Level.NONE, Level.ALL), {"get", "pay", "unpay", "update"}),
-        (OrderRights(Level.ALL, Level.ALL, Level.NONE), {"get"}),
-        (OrderRights(Level.NONE, Level.ALL, Level.ALL), set()),  # READ is checked first
-        (OrderRights(Level.OWN, Level.NONE, Level.ALL), set()),
-        (OrderRights(Level.ALL, Level.NONE, Level.OWN), {"get"}),
-    ],
-)
-def test_rights_to_one_order(rights: OrderRights, passes: set[str]) -> None:
-    """EntityPermissions/Item.php; another person is responsible for the order."""
-    wire = in_process()
-    wire.alpha.users[seed.MANAGER].order_rights = rights
-    params = {"id": seed.PAYMENT, "fields": {"paySystemId": seed.ACME_PAY}}
-    for verb in ("get", "pay", "unpay", "update"):
-        if verb in passes:
-            ask(wire, f"{PAYMENT}.{verb}", params, user=seed.MANAGER)
-        else:
-            assert refused(wire, f"{PAYMENT}.{verb}", params, user=seed.MANAGER) == DENIED
-
-
-def test_own_orders_are_those_of_the_responsible_person() -> None:
-    wire = in_process()
-    wire.alpha.users[seed.MANAGER].order_rights = OrderRights(Level.OWN, Level.NONE, Level.OWN)
-    wire.alpha.orders[seed.ORDER].responsible_id = seed.MANAGER
-    assert ask(wire, f"{PAYMENT}.pay", {"id": seed.PAYMENT}, user=seed.MANAGER) is True
-    refusal = refused(wire, f"{PAYMENT}.pay", {"id": seed.CASH_PAYMENT}, user=seed.MANAGER)
-    assert refusal == DENIED
 
 
 def test_reader_reads_and_changes_nothing() -> None:

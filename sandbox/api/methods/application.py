@@ -62,7 +62,7 @@ def user_current(call: Call) -> dict[str, Any]:
         "IS_ONLINE": "Y",
         "PERSONAL_GENDER": "",
         "WORK_POSITION": "",
-        "UF_DEPARTMENT": [1],
+        "UF_DEPARTMENT": list(call.user.departments),
     }
 
 

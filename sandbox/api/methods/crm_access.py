@@ -8,7 +8,7 @@ from __future__ import annotations
 from sandbox.api.methods.refusals import FORBIDDEN
 from sandbox.api.registry import Call, RestError
 from sandbox.world.users import Level
-from sandbox.world.world import Order, Role
+from sandbox.world.world import Order, Portal, Role
 
 
 def check_intranet(call: Call) -> None:
@@ -40,6 +40,25 @@ def check_order_update(call: Call, order: Order) -> None:
 
 
 def _reaches(call: Call, level: Level, order: Order) -> bool:
+    """Returns whether the level includes this order, which depends on its responsible person."""
+    responsible = call.portal.users.get(order.responsible_id)
+    if level in (Level.NONE, Level.ALL) or responsible is None:
+        return level is Level.ALL
+    if responsible.id == call.user.id:
+        return True
     if level is Level.OWN:
-        return order.responsible_id == call.user.id
-    return level is Level.ALL
+        return False
+    departments = set(call.user.departments)
+    if level in (Level.SUB_DEPARTMENTS, Level.OPEN):
+        departments = _with_those_below(call.portal, departments)
+    return not departments.isdisjoint(responsible.departments)
+
+
+def _with_those_below(portal: Portal, departments: set[int]) -> set[int]:
+    reached: set[int] = set()
+    while departments:
+        reached |= departments
+        departments = {
+            department for department, parent in portal.departments.items() if parent in departments
+        }
+    return reached

@@ -24,7 +24,7 @@ _FIELDS: dict[str, Callable[[User], Any]] = {
     "IS_ONLINE": lambda user: "N",
     "PERSONAL_GENDER": lambda user: "",
     "WORK_POSITION": lambda user: "",
-    "UF_DEPARTMENT": lambda user: [] if user.role is Role.EXTRANET else [1],
+    "UF_DEPARTMENT": lambda user: list(user.departments),
     "USER_TYPE": lambda user: "extranet" if user.role is Role.EXTRANET else "employee",
 }
 _MASK = "*"
