@@ -42,6 +42,8 @@ REBIND_FAILED = "rebind_failed"
 REBIND_UNKNOWN = "rebind_unknown"
 # The person may not read and edit this order; Bitrix24 requires both.
 NO_ORDER_UPDATE = "no_order_update"
+# The person may read the deal or invoice, but not the payment's order.
+ORDER_NOT_READABLE = "order_not_readable"
 ABANDONED = "abandoned"
 APP_REMOVED = "app_removed"
 POLICY_SYSTEM = "policy_system"

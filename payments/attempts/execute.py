@@ -43,8 +43,8 @@ def run_attempt(
     attempt, is_new = claim(person, offer, kind=kind, pay_system_id=pay_system_id, note=note)
     if is_new:
         attempt = _carry_out(person, offer, attempt, extra_rule)
-    if attempt.reason == reasons.NO_ORDER_UPDATE:
-        refused_changes.remember(person, offer.payment_id)
+    if attempt.reason in refused_changes.REFUSALS:
+        refused_changes.remember(person, offer.payment_id, attempt.reason)
     if attempt.reason == reasons.ABANDONED:
         # This process took so long that its claim was released: a later attempt has the outcome.
         return Attempt.objects.latest_on(offer.payment_id, portal_id=offer.portal_id) or attempt

@@ -158,6 +158,12 @@ BEFORE_SENDING: dict[str, Reason] = {
             )
         },
     ),
+    reasons.ORDER_NOT_READABLE: Reason(
+        _(
+            "Bitrix24 does not let you read the order of this payment, so you cannot pay, mark or "
+            "undo it here. Ask the portal's administrator for the right to read and edit the order."
+        )
+    ),
     reasons.NOT_READABLE: Reason(
         _(
             "You do not have permission to read the deal or invoice of this payment. "

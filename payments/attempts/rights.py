@@ -42,6 +42,8 @@ class AccessProof:
     def __init__(self, batch: Batch, offer: Offer) -> None:
         self._offer = offer
         self._right = batch.add(gateway.order_right())
+        # Bitrix24's own check before paying is of orders in general, not of this one.
+        self._may_read_order = batch.add(gateway.may_read_order_of(offer.payment_id))
         self._of_item: Pending[Rows[Payment]] | None = None
         self._profile: Pending[Profile] | None = None
         if offer.owner is not None:
@@ -58,16 +60,20 @@ class AccessProof:
         if not self._right.get():
             raise Stopped(reasons.NO_ORDER_RIGHT)
         try:
-            if self._of_item is not None:
-                return of_item(self._of_item.get(), self._offer)
-            return self._payment_without_item()
+            payment = self._seen_payment()
+            may_read_order = self._may_read_order.get()
         except AccessDenied as error:
             raise Stopped(reasons.NOT_READABLE) from error
         except NotFound as error:
             raise Stopped(reasons.PAYMENT_GONE) from error
+        if not may_read_order:
+            raise Stopped(reasons.ORDER_NOT_READABLE)
+        return payment
 
-    def _payment_without_item(self) -> Payment:
-        """Returns the payment of an order without a CRM item, which only a portal admin may pay."""
+    def _seen_payment(self) -> Payment:
+        if self._of_item is not None:
+            return of_item(self._of_item.get(), self._offer)
+        # Only a portal admin may pay the payment of an order without a CRM item.
         if self._profile is None or not self._profile.get().is_admin:
             raise Stopped(reasons.NOT_READABLE)
         return self._payment.get()

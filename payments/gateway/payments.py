@@ -63,6 +63,8 @@ def order_right() -> Query[bool]:
 def may_read_order_of(payment_id: int) -> Query[bool]:
     """Whether this person may read the payment's order. If not, they cannot change it either.
 
+    The documentation requires the right to modify the order; the server checks that to read it.
+
     https://apidocs.bitrix24.com/api-reference/crm/universal/payment/crm-item-payment-get.html
     """
 

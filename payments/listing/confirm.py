@@ -30,7 +30,7 @@ class MayNotChange(FrameError):
     """This person may not read the order, so they may not change it either."""
 
     status = 403
-    sentence_by_default = why_not(reasons.NO_ORDER_UPDATE)
+    sentence_by_default = why_not(reasons.ORDER_NOT_READABLE)
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def refuse_unreadable(person: Person, offer: Offer, may_read: Pending[bool]) -> 
             return
     except B24Error:
         return
-    refused_changes.remember(person, offer.payment_id)
+    refused_changes.remember(person, offer.payment_id, reasons.ORDER_NOT_READABLE)
     raise MayNotChange(f"the order of payment {offer.payment_id}")
 
 

@@ -29,6 +29,7 @@ _UNDO_IS_OVER = frozenset(
         reasons.NOT_READABLE,
         reasons.NO_ORDER_RIGHT,
         reasons.NO_ORDER_UPDATE,
+        reasons.ORDER_NOT_READABLE,
         reasons.NOT_PAID_ANY_MORE,
         reasons.PAID_SINCE,
         reasons.UNDO_NOT_ALLOWED,
@@ -52,9 +53,9 @@ def outcome_of(person: Caller, offer: Offer, attempt: Attempt | None) -> Outcome
     choice = None
     if attempt is None or can_be_paid_after(attempt):
         next_offer = offer_after(offer, attempt)
-        may_change = not refused_changes.remembered(person, [offer.payment_id])
+        refused = refused_changes.remembered(person, [offer.payment_id]).get(offer.payment_id, "")
         found = choice_of(
-            next_offer, _systems(person), rule_of(person, next_offer), may_change=may_change
+            next_offer, _systems(person), rule_of(person, next_offer), refused=refused
         )
         choice = Habit(person).applied_to(found)
     can_undo = _can_undo(person, attempt)

@@ -58,21 +58,22 @@ def choice_of(
     *,
     order: Order | None = None,
     paid: bool = False,
-    may_change: bool = True,
+    refused: str = "",
 ) -> Choice:
     """Returns the choice for one offer. The caller checks the right to pay orders.
 
-    Without `may_change`, Bitrix24 does not let the person change this order, so no other pay system
-    and no mark is offered.
+    `refused` is the reason why Bitrix24 did not let the person change this order lately, so no
+    other pay system and no mark is offered; nothing at all if they may not even read it.
     """
     listed, bound_fits = rule.choice(*_listed(offer, systems, order=order, paid=paid))
     no_choice = rule.no_choice
-    if not may_change:
-        listed, no_choice = listed[:1], messages.why_not(reasons.NO_ORDER_UPDATE)
-    why_not = "" if bound_fits or len(listed) > 1 else no_choice
+    if refused:
+        listed, no_choice = listed[:1], messages.why_not(refused)
+    is_readable = refused != reasons.ORDER_NOT_READABLE
+    why_not = "" if is_readable and (bound_fits or len(listed) > 1) else no_choice
     bound = systems.find(offer.pay_system_id) if systems else None
     by_hand = (
-        may_change
+        not refused
         and not paid
         and systems is not None
         and bound is not None

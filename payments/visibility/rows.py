@@ -112,7 +112,7 @@ def listing(
     still_open, ended = attempts_on(payment_ids, portal=person.portal)
     approvals = approvals_of(person, [one.payment for one in seen], policy)
     habit = Habit(person)
-    unchangeable = refused_changes.remembered(person, payment_ids)
+    refused = refused_changes.remembered(person, payment_ids)
     rows = [
         _row(
             person,
@@ -125,7 +125,7 @@ def listing(
             is_admin=is_admin,
             made_at=made_at,
             habit=habit,
-            may_change=one.payment.id not in unchangeable,
+            refused=refused.get(one.payment.id, ""),
         )
         for one in seen
     ]
@@ -153,15 +153,13 @@ def _row(
     is_admin: bool,
     made_at: datetime,
     habit: Habit,
-    may_change: bool,
+    refused: str,
 ) -> Row:
     payment = seen.payment
     offer = _offer(person, payment, seen.owner, made_at)
     why_not = _why_not(payment, seen.order, attempt)
     is_possible = may_pay and not why_not
-    choice = choice_of(
-        offer, systems, rule, order=seen.order, paid=payment.paid, may_change=may_change
-    )
+    choice = choice_of(offer, systems, rule, order=seen.order, paid=payment.paid, refused=refused)
     if is_possible:
         choice = habit.applied_to(choice)
     undoable = may_pay and is_undoable(
@@ -184,10 +182,8 @@ def _row(
         can_ask_to_mark=is_possible and choice.can_ask_to_mark,
         usual_id=choice.usual_id,
         marked=is_marked(payment, ended),
-        undoable=undoable and may_change,
-        undo_refused=""
-        if may_change or not undoable
-        else messages.why_not(reasons.NO_ORDER_UPDATE),
+        undoable=undoable and not refused,
+        undo_refused=messages.why_not(refused) if refused and undoable else "",
     )
 
 

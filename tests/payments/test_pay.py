@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from django.core.cache import cache
@@ -166,11 +167,15 @@ def test_where_no_token_reads_orders_the_deals_own_list_decides(
     assert alpha.payments[seed.PAYMENT].times_paid == 1
 
 
-def _without_order(alpha: Portal) -> None:
-    alpha.payments[seed.LOOSE_PAYMENT].order_id = 0
+def _without_order(sandbox: Sandbox, alpha: Portal) -> None:
+    def alter(envelope: Any) -> Any:
+        envelope["result"]["payment"]["orderId"] = None
+        return envelope
+
+    sandbox.faults.add(Fault("alter", method=stage.KEPT, times=None, alter=alter))
 
 
-def _deleted(alpha: Portal) -> None:
+def _deleted(sandbox: Sandbox, alpha: Portal) -> None:
     del alpha.payments[seed.LOOSE_PAYMENT]
 
 
@@ -179,10 +184,14 @@ def _deleted(alpha: Portal) -> None:
     [(_without_order, reasons.READ_FAILED), (_deleted, reasons.PAYMENT_GONE)],
 )
 def test_what_belongs_to_no_deal_is_read_by_itself(
-    sandbox: Sandbox, alpha: Portal, admin: Person, change: Callable[[Portal], None], reason: str
+    sandbox: Sandbox,
+    alpha: Portal,
+    admin: Person,
+    change: Callable[[Sandbox, Portal], None],
+    reason: str,
 ) -> None:
     offer = stage.row_of(stage.main(admin), seed.LOOSE_PAYMENT).offer
-    change(alpha)
+    change(sandbox, alpha)
     assert refusal(sandbox, admin, offer) == reason
 
 

@@ -139,7 +139,8 @@ def _update(call: Call, fields: dict[str, Any]) -> bool:
 
 def _existing(call: Call) -> Payment:
     payment = call.portal.payments.get(_number(call, "id"))
-    if payment is None:
+    # The server finds a payment by loading its order.
+    if payment is None or payment.order_id not in call.portal.orders:
         raise RestError(0, "Payment has not been found")
     return payment
 
