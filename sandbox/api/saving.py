@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from sandbox.api import other_saves
 from sandbox.api.registry import Call, RestError
 from sandbox.wire.loose import now_at
 from sandbox.world.events import queue_event
@@ -60,12 +61,16 @@ def check_saves(portal: Portal) -> None:
 
 
 def announce_saved(call: Call, payment: Payment, *, order_changed: bool) -> None:
-    """Queues the events of a saved payment. Bitrix24 has no event for "paid"."""
+    """Queues the events of a saved payment. Bitrix24 has no event for "paid".
+
+    Then it ends other people's saves of the order that wait for this one.
+    """
     order = call.portal.orders[payment.order_id]
     _queue(call, "ONPAYMENTENTITYSAVED", {"ID": payment.id})
     if order_changed:
         _queue(call, "ONORDERENTITYSAVED", {"ID": order.id})
     _queue(call, "ONSALEORDERSAVED", {"ID": order.id, "XML_ID": f"bx_{order.id}", "ACTION": "save"})
+    other_saves.end_those_after(call.world, call.portal, order)
 
 
 def add_payment(

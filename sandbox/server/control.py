@@ -6,10 +6,11 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from sandbox.api import other_saves
 from sandbox.api.faults import Fault
 from sandbox.wire.http import Request, Response, json_response
 from sandbox.world.removed import RemovedOAuth, RemovedRest
-from sandbox.world.world import Portal
+from sandbox.world.world import Order, Portal
 
 if TYPE_CHECKING:
     from sandbox.api.state import State
@@ -17,10 +18,12 @@ if TYPE_CHECKING:
 PREFIX = "/_sandbox/"
 # The fields of a fault that a request may set; `on_hit` and `release` are for tests in-process.
 _FAULT_FIELDS = ("kind", "method", "when", "times", "seconds", "user_id", "host", "url")
+_ORDER_WANTED = "portal is a member_id or a host, order and user are numbers"
 
 
 def respond(sandbox: State, request: Request) -> Response:
-    """Serves `log`, `faults`, `payment`, `advance`, `bucket` and `removal`, all as JSON."""
+    """Serves `log`, `faults`, `payment`, `advance`, `bucket`, `removal`, `save` and `lock`, all as
+    JSON."""
     asked = (request.method, request.path.removeprefix(PREFIX).rstrip("/"))
     match asked:
         case ("GET", "log"):
@@ -40,6 +43,10 @@ def respond(sandbox: State, request: Request) -> Response:
             return _bucket(sandbox, request)
         case ("POST", "removal"):
             return _removal(sandbox, request)
+        case ("POST", "save"):
+            return _save(sandbox, request)
+        case ("POST", "lock"):
+            return _lock(sandbox, request)
     return _refused("unknown control address", 404)
 
 
@@ -132,6 +139,50 @@ def _removal(sandbox: State, request: Request) -> Response:
             return _refused("portal is a member_id or a host")
         portal.removed_rest, portal.removed_oauth = rest, oauth
     return json_response({"rest": rest, "oauth": oauth})
+
+
+def _save(sandbox: State, request: Request) -> Response:
+    """Begins or ends another person's save of an order; `do` next: it begins, and ends right after
+    the next save by REST. With `rows` it writes the payments' whole rows."""
+    with sandbox.world.lock:
+        portal, order = _order(sandbox, request)
+        user_id, do = str(request.params.get("user", "")), request.params.get("do")
+        if portal is None or order is None or not user_id.isdigit():
+            return _refused(_ORDER_WANTED)
+        begun = [save for save in portal.other_saves if save.order_id == order.id]
+        if do in ("begin", "next"):
+            other_saves.begin(
+                portal,
+                order.id,
+                user_id=int(user_id),
+                whole_rows=bool(request.params.get("rows")),
+                ends_after_next=do == "next",
+            )
+        elif do == "end" and begun:
+            other_saves.end(sandbox.world, portal, begun[0])
+        else:
+            return _refused("do is begin, next, or end of a save that was begun")
+        return json_response({"saves": len(portal.other_saves)})
+
+
+def _lock(sandbox: State, request: Request) -> Response:
+    """Locks an order by a person, as an open page of the shop's administration does; without
+    `user` it is free again."""
+    with sandbox.world.lock:
+        portal, order = _order(sandbox, request)
+        user_id = str(request.params.get("user", "0"))
+        if portal is None or order is None or not user_id.isdigit():
+            return _refused(_ORDER_WANTED)
+        order.locked_by = int(user_id) or None
+        return json_response({"locked_by": order.locked_by})
+
+
+def _order(sandbox: State, request: Request) -> tuple[Portal | None, Order | None]:
+    portal = _portal(sandbox, str(request.params.get("portal", "")))
+    number = str(request.params.get("order", ""))
+    if portal is None or not number.isdigit():
+        return portal, None
+    return portal, portal.orders.get(int(number))
 
 
 def _portal(sandbox: State, name: str) -> Portal | None:

@@ -18,6 +18,7 @@ from decimal import Decimal
 from typing import Any
 
 from sandbox.wire.loose import EAST
+from sandbox.world.other_saves import OtherSave
 from sandbox.world.removed import RemovedOAuth, RemovedRest
 from sandbox.world.users import FIELD_SALES, HEAD_OFFICE, SALES
 from sandbox.world.users import Role as Role
@@ -89,6 +90,7 @@ class Order:
     user_id: int = 0
     responsible_id: int = 1  # 0: no person; rights to the order depend on them alone
     canceled: bool = False
+    locked_by: int | None = None  # who has it open in the shop's administration; no method asks
     date_insert: datetime = field(default_factory=lambda: datetime.now(UTC))
     # CRM objects the order is bound to: (type id, id). None means an order outside the CRM.
     bindings: list[tuple[int, int]] = field(default_factory=list)
@@ -247,6 +249,7 @@ class Portal:
     token_cache: dict[str, TokenVerdict] | None = None
     removed_rest: RemovedRest = RemovedRest.APPLICATION_NOT_FOUND
     removed_oauth: RemovedOAuth = RemovedOAuth.NOT_INSTALLED
+    other_saves: list[OtherSave] = field(default_factory=list)  # begun by others, not yet ended
     payment_save_fails: bool = False  # a changed payment is not saved: pay.payment only logs it
     batch_forbidden: frozenset[str] = frozenset()  # methods that a batch refuses
     bucket_size: int = 50

@@ -6,6 +6,7 @@ https://apidocs.bitrix24.com/api-reference/sale/order/ ; a list row has the orde
 
 from __future__ import annotations
 
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -30,6 +31,13 @@ def _constant(kind: str, value: Any, **flags: bool) -> Field[OrderRow]:
     return Field(kind, lambda row: value, **flags)
 
 
+def _lock(order: Order) -> tuple[str, datetime | None]:
+    """Returns who has the order open, and since when."""
+    if order.locked_by is None:
+        return "", None
+    return str(order.locked_by), order.date_insert
+
+
 ORDER_FIELDS: dict[str, Field[OrderRow]] = {
     "id": Field("integer", lambda row: row.order.id, read_only=True),
     "accountNumber": Field("string", lambda row: row.order.account_number, read_only=True),
@@ -51,7 +59,7 @@ ORDER_FIELDS: dict[str, Field[OrderRow]] = {
     "comments": _constant("string", ""),
     "companyId": _constant("integer", None),
     "dateCanceled": _constant("datetime", None, read_only=True),
-    "dateLock": _constant("datetime", None, read_only=True),
+    "dateLock": Field("datetime", lambda row: _lock(row.order)[1], read_only=True),
     "dateMarked": _constant("datetime", None, read_only=True),
     "deducted": _constant("char", "N", read_only=True),
     "discountValue": _constant("double", Decimal(0)),
@@ -61,7 +69,7 @@ ORDER_FIELDS: dict[str, Field[OrderRow]] = {
     "externalOrder": _constant("char", "N"),
     "id1c": _constant("string", ""),
     "lid": _constant("string", "s1", required=True, immutable=True),
-    "lockedBy": _constant("char", ""),
+    "lockedBy": Field("char", lambda row: _lock(row.order)[0]),
     "marked": _constant("char", "N"),
     "orderTopic": _constant("string", ""),
     "personTypeXmlId": _constant("string", "", read_only=True),
