@@ -209,3 +209,22 @@ def test_list_has_the_placements_of_the_scopes() -> None:
     assert "CRM_DEAL_DETAIL_TAB" in ask(wire, "placement.list", user=seed.MANAGER)
     wire.alpha.installations[seed.OUR_CLIENT_ID].scopes = ("placement",)
     assert ask(wire, "placement.list", user=seed.MANAGER) == ["LEFT_MENU", "REST_APP_URI"]
+
+
+@pytest.mark.parametrize("method", ["placement.bind", "event.bind"])
+@pytest.mark.parametrize("host", ["handler", "handler:8000", ".handler", "[::1]"])
+def test_the_host_of_a_handler_has_a_dot(method: str, host: str) -> None:
+    """handlerhelper.php: a dot behind the first sign, before the protocol is looked at."""
+    wrong = Refusal(400, "ERROR_WRONG_HANDLER_URL", "Wrong handler URL")
+    wire = in_process()
+    for scheme in ("http", "https", "ftp"):
+        params = {**TAB, "EVENT": "ONAPPUNINSTALL", "HANDLER": f"{scheme}://{host}/"}
+        assert refused(wire, method, params, user=seed.ADMIN) == wrong
+    assert bound(wire) == []
+    assert wire.alpha.installations[seed.OUR_CLIENT_ID].events == []
+
+
+@pytest.mark.parametrize("method", ["placement.bind", "event.bind"])
+def test_localhost_is_accepted_for_the_demo(method: str) -> None:
+    params = {**TAB, "EVENT": "ONAPPUNINSTALL", "HANDLER": "http://localhost:8000/"}
+    assert ask(in_process(), method, params, user=seed.ADMIN) is True

@@ -30,6 +30,7 @@ BY_SCOPE: dict[str | None, tuple[str, ...]] = {
         "CRM_ORDER_DETAIL_TAB",
     ),
 }
+_DEMO_HOST = "localhost"
 _ONCE_ONLY = frozenset({"REST_APP_URI"})
 _WRONG_CODE = "Argument 'The placement code has an incorrect value'"
 
@@ -94,9 +95,13 @@ def get_placements(call: Call) -> list[dict[str, Any]]:
 
 
 def check_handler_url(url: str) -> None:
-    """Accepts any host over http or https; the server does not check that it is reachable."""
+    """Accepts any host with a dot over http or https; it need not be reachable.
+
+    Unlike the server, it also accepts localhost, where the demo runs.
+    """
     parts = urlsplit(url)
-    if not parts.hostname:
+    host = parts.hostname or ""
+    if host != _DEMO_HOST and host.find(".") < 1:
         raise RestError("ERROR_WRONG_HANDLER_URL", "Wrong handler URL")
     if parts.scheme not in ("http", "https"):
         raise RestError("ERROR_UNSUPPORTED_PROTOCOL", "Unsupported handler protocol")
