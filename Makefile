@@ -26,7 +26,7 @@ APP_PORT ?= 8000
 PAYMENTS ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo smoke test suite soak check moderation screenshots bench lint format messages contract lock clean
+.PHONY: help demo smoke test suite soak check moderation screenshots bench lint format messages contract sbom lock clean
 
 help: ## Show this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -113,6 +113,10 @@ messages: $(RUNTIME) ## Add new messages from the sources to the catalogues in l
 
 locale/%.mo: locale/%.po | $(RUNTIME)
 	@$(BIN)/pybabel --quiet compile --input-file $< --output-file $@ --locale $(firstword $(subst /, ,$*))
+
+sbom: $(DEVELOPMENT) ## Write the packages of the run time to var/sbom.json, in CycloneDX
+	@mkdir -p var
+	$(BIN)/python -m tests.sbom > var/sbom.json
 
 # uv resolves for every platform at once, which pip does not; it is not a dependency of the project.
 # Get it with `python3 -m pip install uv` or see https://docs.astral.sh/uv/.

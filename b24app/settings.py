@@ -35,6 +35,8 @@ ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[urlsplit(APP_URL).hostname or
 PUBLISHER_NAME = env.str("PUBLISHER_NAME", default=EXAMPLE_PUBLISHER)
 PUBLISHER_EMAIL = env.str("PUBLISHER_EMAIL", default=EXAMPLE_PUBLISHER_EMAIL)
 PUBLISHER_ADDRESS = env.str("PUBLISHER_ADDRESS", default=EXAMPLE_PUBLISHER_ADDRESS)
+# Where weaknesses are reported: a mailto: or https: address. Empty: no /.well-known/security.txt.
+SECURITY_CONTACT = env.str("SECURITY_CONTACT", default="")
 
 # The application's id and secret at Bitrix24, and the servers of Bitrix24.
 B24_CLIENT_ID = env.str("B24_CLIENT_ID", default="")

@@ -26,6 +26,7 @@ urlpatterns = [
     path("oauth/start/", sign_in.start, name="oauth-start"),
     path("oauth/callback/", sign_in.callback, name="oauth-callback"),
     path("legal/<str:kind>/", legal_views.page, name="legal"),
+    path(".well-known/security.txt", legal_views.security_txt, name="security-txt"),
     path("healthz/", health.alive, name="healthz"),
     path("readyz/", health.ready, name="readyz"),
     path("admin/", admin.site.urls),

@@ -1,16 +1,40 @@
-"""The public pages of the licence agreement and the privacy policy."""
+"""The public pages of the licence agreement and the privacy policy, and security.txt."""
 
 from __future__ import annotations
+
+from datetime import timedelta
 
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.utils import translation
+from django.utils import timezone, translation
 from django.utils.cache import patch_vary_headers
 from django.views.decorators.http import require_safe
 
 from b24app.web import legal
 from b24app.web.middleware import framed_by
+
+# Each answer has a new date, so it never expires; RFC 9116 asks for less than a year.
+_SECURITY_EXPIRES = timedelta(days=180)
+
+
+@require_safe
+def security_txt(request: HttpRequest) -> HttpResponse:
+    """Says to whom a weakness is reported. Without SECURITY_CONTACT the page does not exist.
+
+    https://www.rfc-editor.org/rfc/rfc9116
+    """
+    if not settings.SECURITY_CONTACT:
+        raise Http404
+    # Whole days, so that a cache and a test see one answer a day.
+    expires = timezone.now().replace(hour=0, minute=0, second=0, microsecond=0) + _SECURITY_EXPIRES
+    lines = [
+        f"Contact: {settings.SECURITY_CONTACT}",
+        f"Expires: {expires.isoformat()}",
+        f"Preferred-Languages: {', '.join(code for code, _name in settings.LANGUAGES)}",
+        f"Canonical: {settings.APP_URL}/.well-known/security.txt",
+    ]
+    return HttpResponse("\n".join(lines) + "\n", content_type="text/plain; charset=utf-8")
 
 
 @require_safe

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 from django.conf import settings
 from django.test import Client, override_settings
-from django.utils import translation
+from django.utils import timezone, translation
 
 from b24app.settings import BASE_DIR
 from b24app.web.legal import TITLES, language_for
@@ -84,3 +85,15 @@ def test_there_is_no_other_kind() -> None:
     assert Client().get("/legal/nothing/").status_code == 404
     assert Client().post("/legal/privacy/").status_code == 405
     assert Client().head("/legal/license/").status_code == 200
+
+
+def test_security_txt_says_whom_to_write_to() -> None:
+    with override_settings(SECURITY_CONTACT="mailto:security@example.com"):
+        answer = Client().get("/.well-known/security.txt")
+    assert answer["Content-Type"] == "text/plain; charset=utf-8"
+    fields = dict(line.split(": ", 1) for line in answer.content.decode().splitlines())
+    assert fields["Contact"] == "mailto:security@example.com"
+    assert fields["Canonical"] == "https://pay.example.com/.well-known/security.txt"
+    left = datetime.fromisoformat(fields["Expires"]) - timezone.now()
+    assert timedelta(days=30) < left < timedelta(days=365)
+    assert Client().get("/.well-known/security.txt").status_code == 404
