@@ -26,7 +26,7 @@ APP_PORT ?= 8000
 PAYMENTS ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo smoke test suite soak check moderation screenshots bench lint format messages contract sbom lock clean
+.PHONY: help demo smoke test suite soak check moderation deploy-check screenshots bench lint format messages contract sbom lock clean
 
 help: ## Show this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -70,7 +70,10 @@ bench: $(BENCH) $(COMPILED) ## Measure the app beside others and beside the floo
 	@$(BIN)/python -m bench $(if $(ROWS),--rows $(ROWS))
 
 moderation: $(DEVELOPMENT) $(COMPILED) ## Test what the Marketplace's moderators test, against a running app
-	$(BIN)/python -m pytest tests/moderation -v -s -p no:random_order
+	$(BIN)/python -m pytest tests/moderation -v -s
+
+deploy-check: $(DEVELOPMENT) $(COMPILED) ## Run deploy/ as it is, on PostgreSQL, nginx and Redis
+	$(BIN)/python -m pytest tests/deploy -v
 
 screenshots: $(DEVELOPMENT) $(COMPILED) ## Make the pictures in docs/ from the sandbox (needs Chromium)
 	$(BIN)/python -m tests.screenshots

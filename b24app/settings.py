@@ -176,14 +176,25 @@ STORAGES = {
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
 
-CACHES = {
-    "default": {
-        "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
-        # An entry for each order, with the deals and invoices it is linked to: the pages of some
-        # fifty portals, a few megabytes.
-        "OPTIONS": {"MAX_ENTRIES": 10_000},
-    },
-}
+# CACHE_URL=rediscache://host:6379/0 gives all processes and machines one cache; without it each
+# process has its own. Nothing about money or rights depends on it: it saves calls.
+CACHES = {"default": env.cache_url("CACHE_URL", default="locmemcache://")}
+if CACHES["default"]["BACKEND"].endswith("LocMemCache"):
+    # An entry for each order, with the deals and invoices it is linked to: the pages of some fifty
+    # portals, a few megabytes.
+    CACHES["default"]["OPTIONS"] = {"MAX_ENTRIES": 10_000}
+else:
+    CACHES["default"] |= {
+        "BACKEND": "django_redis.cache.RedisCache",
+        "OPTIONS": {
+            # Without Redis everything is read from the portals again: slower, and right.
+            "IGNORE_EXCEPTIONS": True,
+            # Seconds. A page looks into the cache several times, and Redis answers in milliseconds.
+            "SOCKET_CONNECT_TIMEOUT": 0.25,
+            "SOCKET_TIMEOUT": 0.25,
+        },
+    }
+    DJANGO_REDIS_LOG_IGNORED_EXCEPTIONS = True
 
 # Cookies are only for the publisher's admin: at its address, from its own pages, for a working day.
 SESSION_COOKIE_PATH = CSRF_COOKIE_PATH = "/admin/"

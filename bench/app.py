@@ -20,7 +20,7 @@ from sandbox.world.seed import OUR_CLIENT_ID, OUR_SECRET
 
 ROOT = Path(__file__).resolve().parent.parent
 LOOPBACK = "127.0.0.1"
-# The gunicorn command line of the README.
+# The gunicorn command line of deploy/entry.
 WORKERS, THREADS = 3, 16
 GUNICORN = (
     f"--worker-class gthread --workers {WORKERS} --threads {THREADS} --worker-connections 24 "

@@ -213,7 +213,7 @@ _worked_on: set[int] = set()
 
 add_job(
     Job(
-        "events",
+        "work_events",
         lambda stop: work(stop=stop, worked_on=_worked_on),
         # A person who looks at the deal sees the comment that an event posts.
         period=timedelta(seconds=1),

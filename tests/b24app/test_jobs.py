@@ -36,7 +36,7 @@ from tests.waiting import until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-NAMES = ["events", "keep_tokens", "prune", "reconcile"]
+NAMES = ["keep_tokens", "prune", "reconcile", "work_events"]
 DAILY = timedelta(days=1)
 
 
@@ -104,7 +104,7 @@ def test_a_job_that_fails_stops_no_other(portal: models.Portal, told: list[int])
     jobs.add_job(failing)
     try:
         queue.put(portal, "ONPAYMENTENTITYSAVED", fingerprint="1", data={"FIELDS": {"ID": "7"}})
-        with working("daily", "events"):
+        with working("daily", "work_events"):
             until(lambda: told == [7])
             until(lambda: JobRun.objects.filter(failure="ZeroDivisionError").exists())
     finally:
@@ -120,7 +120,7 @@ def test_the_web_process_works_nothing_by_itself(
     assert [deliver(client, saved(payment_id)) for payment_id in range(1, 31)] == [200] * 30
     assert threading.enumerate() == threads
     assert (told, queue.waiting().count()) == ([], 30)
-    with working("events"):
+    with working("work_events"):
         until(lambda: not queue.waiting().exists())
     assert sorted(told) == list(range(1, 31))
 
@@ -140,7 +140,7 @@ def test_a_worker_that_is_told_to_stop_ends_its_event_and_leaves_the_rest(
     payment_saved.connect(hold)
     try:
         stopper = threading.Timer(0.3, go_on.set)
-        with working("events"):
+        with working("work_events"):
             assert under_way.acquire(timeout=20)
             stopper.start()
     finally:
@@ -166,7 +166,7 @@ def test_two_processes_do_all_jobs_and_end_when_they_are_told(
     try:
         for process in processes:
             assert process.stdout is not None
-            assert process.stdout.readline().startswith("Working: ")
+            assert process.stdout.readline().startswith(f"Process {process.pid} works: ")
         deliver(client, saved(271))
         until(lambda: not queue.waiting().exists())
         until(lambda: not jobs.missed())
@@ -216,10 +216,10 @@ def test_a_missing_worker_is_seen_by_the_doctor_and_in_ready_and_metrics(
 
     assert line().is_ok
     assert set(client.get("/readyz/").json()["jobs"]) == set(NAMES)
-    assert 0 <= scrape(client)['pay_job_age_seconds{job="events"}'] < 60
+    assert 0 <= scrape(client)['pay_job_age_seconds{job="work_events"}'] < 60
 
     old = timezone.now() - timedelta(hours=1)
     JobRun.objects.update(finished_at=old)
-    assert str(line().found).startswith("Not done lately: events, reconcile.")
+    assert str(line().found).startswith("Not done lately: work_events, reconcile.")
     assert client.get("/readyz/").status_code == 200
-    assert client.get("/readyz/").json()["jobs"]["events"] >= 3600
+    assert client.get("/readyz/").json()["jobs"]["work_events"] >= 3600

@@ -1,4 +1,4 @@
-"""Starts the app as README says, behind deploy/nginx.conf, with portals of the sandbox.
+"""Starts the app by deploy/entry, behind deploy/nginx.conf, with portals of the sandbox.
 
 Everything is on loopback, on free ports, in a folder of its own; each process is ended by its id.
 """
@@ -25,16 +25,17 @@ import trustme
 
 from sandbox.server.app import Sandbox
 from sandbox.server.ports import LOOPBACK, PortServers, running
-from sandbox.tools.app_process import ROOT, collect_static, environment_of, manage
+from sandbox.tools.app_process import ROOT, environment_of
 from sandbox.tools.smoke import Scenario
 from sandbox.world import seed
+from tests.waiting import until
 
 NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
 START_SECONDS = 60
 STOP_SECONDS = 15
 _PAUSE = 0.1
-_README_LINE = re.compile(r"^\.venv/bin/gunicorn (.+)$", re.MULTILINE)
-_README_BIND = "127.0.0.1:8000"
+ENTRY = ROOT / "deploy" / "entry"
+_BIND = "127.0.0.1:8000"
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,22 @@ class Proxied:
     oauth_url: str
     portals: Mapping[str, str]
     sandbox: Sandbox
+    parts: dict[str, subprocess.Popen[bytes]]  # "web" and "worker"
+
+    def start(self, part: str, *, root: Path = ROOT) -> None:
+        """Starts a part of the app again, after the test has ended it."""
+        assert self.parts[part].poll() is not None
+        with (self.folder / f"{part}.log").open("ab") as output:
+            self.parts[part] = _started(part, self.environment, output, root=root)
+        self.wait_for(part)
+
+    def wait_for(self, part: str) -> None:
+        """Waits until a part that was started works."""
+        if part == "web":
+            until_open(self.app_port, self.folder)
+        else:
+            log, pid = self.folder / "worker.log", self.parts[part].pid
+            until(lambda: f"{pid} works:" in log.read_text(encoding="utf-8"))
 
     def walk(self, member_id: str, said: list[str] | None = None) -> Scenario:
         say = (said if said is not None else []).append
@@ -76,31 +93,44 @@ def member_ids(count: int) -> list[str]:
 
 
 @contextmanager
-def proxied(folder: Path, *, portals: int) -> Iterator[Proxied]:
-    """Starts the whole set-up. Raises AssertionError with the logs if it does not start."""
+def proxied(folder: Path, *, portals: int, **settings: str) -> Iterator[Proxied]:
+    """Starts the whole set-up with these settings of the app.
+
+    Raises AssertionError with the logs if it does not start.
+    """
     with ExitStack() as stack:
         servers = PortServers([0] * (1 + portals))
         oauth_url, *urls = (f"http://{LOOPBACK}:{port}" for port in servers.ports)
         by_member = dict(zip(member_ids(portals), urls, strict=True))
-        app_port, port, plain_port = _free_ports(3)
+        app_port, port, plain_port = free_ports(3)
         url = f"https://localhost:{port}"
         world = seed.demo_world(oauth_url=oauth_url, portal_urls=(urls[0], urls[1]), app_url=url)
         for member_id in list(by_member)[2:]:
             seed.add_portal(world, member_id, by_member[member_id], f"Portal {member_id[-2:]}")
         sandbox = Sandbox(world)
         stack.enter_context(running(sandbox, servers))
-        environment = environment_of(url, oauth_url, folder)
+        environment = {
+            **environment_of(url, oauth_url, folder),
+            "PYTHON": sys.executable,
+            "WEB_BIND": f"{LOOPBACK}:{app_port}",
+            **settings,
+        }
         certificates = _certificates(folder)
         with (folder / "app.log").open("wb") as output:
-            manage("migrate", environment, output)
-            collect_static(environment, output)
-            stack.enter_context(_process(_gunicorn(app_port), environment, output))
-        _until_open(app_port, folder)
+            subprocess.run(
+                [ENTRY, "prepare"], env=environment, stdout=output, stderr=output, check=True
+            )
+        parts: dict[str, subprocess.Popen[bytes]] = {}
+        stack.callback(_end_all, parts)
+        for part in ("web", "worker"):
+            with (folder / f"{part}.log").open("wb") as output:
+                parts[part] = _started(part, environment, output)
+        until_open(app_port, folder)
         with (folder / "nginx.log").open("wb") as output:
             command = _nginx(folder, app_port=app_port, port=port, plain_port=plain_port)
-            stack.enter_context(_process(command, os.environ, output))
-        _until_open(port, folder)
-        yield Proxied(
+            stack.enter_context(process(command, os.environ, output))
+        until_open(port, folder)
+        found = Proxied(
             url,
             f"http://localhost:{plain_port}",
             app_port,
@@ -111,29 +141,31 @@ def proxied(folder: Path, *, portals: int) -> Iterator[Proxied]:
             oauth_url,
             by_member,
             sandbox,
+            parts,
         )
+        found.wait_for("worker")
+        yield found
 
 
-def readme_arguments() -> list[str]:
-    """Returns gunicorn's arguments from the README."""
-    found = _README_LINE.findall((ROOT / "README.md").read_text(encoding="utf-8"))
-    assert len(found) == 1, "README has one line that starts gunicorn"
-    return shlex.split(found[0])
+def command_of(part: str) -> list[str]:
+    """Returns the command of a part's systemd unit, with this checkout in place of /srv/pay."""
+    unit = (ROOT / "deploy" / f"pay-{part}.service").read_text(encoding="utf-8")
+    [line] = re.findall(r"^ExecStart=(.+)$", unit, re.MULTILINE)
+    return shlex.split(line.replace("/srv/pay", str(ROOT)))
 
 
-def _gunicorn(port: int) -> list[str]:
-    arguments = readme_arguments()
-    bind = arguments.index("--bind") + 1
-    assert arguments[bind] == _README_BIND
-    arguments[bind] = f"{LOOPBACK}:{port}"
-    return [sys.executable, "-m", "gunicorn", *arguments]
+def _started(
+    part: str, environment: Mapping[str, str], output: BinaryIO, *, root: Path = ROOT
+) -> subprocess.Popen[bytes]:
+    command = [word.replace(str(ROOT), str(root)) for word in command_of(part)]
+    return subprocess.Popen(command, cwd=root, env=dict(environment), stdout=output, stderr=output)
 
 
 def _nginx(folder: Path, *, app_port: int, port: int, plain_port: int) -> list[str]:
     """Returns the repository's configuration with the paths and ports of this machine."""
     text = (ROOT / "deploy" / "nginx.conf").read_text(encoding="utf-8")
     changes = {
-        f"server {_README_BIND};": f"server {LOOPBACK}:{app_port};",
+        f"server {_BIND};": f"server {LOOPBACK}:{app_port};",
         "listen 443 ssl;": f"listen {LOOPBACK}:{port} ssl;",
         "listen 80;": f"listen {LOOPBACK}:{plain_port};",
         "server_name pay.example.com;": "server_name localhost;",
@@ -168,35 +200,40 @@ def _certificates(folder: Path) -> str:
     return str(folder / "authority.pem")
 
 
-def _free_ports(count: int) -> Sequence[int]:
+def free_ports(count: int) -> Sequence[int]:
     with ExitStack() as stack:
         listeners = [stack.enter_context(socket.create_server((LOOPBACK, 0))) for _ in range(count)]
         return [listener.getsockname()[1] for listener in listeners]
 
 
 @contextmanager
-def _process(
+def process(
     command: list[str], environment: Mapping[str, str], output: BinaryIO
 ) -> Iterator[subprocess.Popen[bytes]]:
     process = subprocess.Popen(
-        command,
-        cwd=ROOT,
-        env=dict(environment),
-        stdout=output,
-        stderr=output,
+        command, cwd=ROOT, env=dict(environment), stdout=output, stderr=output
     )
     try:
         yield process
     finally:
-        process.terminate()
-        try:
-            process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        _end(process)
 
 
-def _until_open(port: int, folder: Path) -> None:
+def _end_all(parts: Mapping[str, subprocess.Popen[bytes]]) -> None:
+    for each in parts.values():
+        _end(each)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def until_open(port: int, folder: Path) -> None:
     give_up = time.monotonic() + START_SECONDS
     while time.monotonic() < give_up:
         with socket.socket() as probe:

@@ -24,7 +24,7 @@ from b24app.identity import session
 from sandbox.tools.app_process import ROOT
 from sandbox.tools.visitor import Visitor
 from sandbox.world import seed
-from tests.deploy.proxied import NGINX, Proxied, member_ids, proxied, readme_arguments
+from tests.deploy.proxied import NGINX, Proxied, member_ids, proxied
 from tests.waiting import until
 
 pytestmark = [
@@ -77,12 +77,6 @@ def test_the_file_is_one_that_nginx_takes(stage: Proxied) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert "warn" not in done.stderr
-
-
-def test_operations_has_the_line_of_the_readme() -> None:
-    """Both documents have the same command, and the test above runs it."""
-    line = f"gunicorn {' '.join(readme_arguments())}"
-    assert f"`{line}`" in (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
 
 
 def test_people_pay_through_it_while_others_hold_it_up(stage: Proxied) -> None:

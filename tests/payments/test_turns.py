@@ -140,7 +140,7 @@ def test_a_slow_portal_holds_one_thread_of_those_that_work_events(
     batches = [(bad, range(1, 30)), (good, range(1, 4))]
     for portal, numbers in batches if order == "slow first" else reversed(batches):
         put(portal, *numbers)
-    with working("events"):
+    with working("work_events"):
         of_good = EventReceipt.objects.filter(portal=good, handled_at__isnull=False)
         until(lambda: of_good.count() == 3)
         assert heard.count(bad.pk) == 1

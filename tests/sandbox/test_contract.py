@@ -26,6 +26,7 @@ from sandbox.tools.contract import NAMING, TABLE, paths, type_of
 from sandbox.world import seed
 from sandbox.world.world import Portal
 from tests.b24app.portal_posts import install
+from tests.b24app.working import all_done
 from tests.sandbox.wire import APP_URL, THE_PAYMENT, Wire, in_process
 
 CONTRACT = tomllib.loads(TABLE.read_text())
@@ -224,6 +225,7 @@ def test_the_app_sends_what_is_documented(
     monkeypatch.setattr(rest._Calls, "run", recorded)
     alpha.bucket_size = 1_000
     portal = install(client, sandbox, alpha)
+    all_done()
     call_command("doctor", alpha.url.removeprefix("https://"), stdout=StringIO())
     _use_the_whole_gateway(user_client(portal, seed.ADMIN))
     assert set(sent) == _named_in_the_app()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from types import FrameType
@@ -27,7 +28,7 @@ class Command(BaseCommand):
 
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, ask_to_stop)
-        self.stdout.write(f"Working: {', '.join(jobs.JOBS)}.")
+        self.stdout.write(f"Process {os.getpid()} works: {', '.join(jobs.JOBS)}.")
         self.stdout.flush()
         jobs.work_all(stop)
         self.stdout.write("Stopped.")

@@ -17,7 +17,7 @@ class Command(BaseCommand):
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        with jobs.recorded("events"):
+        with jobs.recorded("work_events"):
             worked = queue.work()
         left = queue.waiting().count()
         self.stdout.write(f"Events worked: {worked}; to be tried again later: {left}.")
