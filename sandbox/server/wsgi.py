@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 # Delays a request; the adapter raises instead if the client's timeout is shorter.
 Pause = Callable[[float], None]
+_SLASHES = re.compile("/{2,}")
 PAUSE_KEY, CONNECTION_KEY = "sandbox.pause", "sandbox.connection"
 
 
@@ -35,7 +37,7 @@ def request_of(environ: WSGIEnvironment) -> Request:
     return Request(
         method=environ["REQUEST_METHOD"],
         host=environ.get("HTTP_HOST", "").lower(),
-        path=environ["PATH_INFO"].encode("latin-1").decode("utf-8", errors="replace"),
+        path=_path(environ["PATH_INFO"]),
         query=php.parse_query(environ.get("QUERY_STRING", "")),
         form=form,
         headers=headers,
@@ -55,6 +57,11 @@ def send(
     headers = [*response.headers.items(), ("Content-Length", str(len(response.body)))]
     start_response(status, headers)
     return [] if environ["REQUEST_METHOD"] == "HEAD" else [response.body]
+
+
+def _path(sent: str) -> str:
+    """Returns the path with neighbouring slashes merged, as nginx does."""
+    return _SLASHES.sub("/", sent.encode("latin-1").decode("utf-8", errors="replace"))
 
 
 def _body(environ: WSGIEnvironment) -> bytes:

@@ -28,13 +28,14 @@ def parse_query(text: str) -> dict[str, Any]:
 def parse_body(content_type: str, body: bytes) -> dict[str, Any]:
     """Returns the parameters in the body of a POST.
 
-    PHP reads JSON only under its exact content type; broken JSON means no parameters, not an error.
+    JSON is read under its own content type and under any with `+json`, in any case; broken JSON
+    means no parameters, not an error. See `isJson` in `main/lib/httprequest.php` of the server.
     """
-    kind = content_type.partition(";")[0].strip()
-    if kind.lower() == "multipart/form-data":
+    kind = content_type.partition(";")[0].strip().lower()
+    if kind == "multipart/form-data":
         return _nested(_multipart(content_type, body))
     text = body.decode("utf-8", errors="replace").strip()
-    if kind == "application/json":
+    if kind == "application/json" or "+json" in kind:
         return _json(text)
     return parse_query(text)
 

@@ -41,7 +41,9 @@ def test_a_query_string_is_parsed_as_by_parse_str(text: str, parsed: dict[str, A
         ("application/json", b'{"id": 7', {}),
         ("application/json", b'"text"', {}),
         ("application/json", b"[5]", {"0": 5}),
-        ("Application/JSON", b"id=7", {"id": "7"}),
+        ("Application/JSON", b'{"id": 7}', {"id": 7}),
+        ("application/vnd.api+json", b'{"id": 7}', {"id": 7}),
+        ("application/jsonp", b"id=7", {"id": "7"}),
         ("text/plain", b"id=7", {"id": "7"}),
         ("application/x-www-form-urlencoded", b"f%5Ba%5D=1", {"f": {"a": "1"}}),
         (
