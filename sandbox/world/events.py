@@ -16,28 +16,10 @@ from typing import Any
 from urllib.parse import quote_plus, urlsplit
 
 from sandbox.wire.loose import to_text
+from sandbox.world.event_names import WITH_REFRESH_TOKEN, WITHOUT_TOKEN
 from sandbox.world.world import ACCESS_TOKEN_SECONDS, Delivery, Installation, Portal, World
 
 logger = logging.getLogger(__name__)
-
-# Event names as event.bind returns them, by the scope that an application needs for them.
-BY_SCOPE: dict[str | None, tuple[str, ...]] = {
-    None: ("ONAPPINSTALL", "ONAPPUPDATE", "ONAPPUNINSTALL", "ONAPPTEST", "ONAPPPAYMENT"),
-    "sale": (
-        "ONSALEORDERSAVED",
-        "ONSALEBEFOREORDERDELETE",
-        "ONPROPERTYVALUEENTITYSAVED",
-        "ONPAYMENTENTITYSAVED",
-        "ONSHIPMENTENTITYSAVED",
-        "ONORDERENTITYSAVED",
-        "ONPROPERTYVALUEDELETED",
-        "ONPAYMENTDELETED",
-        "ONSHIPMENTDELETED",
-        "ONORDERDELETED",
-    ),
-}
-WITH_REFRESH_TOKEN = frozenset({"ONAPPINSTALL", "ONAPPUPDATE", "ONAPPTEST"})
-WITHOUT_TOKEN = frozenset({"ONAPPUNINSTALL"})
 
 HANDLER_SECONDS = 5  # a slow handler delays the next event by this at most
 

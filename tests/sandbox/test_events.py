@@ -263,6 +263,43 @@ def test_an_event_of_a_missing_scope_is_refused() -> None:
     bind(wire, "OnAppInstall")
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["OnCrmDealAdd", "OnAppPayment", "OnSubscriptionRenew", "OnAppMethodConfirm", "OnOfflineEvent"],
+)
+def test_events_that_the_sandbox_does_not_send_can_be_bound(name: str) -> None:
+    """rest_provider.php, event.php and events.md."""
+    wire = in_process()
+    bind(wire, name)
+    assert name.upper() in ask(wire, "events", user=seed.ADMIN)
+
+
+def test_the_offline_event_cannot_be_bound_offline() -> None:
+    """event.php: disableOffline."""
+    params = {"event": "OnOfflineEvent", "event_type": "offline"}
+    assert refused(in_process(), "event.bind", params, user=seed.ADMIN) == Refusal(
+        400, "ERROR_ARGUMENT", "Offline event cannot be registered for this event."
+    )
+
+
+@pytest.mark.parametrize(
+    ("params", "listed"),
+    [
+        ({}, {"ONAPPTEST", "ONCRMDEALADD"}),
+        ({"scope": ""}, {"ONAPPTEST"}),
+        ({"SCOPE": "sale", "FULL": True}, {"ONORDERDELETED"}),
+        ({"full": "1"}, {"ONAPPTEST", "ONCRMDEALADD", "ONORDERDELETED", "ONTASKADD"}),
+        ({"full": "0"}, {"ONAPPTEST", "ONCRMDEALADD"}),
+    ],
+)
+def test_events_are_listed_by_scope(params: dict[str, str], listed: set[str]) -> None:
+    """event.php, eventsList: SCOPE overrides FULL, and both the scopes of the token."""
+    wire = in_process()
+    wire.alpha.installations[seed.OUR_CLIENT_ID].scopes = ("crm",)
+    found = set(ask(wire, "events", params, user=seed.MANAGER))
+    assert found & {"ONAPPTEST", "ONCRMDEALADD", "ONORDERDELETED", "ONTASKADD"} == listed
+
+
 def test_an_offline_binding_is_listed_and_gets_no_events() -> None:
     """event-get.md; api-reference/events/offline-events.md."""
     wire = in_process()

@@ -10,9 +10,11 @@ from typing import Any
 
 from sandbox.api.methods.placement import check_handler_url
 from sandbox.api.methods.refusals import access_denied, check_application, empty_argument
+from sandbox.api.methods.scopes import is_chosen
 from sandbox.api.registry import Call, RestError, method
 from sandbox.wire.loose import mapping, to_int, to_text, upper_keys
 from sandbox.world import events
+from sandbox.world.event_names import BY_SCOPE, OFFLINE_EVENT
 from sandbox.world.world import Installation
 
 _ONLINE, _OFFLINE = "online", "offline"
@@ -20,8 +22,9 @@ _ONLINE, _OFFLINE = "online", "offline"
 
 @method("events")
 def list_events(call: Call) -> list[str]:
+    """Lists the events of the token's scopes, of the one in SCOPE, or with FULL of all scopes."""
     check_application(call)
-    return _available(call)
+    return [name for scope, names in BY_SCOPE.items() if is_chosen(call, scope) for name in names]
 
 
 @method("event.bind")
@@ -48,6 +51,8 @@ def bind(call: Call) -> bool:
         check_handler_url(handler)
     if event not in _available(call):
         raise RestError("ERROR_EVENT_NOT_FOUND", "Event not found")
+    if handler == "" and event == OFFLINE_EVENT:
+        raise RestError("ERROR_ARGUMENT", "Offline event cannot be registered for this event.")
     key = (event, handler, auth_type)
     if key in [(row["event"], row["handler"], row["auth_type"]) for row in installation.events]:
         raise RestError("ERROR_CORE", "Unable to set event handler: Handler already binded")
@@ -123,7 +128,7 @@ def _installation(call: Call) -> Installation:
 def _available(call: Call) -> list[str]:
     return [
         name
-        for scope, names in events.BY_SCOPE.items()
+        for scope, names in BY_SCOPE.items()
         if scope is None or scope in call.scopes
         for name in names
     ]
