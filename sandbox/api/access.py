@@ -119,7 +119,7 @@ def _by_token(sandbox: State, portal: Portal, token: Token, scope: str | None) -
     installation = portal.installations.get(token.client_id)
     if installation is not None and installation.is_unpaid(sandbox.world.now()):
         raise RestError("PAYMENT_REQUIRED", "Subscription has been ended", _UNAUTHORIZED)
-    _check_plan(portal)
+    _check_plan(portal, "on commercial plans")
     if installation is None:
         raise _APPLICATION_NOT_FOUND
     if token.expires <= sandbox.world.now():
@@ -142,16 +142,14 @@ def _by_webhook(portal: Portal, request: Request, key: WebhookKey, scope: str | 
             break
     else:
         raise RestError("INVALID_CREDENTIALS", "Invalid request credentials", _UNAUTHORIZED)
-    _check_plan(portal)
     _check_scope(scope, webhook.scopes, "webhook token")
+    _check_plan(portal, "on commercial plans" if portal.older_build else "by subscription")
     return Caller(_authorized(portal, key.user_id), "", None, webhook.scopes)
 
 
-def _check_plan(portal: Portal) -> None:
+def _check_plan(portal: Portal, wanted: str) -> None:
     if not portal.commercial_plan:
-        raise RestError(
-            "ACCESS_DENIED", "REST is available only on commercial plans.", _UNAUTHORIZED
-        )
+        raise RestError("ACCESS_DENIED", f"REST is available only {wanted}.", _UNAUTHORIZED)
 
 
 def _check_scope(scope: str | None, scopes: tuple[str, ...], credential: str) -> None:

@@ -48,6 +48,11 @@ def test_a_method_is_found_in_any_case_with_and_without_json(wire: Wire, spellin
     assert wire.call(spelling, {"id": 7}).json()["result"]["params"] == {"id": 7}
 
 
+def test_neighbouring_slashes_are_one(wire: Wire) -> None:
+    """nginx's `merge_slashes`; the official JS SDK sends `/rest//profile`."""
+    assert wire.call(f"/{ECHO}", {"id": 7}).json()["result"]["params"] == {"id": 7}
+
+
 def test_get_and_post_are_equal_and_the_body_overrides_the_query(wire: Wire) -> None:
     """`rest_util.php`, getRequestData: `array_replace($query, $postData)`."""
     url, token = f"{ALPHA_URL}/rest/{ECHO}", wire.token().access
@@ -262,6 +267,24 @@ def test_a_webhooks_refusal_for_a_missing_scope_has_its_own_text(wire: Wire) -> 
         "insufficient_scope",
         "The request requires higher privileges than provided by the webhook token",
     )
+
+
+@pytest.mark.parametrize(
+    ("older", "text"),
+    [
+        (False, "REST is available only by subscription."),
+        (True, "REST is available only on commercial plans."),
+    ],
+)
+def test_a_webhook_without_the_plan_is_refused_after_its_scope(
+    wire: Wire, older: bool, text: str
+) -> None:
+    """`rest/lib/apauth/auth.php`: the scope is checked together with the code."""
+    _no_plan(wire)
+    wire.alpha.older_build = older
+    assert _error(wire.session.post(_webhook(ECHO))) == (401, "ACCESS_DENIED", text)
+    wire.alpha.webhooks[0].scopes = ("sale",)
+    assert _error(wire.session.post(_webhook(ECHO)))[1] == "insufficient_scope"
 
 
 def test_a_webhook_requires_https(wire: Wire) -> None:
