@@ -63,18 +63,18 @@ def envelope_of(error: RestError, *, older: bool = False) -> dict[str, Any]:
 
 
 def success(envelope: dict[str, Any]) -> Response:
-    return _across(json_response(php.as_sent(envelope)))
+    return across_origins(json_response(php.as_sent(envelope)))
 
 
 def refusal(error: RestError, *, older: bool = False) -> Response:
-    return _across(json_response(php.as_sent(envelope_of(error, older=older)), error.status))
+    return across_origins(json_response(php.as_sent(envelope_of(error, older=older)), error.status))
 
 
 def preflight() -> Response:
-    return _across(Response())
+    return across_origins(Response())
 
 
-def _across(response: Response) -> Response:
+def across_origins(response: Response) -> Response:
     return replace(response, headers={**response.headers, **CROSS_ORIGIN})
 
 

@@ -9,9 +9,10 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sandbox.api import batch, envelopes
+from sandbox.api import batch, envelopes, rest_v3
 from sandbox.api.access import TOKEN_PARAMETERS, Caller, WebhookKey, authenticate, token_of
 from sandbox.api.registry import METHODS, Call, Method, RestError
+from sandbox.api.unplayed import UNPLAYED
 from sandbox.wire.http import Request, Response
 from sandbox.wire.loose import in_zone
 from sandbox.world.world import Portal
@@ -44,6 +45,8 @@ class ParsedRequest:
 
 
 def parse(request: Request) -> ParsedRequest:
+    if request.path.startswith(rest_v3.PREFIX):
+        return ParsedRequest(f"api/{rest_v3.method_of(request).lower()}", None, request.params)
     path = request.path.removeprefix(PREFIX)
     params = {k: v for k, v in request.params.items() if k not in TOKEN_PARAMETERS}
     if webhook := _WEBHOOK_PATH.fullmatch(path):
@@ -68,6 +71,8 @@ def respond(
     sandbox: State, portal: Portal, request: Request, *, skipped: frozenset[str] = frozenset()
 ) -> Response:
     """Returns the response. The methods in `skipped` return `true` and do nothing."""
+    if request.path.startswith(rest_v3.PREFIX):
+        return rest_v3.respond(portal, request)
     with in_zone(portal.zone):
         return _respond(sandbox, portal, request, skipped)
 
@@ -144,7 +149,7 @@ class _Calls:
 
 
 def _find(name: str) -> Method:
-    method = METHODS.get(name.lower())
+    method = METHODS.get(name.lower()) or UNPLAYED.get(name.lower())
     if method is None:
         raise _UNKNOWN_METHOD
     return method

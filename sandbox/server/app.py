@@ -169,5 +169,6 @@ def _skipped(faults: list[Fault]) -> frozenset[str]:
 def _error_in(delivered: Response | None) -> str | int | None:
     if delivered is None or not delivered.body.startswith(b'{"error"'):
         return None
-    error: str | int = json.loads(delivered.body)["error"]
-    return error
+    error = json.loads(delivered.body)["error"]
+    code: str | int = error["code"] if isinstance(error, dict) else error
+    return code

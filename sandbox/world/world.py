@@ -240,6 +240,9 @@ class Portal:
     comments: list[TimelineComment] = field(default_factory=list)
     installations: dict[str, Installation] = field(default_factory=dict)  # by client_id
     webhooks: list[Webhook] = field(default_factory=list)
+    # What applications store by app.option.set and user.option.set, by client_id and person.
+    app_options: dict[str, dict[str, Any]] = field(default_factory=dict)
+    user_options: dict[tuple[str, int], dict[str, Any]] = field(default_factory=dict)
     # Switches between the replies of different builds and portals.
     older_build: bool = False
     sends_application_token: bool = True

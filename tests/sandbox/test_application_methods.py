@@ -118,10 +118,92 @@ def test_scope_and_method_get() -> None:
         ("crm.item.get", True, True),
         ("sale.payment.get", True, False),
         ("profile", True, True),
+        ("crm.deal.list", True, True),
+        ("bizproc.robot.list", True, False),
         ("nothing.of.the.kind", False, False),
     ):
         answer = ask(wire, "method.get", {"name": name}, user=seed.READER)
         assert answer == {"isExisting": exists, "isAvailable": available}
+
+
+def test_scope_lists_all_of_the_portal_on_request() -> None:
+    """rest_provider.php, scopeList: FULL counts unless it is empty for PHP."""
+    wire = in_process()
+    assert set(ask(wire, "scope", {"full": 1}, user=seed.READER)) > {"bizproc", *seed.OUR_SCOPES}
+    assert ask(wire, "scope", {"FULL": "0"}, user=seed.READER) == list(seed.OUR_SCOPES)
+
+
+@pytest.mark.parametrize(
+    ("params", "listed"),
+    [
+        ({}, {"profile", "user.get", "crm.deal.list"}),
+        ({"scope": "bizproc"}, {"bizproc.robot.list"}),
+        ({"full": True}, {"profile", "user.get", "crm.deal.list", "bizproc.robot.list"}),
+    ],
+)
+def test_methods_are_listed_by_scope_without_those_of_controllers(
+    params: dict[str, Any], listed: set[str]
+) -> None:
+    """rest_provider.php, methodsList; controllers are found by their class alone."""
+    found = set(ask(in_process(), "methods", params, user=seed.READER))
+    wanted = {"profile", "user.get", "crm.deal.list", "bizproc.robot.list", "sale.payment.get"}
+    assert found & wanted == listed
+
+
+def test_user_admin_and_user_access() -> None:
+    """user-admin.md and user-access.md; an administrator has every access code."""
+    wire = in_process()
+    for user, admin in ((seed.ADMIN, True), (seed.SETTINGS_ADMIN, False)):
+        assert ask(wire, "user.admin", user=user) is admin
+        assert ask(wire, "user.access", {"access": ["G1"]}, user=user) is admin
+    for codes, access in ((["U1", "U3"], True), (["U1"], False), ("AU", True), (None, False)):
+        assert ask(wire, "user.access", {"ACCESS": codes}, user=seed.MANAGER) is access
+
+
+def test_feature_get() -> None:
+    """feature-get.md."""
+    wire = in_process()
+    params = {"code": "rest_offline_extended"}
+    assert ask(wire, "feature.get", params, user=seed.READER) == {"value": "Y"}
+    assert refused(wire, "feature.get", user=seed.READER) == Refusal(
+        400, "CODE_EMPTY", "CODE can't be empty"
+    )
+
+
+def test_the_applications_options_are_everyones_and_set_by_administrators() -> None:
+    """app-option-get.md, app-option-set.md; the names of the errors are those of the code."""
+    wire = in_process()
+    assert ask(wire, "app.option.get", user=seed.READER) == []
+    assert ask(wire, "app.option.set", {"options": {"a": "1", "b": [2]}}, user=seed.ADMIN) is True
+    assert ask(wire, "app.option.set", {"a": "3"}, user=seed.ADMIN) is True
+    assert ask(wire, "app.option.get", user=seed.READER) == {"a": "3", "b": [2]}
+    assert ask(wire, "app.option.get", {"option": "a"}, user=seed.READER) == "3"
+    assert ask(wire, "app.option.get", {"option": "c"}, user=seed.READER) is None
+    assert refused(wire, "app.option.set", {"options": []}, user=seed.READER) == Refusal(
+        400, "ERROR_ARGUMENT", "Argument 'options' is null or empty"
+    )
+    assert refused(wire, "app.option.set", {"a": "4"}, user=seed.MANAGER) == Refusal(
+        403, "ACCESS_DENIED", "Access denied! Administrator authorization required"
+    )
+    other = by_other_application(wire, "app.option.get", {}, user=seed.ADMIN)
+    assert other.json()["result"] == []
+
+
+def test_a_persons_options_are_their_own() -> None:
+    """user-option-get.md, user-option-set.md."""
+    wire = in_process()
+    assert ask(wire, "user.option.set", {"options": {"a": "1"}}, user=seed.READER) is True
+    assert ask(wire, "user.option.get", {"option": "a"}, user=seed.READER) == "1"
+    assert ask(wire, "user.option.get", user=seed.ADMIN) == []
+
+
+@pytest.mark.parametrize("kind", ["app", "user"])
+@pytest.mark.parametrize("verb", ["get", "set"])
+def test_options_are_for_applications_only(kind: str, verb: str) -> None:
+    """appOptionGet and its neighbours in rest_provider.php."""
+    assert refusal_in(by_webhook(in_process(), f"{kind}.option.{verb}")) == Refusal(
+        403, "ACCESS_DENIED", "Access denied! Application context required"
+    )
 
 
 # Placements

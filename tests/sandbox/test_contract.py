@@ -33,8 +33,10 @@ CONTRACT = tomllib.loads(TABLE.read_text())
 DOCUMENTED: Mapping[str, Mapping[str, Mapping[str, str]]] = CONTRACT["methods"]
 # Methods without a schema; FACTS of the documentation's pages are tested one by one.
 WITHOUT_SCHEMA = {
-    "app.info", "crm.persontype.list", "event.get", "event.test", "events", "placement.bind",
-    "profile", "sale.paysystem.handler.list", "scope", "server.time", "user.current",
+    "app.info", "app.option.get", "app.option.set", "crm.orderentity.getfields",
+    "crm.persontype.list", "event.get", "event.test", "events", "feature.get", "methods",
+    "placement.bind", "profile", "sale.paysystem.handler.list", "scope", "server.time",
+    "user.access", "user.admin", "user.current", "user.option.get", "user.option.set",
 }  # fmt: skip
 
 OPERATORS = "!=<>@%~?"

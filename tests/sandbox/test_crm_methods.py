@@ -1,4 +1,4 @@
-"""`crm.item.*`, `crm.item.payment.*` and `crm.orderentity.list`, with the caller's rights.
+"""`crm.item.*`, `crm.item.payment.*` and `crm.orderentity.*`, with the caller's rights.
 
 api-reference/crm/universal/ of the documentation; crm/lib/controller/ of the server.
 """
@@ -289,3 +289,10 @@ def test_bindings_need_the_shops_right_and_have_pages() -> None:
     assert (len(answer["result"]["orderEntity"]), answer["next"]) == (50, 50)
     answer = envelope(wire, "crm.orderentity.list", {"start": -1}, user=seed.MANAGER)
     assert answer.keys() == {"result", "time"}
+
+
+def test_the_fields_of_a_binding() -> None:
+    """crm-order-entity-get-fields.md."""
+    fields = ask(in_process(), "crm.orderentity.getFields", user=seed.READER)["orderEntity"]
+    integer = {"isImmutable": True, "isReadOnly": False, "isRequired": True, "type": "integer"}
+    assert fields == dict.fromkeys(("orderId", "ownerId", "ownerTypeId"), integer)

@@ -117,7 +117,7 @@ CRM: tuple[Row, ...] = (
     (READER, f"{ITEM}.add", {"entityTypeId": DEAL, "entityId": seed.DEAL}, DENIED),
     (ADMIN, f"{ITEM}.add", {"entityTypeId": DEAL, "entityId": 13123000}, failure(
         "Entity with identifier №13123000 does not exist", "0")),
-    (EXTRANET, "crm.orderentity.list", {}, READ_DENIED),
+    *((EXTRANET, f"crm.orderentity.{verb}", {}, READ_DENIED) for verb in ("list", "getfields")),
     (ADMIN, COMMENT, {"FIELDS": comment()["fields"]}, missing("fields")),
     *((ADMIN, COMMENT, comment(item, kind, text), NO_OWNER) for item, kind, text in (
         ("", "deal", "x"), (seed.DEAL, None, "x"), ("", "", " "), (10**6, "deal", "x"),

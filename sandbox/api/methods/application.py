@@ -1,4 +1,4 @@
-"""`app.info`, `profile`, `user.current`, `scope`, `method.get` and `server.time`.
+"""`app.info`, `profile`, `user.*`, `scope`, `methods`, `method.get`, `feature.get`, `server.time`.
 
 https://apidocs.bitrix24.com/api-reference/common/system/ ; results follow
 `rest/classes/general/rest_provider.php`.
@@ -9,12 +9,16 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sandbox.api.registry import METHODS, Call, method
-from sandbox.wire.loose import server_zone, to_text, upper_keys
+from sandbox.api.methods.scopes import is_chosen
+from sandbox.api.registry import METHODS, Call, Method, RestError, method
+from sandbox.api.unplayed import SCOPES, UNPLAYED
+from sandbox.wire.loose import flag, is_empty, mapping, server_zone, to_text, upper_keys
 
 _LICENSE_TYPE, _LICENSE_FAMILY = "ent250", "ent"
+_ALL_USERS, _AUTHORIZED = "G2", "AU"
 
-SCOPES = ("crm", "sale", "pay_system", "placement", "user", "user_brief")
+# Methods of controllers are found by their class; `methods` has no list of these.
+_CONTROLLERS = ("crm.item.", "crm.orderentity.", "sale.order.", "sale.payment.", "sale.persontype.")
 
 
 @method("app.info")
@@ -51,6 +55,20 @@ def profile(call: Call) -> dict[str, Any]:
     }
 
 
+@method("user.admin")
+def user_admin(call: Call) -> bool:
+    return call.user.is_admin
+
+
+@method("user.access")
+def user_access(call: Call) -> bool:
+    """Returns whether the user has one of the access codes; an administrator has all of them."""
+    asked = upper_keys(call.params, deep=False).get("ACCESS")
+    codes = mapping(asked).values() if isinstance(asked, dict | list) else [asked]
+    own = {f"U{call.user.id}", _ALL_USERS, _AUTHORIZED}
+    return call.user.is_admin or not own.isdisjoint(map(to_text, codes))
+
+
 @method("user.current", "user_brief")
 def user_current(call: Call) -> dict[str, Any]:
     """Without address and telephone, which the scope user_brief does not include."""
@@ -69,20 +87,45 @@ def user_current(call: Call) -> dict[str, Any]:
 @method("scope")
 def scope(call: Call) -> list[str]:
     """The scopes of this token; with FULL, all scopes of the portal."""
-    wants_all = upper_keys(call.params).get("FULL")
+    wants_all = not is_empty(upper_keys(call.params, deep=False).get("FULL"))
     return list(SCOPES if wants_all else call.scopes)
+
+
+@method("methods")
+def list_methods(call: Call) -> list[str]:
+    """Lists the methods of the token's scopes, of the one in SCOPE, or with FULL of all scopes."""
+    named = [("batch", None), *((each.name, each.scope) for each in _existing().values())]
+    return [
+        name
+        for name, scope in named
+        if is_chosen(call, scope) and not name.startswith(_CONTROLLERS)
+    ]
 
 
 @method("method.get")
 def method_get(call: Call) -> dict[str, bool]:
-    found = METHODS.get(to_text(call.params.get("name")).lower())
+    """Whether the portal has the method, played here or not, and whether the token may call it."""
+    found = _existing().get(to_text(call.params.get("name")).lower())
     return {
         "isExisting": found is not None,
         "isAvailable": found is not None and found.scope in (None, *call.scopes),
     }
 
 
+@method("feature.get")
+def feature_get(call: Call) -> dict[str, str]:
+    """Every feature is in every commercial plan."""
+    if is_empty(upper_keys(call.params, deep=False).get("CODE")):
+        raise RestError("CODE_EMPTY", "CODE can't be empty")
+    return {"value": flag(call.portal.commercial_plan)}
+
+
 @method("server.time")
 def server_time(call: Call) -> str:
     """The time in whole seconds, with the portal's offset from UTC."""
     return datetime.fromtimestamp(int(call.world.now()), server_zone()).isoformat()
+
+
+def _existing() -> dict[str, Method]:
+    """Returns the server's methods, played here or not."""
+    return {**UNPLAYED, **METHODS}

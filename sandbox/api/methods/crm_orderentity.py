@@ -1,13 +1,13 @@
-"""`crm.orderentity.list`: the links between orders and CRM objects.
+"""`crm.orderentity.list` and `.getFields`: the links between orders and CRM objects.
 
 https://apidocs.bitrix24.com/api-reference/crm/universal/order-entity/crm-order-entity-list.html
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sandbox.api.methods.listing import Field, page_of
+from sandbox.api.methods.listing import Field, descriptions, page_of
 from sandbox.api.methods.sale_access import check_read
 from sandbox.api.methods.sale_payment_fields import shown
 from sandbox.api.registry import Call, Listed, method
@@ -20,9 +20,11 @@ class Binding(NamedTuple):
 
 
 BINDING_FIELDS: dict[str, Field[Binding]] = {
-    "orderId": Field("integer", lambda binding: binding.order_id, required=True),
-    "ownerId": Field("integer", lambda binding: binding.owner_id, required=True),
-    "ownerTypeId": Field("integer", lambda binding: binding.owner_type_id, required=True),
+    "orderId": Field("integer", lambda binding: binding.order_id, required=True, immutable=True),
+    "ownerId": Field("integer", lambda binding: binding.owner_id, required=True, immutable=True),
+    "ownerTypeId": Field(
+        "integer", lambda binding: binding.owner_type_id, required=True, immutable=True
+    ),
 }
 
 
@@ -42,3 +44,9 @@ def list_bindings(call: Call) -> Listed:
         shown=shown,
         envelope="orderEntity",
     )
+
+
+@method("crm.orderentity.getfields", "crm")
+def get_binding_fields(call: Call) -> dict[str, Any]:
+    check_read(call)
+    return {"orderEntity": descriptions(BINDING_FIELDS)}
