@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from sandbox.api.registry import RestError
 from sandbox.wire import php
+from sandbox.wire.loose import number_in
 
 MAX_COMMANDS = 50
 NEVER_IN_BATCH = frozenset({"batch", "download", "upload"})
@@ -36,7 +37,7 @@ def commands_of(params: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def method_of(command: str) -> str:
-    return urlsplit(command).path
+    return _parts(command)[0]
 
 
 def run_batch(params: dict[str, Any], run: Run) -> dict[str, Any]:
@@ -68,10 +69,19 @@ def _run_command(
 ) -> dict[str, Any]:
     if place >= MAX_COMMANDS:
         return {"error": _TOO_LONG.code, "error_description": _TOO_LONG.description}
-    parts = urlsplit(command)
-    if parts.path in NEVER_IN_BATCH:
+    method, query = _parts(command)
+    if method in NEVER_IN_BATCH:
         return {"error": NOT_ALLOWED.code, "error_description": NOT_ALLOWED.description}
-    return run(parts.path, _resolved(php.parse_query(parts.query), answers))
+    return run(method, _resolved(php.parse_query(query), answers))
+
+
+def _parts(command: str) -> tuple[str, str]:
+    """Returns method and query; both are empty for what `parse_url` refuses."""
+    try:
+        parts = urlsplit(command)
+    except ValueError:
+        return "", ""
+    return parts.path, parts.query
 
 
 def _upper(params: dict[str, Any]) -> dict[str, Any]:
@@ -102,8 +112,8 @@ def _follow(value: Any, steps: list[str]) -> Any:
         inner = None
         if isinstance(value, dict):
             inner = value.get(step)
-        elif isinstance(value, list) and step.isdigit() and int(step) < len(value):
-            inner = value[int(step)]
+        elif isinstance(value, list) and (place := number_in(step)) is not None:
+            inner = value[place] if place < len(value) else None
         if inner is None:
             return value
         value = inner

@@ -19,6 +19,7 @@ CROSS_ORIGIN = {
     "Access-Control-Allow-Headers": "origin, content-type, accept",
     "X-Content-Type-Options": "nosniff",
 }
+_UNWRITABLE = {"error": "WRONG_ENCODING", "error_description": "Wrong request encoding"}
 
 
 def with_time(
@@ -63,7 +64,11 @@ def envelope_of(error: RestError, *, older: bool = False) -> dict[str, Any]:
 
 
 def success(envelope: dict[str, Any]) -> Response:
-    return across_origins(json_response(php.as_sent(envelope)))
+    """Returns the response; without an error status for what PHP cannot write as JSON."""
+    try:
+        return across_origins(json_response(php.as_sent(envelope)))
+    except ValueError:
+        return across_origins(json_response(_UNWRITABLE))
 
 
 def refusal(error: RestError, *, older: bool = False) -> Response:

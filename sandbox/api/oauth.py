@@ -15,6 +15,7 @@ from sandbox.api import envelopes
 from sandbox.api.access import token_of
 from sandbox.api.registry import RestError
 from sandbox.wire.http import Request, Response, html_response, json_response, redirect
+from sandbox.wire.loose import number_in
 from sandbox.world.removed import REMOVAL_LAG_SECONDS, RemovedOAuth
 from sandbox.world.world import (
     ACCESS_TOKEN_SECONDS,
@@ -71,7 +72,7 @@ def authorize(world: World, portal: Portal, request: Request) -> Response:
     if installation is None or installation.removed:
         return _refusal_page("The application is not installed on this portal.")
     user_id = str(request.query.get("as") or request.cookies.get("user", ""))
-    user = portal.users.get(int(user_id)) if user_id.isdigit() else None
+    user = portal.users.get(number_in(user_id) or 0)
     if user is None or user.role is Role.DISMISSED:
         return _refusal_page("Log in to this portal first.")
     allowed = installation.allowed_users

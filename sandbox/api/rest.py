@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 PREFIX = "/rest/"
 BATCH = "batch"
-_WEBHOOK_PATH = re.compile(r"(\d+)/([^/]+)/([^/]+)/?")
+_WEBHOOK_PATH = re.compile(r"([0-9]{1,18})/([^/]+)/([^/]+)/?")
 _METHOD_PATH = re.compile(r"([^/]+)/?")
 _UNKNOWN_METHOD = RestError("ERROR_METHOD_NOT_FOUND", "Method not found!", 404)
 
@@ -52,8 +52,10 @@ def parse(request: Request) -> ParsedRequest:
     if webhook := _WEBHOOK_PATH.fullmatch(path):
         key = WebhookKey(int(webhook[1]), webhook[2])
         return ParsedRequest(_method_name(webhook[3]), key, params)
-    method = _METHOD_PATH.fullmatch(path)
-    return ParsedRequest(_method_name(method[1]) if method else path, None, params)
+    if method := _METHOD_PATH.fullmatch(path):
+        return ParsedRequest(_method_name(method[1]), None, params)
+    # Of a path without a method the log keeps the end: before it there may be a webhook's code.
+    return ParsedRequest(f"*/{path.rpartition('/')[2]}", None, params)
 
 
 def peek(sandbox: State, portal: Portal, request: Request) -> tuple[int | None, str]:

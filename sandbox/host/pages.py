@@ -102,14 +102,14 @@ _PAGES = (
     _page(INVOICES_PATH, lambda visit, _: lists.item_list(visit, SMART_INVOICE)),
     *(_card_page(card_type) for card_type in CARD_TYPES.values()),
     _page(
-        r"/crm/type/(\d+)/menu/(\d+)/(\d+)/",
+        r"/crm/type/([0-9]{1,9})/menu/([0-9]{1,9})/([0-9]{1,9})/",
         lambda visit, found: places.menu_page(visit, int(found[1]), int(found[2]), int(found[3])),
     ),
     _page(MARKET_PATH, lambda visit, _: market.market(visit)),
     _page(f"{MARKET_PATH}install/", lambda visit, _: market.install(visit), method="POST"),
     _page(f"{MARKET_PATH}remove/", lambda visit, _: market.remove(visit), method="POST"),
     _page(
-        rf"{MARKET_PATH}app/(\d+)/",
+        MARKET_PATH + r"app/([0-9]{1,9})/",
         lambda visit, found: market.application_page(visit, int(found[1])),
     ),
     _page("/_host/payments", lambda visit, _: payments.payments_json(visit)),

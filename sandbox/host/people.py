@@ -6,6 +6,7 @@ from sandbox.host.rendering import Html, join, render
 from sandbox.host.shell import DEALS_PATH, bare_page, full_name, initials, role_name
 from sandbox.host.visit import cookie_name, signed_in
 from sandbox.wire.http import Request, Response
+from sandbox.wire.loose import number_in
 from sandbox.world.users import Level
 from sandbox.world.world import Portal, Role, User
 
@@ -41,8 +42,7 @@ def chooser(portal: Portal, request: Request, others: list[Portal]) -> Response:
 
 def sign_in(portal: Portal, request: Request) -> Response:
     """Stores the choice in a cookie of the portal's own host."""
-    number = str(request.form.get("user_id", ""))
-    user = portal.users.get(int(number)) if number.isdecimal() else None
+    user = portal.users.get(number_in(str(request.form.get("user_id", ""))) or 0)
     if user is None:
         return Response(302, b"", {"Location": "/"})
     return Response(

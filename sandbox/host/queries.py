@@ -8,18 +8,24 @@ from typing import Any
 
 from sandbox.host.frame import fresh_auth, may_use
 from sandbox.host.visit import Layout, Visit
+from sandbox.wire import php
 from sandbox.wire.http import Response, json_response
 from sandbox.world.installing import finish_installation
 
 
 def respond(visit: Visit, sid: str, action: str) -> Response:
-    """Returns JSON for the page; 404 for another person's frame or a forgotten one."""
+    """Returns JSON for the page; 404 for another person's frame or a forgotten one, 400 for an
+    option whose value is not JSON."""
     layout = visit.memory.layouts.get(sid)
     if layout is None or layout.user_id != visit.user.id or action not in _ACTIONS:
         return json_response({}, 404)
     if visit.request.method != "POST":
         return json_response({}, 405)
-    return json_response(_ACTIONS[action](visit, layout))
+    try:
+        answer = _ACTIONS[action](visit, layout)
+    except ValueError:
+        return json_response({}, 400)
+    return json_response(answer)
 
 
 def _refresh(visit: Visit, layout: Layout) -> dict[str, Any]:
@@ -69,7 +75,9 @@ def _app_option(visit: Visit, layout: Layout) -> dict[str, Any]:
 
 def _set_option(visit: Visit, options: dict[str, Any]) -> dict[str, Any]:
     form = visit.request.form
-    options[str(form.get("name", ""))] = json.loads(str(form.get("value", "null")))
+    value = php.json_value(str(form.get("value", "null")))
+    json.dumps(value, allow_nan=False)  # 1e400 is an infinity, which no answer can have
+    options[str(form.get("name", ""))] = value
     return options
 
 

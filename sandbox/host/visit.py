@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from sandbox.wire.http import Request
+from sandbox.wire.loose import number_in
 from sandbox.world.world import Installation, Portal, Token, User, World
 
 if TYPE_CHECKING:
@@ -77,4 +78,4 @@ def cookie_name(portal: Portal) -> str:
 
 def signed_in(portal: Portal, request: Request) -> User | None:
     value = request.cookies.get(cookie_name(portal), "")
-    return portal.users.get(int(value)) if value.isdecimal() else None
+    return portal.users.get(number_in(value) or 0)

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from sandbox.api import other_saves
 from sandbox.api.faults import Fault
 from sandbox.wire.http import Request, Response, json_response
+from sandbox.wire.loose import number_in
 from sandbox.world.removed import RemovedOAuth, RemovedRest
 from sandbox.world.world import Order, Portal
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from sandbox.api.state import State
 
 PREFIX = "/_sandbox/"
+LONGEST_STEP = 10 * 366 * 24 * 3600  # seconds the clock moves at once; no token lives ten years
 # The fields of a fault that a request may set; `on_hit` and `release` are for tests in-process.
 _FAULT_FIELDS = ("kind", "method", "when", "times", "seconds", "user_id", "host", "url")
 _ORDER_WANTED = "portal is a member_id or a host, order and user are numbers"
@@ -51,13 +53,11 @@ def respond(sandbox: State, request: Request) -> Response:
 
 
 def _log(sandbox: State, request: Request) -> Response:
-    since = str(request.query.get("since", "0"))
-    if not since.isdigit():
+    since = number_in(str(request.query.get("since", "0")))
+    if since is None:
         return _refused("since is the number of calls already seen")
-    calls = sandbox.log[int(since) :]
-    return json_response(
-        {"calls": [asdict(call) for call in calls], "next": int(since) + len(calls)}
-    )
+    calls = sandbox.log[since:]
+    return json_response({"calls": [asdict(call) for call in calls], "next": since + len(calls)})
 
 
 def _add_fault(sandbox: State, request: Request) -> Response:
@@ -65,7 +65,7 @@ def _add_fault(sandbox: State, request: Request) -> Response:
         return _refused(f"a fault has {', '.join(_FAULT_FIELDS)}")
     try:
         fault = Fault(**{name: _read(name, value) for name, value in request.form.items()})
-    except (TypeError, ValueError) as error:
+    except (OverflowError, TypeError, ValueError) as error:
         return _refused(str(error))
     sandbox.faults.add(fault)
     return json_response(_shown(fault))
@@ -83,10 +83,10 @@ def _read(name: str, value: Any) -> Any:
 def _payment(sandbox: State, request: Request) -> Response:
     with sandbox.world.lock:
         portal = _portal(sandbox, str(request.query.get("portal", "")))
-        payment_id = str(request.query.get("id", ""))
-        if portal is None or not payment_id.isdigit():
+        payment_id = number_in(str(request.query.get("id", "")))
+        if portal is None or payment_id is None:
             return _refused("portal is a member_id or a host, id a payment's number")
-        payment = portal.payments.get(int(payment_id))
+        payment = portal.payments.get(payment_id)
         if payment is None:
             return _refused("no such payment", 404)
         return json_response(
@@ -110,6 +110,8 @@ def _advance(sandbox: State, request: Request) -> Response:
         seconds = float(str(request.params.get("seconds", "")))
     except ValueError:
         return _refused("seconds is a number")
+    if not abs(seconds) <= LONGEST_STEP:
+        return _refused(f"seconds is a number up to {LONGEST_STEP}")
     with sandbox.world.lock:
         sandbox.world.advance(seconds)
         return json_response({"now": sandbox.world.now()})
@@ -117,13 +119,13 @@ def _advance(sandbox: State, request: Request) -> Response:
 
 def _bucket(sandbox: State, request: Request) -> Response:
     """Sets how many requests every portal accepts at once."""
-    size = str(request.params.get("size", ""))
-    if not size.isdigit():
+    size = number_in(str(request.params.get("size", "")))
+    if size is None:
         return _refused("size is a number of requests")
     with sandbox.world.lock:
         for portal in sandbox.world.portals.values():
-            portal.bucket_size = int(size)
-    return json_response({"size": int(size)})
+            portal.bucket_size = size
+    return json_response({"size": size})
 
 
 def _removal(sandbox: State, request: Request) -> Response:

@@ -44,10 +44,10 @@ class Response:
 
 
 def json_response(data: object, status: int = 200) -> Response:
-    """Returns JSON with the content type that Bitrix24 sends."""
+    """Returns JSON with the content type that Bitrix24 sends. Raises ValueError for an infinity."""
     return Response(
         status,
-        json.dumps(data, ensure_ascii=False).encode(),
+        json.dumps(data, ensure_ascii=False, allow_nan=False).encode(),
         {"Content-Type": "application/json; charset=utf-8"},
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +15,10 @@ from typing import Any
 EAST = timezone(timedelta(hours=3))  # not UTC: a program that drops the offset fails its tests
 _server_zone: ContextVar[tzinfo] = ContextVar("server_zone", default=EAST)
 
-_LEADING_INTEGER = re.compile(r"\s*([+-]?\d+)")
+_LEADING_INTEGER = re.compile(r"\s*([+-]?[0-9]+)", re.ASCII)
+_NUMBER = re.compile(r"[0-9]{1,9}")
+_INTEGER_DIGITS = 19  # those of 2 ** 63, PHP's first number that is no integer
+_BEYOND_INTEGERS = 2**63
 
 
 def server_zone() -> tzinfo:
@@ -42,13 +46,30 @@ def is_given(params: dict[str, Any], name: str) -> bool:
 
 
 def to_int(value: Any) -> int:
-    """`(int)`: the digits a string begins with, else 0; an array is 1 unless empty."""
+    """`(int)`: the digits a string begins with, else 0; an array is 1 unless empty.
+
+    A number of more than 64 bits wraps around, digits stop at the largest integer.
+    """
+    if isinstance(value, float) and not math.isfinite(value):
+        return 0
     if isinstance(value, bool | int | float | Decimal):
-        return int(value)
+        return (int(value) + _BEYOND_INTEGERS) % (2 * _BEYOND_INTEGERS) - _BEYOND_INTEGERS
     if isinstance(value, str):
         found = _LEADING_INTEGER.match(value)
-        return int(found[1]) if found else 0
+        return _saturated(found[1]) if found else 0
     return 1 if value else 0
+
+
+def _saturated(digits: str) -> int:
+    # One digit more than 64 bits have is enough; Python refuses to convert thousands.
+    magnitude = int(digits.lstrip("+-").lstrip("0")[: _INTEGER_DIGITS + 1] or "0")
+    number = -magnitude if digits.startswith("-") else magnitude
+    return max(-_BEYOND_INTEGERS, min(number, _BEYOND_INTEGERS - 1))
+
+
+def number_in(text: str) -> int | None:
+    """Returns the number that a text writes in ASCII digits alone, up to nine of them."""
+    return int(text) if _NUMBER.fullmatch(text) else None
 
 
 def to_decimal(value: Any) -> Decimal:
@@ -69,12 +90,18 @@ def to_text(value: Any) -> str:
 
 
 def to_moment(value: Any) -> datetime | None:
-    """Parses a client's date and time; without an offset it is in the portal's time zone."""
+    """Parses a client's date and time; without an offset it is in the portal's time zone.
+
+    Returns None for other text, and for a time that is in no year from 1 to 9999 there.
+    """
     try:
         moment = datetime.fromisoformat(to_text(value))
-    except ValueError:
+        if not moment.tzinfo:
+            moment = moment.replace(tzinfo=server_zone())
+        moment.astimezone(server_zone()).astimezone(UTC)
+    except (OverflowError, ValueError):
         return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=server_zone())
+    return moment
 
 
 def flag(value: bool) -> str:

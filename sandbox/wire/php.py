@@ -12,10 +12,14 @@ from decimal import Decimal
 from email.message import EmailMessage
 from email.parser import BytesParser
 from email.policy import HTTP
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import unquote_plus
 
 _INTEGER = re.compile(r"0|-?[1-9][0-9]{0,17}")
+# json_decode refuses more than 512 levels, but Python cannot recurse that deep everywhere.
+MAX_NESTING = 200
+MAX_FORM_NESTING = 64  # `max_input_nesting_level`: PHP leaves deeper variables out
+_INTEGER_DIGITS = 19  # those of 2 ** 63
 _BRACKETS = re.compile(r"\[([^\]]*)\]")
 
 
@@ -34,10 +38,23 @@ def parse_body(content_type: str, body: bytes) -> dict[str, Any]:
     kind = content_type.partition(";")[0].strip().lower()
     if kind == "multipart/form-data":
         return _nested(_multipart(content_type, body))
-    text = body.decode("utf-8", errors="replace").strip()
     if kind == "application/json" or "+json" in kind:
-        return _json(text)
-    return parse_query(text)
+        return _json(body)
+    return parse_query(body.decode("utf-8", errors="replace").strip())
+
+
+def json_value(text: str) -> Any:
+    """Decodes JSON. Raises ValueError for what json_decode refuses: NaN, half of a surrogate pair,
+    too many levels."""
+    try:
+        decoded = json.loads(text, parse_int=_number, parse_constant=_no_number)
+    except RecursionError:
+        raise ValueError("too many levels") from None
+    if _is_too_deep(decoded):
+        raise ValueError("too many levels")
+    if "\\u" in text:
+        json.dumps(decoded, ensure_ascii=False).encode()
+    return decoded
 
 
 def as_sent(value: Any) -> Any:
@@ -56,14 +73,39 @@ def as_sent(value: Any) -> Any:
     return value
 
 
-def _json(text: str) -> dict[str, Any]:
+def _json(body: bytes) -> dict[str, Any]:
     try:
-        decoded = json.loads(text)
+        decoded = json_value(body.decode())
     except ValueError:
         return {}
     if isinstance(decoded, list):
         return {str(place): item for place, item in enumerate(decoded)}
     return decoded if isinstance(decoded, dict) else {}
+
+
+def _number(digits: str) -> int | float:
+    """Returns a float for a number of more than 64 bits, as PHP does."""
+    if len(digits) > _INTEGER_DIGITS + 1 or not -(2**63) <= int(digits) < 2**63:
+        return float(digits)
+    return int(digits)
+
+
+def _no_number(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is not JSON")
+
+
+def _is_too_deep(value: Any) -> bool:
+    level = [value]
+    for _ in range(MAX_NESTING + 1):
+        if not level:
+            return False
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, dict | list)
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+    return bool(level)
 
 
 def _multipart(content_type: str, body: bytes) -> list[tuple[str, str]]:
@@ -83,7 +125,7 @@ def _nested(pairs: list[tuple[str, str]]) -> dict[str, Any]:
     root: dict[int | str, Any] = {}
     for name, value in pairs:
         path = _path(name)
-        if path:
+        if 0 < len(path) <= MAX_FORM_NESTING + 1:
             _put(root, path, value)
     return {str(name): _with_lists(item) for name, item in root.items()}
 

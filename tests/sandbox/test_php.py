@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from math import inf
 from typing import Any
 
 import pytest
 
+from sandbox.wire.loose import to_int
 from sandbox.wire.php import as_sent, parse_body, parse_query
 
 
@@ -60,6 +62,49 @@ def test_a_body_is_parsed_by_its_content_type_and_broken_json_means_no_parameter
     content_type: str, body: bytes, parsed: dict[str, Any]
 ) -> None:
     assert parse_body(content_type, body) == parsed
+
+
+@pytest.mark.parametrize(
+    ("body", "parsed"),
+    [
+        (b'{"a": NaN}', {}),
+        (b'{"a": "\\ud800"}', {}),
+        (b'{"a": "\xff"}', {}),
+        (b'{"a": ' + b"[" * 5000 + b"]" * 5000 + b"}", {}),
+        (b'{"a": "\\ud83d\\ude00"}', {"a": "\U0001f600"}),
+        (b'{"a": 9223372036854775807}', {"a": 2**63 - 1}),
+        (b'{"a": 9223372036854775808}', {"a": 2.0**63}),
+        (b'{"a": ' + b"9" * 5000 + b"}", {"a": inf}),
+    ],
+)
+def test_what_json_decode_refuses_is_no_parameter_and_a_long_number_a_float(
+    body: bytes, parsed: dict[str, Any]
+) -> None:
+    assert parse_body("application/json", body) == parsed
+
+
+def test_a_variable_of_more_than_64_levels_is_left_out() -> None:
+    """`max_input_nesting_level`."""
+    assert parse_query("a=1&b" + "[c]" * 65 + "=2") == {"a": "1"}
+    assert parse_query("b" + "[c]" * 64 + "=2") != {}
+
+
+@pytest.mark.parametrize(
+    ("value", "number"),
+    [
+        (inf, 0),
+        (2**63, -(2**63)),
+        (1e19, 10**19 - 2**64),
+        ("9" * 5000, 2**63 - 1),
+        ("-" + "9" * 5000, -(2**63)),
+        ("-" + "0" * 5000 + "7", -7),
+        ("12abc", 12),
+        ("\u0663", 0),
+    ],
+)
+def test_an_integer_has_64_bits(value: object, number: int) -> None:
+    """PHP's cast of floats wraps around, that of digits stops at the largest."""
+    assert to_int(value) == number
 
 
 def test_responses_are_encoded_as_by_json_encode() -> None:

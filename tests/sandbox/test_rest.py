@@ -348,6 +348,13 @@ def test_a_sum_is_a_number_and_an_empty_map_is_a_list(wire: Wire) -> None:
     assert '"sum": 12500, "none": []' in body
 
 
+def test_what_json_cannot_hold_is_an_error_without_the_status_of_one(wire: Wire) -> None:
+    """`rest.php`, outputJson: the exception comes after the status is chosen."""
+    with a_method("test.rest.infinite", lambda _: [1e400]):
+        answer = wire.call("test.rest.infinite")
+    assert _error(answer) == (200, "WRONG_ENCODING", "Wrong request encoding")
+
+
 def test_methods_run_one_at_a_time(wire: Wire) -> None:
     """The sandbox's own rule: a method reads and writes the world without locking it."""
 

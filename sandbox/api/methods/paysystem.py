@@ -64,7 +64,7 @@ def update_pay_system(call: Call) -> bool:
     if call.portal.older_build and (is_empty(code) or not is_given(fields, "PERSON_TYPE_ID")):
         missing = "BX_REST_HANDLER" if is_empty(code) else "PERSON_TYPE_ID"
         raise check_failure(f"Parameter {missing} is not defined")
-    if code and handler_of(call.portal, code) is None and code not in _BUILT_IN:
+    if code and handler_of(call.portal, code) is None and to_text(code) not in _BUILT_IN:
         raise RestError("ERROR_HANDLER_NOT_FOUND", "Handler not found")
     system = _existing(call, params)
     check_access(call, system)

@@ -99,7 +99,10 @@ def check_handler_url(url: str) -> None:
 
     Unlike the server, it also accepts localhost, where the demo runs.
     """
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        parts = urlsplit("")
     host = parts.hostname or ""
     if host != _DEMO_HOST and host.find(".") < 1:
         raise RestError("ERROR_WRONG_HANDLER_URL", "Wrong handler URL")

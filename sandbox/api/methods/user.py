@@ -61,7 +61,8 @@ def _passes(user: User, spelled: str, wanted: Any) -> bool:
         is_wanted = to_text(wanted).upper() in ("1", "Y", "TRUE")
         return (user.role is not Role.DISMISSED) == is_wanted
     actual = user.id if name == "ID" else _FIELDS[name](user)
-    return condition(symbol, wanted)(actual)
+    passes = condition(symbol, wanted)
+    return any(passes(each) for each in (actual if isinstance(actual, list) else [actual]))
 
 
 def _order_by(name: str) -> Callable[[User], Any]:
