@@ -73,12 +73,19 @@ class Hall:
 
 
 @contextmanager
-def a_hall() -> Iterator[Hall]:
-    """Runs for one test; the stand-in is installed and has a tab in the deal's card."""
+def a_hall(sdk: bytes = b"") -> Iterator[Hall]:
+    """Runs for one test; the stand-in is installed and has a tab in the deal's card.
+
+    The stand-in serves the script `sdk` at /sdk.js.
+    """
     servers = PortServers((0, 0, 0))
     urls = [f"http://{LOOPBACK}:{port}" for port in servers.ports]
     stand_in = make_server(
-        LOOPBACK, 0, _stand_in(f"{urls[0]}/api/v1/"), server_class=_Server, handler_class=_Quiet
+        LOOPBACK,
+        0,
+        _stand_in(f"{urls[0]}/api/v1/", sdk),
+        server_class=_Server,
+        handler_class=_Quiet,
     )
     thread = threading.Thread(target=stand_in.serve_forever)
     thread.start()
@@ -165,8 +172,9 @@ def scripted(frame: Frame, body: str) -> Any:
     )
 
 
-def _stand_in(script_url: str) -> Any:
-    """Serves three pages: one that does nothing, one that interferes, one with the script alone."""
+def _stand_in(script_url: str, sdk: bytes) -> Any:
+    """Serves three pages: one that does nothing, one that interferes, one with the script alone;
+    and another SDK."""
     pages = {
         "/intruder": _INTRUDER,
         "/script": f'<!doctype html><title>x</title><script src="{script_url}"></script>',
@@ -175,6 +183,9 @@ def _stand_in(script_url: str) -> Any:
 
     def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+        if environ["PATH_INFO"] == "/sdk.js":
+            start_response("200 OK", [("Content-Type", "text/javascript; charset=utf-8")])
+            return [sdk]
         start_response("200 OK", [("Content-Type", "text/html; charset=utf-8")])
         return [pages.get(environ["PATH_INFO"], usual).encode()]
 
