@@ -38,11 +38,14 @@ def installed() -> Path:
         making = Path(tempfile.mkdtemp(dir=CACHE))
         for name in names:
             shutil.copy(SOURCE / name, making)
-        command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-        done = subprocess.run(command, cwd=making, capture_output=True, timeout=3 * MINUTE)
-        if done.returncode:
+        command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline"]
+        try:
+            subprocess.run(
+                command, cwd=making, capture_output=True, text=True, check=True, timeout=3 * MINUTE
+            )
+        except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
             shutil.rmtree(making)
-            _give_up(f"{NOT_DOWNLOADED}: {done.stderr.decode(errors='replace')[-200:]}")
+            _give_up(f"{NOT_DOWNLOADED}: {error}")
         _put_in_place(making, folder)
     return folder
 
