@@ -19,7 +19,7 @@ from sandbox.server.app import Sandbox
 from sandbox.tools.contract import TABLE
 from sandbox.world import seed
 from sandbox.world.removed import RemovedOAuth, RemovedRest
-from sandbox.world.world import Portal
+from sandbox.world.world import DAY_SECONDS, Portal
 from tests.sandbox.enough import ENOUGH, TAB
 
 LONG = 5_000  # digits, characters and levels: more than Python converts or recurses into
@@ -130,7 +130,10 @@ class Fuzzer:
             installation = portal.installations[seed.OUR_CLIENT_ID]
             installation.removed = self.rng.random() < 0.05
             installation.removed_at = self.sandbox.world.now()
-            installation.payment_expired = self.rng.random() < 0.02
+            installation.status = self.rng.choice("LFPTDS")
+            days = self.rng.choice((-20, -3, 30, 30, 30, 30))
+            installation.paid_until = self.sandbox.world.now() + days * DAY_SECONDS
+            portal.token_cache = self.rng.choice((None, {}))
             installation.finished = self.rng.random() < 0.9
 
     def request(self) -> Sent:
