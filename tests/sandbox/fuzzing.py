@@ -292,12 +292,14 @@ class Fuzzer:
     def _page(self) -> Sent:
         portal = self._portal()
         path = self.rng.choice(PAGES)
-        layouts = sorted(memory_of(self.sandbox.world).layouts)
-        if layouts and self.rng.random() < 0.3:
-            path = f"/_host/layout/{self.rng.choice(layouts)}/{self.rng.choice(ACTIONS)}"
         cookie = self.rng.choice(
-            (*(str(self._user()) for _ in range(6)), "", "9" * LONG, "\u00b2", "\xff")
+            (*(str(self._user()) for _ in range(6)), "9" * LONG, "\u00b2", "\xff")
         )
+        layouts = list(memory_of(self.sandbox.world).layouts.values())
+        if layouts and self.rng.random() < 0.3:
+            layout = self.rng.choice(layouts)
+            path = f"/_host/layout/{layout.sid}/{self.rng.choice(ACTIONS)}"
+            cookie = str(layout.user_id)
         params = {name: self.value() for name in ("name", "value", "tab", "user_id", "ids", "kind")}
         headers = {"Cookie": f"{cookie_name(portal)}={cookie}"}
         method = self.rng.choice(("GET", "GET", "POST"))
