@@ -159,8 +159,12 @@ class AccessDenied(Refused):
 
     @property
     def is_about_plan(self) -> bool:
-        """Whether the portal's tariff plan forbids it; only the description says so."""
-        return "plan" in self.description.lower()
+        """Whether the portal's tariff plan forbids it; only the description says so.
+
+        "REST is available only on commercial plans", or "… only by subscription" to a webhook.
+        """
+        description = self.description.lower()
+        return "plan" in description or "by subscription" in description
 
     @property
     def sentence(self) -> StrOrPromise:

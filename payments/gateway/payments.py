@@ -52,8 +52,7 @@ def order_right() -> Query[bool]:
     def parse_refusal(refusal: Refused) -> bool:
         if refusal.code == "ERROR_CHECK_FAILURE":
             return True
-        # The tariff plan's refusal has the same code; only its text differs.
-        if refusal.code == "ACCESS_DENIED" and "plan" not in refusal.description.lower():
+        if isinstance(refusal, AccessDenied) and not refusal.is_about_plan:
             return False
         raise refusal
 

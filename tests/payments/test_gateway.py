@@ -200,6 +200,7 @@ def test_the_order_right_shows_in_how_an_empty_question_is_refused() -> None:
         gateway.order_right().parse(Answer(True))
     for other in (
         AccessDenied("ACCESS_DENIED", "REST is available only on commercial plans.", 401),
+        AccessDenied("ACCESS_DENIED", "REST is available only by subscription.", 401),
         ScopeMissing("insufficient_scope", "", 200),
         QueryLimit("QUERY_LIMIT_EXCEEDED", "Too many requests", 503),
         Refused("0", "", 400),
