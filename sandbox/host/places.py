@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlencode
 
 from sandbox.host.card_types import CARD_TYPES
 from sandbox.host.frame import app_frame, application_of, may_use
@@ -53,8 +54,20 @@ def frame_at(visit: Visit, at: Bound, *, code: str, item_id: int, path: str) -> 
         installation,
         url=str(bound["handler"]),
         placement=code,
-        options={"ID": str(item_id), "URI": path},
+        options={"ID": str(item_id), "URI": uri_of(path)},
     )
+
+
+def uri_of(path: str) -> str:
+    """Returns the Referer of a frame on this page: a portal opens cards in a slider.
+
+    https://apidocs.bitrix24.com/api-reference/widgets/index.html
+    """
+    _, found, rest = path.partition("/details/")
+    if not found:
+        return path
+    query = {"any": f"details/{rest}", "IFRAME": "Y", "IFRAME_TYPE": "SIDE_SLIDER"}
+    return f"{path}?{urlencode(query)}"
 
 
 def row_menu(visit: Visit, type_id: int, item_id: int) -> Html:

@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from sandbox.host.places import uri_of
 from sandbox.server.app import Sandbox
 from sandbox.world import seed
 from sandbox.world.world import Portal
@@ -55,7 +56,10 @@ def test_a_tab_is_opened_by_a_form_with_the_newest_fields(sandbox: Sandbox, alph
         "member_id": seed.ALPHA,
         "status": "L",
         "PLACEMENT": "CRM_DEAL_DETAIL_TAB",
-        "PLACEMENT_OPTIONS": '{"ID":"8061","URI":"\\/crm\\/deal\\/details\\/8061\\/"}',
+        "PLACEMENT_OPTIONS": (
+            '{"ID":"8061","URI":"\\/crm\\/deal\\/details\\/8061\\/'
+            '?any=details%2F8061%2F&IFRAME=Y&IFRAME_TYPE=SIDE_SLIDER"}'
+        ),
     }
     owner = (token.client_id, token.member_id, token.user_id)
     assert owner == (seed.OUR_CLIENT_ID, seed.ALPHA, seed.MANAGER)
@@ -119,7 +123,7 @@ def test_an_invoices_tab_has_its_own_code(sandbox: Sandbox) -> None:
     path = f"/crm/type/31/details/{seed.INVOICE}/"
     fields = form_of(tab_of(sandbox, path)).fields
     assert fields["PLACEMENT"] == "CRM_SMART_INVOICE_DETAIL_TAB"
-    assert json.loads(fields["PLACEMENT_OPTIONS"]) == {"ID": str(seed.INVOICE), "URI": path}
+    assert json.loads(fields["PLACEMENT_OPTIONS"]) == {"ID": str(seed.INVOICE), "URI": uri_of(path)}
 
 
 def test_the_main_page_has_no_options_unless_the_address_has_parameters(sandbox: Sandbox) -> None:

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from sandbox.host.places import uri_of
 from sandbox.server.app import Sandbox
 from sandbox.world import seed
 from sandbox.world.world import COMPANY, CONTACT, ORDER
@@ -44,7 +45,7 @@ def test_a_card_has_the_applications_tab(
 ) -> None:
     fields = form_of(page(sandbox, f"{path}?tab=rest_1", user=seed.MANAGER)).fields
     assert fields["PLACEMENT"] == placement
-    assert json.loads(fields["PLACEMENT_OPTIONS"]) == {"ID": str(object_id), "URI": path}
+    assert json.loads(fields["PLACEMENT_OPTIONS"]) == {"ID": str(object_id), "URI": uri_of(path)}
 
 
 def test_a_deal_links_to_its_customers(sandbox: Sandbox) -> None:
@@ -99,7 +100,7 @@ def test_a_row_of_a_list_has_a_menu(
     assert listed.first("button", data_slider=address) is not None
     fields = form_of(page(sandbox, f"{address}?IFRAME=Y", user=seed.MANAGER)).fields
     assert fields["PLACEMENT"] == code
-    assert json.loads(fields["PLACEMENT_OPTIONS"]) == {"ID": str(item_id), "URI": path}
+    assert json.loads(fields["PLACEMENT_OPTIONS"]) == {"ID": str(item_id), "URI": uri_of(path)}
 
 
 def test_a_list_without_applications_has_no_menu(sandbox: Sandbox) -> None:
