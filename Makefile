@@ -26,7 +26,7 @@ APP_PORT ?= 8000
 PAYMENTS ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo smoke test suite soak check moderation deploy-check screenshots bench lint format messages contract sbom lock clean
+.PHONY: help demo smoke test suite soak check moderation deploy-check matrix screenshots bench lint format messages contract sbom lock clean
 
 help: ## Show this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -74,6 +74,9 @@ moderation: $(DEVELOPMENT) $(COMPILED) ## Test what the Marketplace's moderators
 
 deploy-check: $(DEVELOPMENT) $(COMPILED) ## Run deploy/ as it is, on PostgreSQL, nginx and Redis
 	$(BIN)/python -m pytest tests/deploy -v
+
+matrix: $(DEVELOPMENT) $(COMPILED) ## Run the tests on every Python here, with Django 5.2 and 6
+	$(BIN)/python -m tests.matrix
 
 screenshots: $(DEVELOPMENT) $(COMPILED) ## Make the pictures in docs/ from the sandbox (needs Chromium)
 	$(BIN)/python -m tests.screenshots
