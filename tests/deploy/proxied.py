@@ -9,6 +9,7 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import socket
 import ssl
 import subprocess
@@ -42,7 +43,7 @@ _BIND = "127.0.0.1:8000"
 class Proxied:
     url: str
     plain_url: str
-    app_port: int
+    app_ports: Sequence[int]  # of "web-1", "web-2", ...
     port: int
     certificates: str
     folder: Path
@@ -50,22 +51,42 @@ class Proxied:
     oauth_url: str
     portals: Mapping[str, str]
     sandbox: Sandbox
-    parts: dict[str, subprocess.Popen[bytes]]  # "web" and "worker"
+    parts: dict[str, subprocess.Popen[bytes]]  # "web-1", "worker-1", ...
 
-    def start(self, part: str, *, root: Path = ROOT) -> None:
-        """Starts a part of the app again, after the test has ended it."""
-        assert self.parts[part].poll() is not None
-        with (self.folder / f"{part}.log").open("ab") as output:
-            self.parts[part] = _started(part, self.environment, output, root=root)
-        self.wait_for(part)
-
-    def wait_for(self, part: str) -> None:
-        """Waits until a part that was started works."""
+    def start(self, name: str, *, root: Path = ROOT) -> None:
+        """Starts a part of the app, or starts it again after the test has ended it."""
+        assert name not in self.parts or self.parts[name].poll() is not None
+        part, _, number = name.partition("-")
+        port = self.app_ports[int(number) - 1] if part == "web" else 0
+        environment = {**self.environment, "WEB_BIND": f"{LOOPBACK}:{port}"}
+        command = [word.replace(str(ROOT), str(root)) for word in command_of(part)]
+        with (self.folder / f"{name}.log").open("ab") as output:
+            started = self.parts[name] = subprocess.Popen(
+                command, cwd=root, env=environment, stdout=output, stderr=output
+            )
         if part == "web":
-            until_open(self.app_port, self.folder)
+            until_open(port, self.folder)
         else:
-            log, pid = self.folder / "worker.log", self.parts[part].pid
-            until(lambda: f"{pid} works:" in log.read_text(encoding="utf-8"))
+            log = self.folder / f"{name}.log"
+            until(lambda: f"{started.pid} works:" in log.read_text(encoding="utf-8"))
+
+    def kill(self, name: str) -> None:
+        """Kills a part with all its processes, as a machine does that loses its power."""
+        killed = self.parts[name]
+        children = Path(f"/proc/{killed.pid}/task/{killed.pid}/children").read_text().split()
+        for pid in (killed.pid, *map(int, children)):
+            os.kill(pid, signal.SIGKILL)
+        killed.wait(STOP_SECONDS)
+
+    def manage(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "manage.py", *arguments],
+            cwd=ROOT,
+            env=dict(self.environment),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
 
     def walk(self, member_id: str, said: list[str] | None = None) -> Scenario:
         say = (said if said is not None else []).append
@@ -93,8 +114,8 @@ def member_ids(count: int) -> list[str]:
 
 
 @contextmanager
-def proxied(folder: Path, *, portals: int, **settings: str) -> Iterator[Proxied]:
-    """Starts the whole set-up with these settings of the app.
+def proxied(folder: Path, *, portals: int, machines: int = 1, **settings: str) -> Iterator[Proxied]:
+    """Starts the whole set-up with these settings of the app: a web and a worker for each machine.
 
     Raises AssertionError with the logs if it does not start.
     """
@@ -102,7 +123,7 @@ def proxied(folder: Path, *, portals: int, **settings: str) -> Iterator[Proxied]
         servers = PortServers([0] * (1 + portals))
         oauth_url, *urls = (f"http://{LOOPBACK}:{port}" for port in servers.ports)
         by_member = dict(zip(member_ids(portals), urls, strict=True))
-        app_port, port, plain_port = free_ports(3)
+        port, plain_port, *app_ports = free_ports(2 + machines)
         url = f"https://localhost:{port}"
         world = seed.demo_world(oauth_url=oauth_url, portal_urls=(urls[0], urls[1]), app_url=url)
         for member_id in list(by_member)[2:]:
@@ -112,7 +133,6 @@ def proxied(folder: Path, *, portals: int, **settings: str) -> Iterator[Proxied]
         environment = {
             **environment_of(url, oauth_url, folder),
             "PYTHON": sys.executable,
-            "WEB_BIND": f"{LOOPBACK}:{app_port}",
             **settings,
         }
         certificates = _certificates(folder)
@@ -120,20 +140,10 @@ def proxied(folder: Path, *, portals: int, **settings: str) -> Iterator[Proxied]
             subprocess.run(
                 [ENTRY, "prepare"], env=environment, stdout=output, stderr=output, check=True
             )
-        parts: dict[str, subprocess.Popen[bytes]] = {}
-        stack.callback(_end_all, parts)
-        for part in ("web", "worker"):
-            with (folder / f"{part}.log").open("wb") as output:
-                parts[part] = _started(part, environment, output)
-        until_open(app_port, folder)
-        with (folder / "nginx.log").open("wb") as output:
-            command = _nginx(folder, app_port=app_port, port=port, plain_port=plain_port)
-            stack.enter_context(process(command, os.environ, output))
-        until_open(port, folder)
         found = Proxied(
             url,
             f"http://localhost:{plain_port}",
-            app_port,
+            app_ports,
             port,
             certificates,
             folder,
@@ -141,9 +151,16 @@ def proxied(folder: Path, *, portals: int, **settings: str) -> Iterator[Proxied]
             oauth_url,
             by_member,
             sandbox,
-            parts,
+            {},
         )
-        found.wait_for("worker")
+        stack.callback(_end_all, found.parts)
+        for number in range(1, machines + 1):
+            found.start(f"web-{number}")
+            found.start(f"worker-{number}")
+        with (folder / "nginx.log").open("wb") as output:
+            command = _nginx(folder, app_ports=app_ports, port=port, plain_port=plain_port)
+            stack.enter_context(process(command, os.environ, output))
+        until_open(port, folder)
         yield found
 
 
@@ -154,18 +171,11 @@ def command_of(part: str) -> list[str]:
     return shlex.split(line.replace("/srv/pay", str(ROOT)))
 
 
-def _started(
-    part: str, environment: Mapping[str, str], output: BinaryIO, *, root: Path = ROOT
-) -> subprocess.Popen[bytes]:
-    command = [word.replace(str(ROOT), str(root)) for word in command_of(part)]
-    return subprocess.Popen(command, cwd=root, env=dict(environment), stdout=output, stderr=output)
-
-
-def _nginx(folder: Path, *, app_port: int, port: int, plain_port: int) -> list[str]:
+def _nginx(folder: Path, *, app_ports: Sequence[int], port: int, plain_port: int) -> list[str]:
     """Returns the repository's configuration with the paths and ports of this machine."""
     text = (ROOT / "deploy" / "nginx.conf").read_text(encoding="utf-8")
     changes = {
-        f"server {_BIND};": f"server {LOOPBACK}:{app_port};",
+        f"server {_BIND};": " ".join(f"server {LOOPBACK}:{app_port};" for app_port in app_ports),
         "listen 443 ssl;": f"listen {LOOPBACK}:{port} ssl;",
         "listen 80;": f"listen {LOOPBACK}:{plain_port};",
         "server_name pay.example.com;": "server_name localhost;",

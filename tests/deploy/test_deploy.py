@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import signal
 import subprocess
-import sys
 import tarfile
-import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from io import BytesIO
-from pathlib import Path
 
-import psycopg
 import pytest
 import requests
 import yaml
@@ -27,85 +19,19 @@ from sandbox.tools.visitor import Unexpected
 from sandbox.world import seed
 from sandbox.world.events import form_body
 from sandbox.world.world import Portal
-from tests.deploy.proxied import (
-    NGINX,
-    Proxied,
-    command_of,
-    free_ports,
-    member_ids,
-    process,
-    proxied,
-    until_open,
-)
-from tests.payments.unconfirmed import OVERDUE
+from tests.deploy.proxied import command_of
+from tests.deploy.whole import NEEDS, PAY, Stage, whole
 from tests.waiting import until
 
-REDIS = shutil.which("redis-server")
-pytestmark = [
-    pytest.mark.skipif(
-        (NGINX is None or REDIS is None) and not os.environ.get("CI"),
-        reason="there is no nginx or no Redis on this machine",
-    ),
-    pytest.mark.timeout(600),
-]
+pytestmark = NEEDS
 
 PORTALS = 6
-PAY = "sale.paysystem.pay.payment"
-
-
-@dataclass
-class Stage:
-    app: Proxied
-    database: str
-    redis: subprocess.Popen[bytes]
-    unused: Iterator[str]  # portals that no test has installed the app in
-
-    def one(self, sql: str) -> object:
-        with psycopg.connect(self.database) as connection:
-            row = connection.execute(sql).fetchone()
-        return row and row[0]
-
-    def portal(self) -> Portal:
-        return self.app.sandbox.world.portals[next(self.unused)]
-
-
-@contextmanager
-def postgresql() -> Iterator[str]:
-    """Yields the URL of a server of its own, which ends with its standard input."""
-    command = [sys.executable, "-m", "tests.postgresql", "sh", "-c", "echo $DATABASE_URL; exec cat"]
-    environment = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
-    with subprocess.Popen(
-        command, cwd=ROOT, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as server:
-        assert server.stdout is not None
-        yield server.stdout.readline().strip()
-        server.communicate()
 
 
 @pytest.fixture(scope="module")
 def stage() -> Iterator[Stage]:
-    # Its path is short: a UNIX socket may be in it.
-    folder = Path(tempfile.mkdtemp(prefix="pay-deploy-"))
-    with ExitStack() as stack:
-        stack.callback(shutil.rmtree, folder, ignore_errors=True)
-        database = stack.enter_context(postgresql())
-        [port] = free_ports(1)
-        log = stack.enter_context((folder / "redis.log").open("wb"))
-        command = [str(REDIS), "--port", str(port), "--bind", "127.0.0.1", "--save", ""]
-        redis = stack.enter_context(process(command, os.environ, log))
-        until_open(port, folder)
-        app = stack.enter_context(
-            proxied(
-                folder,
-                portals=PORTALS,
-                DATABASE_URL=database,
-                CACHE_URL=f"rediscache://127.0.0.1:{port}/0",
-            )
-        )
-        socket = database.partition("//postgres@/")[2].rpartition("/")[0]
-        yield Stage(
-            app, f"host=/{socket} user=postgres dbname=postgres", redis, iter(member_ids(PORTALS))
-        )
+    with whole(portals=PORTALS) as found:
+        yield found
 
 
 def deliver_events(stage: Stage) -> int:
@@ -174,13 +100,13 @@ def test_sigterm_lets_a_payment_on_its_way_end(stage: Stage) -> None:
     stage.app.sandbox.faults.add(fault)
     thread, said = press_pay(stage, portal)
     assert under_way.wait(60)
-    web = stage.app.parts["web"]
+    web = stage.app.parts["web-1"]
     web.terminate()
     until(lambda: not listens(stage))
     fault.release.set()
     web.wait(60)
     # Before the second press of the walk, which finds no app.
-    stage.app.start("web")
+    stage.app.start("web-1")
     thread.join(60)
     assert any("Pay was pressed. The app says: Paid" in line for line in said), said
     assert portal.payments[seed.PAYMENT].times_paid == 1
@@ -188,7 +114,7 @@ def test_sigterm_lets_a_payment_on_its_way_end(stage: Stage) -> None:
 
 def listens(stage: Stage) -> bool:
     try:
-        return requests.get(f"http://127.0.0.1:{stage.app.app_port}/healthz/", timeout=5).ok
+        return requests.get(f"http://127.0.0.1:{stage.app.app_ports[0]}/healthz/", timeout=5).ok
     except requests.RequestException:
         return False
 
@@ -200,22 +126,13 @@ def test_a_payment_whose_process_is_killed_is_settled_by_the_worker(stage: Stage
     stage.app.sandbox.faults.add(fault)
     thread, _said = press_pay(stage, portal)
     assert under_way.wait(60)
-    web = stage.app.parts["web"]
-    children = Path(f"/proc/{web.pid}/task/{web.pid}/children").read_text().split()
-    for pid in (web.pid, *map(int, children)):
-        os.kill(pid, signal.SIGKILL)
-    web.wait(60)
+    stage.app.kill("web-1")
     fault.release.set()
     thread.join(60)
-    stage.app.start("web")
+    stage.app.start("web-1")
     state = f"SELECT state FROM payments_attempt WHERE payment_id = {seed.PAYMENT} ORDER BY id DESC"
     assert stage.one(state) == "paying"
-    seconds = int(OVERDUE.total_seconds())
-    with psycopg.connect(stage.database) as connection:
-        connection.execute(
-            "UPDATE payments_attempt SET due_at = now(), "
-            f"sent_at = sent_at - interval '{seconds} s' WHERE state = 'paying'"
-        )
+    stage.let_time_pass()
     until(lambda: stage.one(state) == "paid")
     assert portal.payments[seed.PAYMENT].times_paid == 1
 
@@ -227,11 +144,11 @@ def test_without_redis_people_still_pay(stage: Stage) -> None:
 
 
 def test_the_worker_ends_at_sigterm_and_starts_again(stage: Stage) -> None:
-    worker = stage.app.parts["worker"]
+    worker = stage.app.parts["worker-1"]
     worker.terminate()
     assert worker.wait(30) == 0
-    stage.app.start("worker")
-    assert stage.app.parts["worker"].poll() is None
+    stage.app.start("worker-1")
+    assert stage.app.parts["worker-1"].poll() is None
 
 
 def test_the_code_of_before_the_newest_migration_works_on_its_tables(stage: Stage) -> None:
@@ -252,17 +169,17 @@ def test_the_code_of_before_the_newest_migration_works_on_its_tables(stage: Stag
     (root / "static_built").symlink_to(ROOT / "static_built")
     if not (root / "deploy" / "entry").exists():
         shutil.copy(ROOT / "deploy" / "entry", root / "deploy" / "entry")
-    web = stage.app.parts["web"]
+    web = stage.app.parts["web-1"]
     web.terminate()
     web.wait(60)
     try:
-        stage.app.start("web", root=root)
+        stage.app.start("web-1", root=root)
         stage.app.walk(stage.portal().member_id).run()
     finally:
-        web = stage.app.parts["web"]
+        web = stage.app.parts["web-1"]
         web.terminate()
         web.wait(60)
-        stage.app.start("web")
+        stage.app.start("web-1")
 
 
 def test_units_and_containers_start_what_the_tests_start() -> None:
