@@ -154,4 +154,4 @@ def _ages() -> dict[str, float]:
     }
 
 
-metrics.add_gauges("pay_job_age_seconds", "Time since each job was last done", "job", _ages)
+metrics.add_gauges("pay_job_age_seconds", "Time since each job was last done", "name", _ages)

@@ -216,7 +216,7 @@ def test_a_missing_worker_is_seen_by_the_doctor_and_in_ready_and_metrics(
 
     assert line().is_ok
     assert set(client.get("/readyz/").json()["jobs"]) == set(NAMES)
-    assert 0 <= scrape(client)['pay_job_age_seconds{job="work_events"}'] < 60
+    assert 0 <= scrape(client)['pay_job_age_seconds{name="work_events"}'] < 60
 
     old = timezone.now() - timedelta(hours=1)
     JobRun.objects.update(finished_at=old)
