@@ -11,6 +11,10 @@ from django.dispatch import Signal
 # app's data too.
 portal_uninstalled = Signal()
 
+# Sent inside the transaction that erases what names a person. Receivers get `portal` and `user_id`,
+# and return a sentence for the operator that says what was erased.
+person_forgotten = Signal()
+
 # Sent after a payment of the portal was saved for any reason: Bitrix24 has no event for "paid".
 # Sent by a worker, outside any transaction. Receivers get `portal` and `payment_id`. A receiver
 # raises Later to get the signal again at a moment; after any other error the worker retries with a

@@ -1,4 +1,5 @@
-"""Receives b24app's signals: app removed, payment saved, portal examined, daily pruning."""
+"""Receives b24app's signals: app removed, person forgotten, payment saved, portal examined, daily
+pruning."""
 
 from __future__ import annotations
 
@@ -13,7 +14,13 @@ from django.utils.translation import ngettext_lazy
 
 from b24app.install.doctor import Line
 from b24app.models import Portal
-from b24app.signals import payment_saved, portal_examined, portal_uninstalled, pruning
+from b24app.signals import (
+    payment_saved,
+    person_forgotten,
+    portal_examined,
+    portal_uninstalled,
+    pruning,
+)
 from payments import timeline
 from payments.attempts.messages import messages_of
 from payments.attempts.settle import settle_saved
@@ -41,6 +48,12 @@ def forget(*, portal: Portal, clean: bool, **kwargs: object) -> None:
         with transaction.atomic():
             retention.keep_ids_and_sums(portal)
             timeline.drop(portal)
+
+
+@receiver(person_forgotten)
+def forget_person(*, portal: Portal, user_id: int, **kwargs: object) -> str:
+    notes, entries = retention.erase_texts_of_person(portal, user_id)
+    return f"Texts: erased from {notes} attempts and approvals and {entries} entries of the ledger."
 
 
 @receiver(payment_saved)

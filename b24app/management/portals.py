@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.core.management.base import CommandError
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
@@ -27,6 +28,18 @@ def find_portals(name: str) -> list[Portal]:
             F("uninstalled_at").desc(nulls_first=True), F("installed_at").desc(nulls_last=True)
         )
     )
+
+
+def find_only_portal(name: str) -> Portal:
+    """Returns the one portal with this name, for a command that deletes. Raises CommandError if
+    there is no such portal, or if the host was that of several."""
+    portals = find_portals(name)
+    if not portals:
+        raise CommandError(f"No portal has the member_id or the domain {name}.")
+    if len(portals) > 1:
+        ids = ", ".join(each.member_id for each in portals)
+        raise CommandError(f"More than one portal had the domain {name}: {ids}")
+    return portals[0]
 
 
 def find_portal(name: str) -> Portal:

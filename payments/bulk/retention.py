@@ -8,7 +8,7 @@ from django.dispatch import receiver
 from django.utils import timezone
 
 from b24app.models import Portal
-from b24app.signals import portal_uninstalled, pruning
+from b24app.signals import person_forgotten, portal_uninstalled, pruning
 from payments.models import Run
 
 # Long enough to look up the runs of the last quarter.
@@ -19,6 +19,15 @@ KEPT = timedelta(days=100)
 def forget(*, portal: Portal, **kwargs: object) -> None:
     """Deletes the portal's runs: they cannot be resumed, and their rows hold the CRM's titles."""
     Run.objects.filter(portal=portal).delete()
+
+
+@receiver(person_forgotten)
+def forget_person(*, portal: Portal, user_id: int, **kwargs: object) -> str:
+    """Deletes the person's runs; an active one ends with the step that is being taken."""
+    runs = Run.objects.filter(portal=portal, user_id=user_id)
+    count = runs.count()
+    runs.delete()
+    return f"Runs of several payments: {count} deleted."
 
 
 @receiver(pruning)

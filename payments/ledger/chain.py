@@ -6,11 +6,12 @@ A removal of old entries or of texts appends an entry that records it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from b24app.errors import B24Error
@@ -190,19 +191,30 @@ def cut(portal: Portal, *, up_to: int, before: datetime) -> int:
 
 
 def erase_texts(portal: Portal) -> int:
-    """Erases the texts of all entries and returns how many entries had texts.
+    """Erases the texts of all entries and returns how many entries had texts."""
+    return _erase_texts(portal, Q(), lambda numbers: {"up_to": numbers[-1]})
 
-    Works in chunks; each transaction appends an entry that records the erasure.
+
+def erase_texts_of_person(portal: Portal, user_id: int) -> int:
+    """Erases the texts of entries that this person caused, or that are about the person's attempts.
+
+    Returns how many entries had texts.
     """
+    theirs = Q(actor_id=user_id) | Q(facts__user_id=user_id)
+    return _erase_texts(portal, theirs, lambda numbers: {"numbers": numbers})
+
+
+def _erase_texts(portal: Portal, which: Q, facts_of: Callable[[list[int]], dict[str, Any]]) -> int:
+    """Works in chunks; each transaction appends an entry that records which texts it erased."""
     erased = 0
     while True:
-        with_texts = unguarded(portal_id=portal.pk).filter(texts__isnull=False)
+        with_texts = unguarded(portal_id=portal.pk).filter(which, texts__isnull=False)
         numbers = list(with_texts.order_by("number").values_list("number", flat=True)[:_AT_ONCE])
         if not numbers:
             return erased
         with transaction.atomic():
             unguarded(numbers, portal_id=portal.pk).update(texts=None)
-            _append(portal, TEXTS_ERASED, None, None, {"up_to": numbers[-1]}, None)
+            _append(portal, TEXTS_ERASED, None, None, facts_of(numbers), None)
         erased += len(numbers)
 
 

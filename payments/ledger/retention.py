@@ -39,20 +39,46 @@ def keep_ids_and_sums(portal: Portal) -> None:
     approvals.exclude(pay_system_name="", note="").update(pay_system_name="", note="")
     attempts = Attempt.objects.filter(portal=portal)
     attempts.exclude(pay_system_name="").update(pay_system_name="")
-    attempts.exclude(note="").update(note="")
+    _erase_notes(attempts)
+    ledger.erase_texts(portal)
+    _record_erasure(portal, Erasure.What.TEXTS)
+
+
+@transaction.atomic
+def erase_texts_of_person(portal: Portal, user_id: int) -> tuple[int, int]:
+    """Erases the texts that this person wrote, and those about the person's own attempts.
+
+    Returns the numbers of attempts and approvals, and of entries, that had texts. Ids, sums and the
+    names of pay systems stay in the attempts.
+    """
+    approvals = Approval.objects.filter(Q(requested_by=user_id) | Q(decided_by=user_id))
+    notes = approvals.filter(portal=portal).exclude(note="").update(note="")
+    attempts = Attempt.objects.filter(portal=portal)
+    # A note may be another person's: of the administrator who closed the attempt by hand.
+    acted_on = Entry.objects.filter(portal=portal, actor_id=user_id, attempt_id__isnull=False)
+    notes += _erase_notes(
+        attempts.filter(Q(user_id=user_id) | Q(pk__in=acted_on.values("attempt_id")))
+    )
+    return notes, ledger.erase_texts_of_person(portal, user_id)
+
+
+def _erase_notes(attempts: QuerySet[Attempt]) -> int:
+    """Erases people's notes and Bitrix24's messages; returns how many attempts had some."""
     with_text = attempts.filter(
-        Q(evidence__has_key="error") | Q(evidence__has_key="noteBefore")
-    ).only("evidence")
+        ~Q(note="") | Q(evidence__has_key="noteBefore") | Q(evidence__has_key="error")
+    ).only("evidence", "note")
     changed = []
     # Locked until the commit: an attempt that is settled meanwhile must keep its new evidence.
     for attempt in with_text.select_for_update().iterator(chunk_size=_CHUNK):
-        attempt.evidence.pop("noteBefore", None)
+        texts = [attempt.note, attempt.evidence.pop("noteBefore", "")]
+        attempt.note = ""
         if "error" in attempt.evidence:
+            texts.append(attempt.evidence["error"].get("description"))
             attempt.evidence["error"]["description"] = ""
-        changed.append(attempt)
-    Attempt.objects.bulk_update(changed, ["evidence"], batch_size=_CHUNK)
-    ledger.erase_texts(portal)
-    _record_erasure(portal, Erasure.What.TEXTS)
+        if any(texts):
+            changed.append(attempt)
+    Attempt.objects.bulk_update(changed, ["evidence", "note"], batch_size=_CHUNK)
+    return len(changed)
 
 
 def has_unconfirmed(portal: Portal) -> bool:

@@ -36,6 +36,7 @@ class _Cut:
     removed: dict[int, str]  # hash of the last removed entry by its number
     removed_before: str  # removed entries are older than this; "" if none was removed
     erased_up_to: int  # the texts up to this number were erased
+    erased: frozenset[int]  # the texts of these entries were erased for a person
 
     @property
     def last_removed(self) -> int:
@@ -45,8 +46,10 @@ class _Cut:
 def verify(
     portal: Portal, *, tell: Callable[[str], object], known_head: tuple[int, str] | None = None
 ) -> Report:
-    """Verifies the whole chain, in constant memory, and calls `tell` with a sentence for each
-    finding.
+    """Verifies the whole chain, and calls `tell` with a sentence for each finding.
+
+    Its memory does not grow with the chain; only the numbers of entries whose texts were erased for
+    a person are all in it.
 
     `known_head` is the number and hash of an entry from an earlier report: with it, a chain that
     was cut off or rewritten is found. Only reads; entries appended meanwhile are verified too.
@@ -81,20 +84,27 @@ def _chunks(portal: Portal) -> Iterator[list[Entry]]:
 def _cut(portal: Portal) -> _Cut:
     entries = Entry.objects.of(portal.pk).filter(event__in=[REMOVED, TEXTS_ERASED])
     removed: dict[int, str] = {}
-    before, erased = "", 0
+    before, up_to_erased, erased = "", 0, set[int]()
     for event, facts in entries.values_list("event", "facts").iterator(chunk_size=_CHUNK):
         up_to = _number(facts, "up_to")
         if event == TEXTS_ERASED:
-            erased = max(erased, up_to)
+            up_to_erased = max(up_to_erased, up_to)
+            erased.update(_numbers(facts, "numbers"))
         elif up_to > max(removed, default=0):
             # A later removal includes the earlier ones, so the last one counts.
             removed, before = {up_to: str(facts.get("hash"))}, str(facts.get("before"))
-    return _Cut(removed, before, erased)
+    return _Cut(removed, before, up_to_erased, frozenset(erased))
 
 
 def _number(facts: Any, name: str) -> int:
     value = facts.get(name) if isinstance(facts, dict) else None
     return value if isinstance(value, int) else 0
+
+
+def _numbers(facts: Any, name: str) -> list[int]:
+    value = facts.get(name) if isinstance(facts, dict) else None
+    items = value if isinstance(value, list) else []
+    return [number for number in items if isinstance(number, int)]
 
 
 def _faults_of(
@@ -118,7 +128,7 @@ def _faults_of(
     if entry.texts is not None:
         if hashing.digest_of(entry.texts) != entry.texts_digest:
             yield f"the texts of {here} were changed"
-    elif entry.texts_digest and entry.number > cut.erased_up_to:
+    elif entry.texts_digest and entry.number > cut.erased_up_to and entry.number not in cut.erased:
         yield f"the texts of {here} were erased, and no entry says so"
     if known_head is not None and entry.number == known_head[0] and entry.hash != known_head[1]:
         yield f"{here} does not have the given hash: the chain was rewritten"

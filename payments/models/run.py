@@ -111,6 +111,9 @@ class RunRow(models.Model):
     after_attempt = models.PositiveBigIntegerField(default=0)
     attempt = models.ForeignKey(Attempt, on_delete=models.SET_NULL, null=True, related_name="+")
 
+    # With a session, a signed offer pays.
+    not_exported = ("offer",)
+
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["run", "position"], name="one_row_a_position"),

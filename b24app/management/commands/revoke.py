@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import BaseCommand, CommandParser
 
-from b24app.management.portals import find_portals
+from b24app.management.portals import find_only_portal
 from b24app.tokens import revoke
 
 
@@ -20,13 +20,7 @@ class Command(BaseCommand):
         parser.add_argument("portal", metavar="PORTAL", help="its domain or its member_id")
 
     def handle(self, *args: Any, portal: str, **options: Any) -> None:
-        portals = find_portals(portal)
-        if not portals:
-            raise CommandError(f"No portal has the member_id or the domain {portal}.")
-        if len(portals) > 1:
-            ids = ", ".join(each.member_id for each in portals)
-            raise CommandError(f"More than one portal had the domain {portal}: {ids}")
-        found = portals[0]
+        found = find_only_portal(portal)
         pairs = revoke.revoke(found)
         self.stdout.write(
             f"{found.domain}: {pairs} pairs of tokens deleted, sessions ended.\n"
