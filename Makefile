@@ -10,7 +10,7 @@ BENCH := $(VENV)/.bench
 
 # A lock file names every package, so pip resolves nothing: with hashes, resolving fails at an extra
 # that has a newer version.
-INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r
+INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes --no-deps -r
 
 PACKAGES := b24app bench payments sandbox tests
 # Tests wait for the network and for locks more than they compute.
@@ -32,6 +32,7 @@ help: ## Show this list
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(RUNTIME) $(COMPILED) ## Start two portals and the app, and print the address to open
+	@echo "Starting two portals and the app"
 	@$(BIN)/python -m sandbox --port $(PORT) --portals $(PORTALS) --app $(APP_PORT) --payments $(PAYMENTS)
 
 smoke: $(RUNTIME) $(COMPILED) ## Install, open, pay and read back, without a browser
@@ -140,17 +141,27 @@ clean: ## Remove the environment and everything that was made
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/bin/python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
-	$(PYTHON) -m venv $(VENV)
+	@command -v $(PYTHON) > /dev/null || \
+		{ echo "$(PYTHON) is missing. On Debian: apt-get install python3 python3-venv" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and \
+		"Python 3.11 or newer is needed, and this is " + sys.version.split()[0] + ". Name another: make PYTHON=python3.13")'
+	@# Without it `venv` would leave half an environment behind.
+	@$(PYTHON) -c 'import ensurepip' 2> /dev/null || { $(PYTHON) -c 'import sys; \
+		print("Python cannot make environments. On Debian: apt-get install python%s.%s-venv" % sys.version_info[:2])' >&2; exit 1; }
+	@echo "Making $(VENV) with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv $(VENV)
 
 $(RUNTIME): requirements.lock | $(VENV)/bin/python
-	$(INSTALL) requirements.lock
+	@echo "Installing $$(grep -c == $<) packages of $<: a minute or two"
+	@$(INSTALL) $<
 	@touch $@
 
 $(DEVELOPMENT): requirements-dev.lock $(RUNTIME)
-	$(INSTALL) requirements-dev.lock
+	@echo "Installing $$(grep -c == $<) packages of $<: a minute or two"
+	@$(INSTALL) $<
 	@touch $@
 
 $(BENCH): requirements-bench.lock $(DEVELOPMENT)
-	$(INSTALL) requirements-bench.lock
+	@echo "Installing $$(grep -c == $<) packages of $<: a minute or two"
+	@$(INSTALL) $<
 	@touch $@
