@@ -62,8 +62,8 @@ soak: $(DEVELOPMENT) $(COMPILED) ## Run all of the suite on both databases, the 
 	$(ON_SQLITE)
 	$(ON_POSTGRESQL) -m "not browser"
 
-check: lint ## Lint, types, and the tests without browser and processes: for every save
-	$(ON_SQLITE) -m "not browser and not processes"
+check: lint ## Lint, types, and the tests that start no program: for every save
+	$(ON_SQLITE) -m "not browser and not processes and not servers"
 
 # ROWS=1,3 measures these rows of the table alone, and leaves bench/RESULTS.md as it is.
 ROWS ?=

@@ -25,6 +25,12 @@ APP_URL = "https://pay.example.com"
 OLDER_BUILD = os.environ.get("PORTALS_BUILD") == "older"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.parent.name in ("deploy", "flows", "moderation"):
+            item.add_marker("servers")
+
+
 @pytest.fixture(autouse=True)
 def clock(request: pytest.FixtureRequest) -> Iterator[Clock]:
     """The hour and the zone of the portals; `@at_any_hour` gives both."""

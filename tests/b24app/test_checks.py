@@ -126,6 +126,7 @@ def started(**environment: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.servers
 def test_a_server_does_not_start_with_settings_that_cannot_work() -> None:
     run = started(APP_URL="http://pay.example.com", B24_TOKEN_KEYS="short")
     assert run.returncode != 0
@@ -171,6 +172,7 @@ def test_an_old_key_removed_before_the_rotation_is_found() -> None:
     assert found_in_the_database(OTHER_KEY) == ["b24app.E010"]
 
 
+@pytest.mark.servers
 def test_a_server_does_not_start_with_a_key_that_opens_nothing(tmp_path: Path) -> None:
     environment = {"DATABASE_URL": f"sqlite:///{tmp_path}/db.sqlite3"}
     assert started(**environment).returncode == 0  # before the first migration

@@ -40,7 +40,7 @@ CALLED = WORKERS * (shares.PORTAL.places + pool.SHARE)
 PATIENCE = 60.0  # for conditions that take a second where the machine has nothing else to do
 DRIP_SECONDS = 0.5
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.timeout(300), pytest.mark.servers]
 
 
 class BadPortal:
