@@ -28,6 +28,8 @@ Stop = Callable[[], bool]
 LEASE = timedelta(hours=1)
 # After a failure. An outage of the database or of the OAuth server takes minutes.
 RETRY_AFTER = timedelta(minutes=10)
+# Before a job that runs all the time is retried: an outage must not fill the log.
+FAILURE_PAUSE = timedelta(seconds=10)
 # How often a worker looks whether a daily job is due.
 LOOK_EVERY = timedelta(minutes=1)
 # A job that runs every second is recorded this often, because each record is an UPDATE.
@@ -100,7 +102,7 @@ def _work_forever(job: Job, stop: threading.Event) -> None:
                 pause = timedelta(0)  # More may be due by now.
         except Exception:  # The database is down, or a bug: the other jobs go on.
             logger.exception("the job %s failed", job.name)
-            pause = max(pause, job.period if job.is_shared else LOOK_EVERY)
+            pause = max(pause, FAILURE_PAUSE)
         finally:
             # Django closes connections only in a request's own thread.
             connections.close_all()

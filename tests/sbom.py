@@ -13,9 +13,11 @@ from cyclonedx.model.bom import Bom
 from cyclonedx.model.component import Component, ComponentType
 from cyclonedx.output.json import JsonV1Dot6
 from packageurl import PackageURL
+from packaging.markers import Marker
 
 LOCK = Path(__file__).parents[1] / "requirements.lock"
 _PACKAGE = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)(.*?)(?=^[A-Za-z0-9]|\Z)", re.M | re.S)
+_MARKER = re.compile(r" ; (.+?) \\\n")
 _HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})")
 # Packages name their licence in a classifier or in words; those that name it otherwise, by SPDX.
 _SPDX_OF_WORDS = {
@@ -27,9 +29,12 @@ _SPDX_OF_WORDS = {
 
 
 def locked() -> dict[str, tuple[str, list[str]]]:
-    """Returns version and SHA-256 hashes of each package of the lock, by name."""
-    found = _PACKAGE.findall(LOCK.read_text())
-    return {name: (version, _HASH.findall(rest)) for name, version, rest in found}
+    """Returns version and SHA-256 hashes of each package of the lock that this Python needs."""
+    return {
+        name: (version, _HASH.findall(rest))
+        for name, version, rest in _PACKAGE.findall(LOCK.read_text())
+        if not (marker := _MARKER.match(rest)) or Marker(marker[1]).evaluate()
+    }
 
 
 def licence_of(name: str) -> str:

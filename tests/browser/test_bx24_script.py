@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page
 
+from sandbox.host.places import uri_of
 from sandbox.world import seed
 from tests.browser.stand_in import (
     Hall,
@@ -42,7 +43,7 @@ def test_the_script_knows_the_place_and_the_person(hall: Hall, page: Page) -> No
     assert told == {
         "place": {
             "placement": "CRM_DEAL_DETAIL_TAB",
-            "options": {"ID": str(seed.DEAL), "URI": f"/crm/deal/details/{seed.DEAL}/"},
+            "options": {"ID": str(seed.DEAL), "URI": uri_of(f"/crm/deal/details/{seed.DEAL}/")},
         },
         "admin": False,
         "lang": "en",

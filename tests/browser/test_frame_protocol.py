@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page
 
+from sandbox.host.places import uri_of
 from sandbox.server.ports import LOOPBACK
 from sandbox.world import seed
 from tests.browser.stand_in import (
@@ -59,7 +60,7 @@ def test_the_frame_learns_where_and_for_whom_it_was_opened(hall: Hall, page: Pag
         "PLACEMENT": "CRM_DEAL_DETAIL_TAB",
         "PLACEMENT_OPTIONS": {
             "ID": str(seed.DEAL),
-            "URI": f"/crm/deal/details/{seed.DEAL}/",
+            "URI": uri_of(f"/crm/deal/details/{seed.DEAL}/"),
         },
     }
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Frame, Page
 
+from sandbox.host.places import uri_of
 from sandbox.world import seed
 from tests.browser.stand_in import Hall, a_hall, a_page, open_main_page, open_tab
 from tests.sandbox import jssdk_package
@@ -63,7 +64,7 @@ def test_it_shakes_hands_and_knows_place_and_person(hall: Hall, page: Page) -> N
     )
     assert told == {
         "place": "CRM_DEAL_DETAIL_TAB",
-        "options": {"ID": str(seed.DEAL), "URI": f"/crm/deal/details/{seed.DEAL}/"},
+        "options": {"ID": str(seed.DEAL), "URI": uri_of(f"/crm/deal/details/{seed.DEAL}/")},
         "admin": False,
         "lang": "en",
         "origin": hall.alpha.url,
