@@ -136,10 +136,10 @@ def proxied(folder: Path, *, portals: int, machines: int = 1, **settings: str) -
             **settings,
         }
         certificates = _certificates(folder)
-        with (folder / "app.log").open("wb") as output:
-            subprocess.run(
-                [ENTRY, "prepare"], env=environment, stdout=output, stderr=output, check=True
-            )
+        prepared = subprocess.run(
+            [ENTRY, "prepare"], env=environment, capture_output=True, text=True, check=False
+        )
+        assert prepared.returncode == 0, prepared.stderr
         found = Proxied(
             url,
             f"http://localhost:{plain_port}",

@@ -1,4 +1,4 @@
-"""Two machines with web and worker, on one PostgreSQL and one Redis: one machine is killed."""
+"""Two machines on one PostgreSQL, through PgBouncer, and one Redis: one machine is killed."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ KILLED_AFTER = 12  # presses, of all PORTALS * PAYMENTS
 
 @pytest.fixture(scope="module")
 def stage() -> Iterator[Stage]:
-    with whole(portals=PORTALS, machines=2) as found:
+    with whole(portals=PORTALS, machines=2, pooled=True) as found:
         yield found
 
 

@@ -1,4 +1,4 @@
-"""The whole set-up: PostgreSQL, Redis, nginx, and web and worker on one machine or several."""
+"""The whole set-up: PostgreSQL, PgBouncer, Redis, nginx, web and worker on one or more machines."""
 
 from __future__ import annotations
 
@@ -29,10 +29,11 @@ from tests.deploy.proxied import (
 from tests.payments.unconfirmed import OVERDUE
 
 REDIS = shutil.which("redis-server")
+PGBOUNCER = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 NEEDS = [
     pytest.mark.skipif(
-        (NGINX is None or REDIS is None) and not os.environ.get("CI"),
-        reason="there is no nginx or no Redis on this machine",
+        None in (NGINX, REDIS, PGBOUNCER) and not os.environ.get("CI"),
+        reason="there is no nginx, Redis or PgBouncer on this machine",
     ),
     pytest.mark.timeout(600),
 ]
@@ -68,7 +69,8 @@ class Stage:
 
 
 @contextmanager
-def whole(*, portals: int, machines: int = 1) -> Iterator[Stage]:
+def whole(*, portals: int, machines: int = 1, pooled: bool = False) -> Iterator[Stage]:
+    """Starts the whole set-up. `pooled`: the app reaches PostgreSQL through PgBouncer."""
     # Its path is short: a UNIX socket may be in it.
     folder = Path(tempfile.mkdtemp(prefix="pay-deploy-"))
     with ExitStack() as stack:
@@ -80,15 +82,39 @@ def whole(*, portals: int, machines: int = 1) -> Iterator[Stage]:
         redis = stack.enter_context(process(command, os.environ, log))
         until_open(port, folder)
         cache = f"rediscache://127.0.0.1:{port}/0"
-        app = stack.enter_context(
-            proxied(
-                folder, portals=portals, machines=machines, DATABASE_URL=database, CACHE_URL=cache
-            )
-        )
         socket = database.partition("//postgres@/")[2].rpartition("/")[0]
+        url = stack.enter_context(_pgbouncer(folder, socket)) if pooled else database
+        app = stack.enter_context(
+            proxied(folder, portals=portals, machines=machines, DATABASE_URL=url, CACHE_URL=cache)
+        )
         yield Stage(
             app, f"host=/{socket} user=postgres dbname=postgres", redis, iter(member_ids(portals))
         )
+
+
+@contextmanager
+def _pgbouncer(folder: Path, socket: str) -> Iterator[str]:
+    """Runs PgBouncer in transaction mode before the server with this socket; yields its URL.
+
+    Two connections for each process of the app are far fewer than it has threads, so that
+    transactions of different threads do share them.
+    """
+    [port] = free_ports(1)
+    (folder / "users.txt").write_text('"postgres" ""\n')
+    (folder / "pgbouncer.ini").write_text(
+        f"[databases]\npostgres = host=/{socket} user=postgres dbname=postgres\n"
+        f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n"
+        f"auth_type = trust\nauth_file = {folder}/users.txt\n"
+        "pool_mode = transaction\nmax_client_conn = 500\ndefault_pool_size = 12\n"
+    )
+    folder.chmod(0o755)
+    command = [str(PGBOUNCER), str(folder / "pgbouncer.ini")]
+    if os.geteuid() == 0:
+        # PgBouncer does not run as root, and only its owner reads the server's socket.
+        command[1:1] = ["-u", Path(f"/{socket}").owner()]
+    with (folder / "pgbouncer.log").open("wb") as log, process(command, os.environ, log):
+        until_open(port, folder)
+        yield (f"postgresql://postgres@127.0.0.1:{port}/postgres?DISABLE_SERVER_SIDE_CURSORS=True")
 
 
 @contextmanager
