@@ -131,6 +131,7 @@ COMPILE := uv pip compile --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header --quiet
 lock: ## Bring the lock files in step with pyproject.toml (needs uv)
 	$(COMPILE) pyproject.toml --output-file requirements.lock
+	$(COMPILE) pyproject.toml --group observe --output-file requirements-observe.lock
 	$(COMPILE) pyproject.toml --group dev --output-file requirements-dev.lock
 	$(COMPILE) pyproject.toml --group bench --constraint requirements-dev.lock \
 		--output-file requirements-bench.lock

@@ -10,6 +10,10 @@ class B24AppConfig(AppConfig):
     verbose_name = "Bitrix24"
 
     def ready(self) -> None:
+        from b24app.monitoring import sentry, spans
+
+        spans.start()
+        sentry.start()
         from django.utils.module_loading import autodiscover_modules
 
         autodiscover_modules("admin")

@@ -196,6 +196,10 @@ else:
     }
     DJANGO_REDIS_LOG_IGNORED_EXCEPTIONS = True
 
+# Where spans go over OTLP, and errors to Sentry; empty: nowhere, and nothing is imported for it.
+TRACES_ENDPOINT = env.str("TRACES_ENDPOINT", default="")
+SENTRY_DSN = env.str("SENTRY_DSN", default="")
+
 # Cookies are only for the publisher's admin: at its address, from its own pages, for a working day.
 SESSION_COOKIE_PATH = CSRF_COOKIE_PATH = "/admin/"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = APP_URL.startswith("https://")

@@ -31,6 +31,7 @@ from b24app.identity.session import Person, PortalRequest, identify
 from b24app.models import Portal, RemovalClaim, UserToken
 from b24app.monitoring import trace
 from b24app.monitoring.logs import security
+from b24app.monitoring.spans import span
 from b24app.removal import claims
 from b24app.rest.client import Batch, Client, Pending, run_batches
 from b24app.tokens import store
@@ -80,6 +81,7 @@ class Opening:
     _profile: Pending[Profile] | None = field(default=None, repr=False)
     _owner: TokenOwner | None = field(default=None, repr=False)
 
+    @span("opening")
     def enter(self, make: Callable[[], R]) -> tuple[R, Person]:
         """Reads what a screen needs and proves who opened it, usually in the same round trip.
 

@@ -18,6 +18,7 @@ from requests_oauthlib import OAuth2Session
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from b24app.errors import B24Error, NeverSent, OutcomeUnknown, error_from_answer
+from b24app.monitoring import spans
 from b24app.monitoring.exchange import Exchange
 from b24app.rest import deadline, shares
 from b24app.rest.addresses import GuardedHTTPConnection, GuardedHTTPSConnection, check_url
@@ -211,16 +212,21 @@ def _post(
 ) -> Reply:
     """Sends the request, then the signal `exchanged` with the outcome."""
     exchange = Exchange(url, asked)
-    try:
-        reply = _send(url, data, content_type, token, timeout, is_batch=is_batch)
-    except B24Error as error:
-        exchange.failed(error)
-        raise
-    else:
-        exchange.answered(reply.status, reply.body)
-    finally:
-        # Robust: an error of a receiver must not look like one of the call, which may have paid.
-        exchanged.send_robust(sender=Exchange, exchange=exchange)
+    with spans.span("call") as note:
+        note("method", exchange.method)
+        try:
+            reply = _send(url, data, content_type, token, timeout, is_batch=is_batch)
+        except B24Error as error:
+            exchange.failed(error)
+            note("failure", exchange.failure)
+            raise
+        else:
+            exchange.answered(reply.status, reply.body)
+            note("status", reply.status)
+        finally:
+            # Robust: an error of a receiver must not look like one of the call, which may have
+            # paid.
+            exchanged.send_robust(sender=Exchange, exchange=exchange)
     return reply
 
 

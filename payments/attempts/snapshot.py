@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from b24app.errors import B24Error, ChainBroken, NotFound, OutcomeUnknown, Refused
 from b24app.identity.session import Caller
+from b24app.monitoring.spans import span
 from b24app.rest.client import Batch, Client, run_batches
 from b24app.tokens.clients import portal_client
 from payments import gateway, reasons
@@ -108,6 +109,7 @@ def _full_row_and_order(
     return _full_row_and_order(person, offer, own_queries)
 
 
+@span("read back")
 def read_back(person: Caller, offer: Offer, *, of_own_attempt: bool) -> Payment:
     """Returns the payment as it is now, read by the person's token, else by the portal's.
 

@@ -20,6 +20,7 @@ from django.utils import timezone
 from b24app.errors import B24Error
 from b24app.identity.session import Caller
 from b24app.monitoring import metrics
+from b24app.monitoring.spans import span
 from payments import reasons
 from payments.ledger import chain
 from payments.models import (
@@ -49,6 +50,7 @@ _EVENTS = {
 }
 
 
+@span("claim")
 def claim(
     person: Caller, offer: Offer, *, kind: Kind, pay_system_id: int, note: str = ""
 ) -> tuple[Attempt, bool]:
