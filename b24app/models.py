@@ -245,7 +245,7 @@ class RemovalClaim(models.Model):
 
 
 class JobRun(models.Model):
-    """A background job: when it was last done, by any process; see `jobs.py`."""
+    """A background job: when it was last done, by any process; see `work/jobs.py`."""
 
     name = models.CharField(max_length=40, primary_key=True)
     # No worker starts it before; while one works, the end of its lease.

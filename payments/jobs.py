@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from b24app.jobs import Job, Stop, add_job
+from b24app.work.jobs import Job, Stop, add_job
 from payments import timeline
 from payments.attempts.reconcile import reconcile
 

@@ -17,13 +17,13 @@ from django.db.models import F, QuerySet
 from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 
-from b24app import due_work
-from b24app.due_work import Delays, PortalTurns
 from b24app.errors import B24Error, NeverSent, OutcomeUnknown, Refused
 from b24app.localization import languages
 from b24app.models import Portal
 from b24app.rest.client import Client
 from b24app.tokens.clients import portal_client, user_client
+from b24app.work import due_rows
+from b24app.work.due_rows import Delays, PortalTurns
 from payments import gateway
 from payments.gateway import Owner
 from payments.models import Attempt, Comment, Kind, State
@@ -123,7 +123,7 @@ def _post_all(due: QuerySet[Comment], limit: int, stop: Callable[[], bool] = lam
         posted += _post_one(comment, turns)
         return True
 
-    due_work.work_through(
+    due_rows.work_through(
         page,
         work_on,
         portal_id_of=lambda comment: comment.attempt.portal_id,
@@ -150,14 +150,14 @@ def _post_one(comment: Comment, turns: PortalTurns) -> bool:
 
 def _claim(comment: Comment) -> bool:
     until = timezone.now() + LEASE
-    if not due_work.claim(Comment.objects.all(), comment, until=until, tries=F("tries") + 1):
+    if not due_rows.claim(Comment.objects.all(), comment, until=until, tries=F("tries") + 1):
         return False
     comment.tries += 1
     return True
 
 
 def _claimed(comment: Comment) -> QuerySet[Comment]:
-    return due_work.claimed(Comment.objects.all(), comment)
+    return due_rows.claimed(Comment.objects.all(), comment)
 
 
 def _post(comment: Comment) -> bool:

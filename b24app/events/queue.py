@@ -18,16 +18,16 @@ from django.db.models.functions import RowNumber
 from django.dispatch import receiver
 from django.utils import timezone
 
-from b24app import due_work
-from b24app.due_work import Delays, PortalTurns
 from b24app.errors import B24Error, BadInput
 from b24app.identity.forms import positive_id
-from b24app.jobs import Job, add_job
 from b24app.models import EventReceipt, Portal
 from b24app.monitoring import metrics
 from b24app.removal import claims, vouching
 from b24app.removal.vouching import TooManyEvents
 from b24app.signals import Later, payment_saved, pruning
+from b24app.work import due_rows
+from b24app.work.due_rows import Delays, PortalTurns
+from b24app.work.jobs import Job, add_job
 
 logger = logging.getLogger(__name__)
 
@@ -131,7 +131,7 @@ def work(*, stop: Callable[[], bool] = lambda: False, worked_on: set[int] | None
 
 
 def _work_pass(turns: PortalTurns, stop: Callable[[], bool]) -> int:
-    return due_work.work_through(
+    return due_rows.work_through(
         _due, _work_on, portal_id_of=lambda receipt: receipt.portal_id, turns=turns, stop=stop
     )
 
@@ -156,7 +156,7 @@ def _work_on(receipt: EventReceipt) -> bool:
 
 def _claim(receipt: EventReceipt) -> bool:
     until = timezone.now() + LEASE
-    if not due_work.claim(waiting(), receipt, until=until, tries=F("tries") + 1):
+    if not due_rows.claim(waiting(), receipt, until=until, tries=F("tries") + 1):
         return False
     receipt.tries += 1
     return True
@@ -205,7 +205,7 @@ def _try_again(receipt: EventReceipt, *, at: datetime, failure: str) -> None:
 
 
 def _update(receipt: EventReceipt, **values: Any) -> None:
-    due_work.claimed(waiting(), receipt).update(**values)
+    due_rows.claimed(waiting(), receipt).update(**values)
 
 
 # Ids of portals, so that a slow portal holds only one of a worker's threads.

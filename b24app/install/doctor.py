@@ -11,7 +11,6 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext_lazy
 
-from b24app import jobs
 from b24app.errors import B24Error, ChainBroken, OutcomeUnknown
 from b24app.install import bindings
 from b24app.install.installation import NEEDED_SCOPES, SCOPE
@@ -24,6 +23,7 @@ from b24app.rest.clock import CLOCKS_DIFFER, CLOCKS_TOO_FAR_APART, parsed_moment
 from b24app.signals import portal_examined
 from b24app.tokens.clients import portal_client
 from b24app.tokens.proof import PROFILE
+from b24app.work import jobs
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise

@@ -19,9 +19,9 @@ from django.utils import timezone
 
 from b24app.encryption import WrongKey
 from b24app.errors import B24Error, ChainBroken, TokenRejected
-from b24app.jobs import Job, Stop, add_job
 from b24app.models import UserToken
 from b24app.tokens.store import StoredCredentials
+from b24app.work.jobs import Job, Stop, add_job
 
 logger = logging.getLogger(__name__)
 

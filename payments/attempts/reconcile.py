@@ -15,9 +15,9 @@ from datetime import datetime, timedelta
 from django.db import DatabaseError, connection
 from django.utils import timezone
 
-from b24app import due_work
-from b24app.due_work import Delays, PortalTurns
 from b24app.errors import B24Error, ChainBroken
+from b24app.work import due_rows
+from b24app.work.due_rows import Delays, PortalTurns
 from payments.attempts.close import close_by_hand
 from payments.attempts.lookup import settle_by_reading
 from payments.attempts.transitions import give_up, hand_over, leave_unanswered
@@ -84,7 +84,7 @@ def reconcile(
             turns.skip(attempt.portal_id)
         return True
 
-    done.looked_at = due_work.work_through(
+    done.looked_at = due_rows.work_through(
         page,
         work_on,
         portal_id_of=lambda attempt: attempt.portal_id,
@@ -113,9 +113,9 @@ def _try(attempt: Attempt, now: datetime | None, done: Reconciled, silences: Cou
 def _claim(found: Attempt, now: datetime) -> Attempt | None:
     """Returns the attempt as it is after claiming it; None if another process was faster."""
     open_attempts = Attempt.objects.all().still_open()
-    if not due_work.claim(open_attempts, found, until=now + LEASE):
+    if not due_rows.claim(open_attempts, found, until=now + LEASE):
         return None
-    return due_work.claimed(open_attempts, found).select_related("portal").first()
+    return due_rows.claimed(open_attempts, found).select_related("portal").first()
 
 
 def _settle(attempt: Attempt, now: datetime, done: Reconciled, silences: Counter[int]) -> None:
@@ -164,5 +164,5 @@ def _leave_open(attempt: Attempt, now: datetime, done: Reconciled, *, failure: E
 
 def _postpone(attempt: Attempt, *, to: datetime, **more: int) -> bool:
     """Moves `due_at`; returns False if another process moved it or settled the attempt."""
-    claimed = due_work.claimed(Attempt.objects.all().still_open(), attempt)
+    claimed = due_rows.claimed(Attempt.objects.all().still_open(), attempt)
     return bool(claimed.update(due_at=to, **more))

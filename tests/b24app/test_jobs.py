@@ -17,13 +17,14 @@ from django.db import connection, connections
 from django.test import Client, override_settings
 from django.utils import timezone
 
-from b24app import jobs, models
+from b24app import models
 from b24app.events import queue
 from b24app.install import doctor
-from b24app.jobs import Job
 from b24app.models import EventReceipt, JobRun
 from b24app.signals import payment_saved
 from b24app.tokens import store
+from b24app.work import jobs
+from b24app.work.jobs import Job
 from payments.models import Attempt, State
 from sandbox.server.app import Sandbox
 from sandbox.world import seed

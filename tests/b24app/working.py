@@ -9,7 +9,7 @@ from unittest.mock import patch
 
 from django.db import connections
 
-from b24app import jobs
+from b24app.work import jobs
 
 
 def all_done() -> None:

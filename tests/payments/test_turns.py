@@ -8,11 +8,12 @@ from collections.abc import Iterator
 import pytest
 from django.utils import timezone
 
-from b24app import due_work, models
-from b24app.due_work import PortalTurns
+from b24app import models
 from b24app.events import queue
 from b24app.models import EventReceipt
 from b24app.signals import payment_saved
+from b24app.work import due_rows
+from b24app.work.due_rows import PortalTurns
 from payments import timeline
 from payments.attempts.pay import pay
 from payments.attempts.reconcile import reconcile
@@ -41,7 +42,7 @@ def both(sandbox: Sandbox, alpha: Portal, beta: Portal) -> tuple[models.Portal, 
 
 def slow(monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox, host: str, method: str) -> None:
     """Makes every such call of this portal take longer than its time in a pass."""
-    monkeypatch.setattr(due_work, "SECONDS_PER_PORTAL", SLOW / 2)
+    monkeypatch.setattr(due_rows, "SECONDS_PER_PORTAL", SLOW / 2)
     sandbox.faults.add(Fault("delay", method, seconds=SLOW, times=None, host=host))
 
 
@@ -155,7 +156,7 @@ def test_a_slow_portal_holds_one_thread_of_those_that_work_events(
 def test_one_thread_works_the_portals_in_turns(
     monkeypatch: pytest.MonkeyPatch, both: tuple[models.Portal, models.Portal]
 ) -> None:
-    monkeypatch.setattr(due_work, "SECONDS_PER_PORTAL", 0.0)
+    monkeypatch.setattr(due_rows, "SECONDS_PER_PORTAL", 0.0)
     heard: list[int] = []
 
     def note(portal: models.Portal, **_: object) -> None:
@@ -185,7 +186,7 @@ def test_a_portal_is_worked_on_by_one_of_those_who_share_it() -> None:
 
 
 def test_the_time_of_a_portal_is_over_until_the_next_pass(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(due_work, "SECONDS_PER_PORTAL", 0.0)
+    monkeypatch.setattr(due_rows, "SECONDS_PER_PORTAL", 0.0)
     passes = PortalTurns()
     with passes.take(1) as may:
         assert may

@@ -6,8 +6,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from b24app import jobs
 from b24app.tokens import keep_alive
+from b24app.work import jobs
 
 
 class Command(BaseCommand):

@@ -6,8 +6,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from b24app import jobs
-from b24app.prune import RECEIPT_DAYS, NotAllPruned, prune
+from b24app.work import jobs
+from b24app.work.prune import RECEIPT_DAYS, NotAllPruned, prune
 
 
 class Command(BaseCommand):

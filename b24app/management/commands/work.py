@@ -10,7 +10,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from b24app import jobs
+from b24app.work import jobs
 
 
 class Command(BaseCommand):

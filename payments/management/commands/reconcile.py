@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
 
-from b24app import jobs
+from b24app.work import jobs
 from payments import timeline
 from payments.attempts.reconcile import LIMIT, reconcile
 from payments.jobs import NAME

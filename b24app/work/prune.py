@@ -12,9 +12,9 @@ from django.contrib.sessions.backends.db import SessionStore
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from b24app.jobs import Job, add_job
 from b24app.models import EventReceipt, RestCall
 from b24app.signals import pruning
+from b24app.work.jobs import Job, add_job
 
 # A receipt makes a second delivery do nothing. Bitrix24 delivers an event once, but an attacker who
 # recorded one could send it again while its application_token is valid.

@@ -16,9 +16,9 @@ from datetime import datetime, timedelta
 from django.db import connections
 from django.utils import timezone
 
-from b24app import due_work
 from b24app.models import JobRun
 from b24app.monitoring import metrics
+from b24app.work import due_rows
 
 logger = logging.getLogger(__name__)
 
@@ -119,7 +119,7 @@ def run_if_due(job: Job, stop: Stop) -> int:
             return job.work(stop)
     rows, row = JobRun.objects.all(), _row_of(job.name)
     now = timezone.now()
-    if row.due_at > now or not due_work.claim(rows, row, until=now + LEASE):
+    if row.due_at > now or not due_rows.claim(rows, row, until=now + LEASE):
         return 0
     due_at = now + RETRY_AFTER
     try:
@@ -127,7 +127,7 @@ def run_if_due(job: Job, stop: Stop) -> int:
             done = job.work(stop)
         due_at = timezone.now() + job.period
     finally:
-        due_work.claimed(rows, row).update(due_at=due_at)
+        due_rows.claimed(rows, row).update(due_at=due_at)
     return done
 
 
