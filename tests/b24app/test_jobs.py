@@ -140,16 +140,20 @@ def test_a_worker_that_is_told_to_stop_ends_its_event_and_leaves_the_rest(
         deliver(client, saved(payment_id))
     payment_saved.connect(hold)
     try:
-        stopper = threading.Timer(0.3, go_on.set)
-        with working("work_events"):
+        with working("work_events") as stop:
             assert under_way.acquire(timeout=20)
-            stopper.start()
+            threading.Thread(target=_set_after, args=(go_on, stop)).start()
     finally:
         go_on.set()
         payment_saved.disconnect(hold)
     handled = EventReceipt.objects.filter(handled_at__isnull=False).count()
     assert 1 <= handled < 5
     assert queue.waiting().count() == 5 - handled
+
+
+def _set_after(later: threading.Event, earlier: threading.Event) -> None:
+    assert earlier.wait(20)
+    later.set()
 
 
 @pytest.mark.processes

@@ -20,15 +20,18 @@ def all_done() -> None:
 
 
 @contextmanager
-def working(*names: str) -> Iterator[None]:
-    """Runs these jobs while the block runs, and lets each end its row after it."""
+def working(*names: str) -> Iterator[threading.Event]:
+    """Runs these jobs while the block runs, and lets each end its row after it.
+
+    Yields the event that tells them to stop.
+    """
     stop = threading.Event()
     chosen = {name: jobs.JOBS[name] for name in names}
     with patch.dict(jobs.JOBS, chosen, clear=True):
         worker = threading.Thread(target=jobs.work_all, args=(stop,))
         worker.start()
         try:
-            yield
+            yield stop
         finally:
             stop.set()
             worker.join()
