@@ -130,7 +130,7 @@ def fingerprint(*values: Any) -> str:
 
     It is keyed, because there may be secrets among the values.
     """
-    return salted_hmac("payments.administration", repr(values)).hexdigest()
+    return salted_hmac("payments.administration", repr(values), algorithm="sha256").hexdigest()
 
 
 def check_unchanged(shown: str, *values: Any) -> None:

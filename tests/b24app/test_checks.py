@@ -34,6 +34,7 @@ def found(**changes: Any) -> list[str]:
         return [str(message.id) for message in settings_can_work(None)]
 
 
+@pytest.mark.django_db
 def test_the_tests_own_settings_are_fine() -> None:
     assert found() == []
     assert not [message for message in run_checks() if message.is_serious()]

@@ -23,6 +23,7 @@ def automatic_lines() -> list[str]:
     return re.findall(r"^\| (D\d\.\d) \| A \|", text, re.MULTILINE)
 
 
+@pytest.mark.django_db
 def test_the_document_and_the_program_have_the_same_lines() -> None:
     assert sorted(automatic_lines()) == sorted(line.name for line in LINES)
     assert {verdict.line for verdict in checks.verdicts()} <= set(automatic_lines())
@@ -35,10 +36,12 @@ def test_the_tests_that_lines_name_exist() -> None:
             assert f"def {name}(" in (ROOT / path).read_text(), test
 
 
+@pytest.mark.django_db
 def test_each_line_about_settings_and_documents_passes() -> None:
     assert [verdict for verdict in checks.verdicts() if not verdict.passed] == []
 
 
+@pytest.mark.django_db
 def test_an_undocumented_scope_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checks, "NEEDED_SCOPES", (*installation.NEEDED_SCOPES, "user"))
     failed = {each.line for each in checks.verdicts() if not each.passed}

@@ -128,11 +128,11 @@ def undisturbed(frame: Frame) -> Iterator[None]:
         for number, payment in portal.payments.items()
     }
     cache.clear()
-    point = transaction.savepoint()
     try:
-        yield
+        with transaction.atomic():
+            yield
+            transaction.set_rollback(True)
     finally:
-        transaction.savepoint_rollback(point)
         frame.sandbox.faults.clear()
         frame.sandbox.log.clear()
         portal.payments.clear()
