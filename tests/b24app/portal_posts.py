@@ -52,10 +52,11 @@ def begin(sandbox: Sandbox, portal: Portal) -> None:
     installing.begin_installation(sandbox.world, portal, seed.OUR_CLIENT_ID)
 
 
-def install(client: Client, sandbox: Sandbox, portal: Portal) -> models.Portal:
-    """Runs the whole installation, as the administrator's browser does."""
+def install(client: Client, sandbox: Sandbox, portal: Portal, **changes: str) -> models.Portal:
+    """Runs the whole installation, as the administrator's browser does; `changes` are made to the
+    fields that the portal posts."""
     begin(sandbox, portal)
-    fields = opening_fields(sandbox, portal, seed.ADMIN)
+    fields = opening_fields(sandbox, portal, seed.ADMIN, **changes)
     page = post(client, "/install/", fields, domain=urlsplit(portal.url).netloc)
     assert page.status_code == 200
     finished = client.post(

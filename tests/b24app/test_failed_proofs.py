@@ -10,20 +10,18 @@ import pytest
 import time_machine
 from django.core.management import call_command
 from django.db.models import F
-from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
-from b24app import models
 from b24app.identity import client_address, failed_proofs
 from b24app.models import FailedProof, QuestionPace
 from b24app.rest import transport
 from sandbox.api.faults import Fault
 from sandbox.api.registry import METHODS, Method
 from sandbox.server.adapter import SandboxAdapter
-from sandbox.server.app import Sandbox
 from sandbox.world import seed
 from sandbox.world.world import Portal
+from tests.b24app.installed_app import InstalledApp
 from tests.b24app.portal_posts import begin, install, opening_fields, post
 
 pytestmark = pytest.mark.django_db
@@ -33,6 +31,7 @@ DEAL_TAB = {
     "PLACEMENT_OPTIONS": json.dumps({"ID": str(seed.DEAL)}),
 }
 OAUTH = "oauth.bitrix.info"
+NETWORK = "192.0.2.7"
 
 
 @pytest.fixture(autouse=True)
@@ -43,104 +42,103 @@ def waited(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 @pytest.fixture
-def portal(client: Client, sandbox: Sandbox, alpha: Portal) -> models.Portal:
-    row = install(client, sandbox, alpha)
+def app(app: InstalledApp) -> InstalledApp:
     QuestionPace.objects.all().delete()
-    return row
+    return app
 
 
-def forged(sandbox: Sandbox, portal: Portal, number: int, **changes: str) -> dict[str, str]:
-    return opening_fields(sandbox, portal, seed.ADMIN, AUTH_ID=f"{number:070}", **changes)
+@pytest.fixture
+def failed(app: InstalledApp) -> InstalledApp:
+    """A proof has failed lately, so the OAuth server is asked first."""
+    failed_proofs.record(app.portal)
+    return app
 
 
-def hosts(sandbox: Sandbox) -> list[str]:
-    return [call.host for call in sandbox.log]
+def forged(app: InstalledApp, number: int = 1, **changes: str) -> Any:
+    return app.post("/", seed.ADMIN, AUTH_ID=f"{number:070}", **changes)
 
 
-def users_at_the_portal(sandbox: Sandbox) -> set[int | None]:
-    return {call.user_id for call in sandbox.log if call.host == "alpha.example.com"}
+def hosts(app: InstalledApp) -> list[str]:
+    return [call.host for call in app.sandbox.log]
+
+
+def users_at_the_portal(app: InstalledApp) -> set[int | None]:
+    return {call.user_id for call in app.sandbox.log if call.host == "alpha.example.com"}
 
 
 @pytest.mark.parametrize("place", [{}, DEAL_TAB], ids=["main page", "deal tab"])
 def test_a_flood_costs_one_question_each_and_nothing_of_the_portal(
-    client: Client, sandbox: Sandbox, alpha: Portal, portal: models.Portal, place: dict[str, str]
+    app: InstalledApp, place: dict[str, str]
 ) -> None:
-    assert post(client, "/", forged(sandbox, alpha, 0, **place)).status_code == 403
-    sandbox.log.clear()
+    assert forged(app, 0, **place).status_code == 403
+    app.sandbox.log.clear()
     for number in range(1, 96):
-        assert post(client, "/", forged(sandbox, alpha, number, **place)).status_code == 403
-    assert hosts(sandbox) == [OAUTH] * 95
+        assert forged(app, number, **place).status_code == 403
+    assert hosts(app) == [OAUTH] * 95
 
 
-def test_people_open_the_app_during_a_flood(
-    client: Client, sandbox: Sandbox, alpha: Portal, portal: models.Portal
-) -> None:
-    alpha.bucket_size = 20
+def test_people_open_the_app_during_a_flood(app: InstalledApp) -> None:
+    app.alpha.bucket_size = 20
     for number in range(30):
-        post(client, "/", forged(sandbox, alpha, number))
+        forged(app, number)
     for user_id in (seed.MANAGER, seed.ADMIN):
-        sandbox.log.clear()
-        answer = post(client, "/", opening_fields(sandbox, alpha, user_id))
+        app.sandbox.log.clear()
+        answer = app.post("/", user_id)
         assert answer.status_code == 200
         assert f'data-payment="{seed.PAYMENT}"' in answer.content.decode()
-        assert hosts(sandbox)[0] == OAUTH
-        assert hosts(sandbox).count(OAUTH) == 1
+        assert hosts(app)[0] == OAUTH
+        assert hosts(app).count(OAUTH) == 1
 
 
 def test_a_minute_later_in_another_process_the_portal_is_still_proved_first(
-    client: Client, sandbox: Sandbox, alpha: Portal, portal: models.Portal
+    app: InstalledApp,
 ) -> None:
     """Nothing of it is in this process: what is remembered is a row."""
-    FailedProof.objects.create(portal=portal, last_at=timezone.now() - timedelta(minutes=1))
-    sandbox.log.clear()
-    assert post(client, "/", forged(sandbox, alpha, 1)).status_code == 403
-    assert hosts(sandbox) == [OAUTH]
+    FailedProof.objects.create(portal=app.portal, last_at=timezone.now() - timedelta(minutes=1))
+    app.sandbox.log.clear()
+    assert forged(app).status_code == 403
+    assert hosts(app) == [OAUTH]
 
 
-def test_after_some_minutes_a_screen_takes_no_round_trip_more(
-    client: Client, sandbox: Sandbox, alpha: Portal, portal: models.Portal
-) -> None:
-    post(client, "/", forged(sandbox, alpha, 1))
+def test_after_some_minutes_a_screen_takes_no_round_trip_more(app: InstalledApp) -> None:
+    forged(app)
     FailedProof.objects.update(last_at=timezone.now() - failed_proofs.LATELY)
-    sandbox.log.clear()
-    assert post(client, "/", opening_fields(sandbox, alpha, seed.MANAGER)).status_code == 200
-    assert OAUTH not in hosts(sandbox)
+    app.sandbox.log.clear()
+    assert app.post("/", seed.MANAGER).status_code == 200
+    assert OAUTH not in hosts(app)
 
 
-def test_another_portal_is_as_fast_as_before(
-    client: Client, sandbox: Sandbox, alpha: Portal, beta: Portal, portal: models.Portal
-) -> None:
-    install(client, sandbox, beta)
-    post(client, "/", forged(sandbox, alpha, 1))
-    sandbox.log.clear()
-    assert post(client, "/", opening_fields(sandbox, beta, seed.ADMIN)).status_code == 200
-    assert set(hosts(sandbox)) == {"beta.example.com"}
+def test_another_portal_is_as_fast_as_before(app: InstalledApp, beta: Portal) -> None:
+    install(app.client, app.sandbox, beta)
+    forged(app)
+    app.sandbox.log.clear()
+    assert post(app.client, "/", opening_fields(app.sandbox, beta, seed.ADMIN)).status_code == 200
+    assert set(hosts(app)) == {"beta.example.com"}
 
 
-def expired(sandbox: Sandbox, alpha: Portal, beta: Portal) -> dict[str, str]:
-    fields = opening_fields(sandbox, alpha, seed.READER)
-    sandbox.world.tokens[fields["AUTH_ID"]].expires = sandbox.world.now() - 1
+def expired(app: InstalledApp, beta: Portal) -> dict[str, str]:
+    fields = opening_fields(app.sandbox, app.alpha, seed.READER)
+    app.sandbox.world.tokens[fields["AUTH_ID"]].expires = app.sandbox.world.now() - 1
     return fields
 
 
-def of_another_app(sandbox: Sandbox, alpha: Portal, beta: Portal) -> dict[str, str]:
-    return opening_fields(sandbox, alpha, seed.READER, client_id=seed.OTHER_CLIENT_ID)
+def of_another_app(app: InstalledApp, beta: Portal) -> dict[str, str]:
+    return opening_fields(app.sandbox, app.alpha, seed.READER, client_id=seed.OTHER_CLIENT_ID)
 
 
-def of_another_portal(sandbox: Sandbox, alpha: Portal, beta: Portal) -> dict[str, str]:
-    begin(sandbox, beta)
-    return opening_fields(sandbox, beta, seed.ADMIN, member_id=alpha.member_id)
+def of_another_portal(app: InstalledApp, beta: Portal) -> dict[str, str]:
+    begin(app.sandbox, beta)
+    return opening_fields(app.sandbox, beta, seed.ADMIN, member_id=app.alpha.member_id)
 
 
-def without_access(sandbox: Sandbox, alpha: Portal, beta: Portal) -> dict[str, str]:
-    alpha.installations[seed.OUR_CLIENT_ID].allowed_users = frozenset({seed.MANAGER})
-    return opening_fields(sandbox, alpha, seed.READER)
+def without_access(app: InstalledApp, beta: Portal) -> dict[str, str]:
+    app.alpha.installations[seed.OUR_CLIENT_ID].allowed_users = frozenset({seed.MANAGER})
+    return opening_fields(app.sandbox, app.alpha, seed.READER)
 
 
-def turned_away(sandbox: Sandbox, alpha: Portal, beta: Portal) -> dict[str, str]:
-    fields = opening_fields(sandbox, alpha, seed.READER)
-    sandbox.faults.add(Fault("query_limit", user_id=seed.READER, times=None))
-    return fields
+def turned_away(app: InstalledApp, beta: Portal) -> dict[str, str]:
+    app.sandbox.faults.add(Fault("query_limit", user_id=seed.READER, times=None))
+    return opening_fields(app.sandbox, app.alpha, seed.READER)
 
 
 @pytest.mark.parametrize(
@@ -148,165 +146,130 @@ def turned_away(sandbox: Sandbox, alpha: Portal, beta: Portal) -> dict[str, str]
 )
 @pytest.mark.parametrize("path", ["/", "/session/"])
 def test_each_way_to_fail_a_proof_closes_the_parallel_way(
-    client: Client,
-    sandbox: Sandbox,
-    alpha: Portal,
-    beta: Portal,
-    portal: models.Portal,
-    monkeypatch: pytest.MonkeyPatch,
-    forge: Any,
-    path: str,
+    app: InstalledApp, beta: Portal, monkeypatch: pytest.MonkeyPatch, forge: Any, path: str
 ) -> None:
     monkeypatch.setattr("b24app.rest.client.pause", lambda seconds: None)
-    fields = forge(sandbox, alpha, beta)
-    assert post(client, path, fields).status_code in (401, 403, 429)
-    sandbox.log.clear()
-    assert post(client, "/", forged(sandbox, alpha, 1)).status_code == 403
-    assert hosts(sandbox) == [OAUTH]
+    assert post(app.client, path, forge(app, beta)).status_code in (401, 403, 429)
+    app.sandbox.log.clear()
+    assert forged(app).status_code == 403
+    assert hosts(app) == [OAUTH]
 
 
 def test_an_opening_that_cannot_be_read_is_refused_before_any_question(
-    client: Client, sandbox: Sandbox, alpha: Portal, portal: models.Portal
+    failed: InstalledApp,
 ) -> None:
-    failed_proofs.record(portal)
-    sandbox.log.clear()
-    fields = opening_fields(sandbox, alpha, seed.ADMIN, **{**DEAL_TAB, "PLACEMENT_OPTIONS": "[]"})
-    assert post(client, "/", fields).status_code == 400
-    assert sandbox.log == []
+    failed.sandbox.log.clear()
+    answer = failed.post("/", seed.ADMIN, **{**DEAL_TAB, "PLACEMENT_OPTIONS": "[]"})
+    assert answer.status_code == 400
+    assert failed.sandbox.log == []
 
 
 @pytest.mark.parametrize("kind", ["drop", "html502", "broken_json", "unreachable"])
 def test_without_the_oauth_server_people_get_in_and_forgeries_use_no_stored_token(
-    client: Client, sandbox: Sandbox, alpha: Portal, portal: models.Portal, kind: str
+    failed: InstalledApp, kind: str
 ) -> None:
-    failed_proofs.record(portal)
     if kind == "unreachable":
         adapter = transport.mounted_adapter()
         assert isinstance(adapter, SandboxAdapter)
         adapter.unreachable_hosts.add(OAUTH)
     else:
-        sandbox.faults.add(Fault(kind, host=OAUTH, times=None))
-    sandbox.log.clear()
-    assert post(client, "/", forged(sandbox, alpha, 1)).status_code == 403
-    assert users_at_the_portal(sandbox) == {None}
-    assert post(client, "/", opening_fields(sandbox, alpha, seed.MANAGER)).status_code == 200
+        failed.sandbox.faults.add(Fault(kind, host=OAUTH, times=None))
+    failed.sandbox.log.clear()
+    assert forged(failed).status_code == 403
+    assert users_at_the_portal(failed) == {None}
+    assert failed.post("/", seed.MANAGER).status_code == 200
 
 
-def test_without_the_oauth_server_another_apps_token_is_no_proof(
-    client: Client, sandbox: Sandbox, alpha: Portal, portal: models.Portal
-) -> None:
-    failed_proofs.record(portal)
-    sandbox.faults.add(Fault("html502", host=OAUTH, times=None))
-    sandbox.log.clear()
-    fields = opening_fields(sandbox, alpha, seed.READER, client_id=seed.OTHER_CLIENT_ID)
-    assert post(client, "/", fields).status_code == 504
-    assert users_at_the_portal(sandbox) == {seed.READER}
+def test_without_the_oauth_server_another_apps_token_is_no_proof(failed: InstalledApp) -> None:
+    failed.sandbox.faults.add(Fault("html502", host=OAUTH, times=None))
+    failed.sandbox.log.clear()
+    answer = failed.post("/", seed.READER, client_id=seed.OTHER_CLIENT_ID)
+    assert answer.status_code == 504
+    assert users_at_the_portal(failed) == {seed.READER}
 
 
 @pytest.mark.parametrize("path", ["/", "/install/"])
-def test_a_throttled_oauth_server_is_too_many_requests(
-    client: Client, sandbox: Sandbox, alpha: Portal, portal: models.Portal, path: str
-) -> None:
+def test_a_throttled_oauth_server_is_too_many_requests(failed: InstalledApp, path: str) -> None:
     """That proves nothing about the token, so it must not look like a refusal."""
-    failed_proofs.record(portal)
-    sandbox.faults.add(Fault("query_limit", method="app.info", host=OAUTH, times=None))
-    answer = post(client, path, opening_fields(sandbox, alpha, seed.ADMIN))
+    failed.sandbox.faults.add(Fault("query_limit", method="app.info", host=OAUTH, times=None))
+    answer = failed.post(path, seed.ADMIN)
     assert answer.status_code == 429
     assert "Too many requests" in answer.content.decode()
 
 
 def test_the_person_whom_the_portal_names_must_be_the_tokens(
-    client: Client, sandbox: Sandbox, alpha: Portal, portal: models.Portal, monkeypatch: Any
+    failed: InstalledApp, monkeypatch: Any
 ) -> None:
-    failed_proofs.record(portal)
     admin = {"ID": str(seed.ADMIN), "ADMIN": True, "NAME": "Ada", "LAST_NAME": "Admin"}
     monkeypatch.setitem(METHODS, "profile", Method("profile", None, lambda call: admin))
-    answer = post(client, "/session/", opening_fields(sandbox, alpha, seed.READER))
+    answer = failed.post("/session/", seed.READER)
     assert answer.status_code == 403
 
 
-def test_a_portal_that_moved_is_found_by_the_first_question(
-    client: Client, sandbox: Sandbox, alpha: Portal, portal: models.Portal
-) -> None:
-    failed_proofs.record(portal)
-    alpha.url = "https://renamed.example.com"
-    sandbox.log.clear()
-    assert post(client, "/", opening_fields(sandbox, alpha, seed.MANAGER)).status_code == 200
-    assert (hosts(sandbox)[0], set(hosts(sandbox)[1:])) == (OAUTH, {"renamed.example.com"})
+def test_a_portal_that_moved_is_found_by_the_first_question(failed: InstalledApp) -> None:
+    failed.alpha.url = "https://renamed.example.com"
+    failed.sandbox.log.clear()
+    assert failed.post("/", seed.MANAGER).status_code == 200
+    assert (hosts(failed)[0], set(hosts(failed)[1:])) == (OAUTH, {"renamed.example.com"})
 
 
 # How many questions one network may cause
 
 
-def flood(client: Client, sandbox: Sandbox, alpha: Portal, path: str, network: str) -> list[int]:
+def post_from(
+    network: str, app: InstalledApp, user_id: int, *, path: str = "/session/", **changes: str
+) -> Any:
+    fields = opening_fields(app.sandbox, app.alpha, user_id, **changes)
+    return app.client.post(path, fields, headers={"x-forwarded-for": network})
+
+
+def forged_from(network: str, app: InstalledApp, number: int, *, path: str = "/session/") -> Any:
+    return post_from(network, app, seed.ADMIN, path=path, AUTH_ID=f"{number:070}")
+
+
+def flood(app: InstalledApp, path: str = "/session/") -> list[int]:
     """Returns the statuses of more forged openings at once than may be asked about."""
-    headers = {"x-forwarded-for": network}
-    statuses = []
     with time_machine.travel(timezone.now(), tick=False):
-        for number in range(failed_proofs.BURST + 20):
-            fields = forged(sandbox, alpha, number)
-            statuses.append(client.post(path, fields, headers=headers).status_code)
-    return statuses
+        return [
+            forged_from(NETWORK, app, number, path=path).status_code
+            for number in range(failed_proofs.BURST + 20)
+        ]
 
 
 @pytest.mark.parametrize("path", ["/session/", "/install/"])
 def test_a_network_causes_a_bounded_number_of_questions(
-    client: Client,
-    sandbox: Sandbox,
-    alpha: Portal,
-    portal: models.Portal,
-    waited: list[float],
-    path: str,
+    failed: InstalledApp, waited: list[float], path: str
 ) -> None:
-    failed_proofs.record(portal)
-    sandbox.log.clear()
-    statuses = flood(client, sandbox, alpha, path, "192.0.2.7")
-    assert hosts(sandbox) == [OAUTH] * statuses.count(403)
+    failed.sandbox.log.clear()
+    statuses = flood(failed, path)
+    assert hosts(failed) == [OAUTH] * statuses.count(403)
     assert waited == [0.5, 1.0, 1.5, 2.0, 2.5, 3.0]
     assert statuses == [403] * (failed_proofs.BURST + 1 + len(waited)) + [429] * 13
     # People elsewhere are not in that queue.
-    answer = client.post(
-        "/session/",
-        opening_fields(sandbox, alpha, seed.MANAGER),
-        headers={"x-forwarded-for": "198.51.100.1"},
-    )
-    assert answer.status_code == 200
+    assert post_from("198.51.100.1", failed, seed.MANAGER).status_code == 200
 
 
-def test_people_of_the_same_network_get_their_turn_soon(
-    client: Client, sandbox: Sandbox, alpha: Portal, portal: models.Portal
-) -> None:
-    failed_proofs.record(portal)
-    flood(client, sandbox, alpha, "/session/", "192.0.2.7")
-    headers = {"x-forwarded-for": "192.0.2.7"}
-    fields = opening_fields(sandbox, alpha, seed.MANAGER)
+def test_people_of_the_same_network_get_their_turn_soon(failed: InstalledApp) -> None:
+    flood(failed)
     QuestionPace.objects.update(free_at=F("free_at") + timedelta(minutes=5))
-    told = client.post("/session/", fields, headers=headers)
+    told = post_from(NETWORK, failed, seed.MANAGER)
     assert (told.status_code, told.json()["error"]) == (429, "too_many_openings")
     later = timezone.now() + failed_proofs.BURST * failed_proofs.INTERVAL
     QuestionPace.objects.update(free_at=later + failed_proofs.LONGEST_WAIT)
-    assert client.post("/session/", fields, headers=headers).status_code == 200
+    assert post_from(NETWORK, failed, seed.MANAGER).status_code == 200
 
 
-def test_genuine_openings_do_not_count(
-    client: Client, sandbox: Sandbox, alpha: Portal, portal: models.Portal
-) -> None:
-    failed_proofs.record(portal)
+def test_genuine_openings_do_not_count(failed: InstalledApp) -> None:
     before = timezone.now()
     for _ in range(5):
-        fields = opening_fields(sandbox, alpha, seed.MANAGER)
-        assert post(client, "/session/", fields).status_code == 200
+        assert failed.opening(seed.MANAGER) == 200
     assert QuestionPace.objects.get().free_at <= timezone.now()
     assert QuestionPace.objects.get().free_at >= before - timedelta(seconds=5)
 
 
-def test_counters_are_pruned_and_hold_no_address(
-    client: Client, sandbox: Sandbox, alpha: Portal, portal: models.Portal
-) -> None:
-    failed_proofs.record(portal)
-    headers = {"x-forwarded-for": "192.0.2.7"}
-    client.post("/session/", forged(sandbox, alpha, 1), headers=headers)
-    assert "192.0.2.7" not in str(list(QuestionPace.objects.values()))
+def test_counters_are_pruned_and_hold_no_address(failed: InstalledApp) -> None:
+    forged_from(NETWORK, failed, 1)
+    assert NETWORK not in str(list(QuestionPace.objects.values()))
     call_command("prune")
     assert (QuestionPace.objects.count(), FailedProof.objects.count()) == (1, 1)
     QuestionPace.objects.update(free_at=timezone.now() - failed_proofs.KEPT_FOR)
