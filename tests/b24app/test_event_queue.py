@@ -249,10 +249,15 @@ def test_old_receipts_are_pruned_and_waiting_ones_kept(
 
 
 def test_invented_ids_are_bounded_and_calls_none(
-    client: Client, sandbox: Sandbox, portal: models.Portal, told: list[int]
+    client: Client,
+    sandbox: Sandbox,
+    portal: models.Portal,
+    told: list[int],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     now = timezone.now()
-    most = queue.EVENTS_AN_HOUR
+    most = 50
+    monkeypatch.setattr(queue, "EVENTS_AN_HOUR", most)
     EventReceipt.objects.bulk_create(
         EventReceipt(
             portal=portal,

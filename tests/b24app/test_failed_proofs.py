@@ -245,8 +245,13 @@ def test_a_network_causes_a_bounded_number_of_questions(
     assert hosts(failed) == [OAUTH] * statuses.count(403)
     assert waited == [0.5, 1.0, 1.5, 2.0, 2.5, 3.0]
     assert statuses == [403] * (failed_proofs.BURST + 1 + len(waited)) + [429] * 13
+    # Those that were refused do not lengthen the queue.
+    turns = failed_proofs.BURST * failed_proofs.INTERVAL + failed_proofs.LONGEST_WAIT
+    assert QuestionPace.objects.get().free_at <= timezone.now() + turns + failed_proofs.INTERVAL
     # People elsewhere are not in that queue.
+    waited.clear()
     assert post_from("198.51.100.1", failed, seed.MANAGER).status_code == 200
+    assert waited == []
 
 
 def test_people_of_the_same_network_get_their_turn_soon(failed: InstalledApp) -> None:
