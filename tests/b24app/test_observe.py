@@ -26,7 +26,7 @@ from sandbox.world.world import Portal
 from tests.b24app.portal_posts import install
 from tests.payments.frames import Frame, offer_in
 
-MANY = 100
+MANY = 1_000
 _SETUP = "import django, sys; django.setup(); "
 
 
@@ -40,7 +40,7 @@ def kept() -> Iterator[InMemorySpanExporter]:
 
 
 @pytest.mark.django_db
-def test_spans_name_no_person_token_or_parameter(
+def test_a_thousand_spans_name_no_person_token_or_parameter(
     client: Client, sandbox: Sandbox, alpha: Portal, kept: InMemorySpanExporter
 ) -> None:
     alpha.bucket_size = 100_000

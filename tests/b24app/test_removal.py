@@ -18,6 +18,7 @@ from b24app.install import doctor
 from b24app.models import RemovalClaim, UserToken
 from b24app.removal import claims
 from b24app.removal.evidence import PortalSays, ServerSays, Verdict, decide
+from sandbox.api.faults import Fault
 from sandbox.world import seed
 from sandbox.world.removed import RemovedOAuth, RemovedRest
 from sandbox.world.world import Portal
@@ -221,6 +222,18 @@ def test_without_a_pair_to_renew_the_portals_answer_to_an_old_token_decides(
     assert not app.is_removed
     with later(DELAYS[0]):
         remove(app)
+
+
+def test_another_error_of_the_oauth_server_that_the_portal_passes_on_removes_nothing(
+    app: InstalledApp,
+) -> None:
+    app.spend_pairs()
+    passed_on = {"error": "ERROR_OAUTH", "error_description": "Temporarily unavailable"}
+    fault = Fault("alter", method="app.info", alter=lambda envelope: passed_on, times=None)
+    app.sandbox.faults.add(fault)
+    app.hear_forged()
+    app.work_at(NOW, *DELAYS)
+    assert not app.is_removed
 
 
 @pytest.mark.parametrize("kept", ["spent", "none"])
