@@ -176,7 +176,9 @@ def test_a_date_that_only_one_side_tells_counts_as_paid(
     if where == "provider":
         changed.provider_data["psResponseDate"] = datetime.now(UTC)
     else:
-        sandbox.faults.add(Fault("operation_limit", method=stage.KEPT, times=None))
+        blocked = {"error": "OPERATION_TIME_LIMIT", "error_description": "Method is blocked."}
+        fault = Fault("alter", method=stage.KEPT, alter=lambda envelope: blocked, times=None)
+        sandbox.faults.add(fault)
         changed.date_paid = datetime.now(UTC)
     assert refusal(sandbox, manager, offer) == reasons.PAID_BACK
 
